@@ -1,0 +1,60 @@
+"""Values to bytes and back: msgpack, one spelling only. Knows nothing of what the values mean.
+
+Strict by construction: decode, structure, encode again, compare. So unknown and duplicate keys, floats, non-minimal
+integers, another field order and wrong types are all refused by one comparison. Sign and store the exact bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import cattrs
+import msgpack
+
+from commons.errors import Malformed, TooLarge
+
+T = TypeVar("T")
+
+LIMIT = 1 << 20  # bytes of one message, unless the caller states another bound
+
+_converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+
+
+def _bytes(value: Any, _: Any) -> bytes:
+    if type(value) is not bytes:
+        raise TypeError("not bytes")
+    return value
+
+
+_converter.register_structure_hook(bytes, _bytes)
+_converter.register_unstructure_hook(bytes, lambda value: value)
+
+
+def encode(value: object) -> bytes:
+    """A frozen dataclass, as a msgpack map in the order of its fields."""
+    return msgpack.packb(_converter.unstructure(value), use_bin_type=True)  # type: ignore[no-any-return]
+
+
+def raw(data: bytes, limit: int = LIMIT) -> Any:
+    """Plain msgpack, bounded; Malformed or TooLarge. Only to look at before decoding."""
+    if len(data) > limit:
+        raise TooLarge(f"message of {len(data)} bytes is over the limit of {limit}")
+    try:
+        return msgpack.unpackb(data, raw=False, strict_map_key=True, use_list=True)
+    except Exception as error:  # msgpack raises its own kinds, ValueError, StackError and UnicodeDecodeError
+        raise Malformed(f"not valid msgpack: {error}") from error
+
+
+def decode(kind: type[T], data: bytes, limit: int = LIMIT) -> T:
+    """The one `kind` whose encoding is exactly `data`; Malformed or TooLarge otherwise."""
+    value = raw(data, limit)
+    try:
+        result = _converter.structure(value, kind)
+        again = encode(result)
+    except (Malformed, TooLarge):
+        raise
+    except Exception as error:  # cattrs: TypeError, KeyError, ForbiddenExtraKeysError, AttributeError ...
+        raise Malformed(f"not a {kind.__name__}: {error}") from error
+    if again != data:
+        raise Malformed(f"not a {kind.__name__} in its only spelling")
+    return result

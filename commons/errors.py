@@ -1,0 +1,135 @@
+"""Everything that can go wrong, sorted by what the caller can do about it.
+
+One number per kind: it is the process's exit code, and 400 + the number is the HTTP status on the wire. A message says
+what happened; `hint` says what to do next. Foreign exceptions are translated into these where they enter, once.
+
+    CommonsError
+    +- Refused           3   the access rule, or the door you came in by, says no
+    +- NotFound          4   no such dataset, entry, peer or file
+    +- Conflict          9   it exists already, or contradicts what exists
+    +- Gone             10   it was erased or withdrawn
+    +- TooLarge         13   over a limit that is stated
+    +- Malformed        22   bytes or words that do not follow the format
+    +- Busy             23   another process holds this home
+    +- Pending          25   logged; a person still has to decide
+    +- Unacknowledged   28   the licence terms were not acknowledged by name
+    +- TooMany          29   over a rate limit; later is fine
+    +- Internal        100   a bug of ours
+    +- Untrue          102   a signature, proof or hash does not verify
+    |  +- SplitView    109   one log, two histories: carries both signed heads
+    +- Unreachable     103   no peer answered
+    +- TimedOut        104   a peer stalled
+    +- StorageFailed   107   the disk refused; nothing was acknowledged
+
+Exit code 2 is click's: the command line itself was wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class CommonsError(Exception):
+    """Abstract; raise one of the kinds below. `number` is the exit code, `status` the wire's."""
+
+    number: ClassVar[int]
+
+    def __init__(self, message: str, *, hint: str = "", evidence: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.evidence = message, hint, evidence
+
+    @property
+    def status(self) -> int:
+        return 400 + self.number
+
+    def as_dict(self) -> dict[str, Any]:
+        """The wire's and `--json`'s form."""
+        return {"error": self.number, "message": self.message, "hint": self.hint, "evidence": list(self.evidence)}
+
+
+class Refused(CommonsError):
+    number = 3
+
+
+class NotFound(CommonsError):
+    number = 4
+
+
+class Conflict(CommonsError):
+    number = 9
+
+
+class Gone(CommonsError):
+    number = 10
+
+
+class TooLarge(CommonsError):
+    number = 13
+
+
+class Malformed(CommonsError):
+    number = 22
+
+
+class Busy(CommonsError):
+    number = 23
+
+
+class Pending(CommonsError):
+    number = 25
+
+
+class Unacknowledged(CommonsError):
+    number = 28
+
+
+class TooMany(CommonsError):
+    number = 29
+
+
+class Internal(CommonsError):
+    number = 100
+
+
+class Untrue(CommonsError):
+    number = 102
+
+
+class SplitView(Untrue):
+    """`evidence` holds the two signed heads (and what shows that they contradict)."""
+
+    number = 109
+
+
+class Unreachable(CommonsError):
+    number = 103
+
+
+class TimedOut(CommonsError):
+    number = 104
+
+
+class StorageFailed(CommonsError):
+    number = 107
+
+
+KINDS: dict[int, type[CommonsError]] = {
+    kind.number: kind
+    for kind in (
+        Refused, NotFound, Conflict, Gone, TooLarge, Malformed, Busy, Pending, Unacknowledged, TooMany, Internal,
+        Untrue, SplitView, Unreachable, TimedOut, StorageFailed,
+    )
+}  # fmt: skip
+
+
+def from_dict(told: object) -> CommonsError:
+    """The error a peer or our own node told us of; an unknown number becomes Internal."""
+    if not isinstance(told, dict):
+        return Internal("the other side failed and did not say how")
+    number, evidence = told.get("error"), told.get("evidence")
+    kind = KINDS.get(number, Internal) if isinstance(number, int) else Internal
+    return kind(
+        str(told.get("message", ""))[:2000],
+        hint=str(told.get("hint", ""))[:2000],
+        evidence=tuple(str(e)[:20_000] for e in evidence[:4]) if isinstance(evidence, list) else (),
+    )
