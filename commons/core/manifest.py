@@ -1,0 +1,94 @@
+"""The signed description of one version of a dataset: what it is, its terms, its rule, and where its bytes verify.
+
+Public. A manifest's CID is its name; what is inside the packs stays sealed (contents table included).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commons.core import envelope, ids
+from commons.core.contents import PackEntry
+from commons.core.envelope import Opened
+from commons.core.ids import Cid
+from commons.core.keys import Signer
+from commons.core.rules import Rule
+from commons.core.terms import Terms
+from commons.errors import Malformed
+
+TYPE = "commons/manifest/v1"
+LIMIT = 4 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackRef:
+    """A sealed pack: its BEP 52 root (32 bytes) and size in bytes."""
+
+    root: bytes
+    size: int
+
+    def __post_init__(self) -> None:
+        if len(self.root) != 32 or self.size < 1:
+            raise Malformed("a pack has a root of 32 bytes and at least one byte")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """`commons` is the charter's CID, `log_key` 32 bytes, `registrar` who answers requests. `unlocks[i]` opens epoch i
+    with the secret of epoch i+1. `key` is the epoch secret, printed only under the rule `public`. `files` and `size`
+    (bytes) are of the plaintext."""
+
+    series: bytes
+    version: int
+    previous: str | None
+    title: str
+    description: str
+    created: int
+    terms: Terms
+    rule: Rule
+    commons: str
+    log_key: bytes
+    registrar: str
+    epoch: int
+    unlocks: tuple[bytes, ...]
+    key: bytes | None
+    packs: tuple[PackRef, ...]
+    contents: PackEntry
+    files: int
+    size: int
+
+    def __post_init__(self) -> None:
+        ids.digest_of(self.commons)
+        ids.public_key(self.registrar)
+        if self.previous is not None:
+            ids.digest_of(self.previous)
+        if len(self.series) != 16 or len(self.log_key) != 32 or (self.key is not None and len(self.key) != 32):
+            raise Malformed("manifest: a series has 16 bytes, a key 32")
+        if self.version < 1 or (self.version == 1) != (self.previous is None):
+            raise Malformed("manifest: version 1 has no previous version, every later one has")
+        if self.epoch < 0 or len(self.unlocks) != self.epoch:
+            raise Malformed("manifest: each earlier key epoch needs its unlock")
+        if (self.rule.kind == "public") != (self.key is not None):
+            raise Malformed("manifest: the key is printed under the rule `public`, and only there")
+        if not self.title.strip() or len(self.title) > 300 or len(self.description) > 20_000:
+            raise Malformed("manifest: a title has 1 to 300 characters, a description at most 20000")
+        roots = {pack.root for pack in self.packs} | {self.contents.root}
+        if len(roots) != len(self.packs) + 1:
+            raise Malformed("manifest: a pack is named twice")
+        if self.files < 0 or self.size < 0 or self.created < 0:
+            raise Malformed("manifest: counts cannot be negative")
+
+    def sealed(self) -> tuple[PackRef, ...]:
+        """Everything to carry: the packs, then the contents table."""
+        return (*self.packs, PackRef(root=self.contents.root, size=self.contents.size))
+
+
+def sign(manifest: Manifest, publisher: Signer) -> bytes:
+    return envelope.sign(TYPE, manifest, publisher)
+
+
+def open(data: bytes, cid: Cid | None = None) -> Opened[Manifest]:
+    """Check the name (if given), the signature, then the content. Untrue or Malformed."""
+    if cid is not None and ids.cid(data) != cid:
+        raise Malformed(f"these bytes are not the manifest {cid}", hint="try another peer")
+    return envelope.open(TYPE, Manifest, data, LIMIT)

@@ -1,0 +1,90 @@
+"""The exact terms a requester acknowledges: licence, attribution and conditions. Their digest is what gets signed.
+
+Purpose codes are the publisher's conditions and the requester's declaration; nobody can check them, and we say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from commons.core import codec
+from commons.errors import Malformed, Refused, Unacknowledged
+
+# Short codes of our own, beside which GA4GH DUO ids ("DUO:0000042") are accepted.
+PURPOSES = {
+    "research": "scientific or scholarly research",
+    "education": "teaching and learning",
+    "journalism": "reporting to the public",
+    "policy": "public policy and administration",
+    "community": "the community's own use",
+    "product": "building a product or a service",
+    "personal": "personal use",
+    "unstated": "no purpose was stated",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """`licence` is an SPDX id or a LicenseRef-…, whose text then stands here whole. No `purposes` means any."""
+
+    licence: str
+    licence_url: str
+    licence_sha256: bytes | None
+    licence_text: str | None
+    title: str
+    creators: tuple[str, ...]
+    copyright: str | None
+    credit_line: str | None
+    source_url: str | None
+    conditions: str | None
+    purposes: tuple[str, ...]
+    grant_days: int | None
+
+    def __post_init__(self) -> None:
+        if not self.licence or len(self.licence) > 100 or not self.licence.isascii() or " " in self.licence:
+            raise Malformed(f"not a licence id: {self.licence[:80]!r}")
+        if self.licence.startswith("LicenseRef-") != (self.licence_text is not None):
+            raise Malformed("a LicenseRef carries its whole text, and only a LicenseRef does")
+        if self.licence_text is not None and (
+            self.licence_sha256 != hashlib.sha256(self.licence_text.encode()).digest()
+        ):
+            raise Malformed("the licence text is not the one its digest names")
+        if self.grant_days is not None and not 1 <= self.grant_days <= 36_500:
+            raise Malformed(f"grants of {self.grant_days} days: between 1 and 36500 are possible")
+        for code in self.purposes:
+            check_purpose(code)
+
+    def digest(self) -> bytes:
+        """SHA-256 (32 bytes) of the terms' only encoding."""
+        return hashlib.sha256(codec.encode(self)).digest()
+
+
+def check_purpose(code: str) -> str:
+    duo = code.startswith("DUO:") and len(code) == 11 and code[4:].isdigit() and code.isascii()
+    if code not in PURPOSES and not duo:
+        raise Malformed(
+            f"not a purpose code: {code[:40]!r}", hint=f"use one of {', '.join(PURPOSES)}, or a DUO id like DUO:0000042"
+        )
+    return code
+
+
+def acknowledge(terms: Terms, named: str | None) -> None:
+    """Unacknowledged unless `named` is the licence's id, whatever its case."""
+    if named is None or named.strip().lower() != terms.licence.lower():
+        said = (
+            "its terms were not acknowledged" if named is None else f"you acknowledged {named!r}, it is under another"
+        )
+        raise Unacknowledged(
+            f"this dataset is under {terms.licence}: {said}",
+            hint=f"read the terms ({terms.licence_url or 'above'}), then repeat with --acknowledge {terms.licence}",
+        )
+
+
+def allow_purpose(allowed: tuple[str, ...], code: str) -> None:
+    """Refused unless `allowed` is empty or names `code`."""
+    if allowed and code not in allowed:
+        raise Refused(
+            f"the terms allow the purposes {', '.join(allowed)}; this request states {code}",
+            hint="state one of them with --purpose, if it is yours",
+        )

@@ -1,0 +1,148 @@
+"""A node's folder: where each thing lies, who holds it, and the seed everything secret is derived from.
+
+seed        the backup: 32 bytes in hex, mode 0600          lock       held by whoever uses the home
+log.db      the commons' log (disk.log)                      shelf.db   manifests, my requests, heads, peers
+packs/      sealed packs by their root (disk.packs)          proofs/    one .tlog-proof for each access of mine
+config.json the node's settings                              control    the running node's loopback door, mode 0600
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from commons.core import envelope
+from commons.core.entries import CHARTER, Charter
+from commons.core.keys import Keys
+from commons.disk.log import Log
+from commons.disk.packs import Store
+from commons.disk.shelf import Shelf
+from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
+
+
+class Home:
+    """An opened home: this process holds its lock. Use `with`."""
+
+    def __init__(self, path: Path) -> None:
+        """NotFound unless `path` was made by `create`; Busy while another process holds it."""
+        if not (path / "config.json").is_file():
+            raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
+        self.path = path
+        self._lock = _hold(path)
+        try:
+            self.keys = Keys(_read_seed(path / "seed"))
+            self.shelf = Shelf(path / "shelf.db")
+            self.log = Log.open(path / "log.db", self.keys.log(0), self.keys.local("openings"))
+            self.packs = Store(path / "packs")
+            self.packs.clean()
+            self.config = read_config(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Home:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.log.close()
+        self.shelf.close()
+        os.close(self._lock)
+
+    @property
+    def commons(self) -> str:
+        """The id of the commons whose log this home keeps: its charter's CID."""
+        return self.log.origin.partition("/")[2]
+
+
+def create(path: Path, name: str, readers: str, now: int, config: dict[str, Any]) -> None:
+    """A new home with its personal commons. Conflict if there is one.
+
+    The settings are written last: a crash before that leaves no home, and the same call makes it, with the same seed.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (path / "seed").exists() and (path / "config.json").exists():
+            raise Conflict(f"there is a home at {path} already", hint="use it, or name another one with --home")
+        if any(child.name not in ("seed", "lock", "log.db", "log.db-wal", "log.db-shm") for child in path.iterdir()):
+            raise Conflict(f"{path} is not empty", hint="a home starts as a new or an empty folder")
+        lock = _hold(path)
+        try:
+            if not (path / "seed").exists():
+                write_secret(path / "seed", secrets.token_bytes(32).hex() + "\n")
+            keys = Keys(_read_seed(path / "seed"))
+            for leftover in path.glob("log.db*"):
+                leftover.unlink()
+            log_key = keys.log(0)
+            charter = Charter(
+                name=name, time=now, members=(keys.identity.peer,), registrar=keys.identity.peer,
+                log_key=log_key.public, next_key=hashlib.sha256(keys.log(1).public).digest(), readers=readers,
+            )  # fmt: skip
+            signed = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, charter, keys.identity))
+            Log.create(path / "log.db", signed, log_key, keys.local("openings")).close()
+            (path / "packs").mkdir(exist_ok=True)
+            (path / "proofs").mkdir(exist_ok=True)
+            write_config(path, config)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise StorageFailed(f"cannot make a home at {path}: {error.strerror}", hint="choose another --home") from error
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Whole or not at all, mode 0600 from the first byte."""
+    new = path.with_name(path.name + ".new")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((path / "config.json").read_text())
+        if not isinstance(config, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise Malformed(
+            f"{path / 'config.json'} cannot be read: {error}", hint="mend it, or write {} into it"
+        ) from error
+    return config
+
+
+def write_config(path: Path, config: dict[str, Any]) -> None:
+    write_secret(path / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def _hold(path: Path) -> int:
+    try:
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageFailed(f"cannot write in {path}: {error.strerror}", hint="check its permissions") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise Busy(f"another process uses the home {path}", hint="stop the node that runs on it, or wait") from error
+    return lock
+
+
+def _read_seed(path: Path) -> bytes:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise Malformed(f"{path} can be read by others", hint=f"chmod 600 {path}")
+        seed = bytes.fromhex(path.read_text().strip())
+        if len(seed) != 32:
+            raise ValueError("not 32 bytes")
+    except (OSError, ValueError) as error:
+        raise Malformed(f"{path} is not a seed of 64 hex digits: {error}", hint="restore it from its backup") from error
+    return seed

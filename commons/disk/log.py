@@ -1,0 +1,317 @@
+"""The commons' log in one SQLite file: entries, tree, openings and signed checkpoints, one transaction a batch.
+
+One committer thread. An append is a draft, a function from the state to records; all drafts that arrive while a commit
+runs share the next one (group commit). Reads see committed entries only. Fails closed: after one failed commit nothing
+is appended, signed or released until the log is opened again.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from commons.core import checkpoint, codec, entries, merkle, note
+from commons.core.checkpoint import Signed
+from commons.core.entries import Charter, Entry
+from commons.core.envelope import Opened
+from commons.core.ids import cid
+from commons.core.keys import Signer
+from commons.core.opening import Opening
+from commons.core.state import Access, State
+from commons.disk import sql
+from commons.disk.openings import SCHEMA as OPENINGS
+from commons.disk.openings import Openings
+from commons.errors import CommonsError, Conflict, Internal, Pending, StorageFailed, Untrue
+
+SCHEMA = (
+    """
+CREATE TABLE IF NOT EXISTS entries(idx INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS nodes(level INTEGER, pos INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, pos)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS statements(digest BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
+"""
+    + OPENINGS
+)
+BATCH = 1024  # drafts of one commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry to append: its value and exact bytes; what it hides, about whom; which statement it answers (SHA-256);
+    the entries whose openings it destroys."""
+
+    entry: Entry
+    data: bytes
+    opening: Opening | None = None
+    subject: str = ""
+    statement: bytes | None = None
+    erases: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """Durable: the first index of a draft's records, and the checkpoint that covers them."""
+
+    first: int
+    head: Signed
+
+
+Draft = Callable[[State, int, int], Sequence[Record]]  # (state, next index, time) -> records; may raise a CommonsError
+
+
+def record(entry: Entry, opening: Opening | None = None, subject: str = "", statement: bytes | None = None) -> Record:
+    data = entry.data if isinstance(entry, Opened) else codec.encode(entry)
+    return Record(entry=entry, data=data, opening=opening, subject=subject, statement=statement)
+
+
+class Log:
+    """Use `create` once and `open` afterwards; `append` from any thread; `close` at the end."""
+
+    def __init__(self, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time) -> None:
+        self._path, self._signer, self._clock = path, signer, clock
+        self._db = sql.connect(path, SCHEMA)
+        self._reads = sql.connect(path, "")
+        self._reading = threading.Lock()
+        self._openings = Openings(self._db, local)
+        self.state = State()
+        self.broken: CommonsError | None = None
+        self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def create(cls, path: Path, charter: Opened[Charter], signer: Signer, local: bytes) -> Log:
+        """A new log whose first entry is `charter`. A crash in here leaves a log without a charter: create again."""
+        log = cls(path, signer, local)
+        log._begin(State(), (), None, charter)
+        log.append(lambda _state, _index, _now: [record(charter)]).result()
+        return log
+
+    @classmethod
+    def open(cls, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time) -> Log:
+        """Recover: the newest committed checkpoint must be ours and be the root of what is stored."""
+        log = cls(path, signer, local, clock)
+        with sql.door(path):
+            (size,) = log._db.execute("SELECT count(*) FROM entries").fetchone()
+            row = log._db.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
+            first = log._db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
+            alarm = log._db.execute("SELECT note FROM alarms").fetchone()
+        if row is None or first is None:
+            raise StorageFailed("the log has no entries", hint="`commons init` makes a new one in another home")
+        charter = entries.decode(first[0])
+        if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
+            raise Untrue("the log does not begin with a charter")
+        edge = merkle.read_edge(size, log.read)
+        log._begin(State(), edge, row[0], charter)
+        if log.head.checkpoint.size != size or log.head.checkpoint.root != merkle.edge_root(edge):
+            log.broken = StorageFailed(
+                f"the log's {size} stored entries are not those its checkpoint signs ({log.head.checkpoint.size})",
+                hint="the disk is damaged: keep this home as it is and restore a backup into another one",
+            )
+        for data in log.entries(0, size):
+            log.state.apply(entries.decode(data))
+        if alarm is not None:
+            log.broken = _rolled_back(log.head, alarm[0])
+        return log
+
+    def _begin(self, state: State, edge: tuple[bytes, ...], head: bytes | None, charter: Opened[Charter]) -> None:
+        self.state, self._edge = state, edge
+        self.origin = origin_of(charter)
+        self.key = note.Verifier(name=self.origin, public=charter.value.log_key)
+        if self._signer.public != charter.value.log_key:
+            raise Conflict("this home's key is not the one that signs this log")
+        self.head = Signed(
+            checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b""
+        ) if head is None else checkpoint.open(head, self.key)  # fmt: skip
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    # -- append ---------------------------------------------------------------------------------------------------
+
+    def append(self, draft: Draft) -> Future[Appended]:
+        """Durable when the future resolves; it raises what the draft raised, or StorageFailed."""
+        future: Future[Appended] = Future()
+        self._queue.put((draft, future))
+        return future
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = [first], False
+            while len(batch) < BATCH and not last:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    last = True
+                else:
+                    batch.append(more)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: Sequence[tuple[Draft, Future[Appended]]]) -> None:
+        """Commit, then speak. The order is the security:
+
+        1. fold each draft's records into the state; one that is refused is told so and leaves nothing
+        2. in one transaction: store, hash the stored bytes again, grow the tree, sign the checkpoint, COMMIT (fsync)
+        3. only now let readers see the new size, and tell those who wait
+
+        A crash before COMMIT returns leaves the last batch; after it, everything is there and was signed once. A COMMIT
+        that fails may have persisted or not: nobody is told, and the log stays shut until it is opened again.
+        """
+        start, now = self.head.checkpoint.size, max(int(self._clock()), self.state.time)
+        records: list[Record] = []
+        waiting: list[tuple[Future[Appended], int]] = []
+        for draft, future in batch:
+            try:
+                if self.broken is not None:
+                    raise self.broken
+                first = start + len(records)
+                records += self._fold(draft, first, now)
+                waiting.append((future, first))
+            except CommonsError as error:
+                future.set_exception(error)
+            except Exception as error:  # a bug in a draft must not end the committer
+                future.set_exception(Internal(f"a log entry could not be drafted: {error!r}"))
+        if not records:
+            for future, first in waiting:  # drafts that found their answer in the log already
+                future.set_result(Appended(first=first, head=self.head))
+            return
+        try:
+            with sql.door(self._path):
+                head, edge = self._store(start, records)
+        except Exception as error:
+            told = error if isinstance(error, CommonsError) else Internal(f"the log failed: {error!r}")
+            self.broken = told
+            for future, _ in waiting:
+                future.set_exception(told)
+            return
+        self._edge, self.head = edge, head
+        for future, first in waiting:
+            future.set_result(Appended(first=first, head=head))
+
+    def _fold(self, draft: Draft, first: int, now: int) -> list[Record]:
+        records, before = list(draft(self.state, first, now)), self.state.size
+        for n, new in enumerate(records):
+            try:
+                self.state.apply(new.entry)
+            except CommonsError as error:
+                self.state.size = before + n
+                if n:  # half a draft is in the state: only a new fold can take it out
+                    self.broken = Internal(f"a draft was refused half way: {error}", hint="restart the node")
+                raise
+        return records
+
+    def _store(self, start: int, records: Sequence[Record]) -> tuple[Signed, tuple[bytes, ...]]:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany("INSERT INTO entries VALUES(?, ?)", ((start + n, r.data) for n, r in enumerate(records)))
+            stored = db.execute("SELECT data FROM entries WHERE idx >= ? ORDER BY idx", (start,)).fetchall()
+            leaves = [merkle.leaf(data) for (data,) in stored]
+            if leaves != [merkle.leaf(r.data) for r in records]:  # corruption before signing is final: see docs
+                raise StorageFailed("stored entries read back differently", hint="the disk or the memory is damaged")
+            nodes, edge = merkle.grow(start, self._edge, leaves)
+            db.executemany("INSERT INTO nodes VALUES(?, ?, ?)", nodes)
+            for n, r in enumerate(records):
+                if r.opening is not None:
+                    self._openings.put(start + n, r.subject, r.opening)
+                if r.statement is not None:
+                    db.execute("INSERT INTO statements VALUES(?, ?)", (r.statement, start + n))
+                self._openings.erase(r.erases)
+            size = start + len(records)
+            head = checkpoint.Checkpoint(origin=self.origin, size=size, root=merkle.edge_root(edge))
+            signed = Signed(checkpoint=head, note=checkpoint.sign(head, self._signer))
+            db.execute("INSERT INTO checkpoints VALUES(?, ?)", (size, signed.note))
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        if any(r.erases for r in records):
+            sql.forget(db)
+        return signed, edge
+
+    # -- read: committed entries only -----------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        return self.head.checkpoint.size
+
+    def read(self, level: int, pos: int) -> bytes:
+        """merkle.Reader over the stored tree."""
+        with self._reading, sql.door(self._path):
+            row = self._reads.execute("SELECT hash FROM nodes WHERE level = ? AND pos = ?", (level, pos)).fetchone()
+        if row is None:
+            raise StorageFailed(f"the log has lost the hash ({level}, {pos})", hint="restore a backup of this home")
+        return bytes(row[0])
+
+    def entries(self, first: int, last: int) -> Iterator[bytes]:
+        """The exact bytes of entries first … last-1."""
+        for start in range(first, last, 256):
+            with self._reading, sql.door(self._path):
+                rows = self._reads.execute(
+                    "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (start, min(start + 256, last))
+                ).fetchall()
+            yield from (bytes(data) for (data,) in rows)
+
+    def entry(self, index: int) -> bytes:
+        return next(self.entries(index, index + 1))
+
+    def opening(self, index: int) -> Opening | None:
+        """What entry `index` hides, or None where it hides nothing or was erased."""
+        with self._reading, sql.door(self._path):
+            return self._openings.get(index, self._reads) if index < self.size else None
+
+    def answered(self, statement: bytes) -> int | None:
+        """The index of the request that this statement (its SHA-256) made, if it did."""
+        with self._reading, sql.door(self._path):
+            row = self._reads.execute("SELECT idx FROM statements WHERE digest = ?", (statement,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def granted(self, index: int, now: int) -> Access:
+        """The access whose key may be released: granted by a *durable* decision of a log that can still be written."""
+        if self.broken is not None:
+            raise self.broken
+        access = self.state.granted(index, now)
+        if access.decision is None or access.decision >= self.size:
+            raise Pending(f"the decision on request {index} is being written", hint="try again")
+        return access
+
+    def compare(self, head: bytes) -> None:
+        """A head of ours that somebody else holds. If it knows more than we do, we were rolled back: sign no more."""
+        theirs = checkpoint.open(head, self.key)
+        size = theirs.checkpoint.size
+        same = merkle.root(size, self.read) == theirs.checkpoint.root if 0 < size <= self.size else size == 0
+        if not same:
+            with sql.door(self._path):
+                self._reads.execute("INSERT INTO alarms VALUES(?)", (head,))
+            self.broken = _rolled_back(self.head, head)
+            raise self.broken
+
+    def close(self) -> None:
+        """After the drafts in the queue are committed."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+        self._reads.close()
+        self._db.close()
+
+
+def origin_of(charter: Opened[Charter]) -> str:
+    """The log's name in its checkpoints: "commons/" and the charter's CID."""
+    return f"commons/{cid(charter.data)}"
+
+
+def _rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
+    return StorageFailed(
+        f"this log was rolled back or forked: its {ours.checkpoint.size} entries do not lead to a head that it signed",
+        hint="restore the newest backup of this home; never continue an old copy of a log",
+        evidence=(ours.note.decode(), theirs.decode()),
+    )

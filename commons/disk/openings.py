@@ -1,0 +1,75 @@
+"""The private side of the log: openings, each encrypted under its subject's key, beside the entries they belong to.
+
+Erasing destroys the opening and the subject's key; what else is known of the subject is sealed again under a new one.
+Runs inside the log's transactions and knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from commons.core import codec, opening
+from commons.core.opening import Opening
+from commons.errors import StorageFailed
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS openings(idx INTEGER PRIMARY KEY, subject BLOB NOT NULL, sealed BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS openings_subject ON openings(subject);
+CREATE TABLE IF NOT EXISTS subjects(subject BLOB PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Openings:
+    def __init__(self, db: sqlite3.Connection, local: bytes) -> None:
+        self._db, self._local = db, local
+
+    def put(self, index: int, subject: str, value: Opening) -> None:
+        name = hashlib.sha256(self._local + subject.encode()).digest()[:16]
+        row = self._db.execute("SELECT key FROM subjects WHERE subject = ?", (name,)).fetchone()
+        key = row[0] if row else self._new_key(name)
+        self._put(index, name, key, codec.encode(value))
+
+    def get(self, index: int, db: sqlite3.Connection) -> Opening | None:
+        """The opening of one entry, read through `db`, or None where there is none (any more)."""
+        row = db.execute(
+            "SELECT subject, sealed, key FROM openings JOIN subjects USING (subject) WHERE idx = ?", (index,)
+        ).fetchone()  # fmt: skip
+        return None if row is None else opening.decode(_unseal(index, row[2], row[1]))
+
+    def erase(self, indices: Iterable[int]) -> None:
+        for index in indices:
+            row = self._db.execute("SELECT subject FROM openings WHERE idx = ?", (index,)).fetchone()
+            if row is None:
+                continue
+            (name,) = row
+            (old,) = self._db.execute("SELECT key FROM subjects WHERE subject = ?", (name,)).fetchone()
+            self._db.execute("DELETE FROM openings WHERE idx = ?", (index,))
+            self._db.execute("DELETE FROM subjects WHERE subject = ?", (name,))
+            rest = self._db.execute("SELECT idx, sealed FROM openings WHERE subject = ?", (name,)).fetchall()
+            key = self._new_key(name) if rest else b""
+            for other, sealed in rest:
+                self._db.execute("DELETE FROM openings WHERE idx = ?", (other,))
+                self._put(other, name, key, _unseal(other, old, sealed))
+
+    def _new_key(self, name: bytes) -> bytes:
+        key = os.urandom(32)
+        self._db.execute("INSERT INTO subjects VALUES(?, ?)", (name, key))
+        return key
+
+    def _put(self, index: int, name: bytes, key: bytes, plain: bytes) -> None:
+        nonce = os.urandom(12)
+        sealed = nonce + AESGCM(key).encrypt(nonce, plain, index.to_bytes(8, "big"))
+        self._db.execute("INSERT INTO openings VALUES(?, ?, ?)", (index, name, sealed))
+
+
+def _unseal(index: int, key: bytes, sealed: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:12], sealed[12:], index.to_bytes(8, "big"))
+    except InvalidTag as error:
+        raise StorageFailed(f"the opening of entry {index} is damaged", hint="restore a backup of this home") from error

@@ -1,0 +1,121 @@
+"""What a node keeps for itself: manifests, its own requests and their keys, the heads it trusts, the peers it knows.
+
+Not the log: nothing here gives anyone a right. One SQLite file, mode 0600.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from commons.core.ids import Cid
+from commons.disk import sql
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS manifests(
+    cid TEXT PRIMARY KEY, data BLOB NOT NULL, role TEXT NOT NULL, served INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asks(
+    commons TEXT, series BLOB, epoch INTEGER, terms BLOB, dataset TEXT NOT NULL, submission BLOB NOT NULL,
+    request INTEGER, outcome TEXT NOT NULL, reason TEXT NOT NULL, secret BLOB, receipt BLOB,
+    PRIMARY KEY(commons, series, epoch, terms)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heads(origin TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request of mine: stored before it is sent, so that a crash or a second fetch repeats it instead of making
+    another. `secret` is the epoch secret once released; `receipt` what is still owed to the log, signed."""
+
+    commons: str
+    series: bytes
+    epoch: int
+    terms: bytes
+    dataset: str
+    submission: bytes
+    request: int | None = None
+    outcome: str = "unsent"
+    reason: str = ""
+    secret: bytes | None = None
+    receipt: bytes | None = None
+
+
+class Shelf:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = sql.connect(path, SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- manifests: role is "published", "fetched" or "mirrored" ----------------------------------------------------
+
+    def put_manifest(self, cid: Cid, data: bytes, role: str, served: bool) -> None:
+        with sql.door(self._path):
+            self._db.execute(
+                "INSERT INTO manifests VALUES(?, ?, ?, ?) ON CONFLICT(cid) DO UPDATE SET served = excluded.served, "
+                "role = CASE role WHEN 'published' THEN role ELSE excluded.role END",
+                (cid, data, role, served),
+            )
+
+    def manifest(self, cid: str, served: bool = False) -> bytes | None:
+        """Its exact bytes; with `served`, only if this node shows it to others."""
+        with sql.door(self._path):
+            row = self._db.execute("SELECT data FROM manifests WHERE cid = ? AND served >= ?", (cid, served)).fetchone()
+        return None if row is None else row[0]
+
+    def manifests(self) -> list[tuple[Cid, bytes, str, bool]]:
+        with sql.door(self._path):
+            rows = self._db.execute("SELECT cid, data, role, served FROM manifests ORDER BY cid").fetchall()
+        return [(Cid(cid), data, role, bool(served)) for cid, data, role, served in rows]
+
+    # -- my requests ------------------------------------------------------------------------------------------------
+
+    def put_ask(self, ask: Ask) -> None:
+        with sql.door(self._path):
+            self._db.execute(
+                "INSERT OR REPLACE INTO asks VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (ask.commons, ask.series, ask.epoch, ask.terms, ask.dataset, ask.submission, ask.request, ask.outcome,
+                 ask.reason, ask.secret, ask.receipt),
+            )  # fmt: skip
+
+    def ask(self, commons: str, series: bytes, epoch: int, terms: bytes) -> Ask | None:
+        return next(
+            (a for a in self.asks() if (a.commons, a.series, a.epoch, a.terms) == (commons, series, epoch, terms)), None
+        )
+
+    def asks(self) -> list[Ask]:
+        with sql.door(self._path):
+            rows = self._db.execute(
+                "SELECT commons, series, epoch, terms, dataset, submission, request, outcome, reason, secret, receipt "
+                "FROM asks ORDER BY commons, request"
+            ).fetchall()
+        names = Ask.__slots__
+        return [Ask(**dict(zip(names, row, strict=True))) for row in rows]
+
+    # -- heads: the last checkpoint verified of each log --------------------------------------------------------------
+
+    def head(self, origin: str) -> bytes | None:
+        with sql.door(self._path):
+            row = self._db.execute("SELECT note FROM heads WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else row[0]
+
+    def advance(self, origin: str, old: bytes | None, new: bytes) -> bool:
+        """Compare and swap: whether `old` was still the head. The new one was proven consistent with `old`."""
+        with sql.door(self._path):
+            if old is None:
+                done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?)", (origin, new))
+            else:
+                done = self._db.execute("UPDATE heads SET note = ? WHERE origin = ? AND note = ?", (new, origin, old))
+        return done.rowcount == 1
+
+    # -- peers ------------------------------------------------------------------------------------------------------
+
+    def add_peer(self, address: str) -> None:
+        with sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO peers VALUES(?)", (address,))
+
+    def peers(self) -> list[str]:
+        with sql.door(self._path):
+            return [address for (address,) in self._db.execute("SELECT address FROM peers ORDER BY address")]

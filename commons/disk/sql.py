@@ -1,0 +1,41 @@
+"""SQLite as this house uses it: durable, erasing, one writer; its errors translated at this door.
+
+WAL with synchronous=FULL: COMMIT returns after the fsync. secure_delete and a truncated WAL: erased means overwritten.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from commons.errors import StorageFailed
+
+
+@contextmanager
+def door(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the disk's refusals into StorageFailed."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StorageFailed(
+            f"cannot use {path.name}: {error}", hint=f"check free space and permissions of {path.parent}"
+        ) from error
+
+
+def connect(path: Path, schema: str) -> sqlite3.Connection:
+    """An open database with `schema` in it. Statements commit by themselves unless inside BEGIN … COMMIT."""
+    with door(path):
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA secure_delete=ON")
+        db.executescript(schema)
+        path.chmod(0o600)
+        return db
+
+
+def forget(db: sqlite3.Connection) -> None:
+    """After deletes: copy the WAL back and cut it to nothing, so that no old page is left in it."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
