@@ -129,7 +129,12 @@ def from_dict(told: object) -> CommonsError:
     number, evidence = told.get("error"), told.get("evidence")
     kind = KINDS.get(number, Internal) if isinstance(number, int) else Internal
     return kind(
-        str(told.get("message", ""))[:2000],
-        hint=str(told.get("hint", ""))[:2000],
-        evidence=tuple(str(e)[:20_000] for e in evidence[:4]) if isinstance(evidence, list) else (),
+        _tame(told.get("message", ""), 2000),
+        hint=_tame(told.get("hint", ""), 2000),
+        evidence=tuple(_tame(e, 20_000) for e in evidence[:4]) if isinstance(evidence, list) else (),
     )
+
+
+def _tame(text: object, most: int) -> str:
+    """Words of somebody else's, without what a terminal would obey."""
+    return "".join(c for c in str(text)[:most] if c.isprintable() or c == "\n")

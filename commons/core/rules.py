@@ -41,8 +41,10 @@ class Verdict:
     reason: str  # a short code, public in the log
 
 
-def decide(rule: Rule, requester: str) -> Verdict:
-    """What the rule says to this requester, who signed the exact terms."""
+def decide(rule: Rule, requester: str, allowed: tuple[str, ...], purpose: str) -> Verdict:
+    """What the rule says to this requester, who signed the exact terms. No `allowed` purposes means any."""
+    if allowed and purpose not in allowed:
+        return Verdict(outcome="refuse", reason="purpose")
     if rule.kind == "acknowledge":
         return Verdict(outcome="grant", reason="acknowledged")
     if rule.kind == "allow-list":

@@ -13,7 +13,6 @@ from commons.core.entries import Charter, Decision, Entry, Publish, Receipt, Red
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.rules import Rule
-from commons.core.terms import allow_purpose
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
 
@@ -110,7 +109,6 @@ class State:
             raise NotFound(f"{entry.dataset} is not published in this commons")
         if entry.terms != known.entry.terms or entry.epoch != known.entry.epoch:
             raise Conflict("the request names other terms than the dataset's", hint="fetch again to see its terms")
-        allow_purpose(known.entry.purposes, entry.purpose)
         self.accesses[index] = Access(index=index, entry=entry)
 
     def _decide(self, index: int, entry: Decision) -> None:

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from commons.core import codec
-from commons.errors import Malformed, Refused, Unacknowledged
+from commons.errors import Malformed, Unacknowledged
 
 # Short codes of our own, beside which GA4GH DUO ids ("DUO:0000042") are accepted.
 PURPOSES = {
@@ -78,13 +78,4 @@ def acknowledge(terms: Terms, named: str | None) -> None:
         raise Unacknowledged(
             f"this dataset is under {terms.licence}: {said}",
             hint=f"read the terms ({terms.licence_url or 'above'}), then repeat with --acknowledge {terms.licence}",
-        )
-
-
-def allow_purpose(allowed: tuple[str, ...], code: str) -> None:
-    """Refused unless `allowed` is empty or names `code`."""
-    if allowed and code not in allowed:
-        raise Refused(
-            f"the terms allow the purposes {', '.join(allowed)}; this request states {code}",
-            hint="state one of them with --purpose, if it is yours",
         )

@@ -81,6 +81,7 @@ class Log:
         self._openings = Openings(self._db, local)
         self.state = State()
         self.broken: CommonsError | None = None
+        self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -193,6 +194,7 @@ class Log:
                 future.set_exception(told)
             return
         self._edge, self.head = edge, head
+        self._fresh.clear()
         for future, first in waiting:
             future.set_result(Appended(first=first, head=head))
 
@@ -206,6 +208,8 @@ class Log:
                 if n:  # half a draft is in the state: only a new fold can take it out
                     self.broken = Internal(f"a draft was refused half way: {error}", hint="restart the node")
                 raise
+            if new.statement is not None:
+                self._fresh[new.statement] = first + n
         return records
 
     def _store(self, start: int, records: Sequence[Record]) -> tuple[Signed, tuple[bytes, ...]]:
@@ -270,7 +274,9 @@ class Log:
             return self._openings.get(index, self._reads) if index < self.size else None
 
     def answered(self, statement: bytes) -> int | None:
-        """The index of the request that this statement (its SHA-256) made, if it did."""
+        """The index of the entry that this statement (its SHA-256) made, if it did."""
+        if statement in self._fresh:
+            return self._fresh[statement]
         with self._reading, sql.door(self._path):
             row = self._reads.execute("SELECT idx FROM statements WHERE digest = ?", (statement,)).fetchone()
         return None if row is None else int(row[0])

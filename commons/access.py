@@ -1,0 +1,270 @@
+"""Answering requests: the registrar's side of "no key without a log entry", and the steward's desk.
+
+submit: verify, commit, then speak. release: only for a durable grant. Knows nothing of how a request came in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from commons.core import checkpoint, codec, entries, envelope, merkle, release, rules
+from commons.core.answer import Answer, Shown, Submission
+from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
+from commons.core.envelope import Opened
+from commons.core.ids import PeerId
+from commons.core.opening import SALT
+from commons.core.state import State
+from commons.disk.home import Home
+from commons.disk.log import Appended, Record, record
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, TooMany
+from commons.limits import Buckets
+
+SKEW = 600  # seconds a request's clock may be off
+DAY = 86_400
+
+
+def _salt() -> bytes:
+    return os.urandom(SALT)
+
+
+class Registrar:
+    """One home's log, open to requests. `clock` gives seconds since 1970."""
+
+    def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
+        self.home, self.log, self._clock = home, home.log, clock
+        self.each = Buckets(rate=0.5, burst=60)  # by requester
+        self.newcomers = Buckets(rate=2, burst=200)  # all keys this node has not met yet, together
+        self._met: set[str] = set()
+
+    # -- what peers send --------------------------------------------------------------------------------------------
+
+    async def submit(self, body: bytes) -> bytes:
+        """A Submission in, an Answer out. The same statement again gets its answer again, and no second entry.
+
+        The order: the signature and what it says; the head its sender knows (are we rolled back?); the rates; one
+        durable batch of request and decision; only then the answer. A crash before the commit leaves nothing, one after
+        it leaves entries that the same statement, sent again, finds.
+        """
+        submission = codec.decode(Submission, body, 128 << 10)
+        kind = codec.decode(envelope.Envelope, submission.statement).type
+        if kind == entries.RECEIPT:
+            return await self._receive(submission)
+        said = envelope.open(entries.REQUEST, Asked, submission.statement)
+        digest = entries.statement_digest(said.data)
+        known = self._check(said.value.commons, submission.head)
+        if (index := self.log.answered(digest)) is None:
+            published = self.log.state.published(said.value.dataset)
+            if published.entry.rule.kind == "public":
+                raise Conflict("this dataset is public: its key is in the manifest, and nobody is asked")
+            if abs(self._clock() - said.value.time) > SKEW:
+                raise Malformed(
+                    f"the request is dated {said.value.time}, this node's clock says {int(self._clock())}",
+                    hint=f"set your clock right: it may be off by {SKEW} s at most",
+                )
+            self._limit(said.signer)
+            await self._append(self._ask(said, submission, digest))
+            index = self.log.answered(digest)
+        if index is None:
+            raise NotFound("the request is not in the log")
+        return self._answer(index, known)
+
+    def _ask(
+        self, said: Opened[Asked], submission: Submission, digest: bytes
+    ) -> Callable[[State, int, int], list[Record]]:
+        def draft(state: State, index: int, now: int) -> list[Record]:
+            if self.log.answered(digest) is not None:
+                return []
+            leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
+            published = state.published(said.value.dataset)
+            verdict = rules.decide(published.entry.rule, said.signer, published.entry.purposes, said.value.purpose)
+            records = [record(leaf, opening, said.signer, digest)]
+            if verdict.outcome != "pending":
+                expires = _until(verdict.outcome, now, published.entry.grant_days)
+                records.append(
+                    record(_decision(now, index, verdict.outcome, verdict.reason, published.index, expires, None))
+                )
+            return records
+
+        return draft
+
+    async def _receive(self, submission: Submission) -> bytes:
+        said = envelope.open(entries.RECEIPT, Received, submission.statement)
+        digest = entries.statement_digest(said.data)
+        known = self._check(said.value.commons, submission.head)
+        if (index := self.log.answered(digest)) is None:
+            access = self.log.state.access(said.value.request)
+            asked = self.log.opening(access.index)
+            if asked is None:
+                raise Gone(f"request {access.index} was erased")
+            if entries.requester(asked) != said.signer or access.entry.dataset != said.value.dataset:
+                raise Refused("a receipt is signed by who made the request, for what was requested")
+            self._limit(said.signer)
+
+            def draft(state: State, index: int, now: int) -> list[Record]:
+                if self.log.answered(digest) is not None:
+                    return []
+                hidden, opening = entries.hide(_salt, statement=said.data)
+                leaf = Receipt(
+                    type=entries.RECEIPT, time=now, request=said.value.request, files=said.value.files,
+                    size=said.value.size, **hidden,
+                )  # fmt: skip
+                return [record(leaf, opening, said.signer, digest)]
+
+            await self._append(draft)
+            index = self.log.answered(digest)
+        if index is None:
+            raise NotFound("the receipt is not in the log")
+        head = self.log.head
+        shown = self._show(index, head.checkpoint.size)
+        return codec.encode(
+            Answer(shown=(shown,), head=head.note, consistency=self._prove(known, head.checkpoint.size))
+        )
+
+    def release(self, body: bytes) -> bytes:
+        """The epoch secret, sealed to the key in the statement (the body, exact bytes) of a durable, valid grant."""
+        said = envelope.open(entries.REQUEST, Asked, body)
+        index = self.log.answered(entries.statement_digest(said.data))
+        if index is None:
+            raise NotFound("this request is not in the log", hint="submit it first")
+        access = self.log.granted(index, int(self._clock()))
+        published = self.log.state.published(access.entry.dataset)
+        bound = release.Bound(
+            commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
+            request=index, decision=access.decision if access.decision is not None else index,
+        )  # fmt: skip
+        secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
+        return release.seal(secret, said.value.hpke, bound)
+
+    # -- the steward's desk -----------------------------------------------------------------------------------------
+
+    async def decide(self, request: int, outcome: str, reason: str, expires: int | None = None) -> dict[str, Any]:
+        """Log a signed decision: grant, refuse or revoke. Conflict if the request is not in a state for it."""
+        if len(reason) > entries.DETAILS_LIMIT:
+            raise TooLarge(f"a reason has at most {entries.DETAILS_LIMIT} characters")
+        now = int(self._clock())
+        if expires is not None and expires <= now:
+            raise Malformed("the grant would have expired already", hint="name a later day with --until")
+        days = self.log.state.published(self.log.state.access(request).entry.dataset).entry.grant_days
+        expires = _until(outcome, now, days, expires)
+        code = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}[outcome]
+        statement = envelope.sign(
+            entries.DECISION,
+            Decided(
+                commons=self.home.commons, request=request, outcome=outcome, reason=reason, expires=expires, time=now
+            ),
+            self.home.keys.identity,
+        )
+
+        def draft(state: State, index: int, now: int) -> list[Record]:
+            access = state.access(request)
+            if request in state.redacted:
+                raise Gone(f"request {request} was erased, so nobody is there to answer")
+            published = state.published(access.entry.dataset)
+            asked = self.log.opening(request)
+            hidden, opening = entries.hide(_salt, statement=statement)
+            leaf = _decision(now, request, outcome, code, published.index, expires, hidden["statement"])
+            return [record(leaf, opening, entries.requester(asked) if asked else "")]
+
+        done = await self._append(draft)
+        return {"entry": done.first, "request": request, "outcome": outcome, "expires": expires}
+
+    async def erase(self, index: int, reason: str) -> dict[str, Any]:
+        """Destroy the openings of an entry and of all that answers it; log that they were. Proofs stay valid."""
+
+        def draft(state: State, _index: int, now: int) -> list[Record]:
+            if not 0 <= index < self.log.size:
+                raise NotFound(f"there is no entry {index}")
+            if index in state.redacted:
+                raise Gone(f"entry {index} was erased already, see entry {state.redacted[index]}")
+            targets = self._about(state, index)
+            leaf = Redaction(type=entries.REDACTION, time=now, entries=targets, reason=reason)
+            return [Record(entry=leaf, data=codec.encode(leaf), erases=targets)]
+
+        done = await self._append(draft)
+        redaction = entries.decode(self.log.entry(done.first))
+        erased = list(redaction.entries) if isinstance(redaction, Redaction) else []
+        return {"entry": done.first, "erased": erased}
+
+    def _about(self, state: State, index: int) -> tuple[int, ...]:
+        entry = entries.decode(self.log.entry(index))
+        if not entries.commitments(entry):
+            raise Conflict(f"entry {index} hides nothing that could be erased", hint="only access entries do")
+        if index not in state.accesses:
+            return (index,)
+        answers = (
+            n for n, data in enumerate(self.log.entries(index, self.log.size), index)
+            if n not in state.redacted and _answers(entries.decode(data), n, index)
+        )  # fmt: skip
+        return tuple(answers)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _append(self, draft: Callable[[State, int, int], Sequence[Record]]) -> Appended:
+        return await asyncio.wrap_future(self.log.append(draft))
+
+    def _check(self, commons: str, head: bytes) -> int:
+        """The size of the head its sender trusts, 0 without one. NotFound for another commons; see `Log.compare`."""
+        if commons != self.home.commons:
+            raise NotFound(f"this node keeps the log of {self.home.commons}, not of {commons}")
+        if not head:
+            return 0
+        self.log.compare(head)
+        return checkpoint.open(head, self.log.key).checkpoint.size
+
+    def _limit(self, who: PeerId) -> None:
+        now = self._clock()
+        wait = self.each.take(who, now)
+        if not wait and who not in self._met:
+            wait = self.newcomers.take("all", now)
+            if not wait and len(self._met) < 100_000:
+                self._met.add(who)
+        if wait:
+            raise TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
+
+    def _answer(self, index: int, known: int) -> bytes:
+        head = self.log.head
+        size = head.checkpoint.size
+        access = self.log.state.access(index)
+        decision = access.decision
+        if index >= size:
+            raise Pending("the request is being written", hint="repeat it")
+        shown = [self._show(index, size)]
+        if decision is not None and decision < size:
+            shown.append(self._show(decision, size))
+        return codec.encode(Answer(shown=tuple(shown), head=head.note, consistency=self._prove(known, size)))
+
+    def _show(self, index: int, size: int) -> Shown:
+        opening = self.log.opening(index)
+        return Shown(
+            index=index, entry=self.log.entry(index), opening=None if opening is None else codec.encode(opening),
+            proof=merkle.prove_inclusion(index, size, self.log.read),
+        )  # fmt: skip
+
+    def _prove(self, old: int, new: int) -> tuple[bytes, ...]:
+        return merkle.prove_consistency(old, new, self.log.read) if 0 < old < new else ()
+
+
+def _decision(
+    now: int, request: int, outcome: str, reason: str, basis: int, expires: int | None, statement: bytes | None
+) -> Decision:
+    return Decision(
+        type=entries.DECISION, time=now, request=request, outcome=outcome, reason=reason, basis=basis, expires=expires,
+        statement=statement,
+    )  # fmt: skip
+
+
+def _until(outcome: str, now: int, days: int | None, wanted: int | None = None) -> int | None:
+    """When a grant ends: what the terms say, or what the steward wants if that is sooner. None is never."""
+    if outcome != "grant":
+        return None
+    return min((end for end in (wanted, None if days is None else now + days * DAY) if end is not None), default=None)
+
+
+def _answers(entry: entries.Entry, n: int, request: int) -> bool:
+    return n == request or (
+        isinstance(entry, Decision | Receipt) and entry.request == request and bool(entries.commitments(entry))
+    )

@@ -1,0 +1,173 @@
+"""The owner's door: a node on loopback that its own command line talks to, and how a command finds it.
+
+POST /verbs/NAME, JSON in, lines of JSON out: {"done": …, "of": …} while it runs, then {"told": …} or an error. Guarded
+by a token in a file only the owner can read, and by Host and Origin, so that no web page can reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from commons.desk import Desk, Progress
+from commons.disk.home import Home, write_secret
+from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
+from commons.node import Node
+
+log = logging.getLogger(__name__)
+LINE = 256 << 20  # bytes of one line of an answer
+EVERY = 0.1  # seconds between two lines of progress
+
+
+@asynccontextmanager
+async def door(node: Node) -> AsyncIterator[str]:
+    """Open the owner's door on a free loopback port, and leave its address and token in the home while it is open."""
+    token, path = secrets.token_urlsafe(32), node.home.path / "control"
+    app = web.Application(client_max_size=1 << 20)
+    app.router.add_post("/verbs/{verb}", lambda request: _verb(node, token, request))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        write_secret(path, json.dumps({"url": url, "token": token}) + "\n")
+        yield url
+    finally:
+        path.unlink(missing_ok=True)
+        await runner.cleanup()
+
+
+def _check(token: str, request: web.Request) -> None:
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    sock = request.transport.get_extra_info("sockname") if request.transport else None
+    if sock is None or request.headers.get("Host") != f"127.0.0.1:{sock[1]}" or "Origin" in request.headers:
+        raise Refused("this door is for the owner's own programs on this machine")
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        raise Refused("this door needs the token in the home's file `control`")
+
+
+async def _verb(node: Node, token: str, request: web.Request) -> web.StreamResponse:
+    try:
+        _check(token, request)
+        words = json.loads(await request.read())
+        if not isinstance(words, dict):
+            raise Malformed("the arguments of a verb are a JSON object")
+    except CommonsError as error:
+        return web.json_response(error.as_dict(), status=error.status)
+    except ValueError as error:
+        return web.json_response(Malformed(f"not JSON: {error}").as_dict(), status=422)
+    answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await answer.prepare(request)
+    loop, steps = asyncio.get_running_loop(), _Steps()
+
+    def progress(done: int, whole: int) -> None:
+        loop.call_soon_threadsafe(steps.set, done, whole)
+
+    desk = Desk(node, progress)
+    work = asyncio.ensure_future(_told(desk, request.match_info["verb"], words))
+    try:
+        while not work.done():
+            await asyncio.wait([work], timeout=EVERY)
+            if (step := steps.take()) is not None:
+                await answer.write(json.dumps({"done": step[0], "of": step[1]}).encode() + b"\n")
+        await answer.write(json.dumps(work.result()).encode() + b"\n")
+        await answer.write_eof()
+    finally:
+        work.cancel()
+    return answer
+
+
+async def _told(desk: Desk, verb: str, words: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"told": await desk.call(verb, words)}
+    except CommonsError as error:
+        return error.as_dict()
+    except Exception as error:
+        log.exception("%s failed", verb)
+        return Internal(f"{verb} failed: {error!r}", hint="the node's own output says more").as_dict()
+
+
+class _Steps:
+    """The newest progress, told once."""
+
+    def __init__(self) -> None:
+        self._step: tuple[int, int] | None = None
+
+    def set(self, done: int, whole: int) -> None:
+        self._step = (done, whole)
+
+    def take(self) -> tuple[int, int] | None:
+        step, self._step = self._step, None
+        return step
+
+
+async def serve(path: Path, listen: tuple[str, ...], http: str | None, ready: Callable[[Node], None]) -> None:
+    """Run a node on the home at `path` until SIGINT or SIGTERM. `ready` is called once every door is open."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with Home(path) as home:
+        async with Node(home, listen, http) as node, door(node):
+            ready(node)
+            await stop.wait()
+
+
+async def run(path: Path, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """One verb on the home at `path`: by the node that runs on it, or by opening the home ourselves."""
+    for _ in range(20):  # a node that starts or stops at this moment settles within a second or two
+        try:
+            home = Home(path)
+        except Busy as busy:
+            found = _running(path)
+            if found is not None:
+                with contextlib.suppress(Unreachable):
+                    return await _ask(*found, verb, words, progress)
+            waiting = busy
+            await asyncio.sleep(0.1)
+            continue
+        with home:
+            async with Node(home) as node:
+                return await Desk(node, progress).call(verb, words)
+    raise waiting
+
+
+def _running(path: Path) -> tuple[str, str] | None:
+    try:
+        found = json.loads((path / "control").read_text())
+        return str(found["url"]), str(found["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=2)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, read_bufsize=LINE) as session,
+            session.post(f"{url}/verbs/{verb}", json=words, headers={"Authorization": f"Bearer {token}"}) as answer,
+        ):
+            async for line in answer.content:
+                step = json.loads(line)
+                if "told" in step:
+                    return dict(step["told"])
+                if "error" in step:
+                    raise from_dict(step)
+                progress(int(step["done"]), int(step["of"]))
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable("the node on this home does not answer", hint="is it stopping?") from error
+    except (aiohttp.ClientError, ValueError, TypeError, KeyError) as error:
+        raise Internal(f"the node on this home broke off: {error}", hint="its own output says more") from error
+    raise Internal("the node on this home broke off", hint="its own output says more")

@@ -1,0 +1,133 @@
+"""What a requester sends to a log and gets back, and the check that stands before any key is used.
+
+`check` is the requester's side of "no key without a log entry": leaf, opening, proofs, the signed checkpoint and its
+consistency with the last one this requester trusted. No network, no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commons.core import checkpoint, entries, merkle, opening, proof
+from commons.core.checkpoint import Signed
+from commons.core.entries import Asked, Decision, Received, Request
+from commons.core.envelope import Opened
+from commons.core.note import Verifier
+from commons.core.opening import Field
+from commons.errors import SplitView, Untrue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """`statement` is a signed Asked or Received; `details` the free text it commits to; `head` the last checkpoint of
+    this log that the sender trusts, or empty."""
+
+    statement: bytes
+    details: Field | None
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One entry of the log with its inclusion proof, and its opening where the reader may see it."""
+
+    index: int
+    entry: bytes
+    opening: bytes | None
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The request, then the decision on it if there is one, under one checkpoint; `consistency` leads from the
+    submission's head to it."""
+
+    shown: tuple[Shown, ...]
+    head: bytes
+    consistency: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A verified answer. `outcome` is grant, refuse, revoke or pending; `proof` the tlog-proof of the last entry."""
+
+    request: int
+    decision: int | None
+    outcome: str
+    reason: str
+    expires: int | None
+    head: Signed
+    proof: bytes
+    entry: bytes
+
+
+def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes) -> Checked:
+    """Untrue, Malformed or SplitView unless the log holds exactly `said`, and what the answer says of it."""
+    head = extend(old, answer.head, answer.consistency, log)
+    if not 1 <= len(answer.shown) <= 2:
+        raise Untrue("the answer shows neither a request nor its decision")
+    first, last = answer.shown[0], answer.shown[-1]
+    for shown in answer.shown:
+        merkle.check_inclusion(
+            shown.index, head.checkpoint.size, merkle.leaf(shown.entry), head.checkpoint.root, shown.proof
+        )
+    request = entries.decode(first.entry)
+    if not isinstance(request, Request) or first.opening is None:
+        raise Untrue("the answer does not show the request")
+    opened = opening.decode(first.opening)
+    opening.check(opened, entries.commitments(request))
+    if opened.get("statement") != said.data or opened.get("requester") != said.signer.encode():
+        raise Untrue("the log's request is not the one that was signed")
+    if (request.dataset, request.terms, request.epoch, request.purpose, request.details) != (
+        said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details,
+    ):  # fmt: skip
+        raise Untrue("the log's request says other things than the statement in it")
+    outcome, reason, expires, decided = "pending", "", None, None
+    if last is not first:
+        decision = entries.decode(last.entry)
+        if not isinstance(decision, Decision) or decision.request != first.index:
+            raise Untrue("the answer's decision is not on this request")
+        outcome, reason, expires, decided = decision.outcome, decision.reason, decision.expires, last.index
+    return Checked(
+        request=first.index, decision=decided, outcome=outcome, reason=reason, expires=expires, head=head,
+        proof=proof.Proof(index=last.index, hashes=last.proof, note=head.note).encode(), entry=last.entry,
+    )  # fmt: skip
+
+
+def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier) -> Signed:
+    """The new head, verified and proven to contain the old one (if any). SplitView carries both heads."""
+    head = checkpoint.open(new, log)
+    if not old:
+        return head
+    before = checkpoint.open(old, log).checkpoint
+    after = head.checkpoint
+    try:
+        if before.size > after.size:
+            raise Untrue(f"the log shows {after.size} entries, and showed {before.size} before")
+        merkle.check_consistency(before.size, after.size, before.root, after.root, consistency)
+    except Untrue as error:
+        raise SplitView(
+            f"this log contradicts what it signed before: {error.message}",
+            hint="keep both heads: they prove it. Trust no key and no audit of this log until its members explain it",
+            evidence=(old.decode(), new.decode()),
+        ) from error
+    return head
+
+
+def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: bytes) -> Signed:
+    """The head that holds the receipt. Untrue, Malformed or SplitView otherwise."""
+    head = extend(old, answer.head, answer.consistency, log)
+    if len(answer.shown) != 1:
+        raise Untrue("the answer does not show the receipt")
+    shown = answer.shown[0]
+    merkle.check_inclusion(
+        shown.index, head.checkpoint.size, merkle.leaf(shown.entry), head.checkpoint.root, shown.proof
+    )
+    receipt = entries.decode(shown.entry)
+    if not isinstance(receipt, entries.Receipt) or shown.opening is None:
+        raise Untrue("the answer does not show the receipt")
+    opened = opening.decode(shown.opening)
+    opening.check(opened, entries.commitments(receipt))
+    if opened.get("statement") != said.data or receipt.request != said.value.request:
+        raise Untrue("the log's receipt is not the one that was signed")
+    return head

@@ -1,0 +1,258 @@
+"""Every command as one verb: plain JSON values in, a plain dict out, for the command line and the owner's door alike.
+
+A verb reads its arguments, calls the room that knows, and returns what is to be told. No printing, no prompting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from commons import audit, export, fetch, publish, request
+from commons.audit import Read
+from commons.core import entries, ids, manifest, reference, terms
+from commons.core.manifest import Manifest
+from commons.disk.home import write_config
+from commons.disk.shelf import Ask
+from commons.errors import CommonsError, Malformed, NotFound
+from commons.node import Node
+from commons.sources import is_peer
+
+Told = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+
+class Desk:
+    """The owner's verbs over one node. `progress(done, whole)` may be called from any thread."""
+
+    def __init__(self, node: Node, progress: Progress = lambda done, whole: None) -> None:
+        self.node, self.home, self.net, self.progress = node, node.home, node.net, progress
+
+    async def call(self, verb: str, words: Told) -> Told:
+        """Dispatch by name; Malformed for a verb or an argument that is none."""
+        if verb not in VERBS:
+            raise Malformed(f"this node knows no verb {verb[:40]!r}", hint="are both of the same version?")
+        try:
+            method: Callable[..., Awaitable[Told]] = getattr(self, verb)
+            return await method(**words)
+        except TypeError as error:
+            if "unexpected keyword" in str(error) or "missing" in str(error):
+                raise Malformed(f"{verb}: {error}", hint="are both of the same version?") from error
+            raise
+
+    # -- data -------------------------------------------------------------------------------------------------------
+
+    async def publish(self, *, path: str, update: str | None = None, **words: Any) -> Told:
+        for name in ("creators", "allow", "purposes"):
+            words[name] = tuple(words.get(name) or ())
+        previous = str(reference.parse(update).cid) if update else None
+        said = publish.Publication(path=Path(path), previous=previous, **words)
+        told = await publish.publish(self.home, said, self.progress)
+        return {**told, "reference": str(self._refer(told["cid"]))}
+
+    def _refer(self, cid: str, lan: bool = False) -> reference.Reference:
+        """A reference with the addresses this node announces; those of a home network only when asked."""
+        announced = [a for a in self.home.config.get("announce", []) if is_peer(a)]
+        doors = [a for a in self.home.config.get("announce", []) if not is_peer(a)]
+        listening = [a for a in self.node.addresses if lan or reference.is_public(a)]
+        return reference.Reference(
+            cid=ids.check_cid(cid), peers=tuple(dict.fromkeys([*announced, *listening])), doors=tuple(doors)
+        )
+
+    async def refer(self, *, dataset: str, lan: bool = False) -> Told:
+        cid = reference.parse(dataset).cid
+        self.node.site.manifest(cid)
+        return {"reference": str(self._refer(cid, lan))}
+
+    async def show(self, *, dataset: str, sources: list[str] | None = None) -> Told:
+        """A dataset's manifest and terms in plain words, verified."""
+        ref = reference.parse(dataset)
+        found = await fetch.describe(self.home, self.net, ref.cid, fetch.sources_of(self.home, ref, sources or ()))
+        value = found.value
+        licence = fetch.licence_of(value.terms)
+        permits, requires, forbids = licence.plain()
+        ask = self.home.shelf.ask(value.commons, value.series, value.epoch, value.terms.digest())
+        return {
+            "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
+            "previous": value.previous, "publisher": found.signer, "commons": value.commons, "created": value.created,
+            "licence": value.terms.licence, "licence_url": value.terms.licence_url,
+            "licence_text": value.terms.licence_text, "creators": list(value.terms.creators),
+            "conditions": value.terms.conditions, "purposes": list(value.terms.purposes),
+            "grant_days": value.terms.grant_days, "access": str(value.rule), "permits": list(permits),
+            "requires": list(requires), "forbids": list(forbids), "files": value.files, "bytes": value.size,
+            "sealed_bytes": sum(ref.size for ref in value.sealed()), "terms_digest": value.terms.digest().hex(),
+            "asks": value.key is None and found.signer != self.home.keys.identity.peer
+            and (ask is None or ask.outcome in ("refuse", "revoke", "gone")),
+        }  # fmt: skip
+
+    async def fetch(
+        self, *, dataset: str, dest: str, sources: list[str] | None = None, acknowledge: str | None = None,
+        purpose: str = "unstated", details: str | None = None, serve: bool = True, keep: bool = True,
+        replace: bool = False,
+    ) -> Told:  # fmt: skip
+        return await fetch.fetch(
+            self.home, self.net, reference.parse(dataset), Path(dest), self.progress, extra=_checked(sources),
+            acknowledge=acknowledge, purpose=terms.check_purpose(purpose), details=details, serve=serve, keep=keep,
+            replace=replace,
+        )  # fmt: skip
+
+    async def mirror(self, *, dataset: str, sources: list[str] | None = None) -> Told:
+        told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, _checked(sources))
+        return {**told, "reference": str(self._refer(told["cid"]))}
+
+    async def drop(self, *, dataset: str) -> Told:
+        return fetch.drop(self.home, reference.parse(dataset).cid)
+
+    async def datasets(self) -> Told:
+        rows = []
+        for cid, data, role, served in self.home.shelf.manifests():
+            value: Manifest = manifest.open(data).value
+            if role != "seen":
+                rows.append({
+                    "cid": cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
+                    "access": str(value.rule), "files": value.files, "bytes": value.size, "role": role,
+                    "served": served,
+                })  # fmt: skip
+        return {"datasets": rows}
+
+    # -- the log ----------------------------------------------------------------------------------------------------
+
+    async def status(self) -> Told:
+        """What this home is and holds; delivers receipts that are still owed."""
+        owed = [ask for ask in self.home.shelf.asks() if ask.receipt is not None and ask.outcome == "fetched"]
+        for ask in owed:
+            await self._pay(ask)
+        log, state = self.home.log, self.home.log.state
+        return {
+            "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
+            "name": state.charter.name if state.charter else "", "entries": log.size, "addresses": list(
+                self.node.addresses), "door": self.node.door, "datasets": len(state.datasets),
+            "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
+            "limited": self.node.registrar.each.denied + self.node.registrar.newcomers.denied,
+            "log": log.broken.message if log.broken else "writable",
+            "my_requests": [
+                {"dataset": ask.dataset, "commons": ask.commons, "request": ask.request, "outcome": ask.outcome,
+                 "reason": ask.reason, "key": ask.secret is not None}
+                for ask in self.home.shelf.asks()
+            ],
+        }  # fmt: skip
+
+    async def _pay(self, ask: Ask) -> None:
+        data = self.home.shelf.manifest(ask.dataset)
+        if data is None:
+            return
+        try:
+            await request.deliver(self.home, self.net, self.home.shelf.peers(), manifest.open(data).value, ask)
+        except CommonsError:
+            return  # it stays owed, and status shows it
+
+    async def requests(self, *, everything: bool = False) -> Told:
+        """The desk: who asks for what, and what was decided."""
+        state, rows = self.home.log.state, []
+        for access in [*state.accesses.values()]:
+            if access.outcome != "pending" and not everything:
+                continue
+            shown = self.home.log.opening(access.index)
+            details = shown.get("details") if shown else None
+            rows.append({
+                "request": access.index, "time": access.entry.time, "who": entries.requester(shown) if shown else None,
+                "dataset": access.entry.dataset, "title": state.datasets[access.entry.dataset].entry.title,
+                "purpose": access.entry.purpose, "details": details.decode("utf-8", "replace") if details else None,
+                "outcome": access.outcome, "reason": access.reason, "expires": access.expires,
+            })  # fmt: skip
+        return {"requests": rows}
+
+    async def decide(self, *, request: int, outcome: str, reason: str = "", expires: int | None = None) -> Told:
+        if outcome not in ("grant", "refuse", "revoke"):
+            raise Malformed(f"not an outcome: {outcome[:20]!r}")
+        return await self.node.registrar.decide(request, outcome, reason, expires)
+
+    async def erase(self, *, entry: int, reason: str = "requested") -> Told:
+        return await self.node.registrar.erase(entry, reason)
+
+    async def export(self, *, path: str, openings: bool = False) -> Told:
+        return await asyncio.to_thread(export.export, self.home, self.node.site, Path(path), openings)
+
+    async def audit(
+        self, *, source: str | None = None, commons: str | None = None, who: str | None = None,
+        dataset: str | None = None, since: int | None = None, until: int | None = None,
+    ) -> Told:  # fmt: skip
+        """Verify a log, remember its head, and tell who accessed what. See `audit.audit`."""
+        read, commons = await self._log_at(source, commons)
+        origin = f"commons/{commons}" if commons else None
+        if origin is None:
+            origin = audit.origin_of(await read("checkpoint"))
+        trusted = self.home.log.head.note if source is None else self.home.shelf.head(origin) or b""
+        report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
+        if source is not None and not report.faults:
+            request.advance(self.home, origin, trusted, report.head.note)
+        ref = reference.parse(dataset).cid if dataset and dataset.startswith(("commons:", "baf")) else dataset
+        return audit.as_dict(report, audit.select(report.rows, who, ref, since, until))
+
+    async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
+        site, home = self.node.site, self.home
+        if source is None:
+
+            async def own(path: str) -> bytes:
+                if path == "checkpoint":
+                    return site.checkpoint(home.commons)
+                if path.startswith("openings/"):
+                    return site.openings(home.commons, path.removeprefix("openings/"), None)
+                return site.tile(home.commons, path)
+
+            return own, home.commons
+        if not is_peer(source) and not source.startswith(("http://", "https://")):
+            if not Path(source).exists():
+                raise NotFound(
+                    f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL"
+                )
+            return audit.files(Path(source)), commons
+        base, net = _checked([source])[0], self.net
+        prefix = f"/{commons}" if commons else "" if is_peer(base) else await self._static(base)
+        if prefix is None or (not prefix and is_peer(base)):
+            commons = await self._commons_at(base)
+            prefix = f"/{commons}"
+
+        async def remote(path: str) -> bytes:
+            return await net.get(base, f"{prefix}/{path}", limit=64 << 20)
+
+        return remote, commons
+
+    async def _static(self, base: str) -> str | None:
+        """ "" if a log's static files lie at this URL itself, None if a node may be there."""
+        try:
+            await self.net.get(base, "/checkpoint", limit=64 << 10)
+        except NotFound:
+            return None
+        return ""
+
+    async def _commons_at(self, source: str) -> str:
+        """Whose log this source keeps: it says so itself, and the charter must bear it out."""
+        said = (await self.net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
+        return ids.check_cid(said)
+
+    # -- the node ---------------------------------------------------------------------------------------------------
+
+    async def peers(self, *, add: str | None = None) -> Told:
+        if add is not None:
+            self.home.shelf.add_peer(reference.check_address(add) if is_peer(add) else reference.check_door(add))
+        return {"peers": self.home.shelf.peers()}
+
+    async def announce(self, *, addresses: list[str]) -> Told:
+        """The addresses that references of this node carry from now on."""
+        checked = _checked(addresses)
+        self.home.config["announce"] = checked
+        write_config(self.home.path, self.home.config)
+        return {"announce": checked}
+
+
+def _checked(sources: list[str] | None) -> list[str]:
+    return [reference.check_address(s) if is_peer(s) else reference.check_door(s) for s in sources or ()]
+
+
+VERBS = frozenset({
+    "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
+    "export", "audit", "peers", "announce",
+})  # fmt: skip

@@ -1,0 +1,113 @@
+"""Sealed packs from several sources at once: every piece verified before it is kept, resumed wherever it stopped.
+
+A source that lies is dropped at once, one that fails after a few tries; what it owed goes back to the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from commons.core import blocks
+from commons.core.manifest import PackRef
+from commons.disk.packs import Partial, Store
+from commons.errors import CommonsError, Untrue
+from commons.sources import Network, first, is_peer, sum_up
+
+TRIES = 3  # failures in a row before a source is dropped
+LANES = 4  # requests under way at each source
+DOOR_PIECES = 4  # pieces of one request at a plain HTTP door; peers give one, see net.joints
+LAYER_LIMIT = 64 << 20  # bytes of a piece layer: packs up to 2 TiB
+
+
+async def packs(
+    store: Store, net: Network, sources: Sequence[str], wanted: Sequence[PackRef], verified: Callable[[int], None]
+) -> None:
+    """Bring `wanted` into the store. `verified` is told of bytes as they prove true, those on disk already included.
+
+    Untrue, Unreachable, TimedOut, StorageFailed; whatever was verified stays, and the next call goes on from there.
+    """
+    for ref in wanted:
+        if store.has(ref.root):
+            verified(ref.size)
+            continue
+
+        async def layer_from(source: str, ref: PackRef = ref) -> bytes:
+            layer = await net.get(source, f"/packs/{ref.root.hex()}/pieces", limit=LAYER_LIMIT)
+            blocks.check_layer(ref.root, ref.size, layer)
+            return layer
+
+        layer = await first(sources, f"pack {ref.root.hex()[:16]}…", layer_from)
+        partial = await asyncio.to_thread(Partial, store, ref.root, ref.size, layer)
+        try:
+            missing = partial.missing()
+            spans = (blocks.piece_range(i, ref.size) for i in missing)
+            verified(ref.size - sum(end - start for start, end in spans))
+            await _Swarm(net, ref, partial, missing, verified).run(sources)
+            await asyncio.to_thread(partial.finish)
+        finally:
+            partial.close()
+
+
+class _Swarm:
+    """The pieces of one pack that are still missing, and the lanes that bring them."""
+
+    def __init__(
+        self, net: Network, ref: PackRef, partial: Partial, missing: Sequence[int], verified: Callable[[int], None]
+    ) -> None:
+        self.net, self.ref, self.partial, self.verified = net, ref, partial, verified
+        self.todo = deque(missing)
+        self.left = len(missing)
+        self.failures: dict[str, int] = {}
+        self.dropped: dict[str, CommonsError] = {}
+        self.changed = asyncio.Condition()
+
+    async def run(self, sources: Sequence[str]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for source in dict.fromkeys(sources):
+                for _ in range(LANES):
+                    group.create_task(self._lane(source))
+        if self.left:
+            raise sum_up(f"{self.left} pieces of pack {self.ref.root.hex()[:16]}…", [*self.dropped.items()])
+
+    async def _lane(self, source: str) -> None:
+        most = 1 if is_peer(source) else DOOR_PIECES
+        while (run := await self._take(source, most)) is not None:
+            kept: list[int] = []
+            try:
+                start, end = blocks.piece_range(run[0], self.ref.size)[0], blocks.piece_range(run[-1], self.ref.size)[1]
+                data = await self.net.get(
+                    source, f"/packs/{self.ref.root.hex()}", limit=end - start, span=(start, end)
+                )  # fmt: skip
+                await asyncio.to_thread(self._keep, run, start, memoryview(data), kept)
+                self.failures[source] = 0
+            except CommonsError as error:
+                self.failures[source] = self.failures.get(source, 0) + 1
+                if isinstance(error, Untrue) or self.failures[source] >= TRIES:
+                    self.dropped[source] = error
+                if error.number == 107:  # our own disk: no other source can help
+                    raise
+            finally:
+                async with self.changed:
+                    self.todo.extendleft(reversed(run[len(kept) :]))
+                    self.left -= len(kept)
+                    self.changed.notify_all()
+
+    def _keep(self, run: Sequence[int], start: int, data: memoryview, kept: list[int]) -> None:
+        for index in run:
+            first, last = blocks.piece_range(index, self.ref.size)
+            self.partial.write(index, data[first - start : last - start])
+            kept.append(index)
+            self.verified(last - first)
+
+    async def _take(self, source: str, most: int) -> list[int] | None:
+        """The next pieces in a row for this source; None when nothing is left for it to do."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.todo or not self.left or source in self.dropped)
+            if not self.left or source in self.dropped:
+                return None
+            run = [self.todo.popleft()]
+            while len(run) < most and self.todo and self.todo[0] == run[-1] + 1:
+                run.append(self.todo.popleft())
+            return run

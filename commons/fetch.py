@@ -1,0 +1,190 @@
+"""Fetch: manifest, terms, key, packs, files, receipt. And carry blind: mirror, the same without the key."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import licences
+from commons import download, request
+from commons.core import ids, manifest, release
+from commons.core.envelope import Opened
+from commons.core.ids import Cid
+from commons.core.manifest import Manifest
+from commons.core.reference import Reference
+from commons.core.terms import Terms
+from commons.disk import unpacker
+from commons.disk.home import Home
+from commons.errors import NotFound, StorageFailed
+from commons.sources import Network, first
+
+Progress = Callable[[int, int], None]  # verified bytes, of how many
+
+
+def sources_of(home: Home, reference: Reference, extra: Sequence[str]) -> list[str]:
+    """Where to ask, best first: what the user named, what the reference names, then the peers this home knows."""
+    return [*dict.fromkeys((*extra, *reference.doors, *reference.peers, *home.shelf.peers()))]
+
+
+async def describe(home: Home, net: Network, cid: Cid, sources: Sequence[str]) -> Opened[Manifest]:
+    """The verified manifest: from the shelf, which asks nobody, or from the first source that has it."""
+    data = home.shelf.manifest(cid)
+    if data is None:
+
+        async def get(source: str) -> bytes:
+            got = await net.get(source, f"/manifests/{cid}", limit=manifest.LIMIT)
+            manifest.open(got, cid)
+            return got
+
+        data = await first(sources, f"the manifest of {cid}", get)
+        home.shelf.put_manifest(cid, data, "seen", served=False)
+    return manifest.open(data, cid)
+
+
+async def fetch(
+    home: Home, net: Network, reference: Reference, dest: Path, progress: Progress, *,
+    extra: Sequence[str] = (), acknowledge: str | None = None, purpose: str = "unstated", details: str | None = None,
+    serve: bool = True, keep: bool = True, replace: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything from reference to verified files in `dest`. What is complete already asks nobody.
+
+    The order: manifest verified; key by request (`request.key`); packs verified piece by piece; contents opened with
+    the key, which must be the one the pack commits to; files verified, then named; receipt. A crash leaves what was
+    verified, and the same command goes on from there.
+    """
+    sources = sources_of(home, reference, extra)
+    dataset = await describe(home, net, reference.cid, sources)
+    value = dataset.value
+    secret = await request.key(
+        home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
+    )  # fmt: skip
+    secrets = release.chain(secret, value.epoch, value.unlocks, value.series)
+    done, whole = 0, sum(ref.size for ref in value.sealed())
+
+    def verified(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, whole)
+
+    wrong: tuple[str, ...] = ("everything",)
+    if home.packs.has(value.contents.root):
+        table = await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+        wrong = await asyncio.to_thread(unpacker.verify, dest, table) if dest.is_dir() else wrong
+    if wrong:
+        await download.packs(home.packs, net, sources, value.sealed(), verified)
+        table = await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+        await asyncio.to_thread(
+            unpacker.unpack, table, home.packs, secrets.__getitem__, value.series, dest, replace=replace
+        )
+    await asyncio.to_thread(_credit, dest, dataset, {file.path for file in table.files})
+    if not keep:
+        for ref in value.packs:
+            home.packs.remove(ref.root)
+    home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
+    told: dict[str, Any] = {"receipt": "none is owed"}
+    ask = home.shelf.ask(value.commons, value.series, value.epoch, value.terms.digest())
+    if ask is not None and ask.dataset == reference.cid:
+        told = await request.receipt(home, net, sources, dataset, ask)
+    return {
+        "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
+        "files": value.files, "bytes": value.size, "dest": str(dest), "request": ask.request if ask else None, **told,
+    }  # fmt: skip
+
+
+async def mirror(
+    home: Home, net: Network, reference: Reference, progress: Progress, extra: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Carry a dataset blind: its manifest and sealed packs, verified and served, without its key."""
+    sources = sources_of(home, reference, extra)
+    dataset = await describe(home, net, reference.cid, sources)
+    done, whole = 0, sum(ref.size for ref in dataset.value.sealed())
+
+    def verified(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, whole)
+
+    await download.packs(home.packs, net, sources, dataset.value.sealed(), verified)
+    home.shelf.put_manifest(reference.cid, dataset.data, "mirrored", served=True)
+    return {"cid": reference.cid, "title": dataset.value.title, "sealed_bytes": whole}
+
+
+def drop(home: Home, cid: Cid) -> dict[str, Any]:
+    """Serve a dataset no longer and delete the packs that no other dataset here needs."""
+    data = home.shelf.manifest(cid)
+    if data is None:
+        raise NotFound(f"{cid} is not in this home", hint="`commons list` shows what is")
+    home.shelf.put_manifest(cid, data, "seen", served=False)
+    needed = {
+        ref.root for other, kept, _, served in home.shelf.manifests() if other != cid and served
+        for ref in manifest.open(kept).value.sealed()
+    }  # fmt: skip
+    gone = [ref for ref in manifest.open(data).value.sealed() if ref.root not in needed]
+    for ref in gone:
+        home.packs.remove(ref.root)
+    return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone)}
+
+
+def credit(dataset: Opened[Manifest]) -> str:
+    """The attribution a copy carries: title, author, source, licence, as the terms have them."""
+    terms = dataset.value.terms
+    work = licences.Work(
+        title=terms.title, creators=terms.creators, licence=licence_of(terms), source_url=terms.source_url,
+        copyright=terms.copyright, credit_line=terms.credit_line,
+    )  # fmt: skip
+    lines = [
+        licences.attribution(work),
+        "",
+        f"Dataset: commons:{ids.cid(dataset.data)}",
+        f"Published by: {dataset.signer}",
+    ]
+    if terms.conditions:
+        lines += ["", "Conditions stated by the publisher:", terms.conditions]
+    if terms.licence_text:
+        lines += ["", terms.licence_text]
+    return "\n".join(lines) + "\n"
+
+
+def licence_of(terms: Terms) -> licences.Licence:
+    """The licence the terms name; one this version does not know is carried as it is, and never reasoned about."""
+    try:
+        return licences.get(terms.licence)
+    except licences.UnknownLicence:
+        return licences.custom(
+            f"LicenseRef-{re.sub(r'[^A-Za-z0-9.-]', '-', terms.licence.removeprefix('LicenseRef-'))}", terms.licence,
+            terms.licence_text or f"See {terms.licence_url}", terms.licence_url or None,
+        )  # fmt: skip
+
+
+def _credit(dest: Path, dataset: Opened[Manifest], taken: set[str]) -> None:
+    names = ("ATTRIBUTION.txt", "ATTRIBUTION.commons.txt")
+    free = [n for n in names if n.lower() not in {path.partition("/")[0].lower() for path in taken}]
+    if not free:
+        return
+    text, path = credit(dataset).encode(), dest / free[0]
+    try:
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(text).digest()
+        ):
+            return
+        new = dest / f".{free[0]}.{os.getpid()}"
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+        new.rename(path)
+    except OSError as error:
+        raise StorageFailed(
+            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+        ) from error
+
+
+def slug(title: str) -> str:
+    """A folder name made of a title."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "dataset"

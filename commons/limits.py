@@ -1,0 +1,29 @@
+"""Rate limits by token bucket, for those who ask. Time comes in as an argument; memory is bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+KEYS = 10_000  # buckets remembered; the least recently used is forgotten
+
+
+class Buckets:
+    """`burst` tokens each, filled again with `rate` tokens a second."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self.denied = 0
+
+    def take(self, key: str, now: float) -> float:
+        """0.0 if `key` may go on, else the seconds until it may."""
+        tokens, since = self._buckets.pop(key, (self._burst, now))
+        tokens = min(self._burst, tokens + max(0.0, now - since) * self._rate)
+        allowed = tokens >= 1
+        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+        if len(self._buckets) > KEYS:
+            self._buckets.popitem(last=False)
+        if allowed:
+            return 0.0
+        self.denied += 1
+        return (1 - tokens) / self._rate

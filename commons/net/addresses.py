@@ -1,0 +1,43 @@
+"""Multiaddrs: read, stripped of their peer, tried before listening. Imports `multiaddr`, part of libp2p's load.
+
+multiformats.io/multiaddr. Knows no network but the local port.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+from commons.core.ids import PeerId
+from commons.errors import Conflict, Malformed, Unreachable
+
+
+def parse(address: str) -> Multiaddr:
+    try:
+        return Multiaddr(address)
+    except Exception as error:
+        raise Malformed(f"not a multiaddr: {address[:200]!r}", hint="like /ip4/127.0.0.1/tcp/4001") from error
+
+
+def bare(address: str, peer: PeerId) -> Multiaddr:
+    """`address` without its `/p2p/` end, which must name `peer`; libp2p adds and proves that by itself."""
+    head, _, named = address.partition("/p2p/")
+    if named and named != peer:
+        raise Unreachable(f"it names {named}")
+    return parse(head)
+
+
+def probe(address: Multiaddr) -> None:
+    """Conflict when another process listens there: libp2p would share the port with it (SO_REUSEPORT), silently."""
+    parts = dict(zip(*[iter(str(address).split("/")[1:])] * 2, strict=False))
+    family = socket.AF_INET6 if "ip6" in parts else socket.AF_INET
+    with socket.socket(family) as test:
+        test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            test.bind((parts.get("ip6") or parts["ip4"], int(parts["tcp"])))
+            test.listen(1)
+        except KeyError:
+            raise Malformed(f"cannot listen on {address}: only /ip4|ip6/…/tcp/… is supported") from None
+        except OSError as error:
+            raise Conflict(f"cannot listen on {address}: {error.strerror}") from error

@@ -1,0 +1,178 @@
+"""The node's resources, as one aiohttp application that every door opens to.
+
+What a caller may do depends on the door it came in by, never on a header: a peer's id is proved by its stream, the
+plain door is anonymous and gets public bytes only. The owner's loopback door is `control`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from aiohttp import web
+
+from commons.core.ids import PeerId, check_cid
+from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooMany
+
+log = logging.getLogger(__name__)
+
+BODY = 128 << 10  # bytes of a request's body
+AT_WORK = 16  # requests of one caller under way
+BINARY = "application/octet-stream"
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end of a connection. `peer` is None where nobody is authenticated."""
+
+    door: Literal["peer", "plain"]
+    peer: PeerId | None = None
+
+
+class Site(Protocol):
+    """What the node gives to the network. Each raises a CommonsError."""
+
+    def name(self) -> bytes: ...
+    def checkpoint(self, commons: str) -> bytes: ...
+    def tile(self, commons: str, path: str) -> bytes: ...
+    def openings(self, commons: str, bundle: str, reader: PeerId | None) -> bytes: ...
+    def consistency(self, commons: str, old: int, new: int) -> bytes: ...
+    async def submit(self, commons: str, body: bytes) -> bytes: ...
+    def release(self, commons: str, body: bytes) -> bytes: ...
+    def manifest(self, cid: str) -> bytes: ...
+    def pack(self, root: bytes) -> Path: ...
+    def pieces(self, root: bytes) -> bytes: ...
+
+
+class Doors:
+    """Remembers which caller each connection belongs to: told by the door, before a byte is read."""
+
+    def __init__(self) -> None:
+        self._callers: weakref.WeakKeyDictionary[object, Caller] = weakref.WeakKeyDictionary()
+
+    def tag(self, caller: Caller) -> Callable[[object], None]:
+        return lambda handler: self._callers.__setitem__(handler, caller)
+
+    def caller(self, request: web.Request) -> Caller:
+        try:
+            return self._callers[request.protocol]
+        except KeyError:
+            raise Refused("this connection came in by no door") from None
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(site: Site, doors: Doors) -> web.Application:
+    """The routes that peers and plain callers see."""
+    at_work: dict[Caller, int] = {}
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """One place where errors become status codes, and where a caller's share of the node ends."""
+        caller = None
+        try:
+            caller = doors.caller(request)
+            if at_work.get(caller, 0) >= AT_WORK and caller.door == "peer":
+                caller = None
+                raise TooMany(f"more than {AT_WORK} requests at once", hint="wait for the first ones")
+            at_work[caller] = at_work.get(caller, 0) + 1
+            return await handler(request)
+        except CommonsError as error:
+            return web.json_response(error.as_dict(), status=error.status)
+        except TimeoutError:
+            late = TimedOut("the request took too long")
+            return web.json_response(late.as_dict(), status=late.status)
+        except web.HTTPException as answer:
+            if answer.status < 400:
+                raise
+            return web.json_response(NotFound(f"{answer.reason}: {request.path[:200]}").as_dict(), status=answer.status)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path[:200])
+            return web.json_response(Internal("the node failed at this request").as_dict(), status=500)
+        finally:
+            if caller is not None:
+                at_work[caller] -= 1
+                if not at_work[caller]:
+                    del at_work[caller]
+
+    def reading(
+        get: Callable[[web.Request], bytes], headers: dict[str, str] | None = None, kind: str = BINARY
+    ) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.Response(body=get(request), content_type=kind, headers=headers)
+
+        return answer
+
+    def private(caller: Caller) -> None:
+        if caller.door == "plain":
+            raise Refused(
+                "this door gives sealed packs, manifests and public tiles only",
+                hint="use the node's libp2p address, /ip4/…/p2p/…",
+            )
+
+    async def entries(request: web.Request) -> web.StreamResponse:
+        private(doors.caller(request))
+        return web.Response(body=await site.submit(request.match_info["commons"], await _body(request)))
+
+    async def release(request: web.Request) -> web.StreamResponse:
+        private(doors.caller(request))
+        return web.Response(body=site.release(request.match_info["commons"], await _body(request)))
+
+    async def openings(request: web.Request) -> web.StreamResponse:
+        caller = doors.caller(request)
+        private(caller)
+        return web.Response(
+            body=site.openings(request.match_info["commons"], request.match_info["bundle"], caller.peer)
+        )
+
+    async def pack(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(
+            site.pack(_root(request)), chunk_size=256 << 10, headers={**FOREVER, "Content-Type": BINARY}
+        )
+
+    app = web.Application(middlewares=[guard], client_max_size=BODY)
+    commons = "/{commons:baf[a-z2-7]+}"
+    app.add_routes([
+        web.get("/.well-known/libp2p/protocols", _protocols),
+        web.get("/commons", reading(lambda _: site.name(), kind="text/plain")),
+        web.get("/manifests/{cid}", reading(lambda r: site.manifest(check_cid(r.match_info["cid"])), FOREVER)),
+        web.get("/packs/{root}", pack),
+        web.get("/packs/{root}/pieces", reading(lambda r: site.pieces(_root(r)), FOREVER)),
+        web.get(commons + "/checkpoint", reading(
+            lambda r: site.checkpoint(r.match_info["commons"]), {"Cache-Control": "max-age=1"}, "text/plain")),
+        web.get(commons + "/tile/{path:.+}", reading(
+            lambda r: site.tile(r.match_info["commons"], f"tile/{r.match_info['path']}"), FOREVER)),
+        web.get(commons + "/consistency/{old:[0-9]{1,18}}/{new:[0-9]{1,18}}", reading(
+            lambda r: site.consistency(r.match_info["commons"], int(r.match_info["old"]), int(r.match_info["new"])))),
+        web.get(commons + "/openings/{bundle:.+}", openings),
+        web.post(commons + "/entries", entries),
+        web.post(commons + "/release", release),
+    ])  # fmt: skip
+    return app
+
+
+async def _protocols(_: web.Request) -> web.StreamResponse:
+    """libp2p's HTTP spec: which application protocols are where."""
+    return web.json_response({"/commons/1": {"path": "/"}})
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content_length is not None and request.content_length > BODY:
+        raise web.HTTPRequestEntityTooLarge(BODY, request.content_length)
+    return await request.read()
+
+
+def _root(request: web.Request) -> bytes:
+    try:
+        root = bytes.fromhex(request.match_info["root"])
+    except ValueError:
+        root = b""
+    if len(root) != 32 or root.hex() != request.match_info["root"]:
+        raise Malformed("a pack's name is its root, 64 hex digits")
+    return root

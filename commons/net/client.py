@@ -1,0 +1,108 @@
+"""The node as a client: one session, over libp2p streams to peers and over plain TCP to HTTP doors.
+
+Foreign exceptions end here. What comes back is unverified bytes of at most the size asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from commons import __version__
+from commons.core.ids import PeerId
+from commons.core.reference import peer_of
+from commons.errors import CommonsError, NotFound, TimedOut, TooLarge, Unreachable, Untrue, from_dict
+from commons.net.connector import Connector, url_of
+from commons.net.swarm import Swarm
+
+ERROR_LIMIT = 64 << 10  # bytes of an error's answer
+STALL = 20.0  # seconds without a byte
+WHOLE = 120.0  # seconds for one answer
+CONNECT = 15.0
+
+
+class Client:
+    """Fulfils `sources.Network`. `swarm` starts libp2p at the first peer that is asked."""
+
+    def __init__(self, swarm: Callable[[], Awaitable[Swarm]]) -> None:
+        self._addresses: dict[PeerId, dict[str, None]] = {}
+        self._session = aiohttp.ClientSession(
+            connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
+            timeout=aiohttp.ClientTimeout(total=WHOLE, sock_read=STALL, sock_connect=CONNECT),
+            headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
+            auto_decompress=False, read_bufsize=1 << 20,
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
+        headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
+        data = await self._ask("GET", source, path, None, limit, headers)
+        if span is not None and len(data) != span[1] - span[0]:
+            raise Untrue(f"{source} sent {len(data)} bytes of the {span[1] - span[0]} asked for")
+        return data
+
+    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+        return await self._ask("POST", source, path, body, limit, {})
+
+    async def _ask(
+        self, method: str, source: str, path: str, body: bytes | None, limit: int, headers: dict[str, str]
+    ) -> bytes:
+        try:
+            async with self._session.request(
+                method, self._url(source, path), data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                if answer.status not in (200, 206):
+                    raise _told(source, answer.status, await _read(answer, ERROR_LIMIT, source))
+                if "Range" in headers and answer.status != 206:
+                    raise Untrue(f"{source} does not serve ranges", hint="use another source")
+                return await _read(answer, limit, source)
+        except CommonsError:
+            raise
+        except TimeoutError as error:
+            raise TimedOut(f"{source} stalled", hint="try again, or use another source") from error
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            why = str(error) or type(error).__name__
+            raise Unreachable(f"{source}: {why}", hint="check that the node runs and its address is current") from error
+
+    def _url(self, source: str, path: str) -> str:
+        if not source.startswith("/"):
+            return source + path
+        peer = peer_of(source)
+        self._addresses.setdefault(peer, {})[source] = None
+        return url_of(peer, path)
+
+
+async def _read(answer: aiohttp.ClientResponse, limit: int, source: str) -> bytes:
+    """The whole body. The end of a stream is not taken for completeness: aiohttp holds it to its stated length."""
+    if (answer.content_length or 0) > limit:
+        raise TooLarge(f"{source} would send {answer.content_length} bytes, at most {limit} are taken")
+    if answer.content_length is None and answer.headers.get("Transfer-Encoding") != "chunked":
+        raise Untrue(f"{source} does not say how long its answer is")
+    data = bytearray()
+    async for chunk in answer.content.iter_any():
+        data += chunk
+        if len(data) > limit:
+            answer.close()
+            raise TooLarge(f"{source} sends more than the {limit} bytes that are taken")
+    return bytes(data)
+
+
+def _told(source: str, status: int, body: bytes) -> CommonsError:
+    """What the other side said went wrong, as our own error; who said it is part of the message."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if status == 404 and (not isinstance(told, dict) or "error" not in told):
+        return NotFound(f"{source} has no such resource")
+    if not isinstance(told, dict) or "error" not in told:
+        return Unreachable(f"{source} answered with status {status}", hint="is it a commons node?")
+    error = from_dict(told)
+    error.message = f"{source}: {error.message}"
+    error.args = (error.message,)
+    return error

@@ -1,0 +1,221 @@
+"""A py-libp2p host with its sharp edges off: one guard, one function, which says what a peer could do without it.
+
+Written against the private names of libp2p 0.8.1 and pinned to it; `tests/net/test_guards.py` runs each attack with and
+without its guard. Imports libp2p (a second, 85 MB): only the swarm's thread imports this. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import trio
+from libp2p import new_host
+from libp2p.connection_types import ConnectionType
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as new_x25519
+from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.network.config import ConnectionConfig
+from libp2p.network.connection import swarm_connection
+from libp2p.rcmgr import ResourceLimits, new_resource_manager
+from libp2p.rcmgr.connection_limits import ConnectionLimits
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as Noise
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+CONNECTIONS = 300  # in all
+CONNECTIONS_PER_PEER = 4
+STREAMS = 512  # inbound, at work, in all
+STREAMS_PER_PEER = 32
+WINDOW = 2 << 20  # bytes a peer may have under way on one stream: a range of 1 MiB never waits for an update
+UNREAD_PER_CONNECTION = 80 << 20  # more than an honest peer's windows can add up to
+UNREAD_IN_ALL = 256 << 20
+FRAME_SECONDS = 20.0  # for one frame (64 KiB) to leave
+UPGRADE_SECONDS = 5.0
+
+_stock_update = YamuxStream._auto_tune_and_send_window_update
+
+
+def build(seed: bytes, listen: Sequence[Multiaddr]) -> Any:
+    """A host for the identity of `seed` (32 bytes), all guards on; run it with `host.run(listen_addrs=listen)`."""
+    pair = create_new_key_pair(seed)
+    host = new_host(
+        key_pair=pair,
+        listen_addrs=list(listen),
+        sec_opt=security(pair),
+        muxer_opt={YAMUX: Yamux},
+        resource_manager=new_resource_manager(
+            limits=ResourceLimits(max_connections=CONNECTIONS, max_streams=2000),
+            connection_limits=ConnectionLimits(max_established_per_peer=CONNECTIONS_PER_PEER),
+            enable_graceful_degradation=False,  # it lowers its own limits under pressure
+            enable_circuit_breaker=False,
+        ),
+        connection_config=ConnectionConfig(
+            max_connections=CONNECTIONS,
+            high_watermark=CONNECTIONS,
+            min_connections=0,
+            low_watermark=0,
+            inbound_upgrade_timeout=UPGRADE_SECONDS,
+            outbound_upgrade_timeout=UPGRADE_SECONDS,
+        ),
+        disable_identify_address_discovery=True,
+    )
+    network = host.get_network()
+    network.retry_config.max_retries = 0  # the caller has other addresses to try
+    guard_muxer(network)
+    guard_slots(network)
+    guard_handlers(network)
+    stay_passive(host)
+    tame_logging()
+    return host
+
+
+def security(pair: Any) -> dict[Any, Any]:
+    """Noise and nothing else: by default plaintext is accepted too, where anyone can pose as anyone."""
+    return {NOISE: Noise(pair, noise_privkey=new_x25519().private_key)}
+
+
+def guard_muxer(network: Any) -> None:
+    """Our Yamux for every connection. (The muxer option cannot: `new_conn` names the class itself.)"""
+    muxer = network.upgrader.muxer_multistream
+
+    async def new_conn(conn: Any, peer_id: Any) -> Any:
+        protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
+        mux = GuardedYamux(conn, peer_id, is_initiator=conn.is_initiator)
+        mux.network = network
+        return muxer._annotate_connection(mux, conn, protocol)
+
+    muxer.new_conn = new_conn
+    YamuxStream._auto_tune_and_send_window_update = fixed_window
+
+
+class GuardedYamux(Yamux):  # type: ignore[misc]
+    """A Yamux that no peer can fill without end, and no cancelled or stuck writer can break."""
+
+    network: Any = None
+    heard = 0.0  # trio's clock, at the last data frame
+
+    async def _read_data_body(self, length: int) -> bytes:
+        refuse_flood(self, length)
+        self.heard = trio.current_time()
+        body: bytes = await super()._read_data_body(length)
+        return body
+
+    async def _write_frame(self, data: bytes) -> None:
+        """Half a frame, or a Noise nonce spent on nothing, ends the connection: a frame begun is a frame sent.
+
+        Waiting for one's turn can be cancelled. The time-out is for a peer that stopped reading its socket.
+        """
+        async with self._write_lock:
+            with shielded(FRAME_SECONDS) as scope:
+                await self.secured_conn.write(data)
+        if scope.cancelled_caught:
+            self.event_shutting_down.set()
+            await cut(self)
+            raise ConnectionClosedError("the peer does not read")
+        await trio.lowlevel.checkpoint()
+
+
+def unread(mux: Any) -> int:
+    return sum(map(len, mux.stream_buffers.values()))
+
+
+def refuse_flood(mux: Any, length: int) -> None:
+    """Stock Yamux buffers whatever comes, window or no window. The error below makes it close the connection."""
+    mine = unread(mux) + length
+    if mine > UNREAD_PER_CONNECTION:
+        raise trio.TooSlowError("the peer ignores its receive windows")
+    if mine > WINDOW and mine + sum(unread(c.muxed_conn) for c in mux.network.get_connections()) > UNREAD_IN_ALL:
+        raise trio.TooSlowError("the peers together hold too much memory")
+
+
+async def fixed_window(stream: Any, *, bytes_read: int = 0) -> None:
+    """A window of WINDOW bytes, refilled at the half: stock sends an update for every read, and grows to 16 MiB.
+
+    A writer with a shut window looks again only every 10 ms, so a window that shuts in mid-range halves the speed.
+    """
+    if not isinstance(stream.conn, GuardedYamux):
+        await _stock_update(stream, bytes_read=bytes_read)
+        return
+    credit = WINDOW - stream.recv_window - len(stream.conn.stream_buffers.get(stream.stream_id, b""))
+    if credit >= WINDOW // 2:
+        stream.recv_window += credit
+        await stream.send_window_update(credit)
+
+
+def shielded(seconds: float) -> trio.CancelScope:
+    return trio.CancelScope(deadline=trio.current_time() + seconds, shield=True)
+
+
+async def cut(mux: Any) -> None:
+    """Close the socket under a connection, without a word to the peer: it wakes whoever waits on it."""
+    with trio.CancelScope(shield=True):
+        await mux.secured_conn.close()
+
+
+class _Gone(Exception):
+    """Tells libp2p's accept loop that the connection is over; it catches everything."""
+
+
+def guard_slots(network: Any) -> None:
+    """Give an inbound slot back when its connection ends: stock keeps all of them, and is deaf once they are spent."""
+    upgrade = network.upgrade_inbound_raw_conn
+
+    async def upgrade_and_wait(raw_conn: Any, address: Any) -> Any:
+        mux = await upgrade(raw_conn, address)
+        if raw_conn.get_connection_type() is ConnectionType.DIRECT:
+            await mux.event_closed.wait()
+            raise _Gone
+        return mux
+
+    network.upgrade_inbound_raw_conn = upgrade_and_wait
+
+
+def guard_handlers(network: Any) -> None:
+    """Nothing escapes a stream handler: an exception there ends the host, all its connections and its thread.
+
+    Also covers the negotiation before it (stock: a protocol name that is not UTF-8 is enough), and caps the streams at
+    work, per peer and in all; a stream over the cap, or one that its handler left open, is reset.
+    """
+    handle, at_work = network.common_stream_handler, Counter[Any]()
+
+    async def guarded(stream: Any) -> None:
+        peer = stream.muxed_conn.peer_id
+        at_work[peer] += 1
+        try:
+            if at_work[peer] <= STREAMS_PER_PEER and at_work.total() <= STREAMS:
+                await handle(stream)
+            if await stream.is_operational():
+                await stream.reset()
+        except Exception as error:
+            logging.getLogger(__name__).debug("a stream of %s ended: %r", peer, error)
+            with contextlib.suppress(Exception):
+                await stream.reset()
+        finally:
+            at_work[peer] -= 1
+            if not at_work[peer]:
+                del at_work[peer]
+
+    network.set_stream_handler(guarded)
+
+
+def stay_passive(host: Any) -> None:
+    """Dial and ask nobody by ourselves. Stock dials every peer it ever heard of, and identifies each connection."""
+    host.get_network().auto_connector.maybe_connect = trio.lowlevel.checkpoint
+    host._schedule_identify = lambda peer_id, *, reason: None
+
+
+def tame_logging() -> None:
+    """Remote peers write most of libp2p's warnings: keep them out of stderr, and libp2p out of the root logger."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] == "libp2p":
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
+            logger.propagate = True
+    logging.getLogger("libp2p").setLevel(logging.CRITICAL)
+    swarm_connection.logging = logging.getLogger("libp2p.connection")  # it calls logging.debug(): basicConfig()

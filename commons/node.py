@@ -1,0 +1,114 @@
+"""A node: an opened home, its registrar, its doors and its way to others, joined. Opens them, waits, closes them.
+
+Without doors it is what a command uses that finds no node running: the same home and verbs, and nobody can come in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from commons.access import Registrar
+from commons.core.ids import PeerId
+from commons.disk.home import Home
+from commons.errors import Conflict, Malformed, Unreachable
+from commons.net import api
+from commons.net.client import Client
+from commons.net.connector import serve, tagged
+from commons.net.swarm import Swarm
+from commons.site import Shown
+
+STREAMS = 32  # connections of one peer, and ten times as many in all
+
+
+class Node:
+    """Use `async with`. `listen` holds multiaddrs to listen on, `http` a HOST:PORT of the plain door, or none."""
+
+    def __init__(self, home: Home, listen: tuple[str, ...] = (), http: str | None = None) -> None:
+        self.home, self._listen, self._http = home, listen, http
+        self.registrar = Registrar(home)
+        self.site = Shown(home, self.registrar)
+        self._doors = api.Doors()
+        self._swarm: Swarm | None = None
+        self._starting = asyncio.Lock()
+        self._joining: set[asyncio.Task[None]] = set()
+        self._plain: asyncio.Server | None = None
+        self.door: str | None = None  # the plain door's URL
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return self._swarm.addresses if self._swarm is not None else ()
+
+    async def __aenter__(self) -> Self:
+        self.net = Client(self._start)
+        self._runner = web.AppRunner(
+            api.application(self.site, self._doors), access_log=None, handle_signals=False, shutdown_timeout=0.5,
+            keepalive_timeout=90,
+        )  # fmt: skip
+        try:
+            await self._runner.setup()
+            if self._listen:
+                await self._start()
+            if self._http:
+                await self._open_plain_door(self._http)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.net.close()
+        if self._plain is not None:
+            self._plain.close()
+        await self._runner.cleanup()
+        for task in self._joining:
+            task.cancel()
+        if self._swarm is not None:
+            await self._swarm.stop()
+
+    async def _start(self) -> Swarm:
+        """libp2p, when it is first needed."""
+        async with self._starting:
+            if self._swarm is None:
+                swarm = Swarm(self.home.keys.identity_seed, self._listen, self._stream)
+                await swarm.start()
+                self._swarm = swarm
+            return self._swarm
+
+    def _stream(self, peer: PeerId, sock: socket.socket) -> None:
+        """A stream came in: the peer id is bound to the connection before a byte of it is read."""
+        server = self._runner.server
+        if server is None or len(self._joining) > 10 * STREAMS:
+            sock.close()
+            return
+        task = asyncio.get_running_loop().create_task(serve(server, sock, self._doors.tag(api.Caller("peer", peer))))
+        self._joining.add(task)
+        task.add_done_callback(self._joined)
+
+    def _joined(self, task: asyncio.Task[None]) -> None:
+        self._joining.discard(task)
+        if not task.cancelled():
+            task.exception()  # the stream was gone before it was taken
+
+    async def _open_plain_door(self, at: str) -> None:
+        host, _, port = at.rpartition(":")
+        host = host.strip("[]")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise Malformed(f"not a place to listen on: {at!r}", hint="--http HOST:PORT, for example 0.0.0.0:8080")
+        if (server := self._runner.server) is None:
+            raise Unreachable("the plain door cannot be opened: the node is stopping")
+        factory = tagged(server, self._doors.tag(api.Caller("plain")))
+        try:
+            self._plain = await asyncio.get_running_loop().create_server(factory, host, int(port))
+        except OSError as error:
+            raise Conflict(
+                f"cannot listen on {at}: {error.strerror}", hint="choose another --http HOST:PORT"
+            ) from error
+        bound = self._plain.sockets[0].getsockname()[1]
+        self.door = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"

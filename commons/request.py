@@ -1,0 +1,194 @@
+"""Getting a dataset's key: acknowledge the terms, sign the request, check the log's proof, only then open the key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from commons.core import answer, codec, entries, envelope, ids, note, release, terms
+from commons.core.answer import Answer, Checked, Submission
+from commons.core.entries import Asked, Received
+from commons.core.envelope import Opened
+from commons.core.manifest import Manifest
+from commons.core.opening import SALT, Field, commit
+from commons.core.reference import peer_of
+from commons.disk.home import Home, write_secret
+from commons.disk.shelf import Ask
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, Unreachable
+from commons.sources import Network, first, is_peer
+
+ANSWER_LIMIT = 256 << 10  # bytes
+
+
+async def key(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], *,
+    acknowledge: str | None, purpose: str, details: str | None,
+) -> bytes:  # fmt: skip
+    """The epoch secret (32 bytes) of a dataset: from the manifest, from this home, or from its registrar by request.
+
+    Unacknowledged, Pending, Refused, Unreachable, Untrue, SplitView. The order: the terms are acknowledged; the request
+    is stored, then sent; the answer is checked against the last head this home trusts; the head is advanced and the
+    proof kept; only then the key is asked for, opened and stored. A crash anywhere repeats the same request.
+    """
+    value = dataset.value
+    if value.key is not None:
+        return value.key
+    if dataset.signer == home.keys.identity.peer:
+        return home.keys.epoch(value.series, value.epoch)
+    digest = value.terms.digest()
+    ask = home.shelf.ask(value.commons, value.series, value.epoch, digest)
+    if ask is not None and ask.secret is not None:
+        return ask.secret
+    if ask is None or ask.outcome in ("refuse", "revoke", "gone"):
+        terms.acknowledge(value.terms, acknowledge)
+        ask = _ask(home, dataset, purpose, details)
+        home.shelf.put_ask(ask)
+    registrars = [s for s in sources if is_peer(s) and peer_of(s) == value.registrar]
+    if not registrars:
+        raise Unreachable(
+            f"no address is known of {value.registrar}, who answers requests for this dataset",
+            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
+        )
+    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
+    checked = await _submit(home, net, registrars, value, ask, said)
+    ask = replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason)
+    secret = await _release(home, net, registrars, ask, said, checked)
+    home.shelf.put_ask(replace(ask, secret=secret))
+    return secret
+
+
+def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
+    value = dataset.value
+    if details is not None and len(details) > entries.DETAILS_LIMIT:
+        raise TooLarge(f"the details have {len(details)} characters, at most {entries.DETAILS_LIMIT} are possible")
+    nonce = secrets.token_bytes(32)
+    free = None if not details else Field(name="details", salt=os.urandom(SALT), value=details.encode())
+    said = Asked(
+        commons=value.commons, dataset=ids.cid(dataset.data), terms=value.terms.digest(), epoch=value.epoch,
+        purpose=terms.check_purpose(purpose), details=commit(free.name, free.salt, free.value) if free else None,
+        hpke=release.public_of(home.keys.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
+    )  # fmt: skip
+    statement = envelope.sign(entries.REQUEST, said, home.keys.identity)
+    return Ask(
+        commons=value.commons, series=value.series, epoch=value.epoch, terms=said.terms, dataset=said.dataset,
+        submission=codec.encode(Submission(statement=statement, details=free, head=b"")),
+    )  # fmt: skip
+
+
+async def _submit(
+    home: Home, net: Network, registrars: Sequence[str], value: Manifest, ask: Ask, said: Opened[Asked]
+) -> Checked:
+    """The checked answer of a granted request; Pending or Refused otherwise. Sent again, it finds the same entry."""
+    try:
+        checked = await _send(home, net, registrars, value, ask.submission, said)
+    except Malformed:
+        if ask.outcome == "unsent" and abs(time.time() - said.value.time) > 300:  # too old now to enter the log
+            home.shelf.put_ask(replace(ask, outcome="gone"))
+        raise
+    home.shelf.put_ask(replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason))
+    name = f"{ask.dataset[:16]}-{checked.request if checked.decision is None else checked.decision}"
+    write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
+    write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
+    if checked.outcome == "pending":
+        raise Pending(
+            f"request {checked.request} is in the log and waits for a person's decision",
+            hint="repeat the same fetch later, or look at `commons status`",
+        )
+    if checked.outcome != "grant":
+        verb = "revoked" if checked.outcome == "revoke" else "refused"
+        raise Refused(
+            f"request {checked.request} was {verb} at entry {checked.decision}: {checked.reason}",
+            hint="ask the steward of this dataset; a new fetch makes a new request",
+        )
+    return checked
+
+
+async def _send(
+    home: Home, net: Network, registrars: Sequence[str], value: Manifest, submission: bytes, said: Opened[Asked]
+) -> Checked:
+    log = verifier(value)
+    old = home.shelf.head(log.name) or b""
+    body = codec.encode(replace(codec.decode(Submission, submission), head=old))
+
+    async def ask(source: str) -> bytes:
+        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+
+    got = await first(registrars, "an answer to the request", ask)
+    checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old)
+    advance(home, log.name, old, checked.head.note)
+    return checked
+
+
+def advance(home: Home, origin: str, old: bytes, new: bytes) -> None:
+    """Trust a head that was proven to extend `old`. Conflict if another command moved on meanwhile."""
+    if new != old and not home.shelf.advance(origin, old or None, new):
+        raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")
+
+
+async def _release(
+    home: Home, net: Network, registrars: Sequence[str], ask: Ask, said: Opened[Asked], checked: Checked
+) -> bytes:
+    bound = release.Bound(
+        commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
+        request=checked.request, decision=checked.request if checked.decision is None else checked.decision,
+    )  # fmt: skip
+
+    async def get(source: str) -> bytes:
+        sealed = await net.post(source, f"/{ask.commons}/release", said.data, limit=4096)
+        return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
+
+    try:
+        return await first(registrars, "the key", get)
+    except (Gone, Refused, NotFound) as error:  # revoked or expired meanwhile: the next fetch asks anew
+        home.shelf.put_ask(replace(ask, outcome="gone", reason=error.message[:200]))
+        raise
+
+
+def verifier(value: Manifest) -> note.Verifier:
+    """The key of the log this dataset is accounted in."""
+    return note.Verifier(name=f"commons/{value.commons}", public=value.log_key)
+
+
+async def receipt(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask
+) -> dict[str, Any]:  # fmt: skip
+    """Owe the log a signed receipt, then pay it. What cannot be delivered now stays owed."""
+    value = dataset.value
+    if ask.receipt is None and ask.request is not None:
+        said = Received(
+            commons=value.commons, request=ask.request, dataset=ask.dataset, files=value.files, size=value.size,
+            time=int(time.time()),
+        )  # fmt: skip
+        ask = replace(ask, receipt=envelope.sign(entries.RECEIPT, said, home.keys.identity), outcome="fetched")
+        home.shelf.put_ask(ask)
+    elif ask.outcome == "receipted" or ask.receipt is None:
+        return {"receipt": "none is owed"}
+    return await deliver(home, net, sources, value, ask)
+
+
+async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask) -> dict[str, Any]:
+    statement = ask.receipt or b""
+    said = envelope.open(entries.RECEIPT, Received, statement)
+    log = verifier(value)
+    old = home.shelf.head(log.name) or b""
+    body = codec.encode(Submission(statement=statement, details=None, head=old))
+    registrars = [s for s in sources if is_peer(s) and peer_of(s) == value.registrar]
+
+    async def send(source: str) -> bytes:
+        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+
+    try:
+        got = await first(registrars, "an answer to the receipt", send)
+        shown = codec.decode(Answer, got, ANSWER_LIMIT)
+        head = answer.check_receipt(shown, said, log, old)
+        advance(home, log.name, old, head.note)
+    except CommonsError as error:
+        if isinstance(error, Unreachable):
+            return {"receipt": "owed", "why": error.message}
+        raise
+    home.shelf.put_ask(replace(ask, outcome="receipted"))
+    return {"receipt": "logged", "entry": shown.shown[0].index}

@@ -1,0 +1,109 @@
+"""What this node shows to others: its log as C2SP tiles, its manifests and sealed packs, and its registrar's answers.
+
+Fulfils `net.api.Site` and is the auditor's view of this home. Every resource is public but openings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgpack
+
+from commons.access import Registrar
+from commons.core import codec, merkle, tiles
+from commons.core.entries import commitments, decode, requester
+from commons.core.ids import PeerId
+from commons.core.opening import Opening
+from commons.core.tiles import Bundle, Tile
+from commons.disk.home import Home
+from commons.errors import Malformed, NotFound
+
+CONSISTENCY_HASHES = 32  # bytes each; a proof is their concatenation
+
+
+class Shown:
+    """One home, seen from outside."""
+
+    def __init__(self, home: Home, registrar: Registrar) -> None:
+        self.home, self.log, self.registrar = home, home.log, registrar
+
+    def _mine(self, commons: str) -> None:
+        if commons != self.home.commons:
+            raise NotFound(f"this node keeps the log of {self.home.commons}, not of {commons}")
+
+    def name(self) -> bytes:
+        """The commons whose log this node keeps."""
+        return self.home.commons.encode() + b"\n"
+
+    def checkpoint(self, commons: str) -> bytes:
+        self._mine(commons)
+        return self.log.head.note
+
+    def tile(self, commons: str, path: str) -> bytes:
+        """A tile or an entry bundle; made on request, from committed entries only."""
+        self._mine(commons)
+        wanted = tiles.parse(path)
+        level = wanted.level if isinstance(wanted, Tile) else 0
+        if wanted.width > tiles.widest(level, wanted.index, self.log.size):
+            raise NotFound(f"the log's {self.log.size} entries do not fill {path}")
+        if isinstance(wanted, Tile):
+            return tiles.tile_bytes(wanted, self.log.read)
+        first = wanted.index * tiles.WIDTH
+        return tiles.bundle(list(self.log.entries(first, first + wanted.width)))
+
+    def consistency(self, commons: str, old: int, new: int) -> bytes:
+        self._mine(commons)
+        if not 0 <= old <= new <= self.log.size:
+            raise Malformed(f"no consistency proof from {old} to {new} in a log of {self.log.size}")
+        return b"".join(merkle.prove_consistency(old, new, self.log.read)) if 0 < old < new else b""
+
+    def openings(self, commons: str, bundle: str, reader: PeerId | None) -> bytes:
+        """msgpack [[index, opening], ...] of one bundle's entries, those that `reader` may see; None is the owner."""
+        self._mine(commons)
+        wanted = tiles.parse(f"tile/entries/{bundle}")
+        if not isinstance(wanted, Bundle):
+            raise NotFound(f"there are no openings {bundle}")
+        first = wanted.index * tiles.WIDTH
+        found = [
+            (index, codec.encode(value))
+            for index in range(first, min(first + wanted.width, self.log.size))
+            if (value := self.log.opening(index)) is not None and self._may_see(index, value, reader)
+        ]
+        packed: bytes = msgpack.packb(found)
+        return packed
+
+    def _may_see(self, index: int, value: Opening, reader: PeerId | None) -> bool:
+        charter = self.log.state.charter
+        if reader is None or charter is None or charter.readers == "public":
+            return reader is None or charter is not None
+        if reader == charter.registrar or (charter.readers == "members" and reader in charter.members):
+            return True
+        if value.get("requester") is not None:
+            return requester(value) == reader
+        entry = decode(self.log.entry(index))
+        request = getattr(entry, "request", None)
+        asked = self.log.opening(request) if request is not None and commitments(entry) else None
+        return asked is not None and requester(asked) == reader
+
+    async def submit(self, commons: str, body: bytes) -> bytes:
+        self._mine(commons)
+        return await self.registrar.submit(body)
+
+    def release(self, commons: str, body: bytes) -> bytes:
+        self._mine(commons)
+        return self.registrar.release(body)
+
+    def manifest(self, cid: str) -> bytes:
+        """Published in this log, or carried and shown by this node's owner's wish."""
+        data = self.home.shelf.manifest(cid, served=cid not in self.log.state.datasets)
+        if data is None:
+            raise NotFound(f"this node does not carry {cid}", hint="try another peer")
+        return data
+
+    def pack(self, root: bytes) -> Path:
+        if not self.home.packs.has(root):
+            raise NotFound(f"this node does not carry pack {root.hex()}", hint="try another peer")
+        return self.home.packs.path(root)
+
+    def pieces(self, root: bytes) -> bytes:
+        return self.home.packs.layer(root)

@@ -1,0 +1,196 @@
+"""The contents table: one spelling, every bound checked, and room for 100,000 files."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commons.core import contents
+from commons.core.contents import FORMAT, Contents, File, PackEntry, Run
+from commons.core.pack import HEADER, OVERHEAD, SEGMENT
+from commons.errors import CommonsError, Malformed, TooLarge
+
+FULL = SEGMENT + OVERHEAD
+
+
+def entry(name: bytes, *segments: int, epoch: int = 0) -> PackEntry:
+    root = hashlib.sha256(name).digest()
+    return PackEntry(root=root, size=HEADER + sum(segments), epoch=epoch, segments=segments)
+
+
+def run(pack: int, first: int, count: int = 1, offset: int = 0) -> Run:
+    return Run(pack=pack, first=first, count=count, offset=offset)
+
+
+def file(path: str, size: int, *runs: Run) -> File:
+    digest = hashlib.sha256(path.encode()).digest()
+    return File(path=path, size=size, sha256=digest, media_type="text/csv", runs=runs)
+
+
+TABLE = Contents(
+    packs=(entry(b"old", FULL, FULL, 500, epoch=1), entry(b"new", 700, FULL, 18, epoch=2)),
+    files=(
+        file("a/empty.csv", 0),
+        file("a/small.csv", 100, run(1, 0)),
+        file("a/small2.csv", SEGMENT - 100, run(1, 0, offset=100)),
+        file("b/large.bin", 2 * SEGMENT + 5, run(0, 0), run(1, 1, count=2)),
+        file("b/unchanged.bin", 2 * SEGMENT, run(0, 0, count=2)),
+        file("été.csv", 7, run(0, 2)),
+    ),
+)
+
+
+def rows() -> list[Any]:
+    return msgpack.unpackb(contents.encode(TABLE))
+
+
+def test_a_table_is_itself_again() -> None:
+    assert contents.decode(contents.encode(TABLE)) == TABLE
+    assert contents.decode(contents.encode(Contents(packs=(), files=()))) == Contents(packs=(), files=())
+
+
+def test_the_bytes_are_msgpack_that_any_reader_understands() -> None:
+    form, packs, files = rows()
+    assert form == FORMAT == "commons/contents/v1"
+    assert packs[1] == [TABLE.packs[1].root, TABLE.packs[1].size, 2, [700, FULL, 18]]
+    assert files[3][:2] == ["b/large.bin", 2 * SEGMENT + 5]
+    assert files[3][4] == [[0, 0, 1, 0], [1, 1, 2, 0]]
+
+
+def broken(change: str) -> list[Any]:
+    table = rows()
+    exec(change, {"t": table, "p": table[1], "f": table[2], "S": SEGMENT})
+    return table
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("t[0] = 'commons/contents/v2'", "later version"),
+        ("t.append(0)", "too many"),
+        ("p[0].append(0)", "too many"),
+        ("f[0].append(0)", "too many"),
+        ("f[1][4][0].append(0)", "too many"),
+        ("f.reverse()", "not sorted"),
+        ("f[2][0] = 'A/SMALL.csv'", "same"),
+        ("f[0][0] = '../a'", "part '..'"),
+        ("f[0][0] = 'a/empty.csv\\0'", "control"),
+        ("f[3][0] = 'a'", "folder"),
+        ("f[0][0] = b'a'", "belongs"),
+        ("f[0][1] = 1.0", "belongs"),
+        ("f[0][1] = True", "belongs"),
+        ("f[0][1] = None", "belongs"),
+        ("f[0][1] = -1", "size, hash or media type"),
+        ("f[0][2] = f[0][2][:31]", "size, hash or media type"),
+        ("f[0][3] = 'text'", "size, hash or media type"),
+        ("f[0][3] = 'Text/CSV'", "size, hash or media type"),
+        ("f[0][3] = 'text/csv; charset=x'", "size, hash or media type"),
+        ("f[0][4] = [[0, 0, 1, 0]]", "do not hold"),
+        ("f[1][4] = []", "do not hold"),
+        ("f[1][4][0][2] = 0", "a run of"),
+        ("f[1][4][0][1] = -1", "a run of"),
+        ("f[1][4][0][3] = -1", "a run of"),
+        ("f[1][4][0][3] = S", "a run of"),
+        ("f[1][4][0][0] = 2", "no pack"),
+        ("f[1][4][0][0] = -1", "no pack"),
+        ("f[1][4][0][1] = 3", "no pack"),
+        ("f[4][4][0][1] = 2", "no pack"),
+        ("f[1][1] = S + 1", "do not hold"),
+        ("f[2][1] = S - 99", "do not hold"),
+        ("f[3][1] = 2 * S", "do not hold"),
+        ("f[3][1] = 3 * S + 1", "do not hold"),
+        ("f[3][4][1][3] = 1", "do not join"),
+        ("f[4][4][0][3] = 1; f[4][1] -= 1", "do not hold"),
+        ("p[0][1] += 1", "add up"),
+        ("p[0][3][0] += 1; p[0][1] += 1", "segments of pack"),
+        ("p[1][3][2] -= 1; p[1][1] -= 1", "segments of pack"),
+        ("p[0][3] = []; p[0][1] = 72", "segments of pack"),
+        ("p[0][0] = p[0][0][1:]", "root or the epoch"),
+        ("p[0][2] = -1", "root or the epoch"),
+        ("p[1][0] = p[0][0]", "twice"),
+        ("p.append([bytes(32), 172, 0, [100]])", "no file needs"),
+        ("t[2] = {}", "not a contents table"),
+    ],
+)
+def test_a_table_that_breaks_a_rule_is_refused_and_the_rule_named(change: str, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        contents.decode(msgpack.packb(broken(change)))
+
+
+def test_another_spelling_of_the_same_table_is_refused() -> None:
+    data = contents.encode(TABLE)
+    for other in (
+        data + b"\0",
+        data[:-1],
+        data.replace(b"\xa8text/csv", b"\xd9\x08text/csv", 1),
+        b"\xdc\x00\x03" + data[1:],
+    ):
+        with pytest.raises(Malformed):
+            contents.decode(other)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\x91" * 5000], ids=repr
+)
+def test_a_header_that_promises_much_reserves_nothing(tail: bytes) -> None:
+    data = contents.encode(TABLE)
+    start = time.perf_counter()
+    for cut in (0, 1, 21, 22, 23, 57, data.index(b"a/empty") - 1):
+        with pytest.raises(CommonsError):
+            contents.decode(data[:cut] + tail)
+    assert time.perf_counter() - start < 1
+
+
+def test_a_table_over_the_limit_is_refused_unread() -> None:
+    with pytest.raises(TooLarge):
+        contents.decode(bytes(contents.LIMIT + 1))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 400))
+def test_random_bytes_are_refused_in_words_or_are_a_table_in_its_only_spelling(noise: bytes, at: int) -> None:
+    data = contents.encode(TABLE)
+    for bad in (noise, data[:at] + noise, data[:at] + noise + data[at + len(noise) :]):
+        with suppress(CommonsError):
+            assert contents.encode(contents.decode(bad)) == bad
+
+
+def test_a_bit_turned_anywhere_is_another_table_or_none() -> None:
+    data = bytearray(contents.encode(TABLE))
+    for bit in range(8 * len(data)):
+        data[bit // 8] ^= 1 << bit % 8
+        with suppress(CommonsError):
+            assert contents.decode(bytes(data)) != TABLE
+        data[bit // 8] ^= 1 << bit % 8
+
+
+def test_values_are_checked_when_they_are_made() -> None:
+    with pytest.raises(Malformed):
+        replace(TABLE, files=TABLE.files[::-1])
+    with pytest.raises(Malformed):
+        replace(TABLE, packs=TABLE.packs[:1])
+    with pytest.raises(Malformed):
+        replace(TABLE.files[1], size=0)
+    with pytest.raises(Malformed):
+        replace(TABLE.packs[0], size=1)
+
+
+def test_a_hundred_thousand_files_take_seconds() -> None:
+    big = entry(b"big", *[FULL] * 400)
+    files = tuple(
+        file(f"site-{i // 1000:03d}/{i:06d}.csv", 4096, run(0, i // 250, offset=i % 250 * 4096)) for i in range(100_000)
+    )
+    start = time.perf_counter()
+    table = Contents(packs=(big,), files=files)
+    data = contents.encode(table)
+    assert contents.decode(data) == table
+    assert time.perf_counter() - start < 10
+    assert len(data) < 12 << 20

@@ -1,0 +1,398 @@
+"""From packs to files: only what is verified gets a name, and no name leads outside."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commons.core import contents as table
+from commons.core import pack
+from commons.core.contents import Contents, PackEntry
+from commons.core.pack import HEADER, SEGMENT
+from commons.disk import folder, packer, unpacker
+from commons.disk.packer import Packed
+from commons.disk.packs import Store
+from commons.errors import Busy, CommonsError, Conflict, Internal, Malformed, NotFound, StorageFailed, Untrue
+
+HERE = Path(__file__).parents[2]
+SERIES = bytes(range(16))
+NOISE = random.Random(5).randbytes(3 * SEGMENT + 999)
+FILES = {"a/empty": b"", "a/large": NOISE, "a/small": b"small", "b/été/deep": b"x" * 70_000, "top": b"top"}
+
+
+def secret(epoch: int) -> bytes:
+    return hashlib.sha256(b"epoch %d" % epoch).digest()
+
+
+def packed(place: Path, files: dict[str, bytes]) -> tuple[Store, Packed]:
+    for path, data in files.items():
+        (place / "in" / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / "in" / path).write_bytes(data)
+    store, sources = Store(place / "store"), folder.scan(place / "in")
+    return store, packer.pack(sources, secret=secret(0), series=SERIES, epoch=0, store=store)
+
+
+def out(place: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+
+
+def unpack(store: Store, result: Packed, dest: Path, **more: Any) -> None:
+    unpacker.unpack(result.contents, store, more.pop("keys", secret), SERIES, dest, **more)
+
+
+def test_the_files_come_back_and_nothing_else(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    heard: list[int] = []
+    unpack(store, result, tmp_path / "new/out", progress=heard.append)
+    assert out(tmp_path / "new/out") == FILES
+    assert sum(heard) == sum(map(len, FILES.values()))
+    assert sorted(os.listdir(tmp_path / "new/out")) == ["a", "b", "top"]
+    assert unpacker.verify(tmp_path / "new/out", result.contents) == ()
+
+
+def test_no_file_is_executable(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    unpack(store, result, tmp_path / "out")
+    assert not any((tmp_path / "out" / path).stat().st_mode & 0o111 for path in FILES)
+
+
+def test_verify_names_what_is_wrong(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    dest = tmp_path / "out"
+    assert unpacker.verify(dest, result.contents) == tuple(sorted(FILES))
+    assert not dest.exists()
+    unpack(store, result, dest)
+    (dest / "top").write_bytes(b"tip")
+    (dest / "a/small").unlink()
+    (dest / "a/small").symlink_to(tmp_path / "in/a/small")
+    (dest / "b").rename(tmp_path / "b")
+    (dest / "b").symlink_to(tmp_path / "b")
+    with open(dest / "a/large", "r+b") as file:
+        file.seek(SEGMENT)
+        file.write(bytes([NOISE[SEGMENT] ^ 1]))
+    assert unpacker.verify(dest, result.contents) == ("a/large", "a/small", "b/été/deep", "top")
+
+
+def test_what_stands_already_is_kept_and_the_rest_comes(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    dest = tmp_path / "out"
+    unpack(store, result, dest)
+    before = (dest / "a/large").stat()
+    (dest / "top").unlink()
+    (dest / "mine").write_bytes(b"not of the dataset")
+    unpack(store, result, dest)
+    assert (dest / "a/large").stat() == before
+    assert out(dest) == FILES | {"mine": b"not of the dataset"}
+    for entry in result.packs:
+        store.remove(entry.root)
+    unpack(store, result, dest)  # nothing is needed
+
+
+@pytest.mark.parametrize("what", ["edited", "folder", "link", "pipe", "link-above", "file-above"])
+def test_a_name_that_is_taken_is_not_overwritten(tmp_path: Path, what: str) -> None:
+    store, result = packed(tmp_path, FILES)
+    dest, victim = tmp_path / "out", tmp_path / "victim"
+    (dest / "a").mkdir(parents=True)
+    victim.mkdir()
+    (victim / "small").write_bytes(b"mine")
+    if what == "edited":
+        (dest / "a/small").write_bytes(b"mine!")
+    elif what == "folder":
+        (dest / "a/small").mkdir()
+    elif what == "link":
+        (dest / "a/small").symlink_to(victim / "small")
+    elif what == "pipe":
+        os.mkfifo(dest / "a/small")
+    else:
+        (dest / "a").rmdir()
+        (dest / "a").symlink_to(victim) if what == "link-above" else (dest / "a").write_bytes(b"mine")
+    before = sorted(p.relative_to(dest) for p in dest.rglob("*"))
+    with pytest.raises(Conflict):
+        unpack(store, result, dest)
+    assert sorted(p.relative_to(dest) for p in dest.rglob("*")) == before
+    assert out(victim) == {"small": b"mine"}
+
+
+@pytest.mark.parametrize("what", ["edited", "link", "pipe"])
+def test_replace_puts_the_file_there_and_touches_nothing_behind_a_link(tmp_path: Path, what: str) -> None:
+    store, result = packed(tmp_path, FILES)
+    dest, victim = tmp_path / "out", tmp_path / "victim"
+    (dest / "a").mkdir(parents=True)
+    victim.write_bytes(b"mine")
+    if what == "edited":
+        (dest / "a/small").write_bytes(b"edited")
+    elif what == "link":
+        (dest / "a/small").symlink_to(victim)
+    else:
+        os.mkfifo(dest / "a/small")
+    unpack(store, result, dest, replace=True)
+    assert out(dest) == FILES
+    assert not (dest / "a/small").is_symlink()
+    assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("path", ["a", "b", "b/été"])
+def test_a_link_planted_while_it_unpacks_is_not_followed(tmp_path: Path, path: str) -> None:
+    store, result = packed(tmp_path, FILES)
+    dest, victim = tmp_path / "out", tmp_path / "victim"
+    victim.mkdir()
+
+    def plant(done: int) -> None:
+        if not (dest / path).is_symlink():
+            (dest / path).parent.mkdir(exist_ok=True)
+            (dest / path).symlink_to(victim)
+
+    with pytest.raises(Conflict, match="a link or no folder"):
+        unpack(store, result, dest, progress=plant)
+    assert out(victim) == {}
+
+
+def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim/0").write_bytes(b"mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / unpacker.STAGING).symlink_to(tmp_path / "victim")
+    with pytest.raises(Conflict):
+        unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "victim") == {"0": b"mine"}
+
+
+def test_the_staging_folder_has_a_name_no_dataset_may_hold() -> None:
+    with pytest.raises(Malformed):
+        table.names.check(unpacker.STAGING)
+
+
+def test_two_do_not_unpack_into_one_folder(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    (tmp_path / "out" / unpacker.STAGING).mkdir(parents=True)
+    fd = os.open(tmp_path / "out" / unpacker.STAGING, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    with pytest.raises(Busy):
+        unpack(store, result, tmp_path / "out")
+    os.close(fd)
+    unpack(store, result, tmp_path / "out")
+
+
+def test_the_wrong_epoch_or_series_opens_nothing(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    with pytest.raises(Untrue, match="does not open this pack"):
+        unpack(store, result, tmp_path / "out", keys=lambda epoch: secret(epoch + 1))
+    with pytest.raises(Untrue, match="does not open this pack"):
+        unpacker.unpack(result.contents, store, secret, bytes(16), tmp_path / "out")
+    with pytest.raises(Untrue, match="does not open this pack"):
+        unpacker.read_contents(store, result.contents_pack, secret(1), SERIES)
+    assert out(tmp_path / "out") == {}
+
+
+def test_a_missing_pack_is_not_found(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    store.remove(result.packs[0].root)
+    with pytest.raises(NotFound):
+        unpack(store, result, tmp_path / "out")
+    store.remove(result.contents_pack.root)
+    with pytest.raises(NotFound):
+        unpacker.read_contents(store, result.contents_pack, secret(0), SERIES)
+
+
+def spoil(path: Path, change: Callable[[bytearray], None]) -> None:
+    data = bytearray(path.read_bytes())
+    change(data)
+    path.write_bytes(data)
+
+
+def only_right(dest: Path) -> None:
+    assert out(dest).items() <= FILES.items()
+
+
+@pytest.mark.parametrize("part", [0, 20, 50, HEADER, HEADER + 1, HEADER + SEGMENT, -1, -17, None])
+def test_a_bit_turned_anywhere_in_a_pack_is_found(tmp_path: Path, part: int | None) -> None:
+    store, result = packed(tmp_path, FILES)
+    for entry in (result.packs[0], result.contents_pack):
+        at = part if part is not None else random.Random(entry.size).randrange(entry.size)
+        spoil(store.path(entry.root), lambda data, at=at: data.__setitem__(at % len(data), data[at % len(data)] ^ 4))
+    with pytest.raises((Untrue, Malformed)):
+        unpack(store, result, tmp_path / "out")
+    only_right(tmp_path / "out")
+    with pytest.raises((Untrue, Malformed)):
+        unpacker.read_contents(store, result.contents_pack, secret(0), SERIES)
+
+
+@pytest.mark.parametrize("cut", [1, 18, SEGMENT])
+def test_a_truncated_pack_is_found(tmp_path: Path, cut: int) -> None:
+    store, result = packed(tmp_path, FILES)
+    os.truncate(store.path(result.packs[0].root), result.packs[0].size - cut)
+    os.truncate(store.path(result.contents_pack.root), result.contents_pack.size - 1)
+    with pytest.raises(Untrue):
+        unpack(store, result, tmp_path / "out")
+    with pytest.raises(Untrue):
+        unpacker.read_contents(store, result.contents_pack, secret(0), SERIES)
+    only_right(tmp_path / "out")
+
+
+def test_swapped_segments_are_found(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, {"large": NOISE[: 2 * SEGMENT]})
+    first, second = result.packs[0].segments
+    assert first == second
+
+    def swap(data: bytearray) -> None:
+        data[HEADER:] = data[HEADER + first :] + data[HEADER : HEADER + first]
+
+    spoil(store.path(result.packs[0].root), swap)
+    with pytest.raises(Untrue):
+        unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "out") == {}
+
+
+def test_swapped_packs_are_found(tmp_path: Path) -> None:
+    store, one = packed(tmp_path / "1", {"large": NOISE[:SEGMENT]})
+    _, two = packed(tmp_path / "2", {"large": NOISE[-SEGMENT:]})
+    other = Store(tmp_path / "2/store")
+    for mine, theirs in ((one.packs[0], two.packs[0]), (one.contents_pack, two.contents_pack)):
+        store.path(mine.root).write_bytes(other.path(theirs.root).read_bytes())
+    with pytest.raises(Untrue, match="not the file its publisher described"):
+        unpack(store, one, tmp_path / "out")  # the key fits, the sizes too: the hash of the file does not
+    with pytest.raises(Untrue):
+        unpacker.read_contents(store, one.contents_pack, secret(0), SERIES)
+    assert out(tmp_path / "out") == {}
+
+
+def lying(contents: Contents, path: str, **change: Any) -> Contents:
+    files = tuple(replace(file, **change) if file.path == path else file for file in contents.files)
+    return replace(contents, files=files)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sha256": bytes(32)}, {"size": 4}, {"size": 6}, {"size": SEGMENT - 200}],
+    ids=["other-hash", "cut", "one-more", "beyond-the-segment"],
+)
+def test_a_table_that_lies_of_a_file_is_found(tmp_path: Path, change: dict[str, Any]) -> None:
+    store, result = packed(tmp_path, FILES)
+    contents = lying(result.contents, "a/small", **change)
+    with pytest.raises(Untrue, match="a/small"):
+        unpacker.unpack(contents, store, secret, SERIES, tmp_path / "out")
+    only_right(tmp_path / "out")
+
+
+def test_a_table_whose_slices_are_short_is_found(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, {"b": NOISE[:100], "large": NOISE[: 2 * SEGMENT]})
+    large = result.contents.files[1]
+    assert large.runs[0].first == 0
+    short = table.Run(pack=0, first=2, count=1, offset=0)  # the bundle of small files, 100 bytes long
+    runs = (short, replace(large.runs[0], count=1))
+    contents = lying(result.contents, "large", runs=runs)
+    with pytest.raises(Untrue, match="large"):
+        unpacker.unpack(contents, store, secret, SERIES, tmp_path / "out")
+
+
+def test_a_contents_pack_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, {"a": b"not a table"})
+    with pytest.raises(Malformed, match="not a contents table"):
+        unpacker.read_contents(store, result.packs[0], secret(0), SERIES)
+
+
+def test_an_entry_that_lies_of_its_pack_is_refused(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    entry = result.contents_pack
+    for segments in ((entry.segments[0] + 1,), (entry.segments[0] - 18, 18)):
+        wrong = PackEntry(root=entry.root, size=pack.HEADER + sum(segments), epoch=0, segments=segments)
+        with pytest.raises(CommonsError):
+            unpacker.read_contents(store, wrong, secret(0), SERIES)
+
+
+def test_progress_may_stop_it_and_it_goes_on_later(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+
+    def stop(done: int) -> None:
+        raise Internal("enough")
+
+    with pytest.raises(Internal):
+        unpack(store, result, tmp_path / "out", progress=stop)
+    unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "out") == FILES
+
+
+@pytest.mark.parametrize("persisted", [False, True], ids=["not-persisted", "persisted"])
+@pytest.mark.parametrize(
+    ("name", "number", "word"),
+    [("pwrite", errno.ENOSPC, "disk full"), ("fsync", errno.EIO, "reports an error"),
+     ("rename", errno.EROFS, "read-only"), ("mkdir", errno.ENOSPC, "disk full")],
+)  # fmt: skip
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_disk_that_refuses_is_named_and_only_whole_files_have_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int, word: str, at: int, persisted: bool
+) -> None:
+    store, result = packed(tmp_path, FILES | {"second": NOISE[9:], "third": NOISE[99:]})
+    files = FILES | {"second": NOISE[9:], "third": NOISE[99:]}
+    real, calls = getattr(os, name), 0
+    (tmp_path / "out").mkdir()
+
+    def call(*args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls <= at:
+            return real(*args, **more)
+        if persisted:
+            real(*args, **more)
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, call)
+        with pytest.raises(StorageFailed, match=word):
+            unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "out").items() <= files.items()
+    unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "out") == files
+
+
+def test_a_killed_unpacking_leaves_only_verified_files_and_goes_on(tmp_path: Path) -> None:
+    files = {f"{i % 3}/{i:02d}": NOISE[i : i + (2 * SEGMENT if i % 4 == 0 else 5000)] for i in range(40)}
+    store, result = packed(tmp_path, files)
+    script = """
+import hashlib, sys, time
+from pathlib import Path
+from commons.disk import folder, packer, unpacker
+from commons.disk.packs import Store
+place = Path(sys.argv[1])
+store = Store(place / "store")
+unpacker._BATCH_FILES = 7
+entry = eval(sys.argv[2], vars(unpacker))
+secret = hashlib.sha256(b"epoch 0").digest()
+contents = unpacker.read_contents(store, entry, secret, bytes(range(16)))
+def slow(done):
+    print("going", flush=True)
+    time.sleep(0.02)
+unpacker.unpack(contents, store, lambda epoch: secret, bytes(range(16)), place / "out", slow)
+"""
+    stood = 0
+    for lines in (2, 11, 12):
+        arguments = [sys.executable, "-c", script, str(tmp_path), repr(result.contents_pack)]
+        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=HERE)
+        assert child.stdout is not None
+        for _ in range(lines):
+            assert child.stdout.readline() == b"going\n"
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        stands = {k: v for k, v in out(tmp_path / "out").items() if not k.startswith(unpacker.STAGING)}
+        assert stands.items() <= files.items()
+        assert stood <= len(stands) < len(files)
+        stood = len(stands)
+    assert stood
+    unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "out") == files
+    assert stat.S_ISDIR(os.stat(tmp_path / "out/0").st_mode)
+    assert not (tmp_path / "out" / unpacker.STAGING).exists()
