@@ -1,0 +1,86 @@
+"""What every test may use: homes in a temporary folder, and real nodes in this process, on loopback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from commons.desk import Desk
+from commons.disk import home
+from commons.disk.home import Home
+from commons.node import Node
+
+settings.register_profile("commons", deadline=None, max_examples=60)
+settings.load_profile("commons")
+
+ANY = "/ip4/127.0.0.1/tcp/0"
+MakeHome = Callable[..., Path]
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def make_home(tmp_path: Path) -> MakeHome:
+    """make_home("alice") makes a home and returns its path."""
+
+    def make(name: str, readers: str = "members") -> Path:
+        path = tmp_path / name
+        home.create(path, f"{name}'s commons", readers, int(time.time()), {})
+        return path
+
+    return make
+
+
+class Party:
+    """One person: a running node, and the verbs its owner has."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.home, self.desk = node, node.home, Desk(node)
+
+    @property
+    def address(self) -> str:
+        return self.node.addresses[0]
+
+    @property
+    def peer(self) -> str:
+        return self.home.keys.identity.peer
+
+    async def publish(self, path: Path, **words: Any) -> str:
+        """A reference."""
+        defaults = {"title": "Rivers", "licence": "CC-BY-4.0", "creators": ["Ana"]}
+        return str((await self.desk.publish(path=str(path), **{**defaults, **words}))["reference"])
+
+    async def fetch(self, reference: str, dest: Path, *sources: str, **words: Any) -> dict[str, Any]:
+        defaults = {"acknowledge": "CC-BY-4.0", "purpose": "research"}
+        return await self.desk.fetch(dataset=reference, dest=str(dest), sources=list(sources), **{**defaults, **words})
+
+
+@pytest.fixture
+async def start(make_home: MakeHome) -> AsyncIterator[Start]:
+    """await start("alice") makes alice's home if need be and starts her node; `listen=()` for one nobody reaches."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(
+            name: str, *, listen: tuple[str, ...] = (ANY,), http: str | None = None, readers: str = "members"
+        ) -> Party:
+            path = make_home(name, readers)
+            opened = stack.enter_context(Home(path))
+            return Party(await stack.enter_async_context(Node(opened, listen, http)))
+
+        yield begin
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small dataset: a table, a text in a subfolder, an empty file."""
+    root = tmp_path / "data"
+    (root / "notes").mkdir(parents=True)
+    (root / "rivers.csv").write_text("name,km\n" + "".join(f"river {n},{n}\n" for n in range(500)))
+    (root / "notes" / "lisez-moi é.txt").write_text("mesuré au printemps\n")
+    (root / "empty").write_bytes(b"")
+    return root

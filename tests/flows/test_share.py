@@ -1,0 +1,262 @@
+"""The whole way between real nodes in one process: publish, mirror, fetch, decide, audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commons.core import entries, note, proof
+from commons.core.reference import parse
+from commons.errors import Gone, NotFound, Pending, Refused, Unacknowledged, Unreachable
+from tests.conftest import Start
+
+
+def same(a: Path, b: Path) -> bool:
+    files = {p.relative_to(a): p.read_bytes() for p in a.rglob("*") if p.is_file()}
+    return files == {
+        p.relative_to(b): p.read_bytes() for p in b.rglob("*") if p.is_file() and p.name != "ATTRIBUTION.txt"
+    }
+
+
+async def test_a_reader_fetches_what_a_steward_published(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder)
+    told = await bob.fetch(reference, tmp_path / "copy", alice.address, details="for my thesis")
+    assert same(folder, tmp_path / "copy")
+    assert "Rivers" in (tmp_path / "copy" / "ATTRIBUTION.txt").read_text()
+    assert told["receipt"] == "logged"
+    (row,) = (await alice.desk.audit())["rows"]
+    assert (row["who"], row["purpose"], row["details"], row["decision"], row["state"]) == (
+        bob.peer, "research", "for my thesis", "grant", "verified",
+    )  # fmt: skip
+    assert row["receipt"] is not None
+
+
+async def test_a_blind_mirror_gives_the_bytes_and_the_steward_the_key(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, mirror, bob = await start("alice"), await start("mirror"), await start("bob")
+    reference = await alice.publish(folder)
+    await mirror.desk.mirror(dataset=reference, sources=[alice.address])
+    await alice.desk.drop(dataset=reference)
+    await bob.fetch(reference, tmp_path / "copy", mirror.address, alice.address)
+    assert same(folder, tmp_path / "copy")
+    assert mirror.home.shelf.asks() == []
+
+
+async def test_the_plain_door_gives_packs_and_tiles_and_nothing_else(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob = await start("alice", http="127.0.0.1:0"), await start("bob")
+    reference = await alice.publish(folder)
+    await bob.desk.mirror(dataset=reference, sources=[alice.node.door])
+    audited = await bob.desk.audit(source=alice.node.door)
+    assert audited["commons"] == alice.home.commons
+    for path in ("entries", "release"):
+        with pytest.raises(Refused, match="door"):
+            await bob.node.net.post(alice.node.door, f"/{alice.home.commons}/{path}", b"x", limit=1000)
+    with pytest.raises(Refused, match="door"):
+        await bob.node.net.get(alice.node.door, f"/{alice.home.commons}/openings/000.p/1", limit=1000)
+
+
+async def test_a_complete_fetch_opens_no_socket(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob", listen=())
+    reference = await alice.publish(folder)
+    await bob.fetch(reference, tmp_path / "copy", alice.address)
+
+    class Forbidden:
+        async def get(self, *_: object, **__: object) -> bytes:
+            raise AssertionError("a socket was opened")
+
+        post = get
+
+    bob.desk.net = Forbidden()  # type: ignore[assignment]
+    told = await bob.fetch(reference, tmp_path / "copy", acknowledge=None)
+    assert told["files"] == 3
+    (tmp_path / "copy" / "rivers.csv").unlink()
+    await bob.fetch(reference, tmp_path / "copy", acknowledge=None)
+    assert same(folder, tmp_path / "copy")
+
+
+async def test_no_key_without_the_acknowledgement_by_name(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder)
+    for named in (None, "CC0-1.0", "yes"):
+        with pytest.raises(Unacknowledged, match=r"CC-BY-4\.0"):
+            await bob.fetch(reference, tmp_path / "copy", alice.address, acknowledge=named)
+    assert alice.home.log.size == 2
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_approval_waits_for_a_person_and_the_same_fetch_goes_on(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder, access="approval")
+    for _ in range(2):
+        with pytest.raises(Pending):
+            await bob.fetch(reference, tmp_path / "copy", alice.address)
+    assert alice.home.log.size == 3  # asked twice, logged once
+    (waiting,) = (await alice.desk.requests())["requests"]
+    assert waiting["who"] == bob.peer
+    await alice.desk.decide(request=waiting["request"], outcome="grant", reason="welcome")
+    await bob.fetch(reference, tmp_path / "copy", alice.address)
+    assert same(folder, tmp_path / "copy")
+    assert (await alice.desk.audit())["faults"] == []
+
+
+async def test_a_refusal_is_logged_and_told(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob, eve = await start("alice"), await start("bob"), await start("eve")
+    reference = await alice.publish(folder, access="allow-list", allow=[bob.peer], creators=["Ana"])
+    await bob.fetch(reference, tmp_path / "bob", alice.address)
+    with pytest.raises(Refused, match="not-listed"):
+        await eve.fetch(reference, tmp_path / "eve", alice.address)
+    rows = {row["who"]: row["decision"] for row in (await alice.desk.audit())["rows"]}
+    assert rows == {bob.peer: "grant", eve.peer: "refuse"}
+
+
+async def test_a_public_dataset_asks_nobody(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, mirror, bob = await start("alice"), await start("mirror"), await start("bob")
+    reference = await alice.publish(folder, access="public")
+    await mirror.desk.mirror(dataset=reference, sources=[alice.address])
+    await bob.fetch(reference, tmp_path / "copy", mirror.address, acknowledge=None)
+    assert same(folder, tmp_path / "copy")
+    assert alice.home.log.size == 2
+
+
+async def test_a_revoked_grant_gets_no_further_key_and_the_next_version_a_new_one(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob, carol = await start("alice"), await start("bob"), await start("carol")
+    first = await alice.publish(folder, access="approval")
+    for person in (bob, carol):
+        with pytest.raises(Pending):
+            await person.fetch(first, tmp_path / "none", alice.address)
+    bob_asks, carol_asks = (row["request"] for row in (await alice.desk.requests())["requests"])
+    await alice.desk.decide(request=bob_asks, outcome="grant")
+    await alice.desk.decide(request=carol_asks, outcome="grant")
+    await bob.fetch(first, tmp_path / "bob-1", alice.address)
+    await alice.desk.decide(request=bob_asks, outcome="revoke", reason="left the project")
+    await alice.desk.decide(request=carol_asks, outcome="revoke", reason="left the project")
+    with pytest.raises((Gone, Refused)):
+        await carol.fetch(first, tmp_path / "carol-1", alice.address)  # granted, revoked before the key was asked for
+    (folder / "rivers.csv").write_text("new\n")
+    second = await alice.publish(folder, access="approval", update=first)
+    with pytest.raises(Pending):
+        await bob.fetch(second, tmp_path / "bob-2", alice.address)
+    assert (await alice.desk.audit())["faults"] == []
+
+
+async def test_a_new_version_reuses_what_did_not_change_and_needs_no_new_request(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    (folder / "big.bin").write_bytes(bytes(range(256)) * 12_000)
+    first = await alice.publish(folder)
+    await bob.fetch(first, tmp_path / "one", alice.address)
+    (folder / "new.txt").write_text("new\n")
+    told = await alice.desk.publish(
+        path=str(folder), title="Rivers", licence="CC-BY-4.0", creators=["Ana"], update=first
+    )
+    assert told["version"] == 2
+    assert told["reused_bytes"] > 3_000_000
+    entries_before = alice.home.log.size
+    await bob.fetch(told["reference"], tmp_path / "two", alice.address, acknowledge=None)
+    assert same(folder, tmp_path / "two")
+    assert alice.home.log.size == entries_before
+
+
+async def test_changed_terms_are_asked_again(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    first = await alice.publish(folder)
+    await bob.fetch(first, tmp_path / "one", alice.address)
+    second = await alice.publish(folder, licence="CC0-1.0", update=first)
+    with pytest.raises(Unacknowledged, match=r"CC0-1\.0"):
+        await bob.fetch(second, tmp_path / "two", alice.address, acknowledge=None)
+    await bob.fetch(second, tmp_path / "two", alice.address, acknowledge="cc0-1.0")
+    assert same(folder, tmp_path / "two")
+
+
+async def test_a_purpose_outside_the_terms_is_refused_and_logged(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder, purposes=["education"])
+    with pytest.raises(Refused, match="purpose"):
+        await bob.fetch(reference, tmp_path / "copy", alice.address, purpose="product")
+    await bob.fetch(reference, tmp_path / "copy", alice.address, purpose="education")
+    decisions = [row["decision"] for row in (await alice.desk.audit())["rows"]]
+    assert decisions == ["refuse", "grant"]
+
+
+async def test_the_requester_keeps_a_proof_that_stands_alone(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    await bob.fetch(await alice.publish(folder), tmp_path / "copy", alice.address)
+    (kept,) = (bob.home.path / "proofs").glob("*.tlog-proof")
+    entry = bytes.fromhex(kept.with_suffix(".entry").read_text())
+    log = note.Verifier(name=f"commons/{alice.home.commons}", public=alice.home.log.key.public)
+    signed = proof.check(proof.parse(kept.read_bytes()), entry, log)
+    assert signed.checkpoint.size == 4
+    assert entries.decode(entry).outcome == "grant"  # type: ignore[union-attr]
+
+
+async def test_erasing_the_details_leaves_the_log_verifiable(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    await bob.fetch(await alice.publish(folder), tmp_path / "copy", alice.address, details="SECRET-DETAILS")
+    (row,) = (await alice.desk.audit())["rows"]
+    await alice.desk.erase(entry=row["entry"])
+    audited = await alice.desk.audit()
+    assert audited["faults"] == []
+    (row,) = audited["rows"]
+    assert row["who"] is None
+    assert row["state"].startswith("redacted by entry")
+    with pytest.raises(Gone):
+        await alice.desk.erase(entry=row["entry"])
+    raw = b"".join(p.read_bytes() for p in alice.home.path.glob("log.db*"))
+    assert bob.peer.encode() not in raw
+    assert b"SECRET-DETAILS" not in raw
+
+
+async def test_readers_see_what_the_charter_lets_them_see(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob, eve = await start("alice"), await start("bob"), await start("eve")
+    reference = await alice.publish(folder)
+    await bob.fetch(reference, tmp_path / "bob", alice.address)
+    await eve.fetch(reference, tmp_path / "eve", alice.address)
+    seen = [row["who"] for row in (await bob.desk.audit(source=alice.address))["rows"]]
+    assert seen == [bob.peer, None]
+    public = await start("public", readers="public")
+    reference = await public.publish(folder)
+    await bob.fetch(reference, tmp_path / "bob-2", public.address)
+    assert [row["who"] for row in (await eve.desk.audit(source=public.address))["rows"]] == [bob.peer]
+
+
+async def test_an_export_is_audited_without_network_from_folder_and_zip(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    await bob.fetch(await alice.publish(folder), tmp_path / "copy", alice.address)
+    from commons.audit import offline
+
+    for name in ("log", "log.zip"):
+        for openings in (True, False):
+            path = tmp_path / f"{openings}-{name}"
+            await alice.desk.export(path=str(path), openings=openings)
+            told = await offline(str(path), None, None, None, None, None)
+            assert told["faults"] == []
+            assert told["rows"][0]["who"] == (bob.peer if openings else None)
+            assert told["rows"][0]["state"] == ("verified" if openings else "no opening given")
+
+
+async def test_what_is_unknown_is_said(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder)
+    with pytest.raises(Unreachable, match="no source is known"):
+        await bob.fetch(reference, tmp_path / "copy")
+    missing = str(parse(reference).cid)[:-4] + "aaaa"
+    with pytest.raises(Exception, match=r"dataset id|does not carry"):
+        await bob.fetch(missing, tmp_path / "copy", alice.address)
+    with pytest.raises(NotFound):
+        await alice.desk.decide(request=99, outcome="grant")
+    await bob.desk.mirror(dataset=reference, sources=[alice.address])
+    carol = await start("carol")
+    with pytest.raises(Unreachable, match="who answers requests"):
+        await carol.fetch(reference, tmp_path / "copy", bob.address)
