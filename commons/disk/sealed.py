@@ -190,6 +190,6 @@ class Shelf:
     def _unlock(self, index: int) -> Unlocked:
         entry = self._packs[index]
         self._open[index] = opened = Unlocked(self._store, entry, self._secret(entry.epoch), self._series)
-        if len(self._open) > _OPEN:  # the one longest unused: far more stay open than threads read at once
+        if len(self._open) > _OPEN:  # the one longest unused, so not in use: reads at once must stay fewer than _OPEN
             self._open.popitem(last=False)[1].close()
         return opened

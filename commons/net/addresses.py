@@ -30,14 +30,13 @@ def bare(address: str, peer: PeerId) -> Multiaddr:
 
 def probe(address: Multiaddr) -> None:
     """Conflict when another process listens there: libp2p would share the port with it (SO_REUSEPORT), silently."""
-    parts = dict(zip(*[iter(str(address).split("/")[1:])] * 2, strict=False))
-    family = socket.AF_INET6 if "ip6" in parts else socket.AF_INET
-    with socket.socket(family) as test:
+    names = [protocol.name for protocol in address.protocols()]
+    if names not in (["ip4", "tcp"], ["ip6", "tcp"]):
+        raise Malformed(f"cannot listen on {address}", hint="only on /ip4/…/tcp/… and /ip6/…/tcp/…")
+    with socket.socket(socket.AF_INET if names[0] == "ip4" else socket.AF_INET6) as test:
         test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            test.bind((parts.get("ip6") or parts["ip4"], int(parts["tcp"])))
+            test.bind((address.value_for_protocol(names[0]), int(address.value_for_protocol("tcp"))))
             test.listen(1)
-        except KeyError:
-            raise Malformed(f"cannot listen on {address}: only /ip4|ip6/…/tcp/… is supported") from None
         except OSError as error:
             raise Conflict(f"cannot listen on {address}: {error.strerror}") from error

@@ -94,6 +94,7 @@ def broken(change: str) -> list[Any]:
         ("f[0][3] = 'Text/CSV'", "size, hash or media type"),
         ("f[0][3] = 'text/csv; charset=x'", "size, hash or media type"),
         ("f[0][4] = [[0, 0, 1, 0]]", "do not hold"),
+        ("f[0][4] = [[1, 0, 1, 5]]", "do not join"),
         ("f[1][4] = []", "do not hold"),
         ("f[1][4][0][2] = 0", "a run of"),
         ("f[1][4][0][1] = -1", "a run of"),

@@ -178,6 +178,15 @@ def test_a_large_file_that_changed_keeps_its_unchanged_slices(tmp_path: Path) ->
     assert {entry.epoch for entry in three.packs} == {0, 1, 2}
 
 
+def test_runs_of_two_packs_are_not_joined_because_their_numbers_are(tmp_path: Path) -> None:
+    store, data = Store(tmp_path / "store"), NOISE[: 3 * SEGMENT]
+    one = packed(store, made(tmp_path / "1", {"b": data}))
+    files = {"a": NOISE[3 * SEGMENT : 5 * SEGMENT], "b": data[:-1] + b"!"}  # b's new slice is number 2 in both packs
+    two = packed(store, made(tmp_path / "2", files), one.contents)
+    assert [(run.pack, run.first, run.count) for run in two.contents.files[1].runs] == [(0, 0, 2), (1, 2, 1)]
+    check(store, two, files)
+
+
 def test_without_the_old_pack_a_changed_file_is_sealed_whole(tmp_path: Path) -> None:
     data = NOISE[: 2 * SEGMENT]
     one = packed(Store(tmp_path / "store"), made(tmp_path / "1", {"a": data}))
@@ -198,7 +207,7 @@ def test_packs_no_file_refers_to_are_dropped_from_the_table(tmp_path: Path) -> N
 
 
 def test_a_dataset_of_many_packs_needs_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "_OPEN", 3)
+    monkeypatch.setattr(sealed, "_OPEN", 5)  # one more than are read at once
     store, files, contents = Store(tmp_path / "store"), dict[str, bytes](), None
     for version in range(9):
         files[f"{version}"] = NOISE[version : version + 50]
@@ -311,6 +320,20 @@ def test_a_disk_that_refuses_is_named_and_leaves_nothing_half_done(
             hasher.update(path.read_bytes())
             assert hasher.finish().root.hex() == path.name
     check(store, packed(store, root), {"a": NOISE, "b": b"b" * 100})
+
+
+def test_a_disk_that_refuses_the_last_bytes_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, store, real = made(tmp_path / "in", {"a": b"a"}), Store(tmp_path / "store"), os.pwrite
+
+    def call(fd: int, data: bytes, at: int) -> int:
+        if at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", call)
+    with pytest.raises(StorageFailed, match="disk full"):
+        packed(store, root)
+    assert list((tmp_path / "store").iterdir()) == []
 
 
 def test_a_killed_packing_leaves_no_pack_and_is_done_again(tmp_path: Path) -> None:

@@ -288,6 +288,13 @@ def test_a_table_that_lies_of_a_file_is_found(tmp_path: Path, change: dict[str, 
     only_right(tmp_path / "out")
 
 
+def test_a_table_that_promises_more_bytes_than_there_are_is_found(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, {"a": b"four"})
+    with pytest.raises(Untrue):  # though the hash is right
+        unpacker.unpack(lying(result.contents, "a", size=5), store, secret, SERIES, tmp_path / "out")
+    assert out(tmp_path / "out") == {}
+
+
 def test_a_table_whose_slices_are_short_is_found(tmp_path: Path) -> None:
     store, result = packed(tmp_path, {"b": NOISE[:100], "large": NOISE[: 2 * SEGMENT]})
     large = result.contents.files[1]
