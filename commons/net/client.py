@@ -83,13 +83,14 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, source: str) -> byte
         raise TooLarge(f"{source} would send {answer.content_length} bytes, at most {limit} are taken")
     if answer.content_length is None and answer.headers.get("Transfer-Encoding") != "chunked":
         raise Untrue(f"{source} does not say how long its answer is")
-    data = bytearray()
+    chunks, size = [], 0
     async for chunk in answer.content.iter_any():
-        data += chunk
-        if len(data) > limit:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
             answer.close()
             raise TooLarge(f"{source} sends more than the {limit} bytes that are taken")
-    return bytes(data)
+    return b"".join(chunks)
 
 
 def _told(source: str, status: int, body: bytes) -> CommonsError:
