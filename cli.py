@@ -5,57 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from commons import __version__, show
-from commons.errors import CommonsError, Malformed, StorageFailed, Untrue
+from commons.errors import StorageFailed, Untrue
+from commons.terminal import Commons, Context, pass_context, read_text, sources
 
 LISTEN = "/ip4/0.0.0.0/tcp/4001"
-
-
-class Context:
-    """The options that every command shares."""
-
-    def __init__(self, home: Path | None, as_json: bool) -> None:
-        self._home, self.json = home, as_json
-
-    @property
-    def home(self) -> Path:
-        if self._home is None:
-            from platformdirs import user_data_path
-
-            self._home = user_data_path("commons")
-        return self._home
-
-    def call(self, verb: str, *, bar: str = "", **words: Any) -> dict[str, Any]:
-        """One verb on this home, whether or not a node runs on it; a progress bar named `bar` on a terminal."""
-        from commons import control
-
-        with show.progress(bar if not self.json else "") as progress:
-            return asyncio.run(control.run(self.home, verb, words, progress))
-
-    def tell(self, told: dict[str, Any], human: Callable[[dict[str, Any]], None]) -> None:
-        if self.json:
-            show.as_json(told)
-        else:
-            human(told)
-
-
-class Commons(click.Group):
-    """Turns our errors into a message, a hint and an exit code, in this one place."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except CommonsError as error:
-            show.error(error, as_json=bool(ctx.params.get("as_json")))
-            sys.exit(error.number)
-        except BrokenPipeError:
-            sys.exit(0)
 
 
 @click.group(cls=Commons, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,10 +25,6 @@ class Commons(click.Group):
 def main(ctx: click.Context, home: Path | None, as_json: bool) -> None:
     """Share datasets peer to peer under their licence, and account for who was given the key."""
     ctx.obj = Context(home, as_json)
-
-
-pass_context = click.make_pass_decorator(Context)
-sources = click.option("--from", "sources", multiple=True, metavar="ADDRESS", help="A peer's address or an HTTP door.")
 
 
 # -- the node ---------------------------------------------------------------------------------------------------------
@@ -142,11 +97,11 @@ def announce(c: Context, addresses: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--title", required=True)
+@click.option("--title", required=True, help="What the dataset is called.")
 @click.option("--licence", "--license", required=True, help="CC-BY-4.0, a licence's URL or name, or LicenseRef-NAME.")
 @click.option("--licence-text", type=click.Path(path_type=Path), help="The text of a LicenseRef-NAME.")
 @click.option("--creator", "creators", multiple=True, help="Whom to credit; repeat for several.")
-@click.option("--description", default="")
+@click.option("--description", default="", help="What it is, in a few sentences.")
 @click.option("--copyright", help="The copyright notice to keep.")
 @click.option("--credit-line", help="The licensor's own wording of the credit, kept as it is.")
 @click.option("--source-url", help="Where the data comes from.")
@@ -163,16 +118,9 @@ def publish(c: Context, /, path: Path, licence_text: Path | None, allow: tuple[s
     """Seal a file or a folder, log it, and print its reference."""
     if allow and words["access"] == "acknowledge":
         words["access"] = "allow-list"
-    words["licence_text"] = _read(licence_text) if licence_text else None
+    words["licence_text"] = read_text(licence_text) if licence_text else None
     told = c.call("publish", bar="Publishing", path=str(path.absolute()), allow=list(allow), **words)
     c.tell(told, show.published)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise Malformed(f"cannot read {path}: {error}", hint="the licence's text is a UTF-8 file") from error
 
 
 @main.command("show")
@@ -273,7 +221,7 @@ def requests(c: Context, everything: bool) -> None:
 @main.command()
 @click.argument("request", type=int)
 @click.option("--until", metavar="DATE", help="The grant ends on this day, e.g. 2030-12-31.")
-@click.option("--reason", default="")
+@click.option("--reason", default="", help="Why, in words; part of the signed decision.")
 @pass_context
 def approve(c: Context, request: int, until: str | None, reason: str) -> None:
     """Grant request number REQUEST."""
@@ -283,7 +231,7 @@ def approve(c: Context, request: int, until: str | None, reason: str) -> None:
 
 @main.command()
 @click.argument("request", type=int)
-@click.option("--reason", required=True, help="Why; the requester sees it.")
+@click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @pass_context
 def refuse(c: Context, request: int, reason: str) -> None:
     """Refuse request number REQUEST."""
@@ -292,7 +240,7 @@ def refuse(c: Context, request: int, reason: str) -> None:
 
 @main.command()
 @click.argument("request", type=int)
-@click.option("--reason", required=True, help="Why; the requester sees it.")
+@click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @pass_context
 def revoke(c: Context, request: int, reason: str) -> None:
     """End the grant of request number REQUEST. Nothing is taken back: the next version gets a new key."""
@@ -304,8 +252,8 @@ def revoke(c: Context, request: int, reason: str) -> None:
 @click.option("--commons", metavar="ID", help="Whose log it must be.")
 @click.option("--who", metavar="PEER", help="Only requests by this peer.")
 @click.option("--dataset", metavar="REF", help="Only this dataset: a reference, or a part of its title.")
-@click.option("--since", metavar="DATE")
-@click.option("--until", metavar="DATE")
+@click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
+@click.option("--until", metavar="DATE", help="Only requests before this day (UTC).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @pass_context
 def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:

@@ -96,9 +96,10 @@ async def _head(read: Read, expected: str | None) -> tuple[Signed, Opened[Charte
     return checkpoint.open(signed, key), charter
 
 
-def origin_of(signed: bytes) -> str:
-    """The log a checkpoint claims to be of; unverified."""
-    return checkpoint.parse(note.peek(signed)).origin
+async def log_of(read: Read, expected: str | None) -> note.Verifier:
+    """The key of the log that `read` gives; Untrue if its charter does not bear it out."""
+    signed, charter = await _head(read, expected)
+    return note.Verifier(name=signed.checkpoint.origin, public=charter.value.log_key)
 
 
 def _trusted(trusted: bytes, head: Signed, charter: Opened[Charter]) -> checkpoint.Checkpoint | None:

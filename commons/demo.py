@@ -6,6 +6,7 @@ Every step is the command line itself, in its own process. Everything lies in on
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import click
 import examples
 from commons.errors import Internal
 
-COMMONS = (sys.executable, "-m", "cli")
+COMMONS = (sys.executable, "-P", "-m", "cli")  # -P: a file named like one of ours, where the user stands, is not run
 ANY = "/ip4/127.0.0.1/tcp/0"
 
 
@@ -29,7 +30,7 @@ def run() -> int:
             story.tell()
         finally:
             story.end()
-    click.echo("\nThe three nodes are stopped and their folder is gone. That was all of it.")
+    click.echo("\nThe three nodes are stopped and their folder is gone. Nothing is left of them.")
     return 0
 
 
@@ -37,6 +38,8 @@ class _Story:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.nodes: list[subprocess.Popen[str]] = []
+        ours = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        self.env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, ours))}
 
     def tell(self) -> None:
         penguins = examples.path("penguins")
@@ -69,9 +72,7 @@ class _Story:
         for file in sorted(p for p in penguins.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
             if (copy / file.relative_to(penguins)).read_bytes() != file.read_bytes():
                 raise Internal(f"{file.name} did not arrive as it was published")
-        click.echo(
-            f"  ({len(list(copy.iterdir()))} files in {copy.name}/, byte for byte the steward's, and whom to credit)"
-        )
+        click.echo(f"  ({copy.name}/ is byte for byte the steward's; ATTRIBUTION.txt beside it says whom to credit)")
 
         self.heading("Who accessed what? The steward asks the log; everything in it is recomputed.")
         self.do("steward", "audit")
@@ -88,7 +89,7 @@ class _Story:
         click.echo(f"{who}$ commons {typed}")
         done = subprocess.run(
             [*COMMONS, "--home", str(self.folder / who), *words], capture_output=True, text=True, timeout=60,
-            stdin=subprocess.DEVNULL, check=False,
+            stdin=subprocess.DEVNULL, check=False, env=self.env,
         )  # fmt: skip
         click.echo("".join(f"  {line}\n" for line in (done.stdout + done.stderr).splitlines()), nl=False)
         if done.returncode:
@@ -100,7 +101,7 @@ class _Story:
         click.echo(f"{who}$ commons node --listen {ANY} &")
         node = subprocess.Popen(
             [*COMMONS, "--home", str(self.folder / who), "--json", "node", "--listen", ANY],
-            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=self.env,
         )  # fmt: skip
         self.nodes.append(node)
         line = node.stdout.readline() if node.stdout else ""

@@ -6,6 +6,7 @@ A verb reads its arguments, calls the room that knows, and returns what is to be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ class Desk:
         value = found.value
         licence = fetch.licence_of(value.terms)
         permits, requires, forbids = licence.plain()
-        ask = self.home.shelf.ask(value.commons, value.series, value.epoch, value.terms.digest())
+        ask = self.home.shelf.ask(request.verifier(value).vkey, value.series, value.epoch, value.terms.digest())
         return {
             "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
             "previous": value.previous, "publisher": found.signer, "commons": value.commons, "created": value.created,
@@ -92,18 +93,21 @@ class Desk:
         purpose: str = "unstated", details: str | None = None, serve: bool = True, keep: bool = True,
         replace: bool = False,
     ) -> Told:  # fmt: skip
-        return await fetch.fetch(
-            self.home, self.net, reference.parse(dataset), Path(dest), self.progress, extra=_checked(sources),
-            acknowledge=acknowledge, purpose=terms.check_purpose(purpose), details=details, serve=serve, keep=keep,
-            replace=replace,
-        )  # fmt: skip
+        async with self.node.carrying:
+            return await fetch.fetch(
+                self.home, self.net, reference.parse(dataset), Path(dest), self.progress, extra=_checked(sources),
+                acknowledge=acknowledge, purpose=terms.check_purpose(purpose), details=details, serve=serve, keep=keep,
+                replace=replace,
+            )  # fmt: skip
 
     async def mirror(self, *, dataset: str, sources: list[str] | None = None) -> Told:
-        told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, _checked(sources))
+        async with self.node.carrying:
+            told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, _checked(sources))
         return {**told, "reference": str(self._refer(told["cid"]))}
 
     async def drop(self, *, dataset: str) -> Told:
-        return fetch.drop(self.home, reference.parse(dataset).cid)
+        async with self.node.carrying:
+            return fetch.drop(self.home, reference.parse(dataset).cid)
 
     async def datasets(self) -> Told:
         rows = []
@@ -120,10 +124,10 @@ class Desk:
     # -- the log ----------------------------------------------------------------------------------------------------
 
     async def status(self) -> Told:
-        """What this home is and holds; delivers receipts that are still owed."""
-        owed = [ask for ask in self.home.shelf.asks() if ask.receipt is not None and ask.outcome == "fetched"]
-        for ask in owed:
-            await self._pay(ask)
+        """What this home is and holds. Asks again after requests that wait, and delivers receipts still owed."""
+        for ask in self.home.shelf.asks():
+            if ask.outcome in ("pending", "fetched"):
+                await self._follow_up(ask)
         log, state = self.home.log, self.home.log.state
         return {
             "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
@@ -133,20 +137,22 @@ class Desk:
             "limited": self.node.registrar.each.denied + self.node.registrar.newcomers.denied,
             "log": log.broken.message if log.broken else "writable",
             "my_requests": [
-                {"dataset": ask.dataset, "commons": ask.commons, "request": ask.request, "outcome": ask.outcome,
+                {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
                  "reason": ask.reason, "key": ask.secret is not None}
                 for ask in self.home.shelf.asks()
             ],
         }  # fmt: skip
 
-    async def _pay(self, ask: Ask) -> None:
+    async def _follow_up(self, ask: Ask) -> None:
         data = self.home.shelf.manifest(ask.dataset)
         if data is None:
             return
-        try:
-            await request.deliver(self.home, self.net, self.home.shelf.peers(), manifest.open(data).value, ask)
-        except CommonsError:
-            return  # it stays owed, and status shows it
+        value, peers = manifest.open(data).value, self.home.shelf.peers()
+        with contextlib.suppress(CommonsError):  # it stays as it is, and status shows it
+            if ask.outcome == "pending":
+                await request.resubmit(self.home, self.net, peers, value, ask)
+            else:
+                await request.deliver(self.home, self.net, peers, value, ask)
 
     async def requests(self, *, everything: bool = False) -> Told:
         """The desk: who asks for what, and what was decided."""
@@ -181,13 +187,11 @@ class Desk:
     ) -> Told:  # fmt: skip
         """Verify a log, remember its head, and tell who accessed what. See `audit.audit`."""
         read, commons = await self._log_at(source, commons)
-        origin = f"commons/{commons}" if commons else None
-        if origin is None:
-            origin = audit.origin_of(await read("checkpoint"))
-        trusted = self.home.log.head.note if source is None else self.home.shelf.head(origin) or b""
+        log = await audit.log_of(read, commons)
+        trusted = self.home.log.head.note if source is None else self.home.shelf.head(log.vkey) or b""
         report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
         if source is not None and not report.faults:
-            request.advance(self.home, origin, trusted, report.head.note)
+            request.advance(self.home, log.vkey, trusted, report.head.note)
         ref = reference.parse(dataset).cid if dataset and dataset.startswith(("commons:", "baf")) else dataset
         return audit.as_dict(report, audit.select(report.rows, who, ref, since, until))
 

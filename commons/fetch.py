@@ -87,7 +87,7 @@ async def fetch(
             home.packs.remove(ref.root)
     home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
     told: dict[str, Any] = {"receipt": "none is owed"}
-    ask = home.shelf.ask(value.commons, value.series, value.epoch, value.terms.digest())
+    ask = home.shelf.ask(request.verifier(value).vkey, value.series, value.epoch, value.terms.digest())
     if ask is not None and ask.dataset == reference.cid:
         told = await request.receipt(home, net, sources, dataset, ask)
     return {

@@ -35,6 +35,7 @@ class Node:
         self._doors = api.Doors()
         self._swarm: Swarm | None = None
         self._starting = asyncio.Lock()
+        self.carrying = asyncio.Lock()  # one verb at a time brings or removes packs
         self._joining: set[asyncio.Task[None]] = set()
         self._plain: asyncio.Server | None = None
         self.door: str | None = None  # the plain door's URL

@@ -73,8 +73,7 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
             progress(done, whole)
 
         older = None
-        if before:
-            own = before.value.contents
+        if before and home.packs.has((own := before.value.contents).root):
             older = unpacker.read_contents(home.packs, own, home.keys.epoch(series, own.epoch), series)
         return packer.pack(
             sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,

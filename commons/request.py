@@ -40,21 +40,14 @@ async def key(
     if dataset.signer == home.keys.identity.peer:
         return home.keys.epoch(value.series, value.epoch)
     digest = value.terms.digest()
-    ask = home.shelf.ask(value.commons, value.series, value.epoch, digest)
+    ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, digest)
     if ask is not None and ask.secret is not None:
         return ask.secret
     if ask is None or ask.outcome in ("refuse", "revoke", "gone"):
         terms.acknowledge(value.terms, acknowledge)
         ask = _ask(home, dataset, purpose, details)
         home.shelf.put_ask(ask)
-    registrars = [s for s in sources if is_peer(s) and peer_of(s) == value.registrar]
-    if not registrars:
-        raise Unreachable(
-            f"no address is known of {value.registrar}, who answers requests for this dataset",
-            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
-        )
-    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
-    checked = await _submit(home, net, registrars, value, ask, said)
+    checked, registrars, said = await resubmit(home, net, sources, value, ask)
     ask = replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason)
     secret = await _release(home, net, registrars, ask, said, checked)
     home.shelf.put_ask(replace(ask, secret=secret))
@@ -74,9 +67,27 @@ def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
     )  # fmt: skip
     statement = envelope.sign(entries.REQUEST, said, home.keys.identity)
     return Ask(
-        commons=value.commons, series=value.series, epoch=value.epoch, terms=said.terms, dataset=said.dataset,
+        log=verifier(value).vkey, series=value.series, epoch=value.epoch, terms=said.terms, dataset=said.dataset,
         submission=codec.encode(Submission(statement=statement, details=free, head=b"")),
     )  # fmt: skip
+
+
+async def resubmit(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask
+) -> tuple[Checked, list[str], Opened[Asked]]:
+    """Send a stored request, for the first time or again: whoever asks twice finds the same entry."""
+    registrars = _registrars(sources, value)
+    if not registrars:
+        raise Unreachable(
+            f"no address is known of {value.registrar}, who answers requests for this dataset",
+            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
+        )
+    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
+    return await _submit(home, net, registrars, value, ask, said), registrars, said
+
+
+def _registrars(sources: Sequence[str], value: Manifest) -> list[str]:
+    return [source for source in sources if is_peer(source) and peer_of(source) == value.registrar]
 
 
 async def _submit(
@@ -111,21 +122,23 @@ async def _send(
     home: Home, net: Network, registrars: Sequence[str], value: Manifest, submission: bytes, said: Opened[Asked]
 ) -> Checked:
     log = verifier(value)
-    old = home.shelf.head(log.name) or b""
+    old = home.shelf.head(log.vkey) or b""
     body = codec.encode(replace(codec.decode(Submission, submission), head=old))
 
     async def ask(source: str) -> bytes:
-        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+        got = await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+        home.shelf.add_peer(source)  # whom a later command asks again
+        return got
 
     got = await first(registrars, "an answer to the request", ask)
     checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old)
-    advance(home, log.name, old, checked.head.note)
+    advance(home, log.vkey, old, checked.head.note)
     return checked
 
 
-def advance(home: Home, origin: str, old: bytes, new: bytes) -> None:
-    """Trust a head that was proven to extend `old`. Conflict if another command moved on meanwhile."""
-    if new != old and not home.shelf.advance(origin, old or None, new):
+def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
+    """Trust a head of the log with this vkey, proven to extend `old`. Conflict if another command was faster."""
+    if new != old and not home.shelf.advance(log, old or None, new):
         raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")
 
 
@@ -138,7 +151,7 @@ async def _release(
     )  # fmt: skip
 
     async def get(source: str) -> bytes:
-        sealed = await net.post(source, f"/{ask.commons}/release", said.data, limit=4096)
+        sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
         return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
 
     try:
@@ -174,9 +187,9 @@ async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manif
     statement = ask.receipt or b""
     said = envelope.open(entries.RECEIPT, Received, statement)
     log = verifier(value)
-    old = home.shelf.head(log.name) or b""
+    old = home.shelf.head(log.vkey) or b""
     body = codec.encode(Submission(statement=statement, details=None, head=old))
-    registrars = [s for s in sources if is_peer(s) and peer_of(s) == value.registrar]
+    registrars = _registrars(sources, value)
 
     async def send(source: str) -> bytes:
         return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
@@ -185,7 +198,7 @@ async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manif
         got = await first(registrars, "an answer to the receipt", send)
         shown = codec.decode(Answer, got, ANSWER_LIMIT)
         head = answer.check_receipt(shown, said, log, old)
-        advance(home, log.name, old, head.note)
+        advance(home, log.vkey, old, head.note)
     except CommonsError as error:
         if isinstance(error, Unreachable):
             return {"receipt": "owed", "why": error.message}

@@ -88,6 +88,17 @@ def amount(size: int) -> str:
     return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def count(number: int, noun: str) -> str:
+    """As in: 1 file, 2 files, 3 entries."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+def _extent(told: Told) -> str:
+    return f"{count(told['files'], 'file')}, {amount(told['bytes'])}"
+
+
 @contextmanager
 def progress(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar of verified bytes on a terminal; silence elsewhere."""
@@ -142,8 +153,8 @@ def ready(as_json: bool) -> Callable[[Node], None]:
 
 def status(told: Told) -> None:
     say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
-    say(f"Log         {told['entries']} entries, {told['log']}; {told['datasets']} datasets; "
-        f"{told['waiting']} requests wait for you")  # fmt: skip
+    say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
+        f"requests that wait for you: {told['waiting']}")  # fmt: skip
     for address in (*told["addresses"], *((told["door"],) if told["door"] else ())):
         say(f"Reachable   {address}")
     if told["limited"]:
@@ -165,8 +176,8 @@ def announced(told: Told) -> None:
 
 
 def published(told: Told) -> None:
-    say(f"Published {told['title']!r}, version {told['version']}: {told['files']} files, {amount(told['bytes'])}, "
-        f"under {told['licence']}, access {told['access']}.")  # fmt: skip
+    say(f"Published {told['title']!r}, version {told['version']}: {_extent(told)}, under {told['licence']}, "
+        f"access {told['access']}.")  # fmt: skip
     if told["reused_bytes"]:
         say(f"{amount(told['reused_bytes'])} did not change and are shared with the version before.")
     for notice in told["notices"]:
@@ -177,7 +188,7 @@ def published(told: Told) -> None:
 
 
 def terms(told: Told) -> None:
-    say(f"{told['title']}, version {told['version']}: {told['files']} files, {amount(told['bytes'])}")
+    say(f"{told['title']}, version {told['version']}: {_extent(told)}")
     if told["description"]:
         say(told["description"])
     say(f"By          {', '.join(told['creators']) or 'nobody named'}\nPublished   by {told['publisher']}, "
@@ -201,14 +212,14 @@ def ask_acknowledgement(licence: str) -> str | None:
     if not sys.stdin.isatty():
         raise Unacknowledged(
             f"this dataset is under {licence}: its terms were not acknowledged",
-            hint=f"read them above, then repeat with --acknowledge {licence}",
+            hint=f"read them, then repeat with --acknowledge {licence}",
         )
     answer: str = click.prompt(f"Type {licence} to acknowledge these terms and send the request")
     return answer
 
 
 def fetched(told: Told) -> None:
-    say(f"{told['title']!r}, version {told['version']}: {told['files']} files, {amount(told['bytes'])}, "
+    say(f"{told['title']!r}, version {told['version']}: {_extent(told)}, "
         f"every byte verified, in {told['dest']}")  # fmt: skip
     say(f"It is under {told['licence']}; ATTRIBUTION.txt says whom to credit.")
     if told["receipt"] == "owed":
@@ -261,8 +272,8 @@ def decided(told: Told) -> None:
 
 
 def exported(told: Told) -> None:
-    with_openings = "with" if told["openings"] else "without"
-    say(f"Exported {told['entries']} entries {with_openings} openings, {amount(told['bytes'])}, to {told['path']}")
+    shown = "with" if told["openings"] else "without"
+    say(f"Exported {count(told['entries'], 'entry')} {shown} openings, {amount(told['bytes'])}, to {told['path']}")
     say("`commons audit` verifies it anywhere, without a network.")
 
 
@@ -279,5 +290,7 @@ def audit(told: Told) -> None:
     ])  # fmt: skip
     for fault in told["faults"]:
         say(f"FAULT in entry {fault['entry']}: {fault['what']}")
-    verdict = "has faults" if told["faults"] else "verified: tree, signatures, proofs of consistency and every decision"
-    say(f"\n{told['name']} ({told['commons']}): {told['entries']} entries, {verdict}.\nRoot {told['root']}")
+    verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
+    say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
+    if any(row["state"] == "no opening given" for row in told["rows"]):
+        say("Where no opening is given, it was not checked who asked, nor who decided.")

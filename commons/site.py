@@ -10,7 +10,7 @@ from pathlib import Path
 import msgpack
 
 from commons.access import Registrar
-from commons.core import codec, merkle, tiles
+from commons.core import codec, manifest, merkle, tiles
 from commons.core.entries import commitments, decode, requester
 from commons.core.ids import PeerId
 from commons.core.opening import Opening
@@ -26,6 +26,7 @@ class Shown:
 
     def __init__(self, home: Home, registrar: Registrar) -> None:
         self.home, self.log, self.registrar = home, home.log, registrar
+        self._roots: tuple[int, frozenset[bytes]] = (-1, frozenset())
 
     def _mine(self, commons: str) -> None:
         if commons != self.home.commons:
@@ -101,9 +102,22 @@ class Shown:
         return data
 
     def pack(self, root: bytes) -> Path:
-        if not self.home.packs.has(root):
+        """A sealed file of a dataset that this node serves; what it only keeps for itself is not shown."""
+        if root not in self._served() or not self.home.packs.has(root):
             raise NotFound(f"this node does not carry pack {root.hex()}", hint="try another peer")
         return self.home.packs.path(root)
 
     def pieces(self, root: bytes) -> bytes:
+        self.pack(root)
         return self.home.packs.layer(root)
+
+    def _served(self) -> frozenset[bytes]:
+        edition, roots = self._roots
+        if edition != self.home.shelf.edition:
+            edition = self.home.shelf.edition
+            roots = frozenset(
+                ref.root for _, data, _, served in self.home.shelf.manifests() if served
+                for ref in manifest.open(data).value.sealed()
+            )  # fmt: skip
+            self._roots = (edition, roots)
+        return roots

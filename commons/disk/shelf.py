@@ -15,10 +15,10 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests(
     cid TEXT PRIMARY KEY, data BLOB NOT NULL, role TEXT NOT NULL, served INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS asks(
-    commons TEXT, series BLOB, epoch INTEGER, terms BLOB, dataset TEXT NOT NULL, submission BLOB NOT NULL,
+    log TEXT, series BLOB, epoch INTEGER, terms BLOB, dataset TEXT NOT NULL, submission BLOB NOT NULL,
     request INTEGER, outcome TEXT NOT NULL, reason TEXT NOT NULL, secret BLOB, receipt BLOB,
-    PRIMARY KEY(commons, series, epoch, terms)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS heads(origin TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
+    PRIMARY KEY(log, series, epoch, terms)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heads(log TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -26,9 +26,10 @@ CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """A request of mine: stored before it is sent, so that a crash or a second fetch repeats it instead of making
-    another. `secret` is the epoch secret once released; `receipt` what is still owed to the log, signed."""
+    another. `log` is the vkey of the log it went to. `secret` is the epoch secret once released; `receipt` what is
+    still owed to the log, signed."""
 
-    commons: str
+    log: str
     series: bytes
     epoch: int
     terms: bytes
@@ -45,6 +46,7 @@ class Shelf:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
+        self.edition = 0  # grows with every change of what is served
 
     def close(self) -> None:
         self._db.close()
@@ -52,6 +54,7 @@ class Shelf:
     # -- manifests: role is "published", "fetched" or "mirrored" ----------------------------------------------------
 
     def put_manifest(self, cid: Cid, data: bytes, role: str, served: bool) -> None:
+        self.edition += 1
         with sql.door(self._path):
             self._db.execute(
                 "INSERT INTO manifests VALUES(?, ?, ?, ?) ON CONFLICT(cid) DO UPDATE SET served = excluded.served, "
@@ -76,38 +79,38 @@ class Shelf:
         with sql.door(self._path):
             self._db.execute(
                 "INSERT OR REPLACE INTO asks VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (ask.commons, ask.series, ask.epoch, ask.terms, ask.dataset, ask.submission, ask.request, ask.outcome,
+                (ask.log, ask.series, ask.epoch, ask.terms, ask.dataset, ask.submission, ask.request, ask.outcome,
                  ask.reason, ask.secret, ask.receipt),
             )  # fmt: skip
 
-    def ask(self, commons: str, series: bytes, epoch: int, terms: bytes) -> Ask | None:
+    def ask(self, log: str, series: bytes, epoch: int, terms: bytes) -> Ask | None:
         return next(
-            (a for a in self.asks() if (a.commons, a.series, a.epoch, a.terms) == (commons, series, epoch, terms)), None
+            (a for a in self.asks() if (a.log, a.series, a.epoch, a.terms) == (log, series, epoch, terms)), None
         )
 
     def asks(self) -> list[Ask]:
         with sql.door(self._path):
             rows = self._db.execute(
-                "SELECT commons, series, epoch, terms, dataset, submission, request, outcome, reason, secret, receipt "
-                "FROM asks ORDER BY commons, request"
+                "SELECT log, series, epoch, terms, dataset, submission, request, outcome, reason, secret, receipt "
+                "FROM asks ORDER BY log, request"
             ).fetchall()
         names = Ask.__slots__
         return [Ask(**dict(zip(names, row, strict=True))) for row in rows]
 
     # -- heads: the last checkpoint verified of each log --------------------------------------------------------------
 
-    def head(self, origin: str) -> bytes | None:
+    def head(self, log: str) -> bytes | None:
         with sql.door(self._path):
-            row = self._db.execute("SELECT note FROM heads WHERE origin = ?", (origin,)).fetchone()
+            row = self._db.execute("SELECT note FROM heads WHERE log = ?", (log,)).fetchone()
         return None if row is None else row[0]
 
-    def advance(self, origin: str, old: bytes | None, new: bytes) -> bool:
+    def advance(self, log: str, old: bytes | None, new: bytes) -> bool:
         """Compare and swap: whether `old` was still the head. The new one was proven consistent with `old`."""
         with sql.door(self._path):
             if old is None:
-                done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?)", (origin, new))
+                done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?)", (log, new))
             else:
-                done = self._db.execute("UPDATE heads SET note = ? WHERE origin = ? AND note = ?", (new, origin, old))
+                done = self._db.execute("UPDATE heads SET note = ? WHERE log = ? AND note = ?", (new, log, old))
         return done.rowcount == 1
 
     # -- peers ------------------------------------------------------------------------------------------------------
