@@ -1,0 +1,12 @@
+"""Small, real, openly licensed datasets, each in a folder with its SOURCE.md."""
+
+from importlib.resources import files
+from pathlib import Path
+
+
+def path(name: str) -> Path:
+    """The folder of an example, wherever the package is installed; LookupError if there is none."""
+    found = Path(str(files("examples").joinpath(name)))
+    if not (found / "SOURCE.md").is_file():
+        raise LookupError(f"there is no example {name!r}")
+    return found
