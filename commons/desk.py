@@ -214,9 +214,9 @@ class Desk:
                 )
             return audit.files(Path(source)), commons
         base, net = _checked([source])[0], self.net
-        prefix = f"/{commons}" if commons else "" if is_peer(base) else await self._static(base)
-        if prefix is None or (not prefix and is_peer(base)):
-            commons = await self._commons_at(base)
+        prefix = ""
+        if is_peer(base) or not await self._static(base):
+            commons = commons or await self._commons_at(base)
             prefix = f"/{commons}"
 
         async def remote(path: str) -> bytes:
@@ -224,13 +224,13 @@ class Desk:
 
         return remote, commons
 
-    async def _static(self, base: str) -> str | None:
-        """ "" if a log's static files lie at this URL itself, None if a node may be there."""
+    async def _static(self, base: str) -> bool:
+        """Whether a log's static files lie at this URL itself; else a node may be there."""
         try:
             await self.net.get(base, "/checkpoint", limit=64 << 10)
         except NotFound:
-            return None
-        return ""
+            return False
+        return True
 
     async def _commons_at(self, source: str) -> str:
         """Whose log this source keeps: it says so itself, and the charter must bear it out."""

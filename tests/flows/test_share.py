@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from commons.core import entries, note, proof
+from commons.core import entries, manifest, note, proof
 from commons.core.reference import parse
-from commons.errors import Gone, NotFound, Pending, Refused, Unacknowledged, Unreachable
+from commons.errors import Gone, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
 from tests.conftest import Start
 
 
@@ -260,3 +261,45 @@ async def test_what_is_unknown_is_said(start: Start, folder: Path, tmp_path: Pat
     carol = await start("carol")
     with pytest.raises(Unreachable, match="who answers requests"):
         await carol.fetch(reference, tmp_path / "copy", bob.address)
+
+
+async def test_any_web_server_can_host_the_log(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob", listen=())
+    await alice.publish(folder)
+    await alice.desk.export(path=str(tmp_path / "www"))
+    app = web.Application()
+    app.router.add_static("/logs", tmp_path / "www")
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/logs"
+        told = await bob.desk.audit(source=url)
+        assert (told["commons"], told["entries"], told["faults"]) == (alice.home.commons, 2, [])
+        with pytest.raises(Untrue, match="not of"):
+            await bob.desk.audit(source=url, commons=bob.home.commons)
+    finally:
+        await runner.cleanup()
+
+
+async def test_status_asks_again_after_a_request_that_waits(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder, access="approval")
+    with pytest.raises(Pending):
+        await bob.fetch(reference, tmp_path / "copy", alice.address)
+    assert [r["outcome"] for r in (await bob.desk.status())["my_requests"]] == ["pending"]
+    await alice.desk.decide(request=2, outcome="refuse", reason="not this year")
+    assert [r["outcome"] for r in (await bob.desk.status())["my_requests"]] == ["refuse"]
+
+
+async def test_what_is_fetched_for_oneself_alone_is_not_served(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob, carol = await start("alice"), await start("bob"), await start("carol")
+    reference = await alice.publish(folder, access="public")
+    await bob.fetch(reference, tmp_path / "copy", alice.address, serve=False)
+    with pytest.raises(NotFound):
+        await carol.desk.mirror(dataset=reference, sources=[bob.address])
+    (pack,) = manifest.open(alice.node.site.manifest(parse(reference).cid)).value.packs
+    with pytest.raises(NotFound, match="does not carry"):
+        await carol.node.net.get(bob.address, f"/packs/{pack.root.hex()}", limit=1 << 20, span=(0, 10))
+    await bob.fetch(reference, tmp_path / "copy", alice.address)
+    await carol.desk.mirror(dataset=reference, sources=[bob.address])
