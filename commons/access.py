@@ -13,6 +13,7 @@ from typing import Any
 
 from commons.core import checkpoint, codec, entries, envelope, merkle, release, rules
 from commons.core.answer import Answer, Shown, Submission
+from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
 from commons.core.envelope import Opened
 from commons.core.ids import PeerId
@@ -119,7 +120,7 @@ class Registrar:
         if index is None:
             raise NotFound("the receipt is not in the log")
         head = self.log.head
-        shown = self._show(index, head.checkpoint.size)
+        shown = self._show(index, head)
         return codec.encode(
             Answer(shown=(shown,), head=head.note, consistency=self._prove(known, head.checkpoint.size))
         )
@@ -232,16 +233,16 @@ class Registrar:
         decision = access.decision
         if index >= size:
             raise Pending("the request is being written", hint="repeat it")
-        shown = [self._show(index, size)]
+        shown = [self._show(index, head)]
         if decision is not None and decision < size:
-            shown.append(self._show(decision, size))
+            shown.append(self._show(decision, head))
         return codec.encode(Answer(shown=tuple(shown), head=head.note, consistency=self._prove(known, size)))
 
-    def _show(self, index: int, size: int) -> Shown:
+    def _show(self, index: int, head: Signed) -> Shown:
         opening = self.log.opening(index)
         return Shown(
             index=index, entry=self.log.entry(index), opening=None if opening is None else codec.encode(opening),
-            proof=merkle.prove_inclusion(index, size, self.log.read),
+            proof=self.log.prove(index, head),
         )  # fmt: skip
 
     def _prove(self, old: int, new: int) -> tuple[bytes, ...]:

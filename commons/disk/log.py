@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +24,9 @@ from commons.core.keys import Signer
 from commons.core.opening import Opening
 from commons.core.state import Access, State
 from commons.disk import sql
-from commons.disk.openings import SCHEMA as OPENINGS
-from commons.disk.openings import Openings
+from commons.disk.stored import Stored, damaged
 from commons.errors import CommonsError, Conflict, Internal, Pending, StorageFailed, Untrue
 
-SCHEMA = (
-    """
-CREATE TABLE IF NOT EXISTS entries(idx INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS nodes(level INTEGER, pos INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, pos)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS checkpoints(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS statements(digest BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
-"""
-    + OPENINGS
-)
 BATCH = 1024  # drafts of one commit
 
 
@@ -70,17 +59,13 @@ def record(entry: Entry, opening: Opening | None = None, subject: str = "", stat
     return Record(entry=entry, data=data, opening=opening, subject=subject, statement=statement)
 
 
-class Log:
+class Log(Stored):
     """Use `create` once and `open` afterwards; `append` from any thread; `close` at the end."""
 
     def __init__(self, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time) -> None:
-        self._path, self._signer, self._clock = path, signer, clock
-        self._db = sql.connect(path, SCHEMA)
-        self._reads = sql.connect(path, "")
-        self._reading = threading.Lock()
-        self._openings = Openings(self._db, local)
+        super().__init__(path, local)
+        self._signer, self._clock = signer, clock
         self.state = State()
-        self.broken: CommonsError | None = None
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -110,12 +95,15 @@ class Log:
         edge = merkle.read_edge(size, log.read)
         log._begin(State(), edge, row[0], charter)
         if log.head.checkpoint.size != size or log.head.checkpoint.root != merkle.edge_root(edge):
-            log.broken = StorageFailed(
-                f"the log's {size} stored entries are not those its checkpoint signs ({log.head.checkpoint.size})",
-                hint="the disk is damaged: keep this home as it is and restore a backup into another one",
-            )
-        for data in log.entries(0, size):
-            log.state.apply(entries.decode(data))
+            log.broken = damaged(f"its {size} entries are not those its checkpoint signs ({log.head.checkpoint.size})")
+        whole: tuple[bytes, ...] = ()
+        for start in range(0, size, 256):
+            batch = list(log.entries(start, min(start + 256, size)))
+            _, whole = merkle.grow(start, whole, [merkle.leaf(data) for data in batch])
+            for data in batch:
+                log.state.apply(entries.decode(data))
+        if whole != edge and log.broken is None:
+            log.broken = damaged("its entries are not those of its tree")
         if alarm is not None:
             log.broken = _rolled_back(log.head, alarm[0])
         return log
@@ -242,36 +230,7 @@ class Log:
             sql.forget(db)
         return signed, edge
 
-    # -- read: committed entries only -----------------------------------------------------------------------------
-
-    @property
-    def size(self) -> int:
-        return self.head.checkpoint.size
-
-    def read(self, level: int, pos: int) -> bytes:
-        """merkle.Reader over the stored tree."""
-        with self._reading, sql.door(self._path):
-            row = self._reads.execute("SELECT hash FROM nodes WHERE level = ? AND pos = ?", (level, pos)).fetchone()
-        if row is None:
-            raise StorageFailed(f"the log has lost the hash ({level}, {pos})", hint="restore a backup of this home")
-        return bytes(row[0])
-
-    def entries(self, first: int, last: int) -> Iterator[bytes]:
-        """The exact bytes of entries first … last-1."""
-        for start in range(first, last, 256):
-            with self._reading, sql.door(self._path):
-                rows = self._reads.execute(
-                    "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (start, min(start + 256, last))
-                ).fetchall()
-            yield from (bytes(data) for (data,) in rows)
-
-    def entry(self, index: int) -> bytes:
-        return next(self.entries(index, index + 1))
-
-    def opening(self, index: int) -> Opening | None:
-        """What entry `index` hides, or None where it hides nothing or was erased."""
-        with self._reading, sql.door(self._path):
-            return self._openings.get(index, self._reads) if index < self.size else None
+    # -- what the registrar asks ------------------------------------------------------------------------------------
 
     def answered(self, statement: bytes) -> int | None:
         """The index of the entry that this statement (its SHA-256) made, if it did."""

@@ -1,0 +1,89 @@
+"""The log as it stands on disk, read: committed entries, the tree over them, openings, proofs. Writes nothing.
+
+Every read is of what a COMMIT has made durable. A proof is checked before it is given away.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from commons.core import merkle
+from commons.core.checkpoint import Signed
+from commons.core.opening import Opening
+from commons.disk import sql
+from commons.disk.openings import SCHEMA as OPENINGS
+from commons.disk.openings import Openings
+from commons.errors import CommonsError, StorageFailed, Untrue
+
+SCHEMA = (
+    """
+CREATE TABLE IF NOT EXISTS entries(idx INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS nodes(level INTEGER, pos INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, pos)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS statements(digest BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
+"""
+    + OPENINGS
+)
+
+
+class Stored:
+    """`head` is the newest durable checkpoint; `broken` says why the log is shut, if it is."""
+
+    head: Signed
+    broken: CommonsError | None = None
+
+    def __init__(self, path: Path, local: bytes) -> None:
+        self._path = path
+        self._db = sql.connect(path, SCHEMA)
+        self._reads = sql.connect(path, "")
+        self._reading = threading.Lock()
+        self._openings = Openings(self._db, local)
+
+    @property
+    def size(self) -> int:
+        return self.head.checkpoint.size
+
+    def read(self, level: int, pos: int) -> bytes:
+        """merkle.Reader over the stored tree."""
+        with self._reading, sql.door(self._path):
+            row = self._reads.execute("SELECT hash FROM nodes WHERE level = ? AND pos = ?", (level, pos)).fetchone()
+        if row is None:
+            raise StorageFailed(f"the log has lost the hash ({level}, {pos})", hint="restore a backup of this home")
+        return bytes(row[0])
+
+    def entries(self, first: int, last: int) -> Iterator[bytes]:
+        """The exact bytes of entries first … last-1."""
+        for start in range(first, last, 256):
+            with self._reading, sql.door(self._path):
+                rows = self._reads.execute(
+                    "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (start, min(start + 256, last))
+                ).fetchall()
+            yield from (bytes(data) for (data,) in rows)
+
+    def entry(self, index: int) -> bytes:
+        return next(self.entries(index, index + 1))
+
+    def prove(self, index: int, head: Signed) -> tuple[bytes, ...]:
+        """The inclusion proof of one entry under `head`, checked: a damaged tree is our fault, not the asker's."""
+        at = head.checkpoint
+        hashes = merkle.prove_inclusion(index, at.size, self.read)
+        try:
+            merkle.check_inclusion(index, at.size, merkle.leaf(self.entry(index)), at.root, hashes)
+        except Untrue as error:
+            self.broken = damaged(f"entry {index} is not where its tree says")
+            raise self.broken from error
+        return hashes
+
+    def opening(self, index: int) -> Opening | None:
+        """What entry `index` hides, or None where it hides nothing or was erased."""
+        with self._reading, sql.door(self._path):
+            return self._openings.get(index, self._reads) if index < self.size else None
+
+
+def damaged(what: str) -> StorageFailed:
+    return StorageFailed(
+        f"the log is damaged: {what}", hint="keep this home as it is and restore a backup into another one"
+    )
