@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from commons.core.ids import PeerId, check_cid
-from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooMany
+from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooLarge, TooMany
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,8 @@ def application(site: Site, doors: Doors) -> web.Application:
         except web.HTTPException as answer:
             if answer.status < 400:
                 raise
-            return web.json_response(NotFound(f"{answer.reason}: {request.path[:200]}").as_dict(), status=answer.status)
+            kind = TooLarge if answer.status == 413 else NotFound
+            return web.json_response(kind(f"{answer.reason}: {request.path[:200]}").as_dict(), status=answer.status)
         except Exception:
             log.exception("%s %s failed", request.method, request.path[:200])
             return web.json_response(Internal("the node failed at this request").as_dict(), status=500)
