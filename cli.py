@@ -60,7 +60,7 @@ def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None)
 @main.command()
 @pass_context
 def status(c: Context) -> None:
-    """This home, its log, its addresses, and the requests it made."""
+    """This home, its log, its addresses, and the requests it made; asks again after those that wait."""
     c.tell(c.call("status"), show.status)
 
 

@@ -77,7 +77,7 @@ class Registrar:
         self, said: Opened[Asked], submission: Submission, digest: bytes
     ) -> Callable[[State, int, int], list[Record]]:
         def draft(state: State, index: int, now: int) -> list[Record]:
-            if self.log.answered(digest) is not None:
+            if self.log.known(digest) is not None:
                 return []
             leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
             published = state.published(said.value.dataset)
@@ -106,7 +106,7 @@ class Registrar:
             self._limit(said.signer)
 
             def draft(state: State, index: int, now: int) -> list[Record]:
-                if self.log.answered(digest) is not None:
+                if self.log.known(digest) is not None:
                     return []
                 hidden, opening = entries.hide(_salt, statement=said.data)
                 leaf = Receipt(

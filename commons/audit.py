@@ -14,7 +14,7 @@ from typing import Any
 
 import msgpack
 
-from commons.core import checkpoint, entries, envelope, ids, merkle, note, opening, rules, tiles
+from commons.core import checkpoint, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Receipt, Received, Request
 from commons.core.envelope import Opened
@@ -250,6 +250,11 @@ class _Judge:
         return "no opening given" if self.missing & {index, *others} else "verified"
 
 
+def dataset_of(text: str | None) -> str | None:
+    """The id inside a reference; any other text is a part of a title."""
+    return reference.parse(text).cid if text and text.startswith(("commons:", "baf")) else text
+
+
 def select(
     rows: list[dict[str, Any]], who: str | None, dataset: str | None, since: int | None, until: int | None
 ) -> list[dict[str, Any]]:
@@ -281,7 +286,7 @@ async def offline(
 ) -> dict[str, Any]:
     """An audit of exported files by somebody without a home: no head is remembered, none compared."""
     report = await audit(files(Path(source)), b"", commons, lambda done, whole: None)
-    return as_dict(report, select(report.rows, who, dataset and dataset.removeprefix("commons:"), since, until))
+    return as_dict(report, select(report.rows, who, dataset_of(dataset), since, until))
 
 
 def files(path: Path) -> Read:

@@ -55,7 +55,7 @@ def _check(token: str, request: web.Request) -> None:
     sock = request.transport.get_extra_info("sockname") if request.transport else None
     if sock is None or request.headers.get("Host") != f"127.0.0.1:{sock[1]}" or "Origin" in request.headers:
         raise Refused("this door is for the owner's own programs on this machine")
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
         raise Refused("this door needs the token in the home's file `control`")
 
 
@@ -67,7 +67,7 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
             raise Malformed("the arguments of a verb are a JSON object")
     except CommonsError as error:
         return web.json_response(error.as_dict(), status=error.status)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return web.json_response(Malformed(f"not JSON: {error}").as_dict(), status=422)
     answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await answer.prepare(request)

@@ -39,7 +39,7 @@ class Desk:
             method: Callable[..., Awaitable[Told]] = getattr(self, verb)
             return await method(**words)
         except TypeError as error:
-            if "unexpected keyword" in str(error) or "missing" in str(error):
+            if any(said in str(error) for said in ("unexpected keyword", "missing", "multiple values")):
                 raise Malformed(f"{verb}: {error}", hint="are both of the same version?") from error
             raise
 
@@ -192,8 +192,7 @@ class Desk:
         report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
         if source is not None and not report.faults:
             request.advance(self.home, log.vkey, trusted, report.head.note)
-        ref = reference.parse(dataset).cid if dataset and dataset.startswith(("commons:", "baf")) else dataset
-        return audit.as_dict(report, audit.select(report.rows, who, ref, since, until))
+        return audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
 
     async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
         site, home = self.node.site, self.home

@@ -166,7 +166,5 @@ def notices(terms: Terms, rule: Rule) -> tuple[str, ...]:
         return ("public: the key is in the manifest; nobody is asked, and nothing is accounted for",)
     found = ["the log counts first copies of the key; it cannot show reading, use, or copies passed on"]
     if terms.licence_text is None:
-        found.append(
-            f"{terms.licence} lets every recipient pass copies on under the same terms; the log does not see that"
-        )
+        found.append(f"{terms.licence} lets every recipient pass copies on; the log does not see that")
     return tuple(found)

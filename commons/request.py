@@ -48,7 +48,7 @@ async def key(
         ask = _ask(home, dataset, purpose, details)
         home.shelf.put_ask(ask)
     checked, registrars, said = await resubmit(home, net, sources, value, ask)
-    ask = replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason)
+    ask = replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
     secret = await _release(home, net, registrars, ask, said, checked)
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
@@ -100,7 +100,9 @@ async def _submit(
         if ask.outcome == "unsent" and abs(time.time() - said.value.time) > 300:  # too old now to enter the log
             home.shelf.put_ask(replace(ask, outcome="gone"))
         raise
-    home.shelf.put_ask(replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason))
+    home.shelf.put_ask(
+        replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
+    )
     name = f"{ask.dataset[:16]}-{checked.request if checked.decision is None else checked.decision}"
     write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
     write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
@@ -112,7 +114,7 @@ async def _submit(
     if checked.outcome != "grant":
         verb = "revoked" if checked.outcome == "revoke" else "refused"
         raise Refused(
-            f"request {checked.request} was {verb} at entry {checked.decision}: {checked.reason}",
+            f"request {checked.request} was {verb} at entry {checked.decision}: {checked.words or checked.reason}",
             hint="ask the steward of this dataset; a new fetch makes a new request",
         )
     return checked
@@ -131,7 +133,7 @@ async def _send(
         return got
 
     got = await first(registrars, "an answer to the request", ask)
-    checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old)
+    checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old, value.registrar)
     advance(home, log.vkey, old, checked.head.note)
     return checked
 

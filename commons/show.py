@@ -33,7 +33,13 @@ def say(text: str = "") -> None:
 
 
 def as_json(told: Told) -> None:
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    click.echo(_json(told, indent=2))
+
+
+def _json(told: Told, indent: int | None = None) -> str:
+    """JSON leaves DEL, C1 controls and bidirectional overrides as they are; a terminal obeys them."""
+    text = json.dumps(told, indent=indent, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def as_csv(rows: Sequence[Told]) -> None:
@@ -55,7 +61,7 @@ def _cell(value: object) -> str:
 
 def error(problem: CommonsError, as_json: bool = False) -> None:
     if as_json:
-        click.echo(json.dumps(problem.as_dict(), ensure_ascii=False))
+        click.echo(_json(problem.as_dict()))
         return
     click.echo(f"commons: {clean(problem.message)}", err=True)
     if problem.hint:
@@ -65,7 +71,10 @@ def error(problem: CommonsError, as_json: bool = False) -> None:
 
 
 def when(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # a time that somebody made up
+        return f"{seconds} s after 1970"
 
 
 def day(text: str | None) -> int | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commons.core import checkpoint, entries, merkle, opening, proof
+from commons.core import checkpoint, entries, envelope, merkle, opening, proof
 from commons.core.checkpoint import Signed
-from commons.core.entries import Asked, Decision, Received, Request
+from commons.core.entries import Asked, Decided, Decision, Received, Request
 from commons.core.envelope import Opened
 from commons.core.note import Verifier
 from commons.core.opening import Field
@@ -49,20 +49,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A verified answer. `outcome` is grant, refuse, revoke or pending; `proof` the tlog-proof of the last entry."""
+    """A verified answer. `outcome` is grant, refuse, revoke or pending; `words` are the steward's; `proof` the
+    tlog-proof of the last entry."""
 
     request: int
     decision: int | None
     outcome: str
     reason: str
+    words: str
     expires: int | None
     head: Signed
     proof: bytes
     entry: bytes
 
 
-def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes) -> Checked:
-    """Untrue, Malformed or SplitView unless the log holds exactly `said`, and what the answer says of it."""
+def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, steward: str) -> Checked:
+    """Untrue, Malformed or SplitView unless the log holds exactly `said`, and what the answer says of it. A decision
+    that no rule made by itself carries the signature of `steward`."""
     head = extend(old, answer.head, answer.consistency, log)
     if not 1 <= len(answer.shown) <= 2:
         raise Untrue("the answer shows neither a request nor its decision")
@@ -82,16 +85,32 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes) -> Che
         said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details,
     ):  # fmt: skip
         raise Untrue("the log's request says other things than the statement in it")
-    outcome, reason, expires, decided = "pending", "", None, None
+    outcome, reason, words, expires, decided = "pending", "", "", None, None
     if last is not first:
         decision = entries.decode(last.entry)
         if not isinstance(decision, Decision) or decision.request != first.index:
             raise Untrue("the answer's decision is not on this request")
         outcome, reason, expires, decided = decision.outcome, decision.reason, decision.expires, last.index
+        if decision.statement is not None:
+            words = _signed_words(decision, last.opening, said.value.commons, steward)
     return Checked(
-        request=first.index, decision=decided, outcome=outcome, reason=reason, expires=expires, head=head,
+        request=first.index, decision=decided, outcome=outcome, reason=reason, words=words, expires=expires, head=head,
         proof=proof.Proof(index=last.index, hashes=last.proof, note=head.note).encode(), entry=last.entry,
     )  # fmt: skip
+
+
+def _signed_words(decision: Decision, hidden: bytes | None, commons: str, steward: str) -> str:
+    """The reason a steward signed, in their own words."""
+    if hidden is None:
+        raise Untrue("the answer does not show who decided")
+    opened = opening.decode(hidden)
+    opening.check(opened, entries.commitments(decision))
+    said = envelope.open(entries.DECISION, Decided, opened.get("statement") or b"")
+    if said.signer != steward or (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
+        commons, decision.request, decision.outcome, decision.expires,
+    ):  # fmt: skip
+        raise Untrue("the decision is not the one that the steward signed")
+    return said.value.reason
 
 
 def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier) -> Signed:

@@ -232,13 +232,9 @@ class Log(Stored):
 
     # -- what the registrar asks ------------------------------------------------------------------------------------
 
-    def answered(self, statement: bytes) -> int | None:
-        """The index of the entry that this statement (its SHA-256) made, if it did."""
-        if statement in self._fresh:
-            return self._fresh[statement]
-        with self._reading, sql.door(self._path):
-            row = self._reads.execute("SELECT idx FROM statements WHERE digest = ?", (statement,)).fetchone()
-        return None if row is None else int(row[0])
+    def known(self, statement: bytes) -> int | None:
+        """For drafts: the entry that this statement (its SHA-256) made, in this very batch or before."""
+        return self._fresh.get(statement, self.answered(statement))
 
     def granted(self, index: int, now: int) -> Access:
         """The access whose key may be released: granted by a *durable* decision of a log that can still be written."""

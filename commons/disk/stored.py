@@ -66,6 +66,12 @@ class Stored:
     def entry(self, index: int) -> bytes:
         return next(self.entries(index, index + 1))
 
+    def answered(self, statement: bytes) -> int | None:
+        """The index of the durable entry that this statement (its SHA-256) made, if it did."""
+        with self._reading, sql.door(self._path):
+            row = self._reads.execute("SELECT idx FROM statements WHERE digest = ?", (statement,)).fetchone()
+        return int(row[0]) if row is not None and row[0] < self.size else None
+
     def prove(self, index: int, head: Signed) -> tuple[bytes, ...]:
         """The inclusion proof of one entry under `head`, checked: a damaged tree is our fault, not the asker's."""
         at = head.checkpoint

@@ -66,7 +66,7 @@ def unpack(
             if (state := ground.state(file)) is None or (replace and not state):
                 todo.append(file)
             elif not state:
-                hint = "unpack into an empty folder, or move the file away"
+                hint = "choose an empty folder, move the file away, or overwrite with --replace"
                 raise Conflict(f"{os.path.join(dest, file.path)} exists and is another file", hint=hint)
             else:
                 progress(file.size)

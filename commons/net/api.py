@@ -92,7 +92,8 @@ def application(site: Site, doors: Doors) -> web.Application:
             if answer.status < 400:
                 raise
             kind = TooLarge if answer.status == 413 else NotFound
-            return web.json_response(kind(f"{answer.reason}: {request.path[:200]}").as_dict(), status=answer.status)
+            told = kind(f"{answer.reason}: {request.path[:200]}")
+            return web.json_response(told.as_dict(), status=told.status)
         except Exception:
             log.exception("%s %s failed", request.method, request.path[:200])
             return web.json_response(Internal("the node failed at this request").as_dict(), status=500)

@@ -14,7 +14,19 @@ import aiohttp
 from commons import __version__
 from commons.core.ids import PeerId
 from commons.core.reference import peer_of
-from commons.errors import CommonsError, NotFound, TimedOut, TooLarge, Unreachable, Untrue, from_dict
+from commons.errors import (
+    Busy,
+    CommonsError,
+    Internal,
+    NotFound,
+    SplitView,
+    StorageFailed,
+    TimedOut,
+    TooLarge,
+    Unreachable,
+    Untrue,
+    from_dict,
+)
 from commons.net.connector import Connector, url_of
 from commons.net.swarm import Swarm
 
@@ -22,6 +34,12 @@ ERROR_LIMIT = 64 << 10  # bytes of an error's answer
 STALL = 20.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer
 CONNECT = 15.0
+OURS_ALONE = (
+    Busy,
+    Internal,
+    SplitView,
+    StorageFailed,
+)  # of our disk, our proofs, our bugs: no peer's word makes them so
 
 
 class Client:
@@ -33,7 +51,7 @@ class Client:
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
             timeout=aiohttp.ClientTimeout(total=WHOLE, sock_read=STALL, sock_connect=CONNECT),
             headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
-            auto_decompress=False, read_bufsize=1 << 20,
+            auto_decompress=False, read_bufsize=1 << 20, cookie_jar=aiohttp.DummyCookieJar(),
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -97,13 +115,12 @@ def _told(source: str, status: int, body: bytes) -> CommonsError:
     """What the other side said went wrong, as our own error; who said it is part of the message."""
     try:
         told = json.loads(body)
-    except ValueError:
-        told = None
-    if status == 404 and (not isinstance(told, dict) or "error" not in told):
+        error = from_dict(told) if isinstance(told, dict) and "error" in told else None
+    except (ValueError, RecursionError):
+        error = None
+    if error is None and status == 404:
         return NotFound(f"{source} has no such resource")
-    if not isinstance(told, dict) or "error" not in told:
+    if error is None:
         return Unreachable(f"{source} answered with status {status}", hint="is it a commons node?")
-    error = from_dict(told)
-    error.message = f"{source}: {error.message}"
-    error.args = (error.message,)
-    return error
+    kind = Unreachable if isinstance(error, OURS_ALONE) else type(error)
+    return kind(f"{source}: {error.message}", hint=error.hint, evidence=error.evidence)

@@ -152,7 +152,7 @@ def test_one_statement_makes_one_entry_however_often_it_comes(opened: Home) -> N
     log, digest = opened.log, bytes(range(32))
 
     def once(state: Any, index: int, now: int) -> list[Record]:
-        return [] if log.answered(digest) is not None else access(statement=digest)(state, index, now)
+        return [] if log.known(digest) is not None else access(statement=digest)(state, index, now)
 
     with stalled(log):
         futures = [log.append(once) for _ in range(20)]

@@ -303,3 +303,16 @@ async def test_what_is_fetched_for_oneself_alone_is_not_served(start: Start, fol
         await carol.node.net.get(bob.address, f"/packs/{pack.root.hex()}", limit=1 << 20, span=(0, 10))
     await bob.fetch(reference, tmp_path / "copy", alice.address)
     await carol.desk.mirror(dataset=reference, sources=[bob.address])
+
+
+async def test_a_requester_reads_the_stewards_words_and_checks_who_signed_them(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder, access="approval")
+    with pytest.raises(Pending):
+        await bob.fetch(reference, tmp_path / "copy", alice.address)
+    await alice.desk.decide(request=2, outcome="refuse", reason="the wardens said no")
+    with pytest.raises(Refused, match="the wardens said no"):
+        await bob.fetch(reference, tmp_path / "copy", alice.address)
+    assert (await bob.desk.status())["my_requests"][0]["reason"] == "the wardens said no"

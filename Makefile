@@ -1,0 +1,20 @@
+# One command checks everything: `make check`. It needs the venv of the README's second command, or PYTHON=….
+PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
+
+.PHONY: check format demo bench
+
+check:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+demo:
+	$(PYTHON) -m cli demo
+
+bench:
+	for script in bench/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(PYTHON) $$script || exit 1; done

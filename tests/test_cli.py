@@ -1,0 +1,277 @@
+"""The command line in processes of its own: what people type wrong, what they get, and what `--help` costs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import click.testing
+import pytest
+
+import cli
+from commons import show
+
+SOURCE = Path(cli.__file__).parent
+ANY = "/ip4/127.0.0.1/tcp/0"
+NOBODY = "12D3KooWJWEKvSFbben74C7H4YtKjhPMTDxd7gP7zxWSUEeF27st"
+ABSENT = "commons:bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Our packages on the path whatever the folder, and no home but those a test names."""
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("COMMONS_")}
+    return {
+        **kept,
+        "PYTHONPATH": path,
+        "HOME": str(folder),
+        "PYTHONWARNINGS": "error,ignore::DeprecationWarning",
+        **more,
+    }
+
+
+class Commons:
+    """`commons` as typed in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.env = folder, environment(folder)
+
+    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "cli", *words], cwd=self.folder, env={**self.env, **env}, text=True,
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
+        )  # fmt: skip
+
+    def json(self, home: str, *words: str, fails: int = 0) -> dict[str, Any]:
+        done = self.run("--json", "--home", home, *words)
+        assert done.returncode == fails, done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def fails(self, code: int, *words: str) -> str:
+        """What a command says that fails as it should: on stderr, nothing on stdout, no trace of Python."""
+        done = self.run(*words)
+        assert (done.returncode, done.stdout) == (code, ""), (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    @contextmanager
+    def node(self, home: str, *words: str) -> Iterator[dict[str, Any]]:
+        """A running node, and what it said when it was ready. It must stop within 2 s when told to."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cli", "--json", "--home", home, "node", *words], cwd=self.folder,
+            env=self.env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+            begun = time.monotonic()
+            process.terminate()
+            assert process.wait(10) == 0
+            assert time.monotonic() - begun < 2
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def commons(tmp_path_factory: pytest.TempPathFactory) -> Commons:
+    """A folder with a home `ana`, a dataset `rivers`, and the log of `ana` exported."""
+    made = Commons(tmp_path_factory.mktemp("cli"))
+    (made.folder / "rivers").mkdir()
+    (made.folder / "rivers" / "lengths.csv").write_text("river,km\nLoire,1006\n")
+    made.json("ana", "init", "--name", "River watch")
+    return made
+
+
+# -- help -------------------------------------------------------------------------------------------------------------
+
+
+def test_help_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    heavy = (
+        "libp2p",
+        "trio",
+        "aiohttp",
+        "cattrs",
+        "cryptography",
+        "msgpack",
+        "rich",
+        "platformdirs",
+        "licences",
+        "sqlite3",
+    )
+    look = f"import sys; sys.argv = ['commons', '--help']; import cli\ntry: cli.main()\nexcept SystemExit: pass\n" \
+           f"print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, env=environment(tmp_path)
+    )
+    assert done.stderr == "[]\n"
+    times = []
+    for _ in range(3):
+        begun = time.monotonic()
+        assert Commons(tmp_path).run("--help").returncode == 0
+        times.append(time.monotonic() - begun)
+    assert min(times) < 1  # alone on a machine it is a tenth of that
+
+
+def test_help_names_every_command() -> None:
+    told = cli.main.get_help(click.Context(cli.main))
+    for name in cli.main.commands:
+        assert f"\n  {name} " in told
+
+
+def test_the_version_is_the_packages() -> None:
+    from commons import __version__
+
+    assert click.testing.CliRunner().invoke(cli.main, ["--version"]).output == f"commons, version {__version__}\n"
+
+
+# -- mistakes: each its exit code, a message, and what to do next -----------------------------------------------------
+
+
+def test_a_command_line_that_is_wrong_is_2(commons: Commons) -> None:
+    assert "No such option" in commons.fails(2, "--home", "ana", "status", "--nonsense")
+    assert "No such command" in commons.fails(2, "shaer")
+
+
+def test_no_home_says_how_to_make_one(commons: Commons) -> None:
+    said = commons.fails(4, "--home", "nowhere", "status")
+    assert "no home at nowhere" in said
+    assert "commons init" in said
+    assert not (commons.folder / "nowhere").exists()
+
+
+def test_the_home_can_come_from_the_environment(commons: Commons) -> None:
+    assert "River watch" in commons.run("status", COMMONS_HOME="ana").stdout
+
+
+def test_a_second_home_in_one_place_is_a_conflict(commons: Commons) -> None:
+    assert "already" in commons.fails(9, "--home", "ana", "init")
+    assert "not empty" in commons.fails(9, "--home", "rivers", "init")
+
+
+@pytest.mark.parametrize("reference", ["rivers", "commons:bafkrei", "https://data.example/rivers"])
+def test_what_is_no_reference_is_malformed(commons: Commons, reference: str) -> None:
+    said = commons.fails(22, "--home", "ana", "show", reference)
+    assert "not a dataset id" in said
+    assert "hint" in said
+
+
+def test_a_dataset_nobody_is_known_for_says_how_to_name_a_peer(commons: Commons) -> None:
+    assert "--from" in commons.fails(103, "--home", "ana", "fetch", ABSENT, "copy", "--acknowledge", "CC-BY-4.0")
+    assert not (commons.folder / "copy").exists()
+
+
+def publish(*more: str) -> tuple[str, ...]:
+    return ("--home", "ana", "publish", "rivers", "--title", "Rivers", *more)
+
+
+def test_a_licence_that_is_none_gets_candidates(commons: Commons) -> None:
+    said = commons.fails(22, *publish("--licence", "CC-BY-4", "--creator", "Ana"))
+    assert "CC-BY-4.0" in said
+    assert "LicenseRef-" in said
+
+
+def test_attribution_without_anybody_to_credit_is_refused(commons: Commons) -> None:
+    said = commons.fails(22, *publish("--licence", "CC-BY-4.0"))
+    assert "--creator" in said
+
+
+def test_a_licence_of_ones_own_needs_its_text(commons: Commons) -> None:
+    assert "--licence-text" in commons.fails(22, *publish("--licence", "LicenseRef-Kin"))
+    missing = publish("--licence", "LicenseRef-Kin", "--licence-text", "nothere.txt")
+    assert "nothere.txt" in commons.fails(22, *missing)
+
+
+def test_what_cannot_be_published_is_named(commons: Commons) -> None:
+    (commons.folder / "linked").mkdir()
+    (commons.folder / "linked" / "passwords").symlink_to("/etc/passwd")
+    words = ("--title", "x", "--licence", "CC0-1.0")
+    assert "nothere" in commons.fails(4, "--home", "ana", "publish", "nothere", *words)
+    said = commons.fails(22, "--home", "ana", "publish", "linked", *words)
+    assert "linked/passwords" in said
+    assert "--follow-links" in said
+    assert commons.json("ana", "list")["datasets"] == []
+
+
+def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:
+    assert "2030-12-31" in commons.fails(22, "--home", "ana", "approve", "2", "--until", "tomorrow")
+    assert "2030-12-31" in commons.fails(22, "--home", "ana", "audit", "--since", "1/2/30")
+
+
+def test_an_audit_of_what_is_no_log_is_told(commons: Commons) -> None:
+    assert "nothere.zip" in commons.fails(4, "--home", "ana", "audit", "nothere.zip")
+    assert "checkpoint" in commons.fails(4, "--home", "nobody", "audit", "rivers")
+    assert "no exported log" in commons.fails(22, "--home", "nobody", "audit", "rivers/lengths.csv")
+
+
+def test_json_carries_errors_too(commons: Commons) -> None:
+    told = commons.json("nowhere", "status", fails=4)
+    assert told["error"] == 4
+    assert set(told) == {"error", "message", "hint", "evidence"}
+    assert commons.json("ana", "refer", "rivers", fails=22)["error"] == 22
+
+
+# -- one whole story: a node holds the home, and commands work through it ----------------------------------------------
+
+
+def test_commands_work_through_the_node_that_holds_the_home(commons: Commons, tmp_path: Path) -> None:
+    folder = commons.folder
+    commons.json("ben", "init", "--readers", "owner")
+    with commons.node("ana", "--listen", ANY, "--http", "127.0.0.1:0") as ready:
+        (address,) = ready["addresses"]
+        said = commons.fails(23, "--home", "ana", "node", "--no-listen")
+        assert "another process" in said
+        told = commons.json("ana", *publish("--licence", "CC-BY-4.0", "--creator", "Ana Diaz")[2:])
+        assert (told["version"], told["access"], told["files"]) == (1, "acknowledge", 1)
+        assert told["notices"]
+        commons.json("ben", "peer", "add", address)
+        reference = told["reference"]
+        said = commons.fails(28, "--home", "ben", "fetch", reference, "copy", "--acknowledge", "CC0-1.0")
+        assert "CC-BY-4.0" in said
+        fetched = commons.json(
+            "ben", "fetch", reference, "copy", "--acknowledge", "CC-BY-4.0", "--details", "=HYPERLINK(x)"
+        )
+        assert fetched["receipt"] == "logged"
+        assert (folder / "copy" / "lengths.csv").read_bytes() == (folder / "rivers" / "lengths.csv").read_bytes()
+        (folder / "copy" / "lengths.csv").write_text("mine\n")
+        assert "lengths.csv" in commons.fails(9, "--home", "ben", "fetch", reference, "copy")
+        commons.json("ben", "fetch", reference, "copy", "--replace")
+        assert commons.json("ana", "status")["addresses"] == [address]
+    rows = list(csv.DictReader(commons.run("--home", "ana", "audit", "--csv").stdout.splitlines()))
+    (row,) = rows
+    assert (row["decision"], row["state"], row["licence"]) == ("grant", "verified", "CC-BY-4.0")
+    assert row["details"] == "'=HYPERLINK(x)"  # a spreadsheet would run it
+    nobody = commons.json("ana", "audit", "--who", NOBODY)
+    assert nobody["rows"] == []
+    commons.json("ana", "log", "export", str(tmp_path / "log.zip"))
+    assert "exists already" in commons.fails(9, "--home", "ana", "log", "export", str(tmp_path / "log.zip"))
+    seen = commons.json("nobody", "audit", str(tmp_path / "log.zip"))
+    assert (seen["rows"][0]["who"], seen["rows"][0]["state"]) == (None, "no opening given")
+    assert commons.json("ana", "revoke", "99", "--reason", "x", fails=4)["error"] == 4
+
+
+# -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_others_wrote_reaches_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    show.say("\x1b[31mred\x07")
+    show.table(("a",), [("\x1b]0;title\x07",)])
+    assert not {"\x1b", "\x07"} & set(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (36_700, "36.7 kB"), (5 * 10**12, "5000.0 GB")]
+)
+def test_amounts_are_in_decimal_units(size: int, said: str) -> None:
+    assert show.amount(size) == said

@@ -1,0 +1,186 @@
+"""The house's order, read from its source: who imports whom, how long a file may be, which words are not used."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[1]
+SOURCES = sorted([HOUSE / "cli.py", *(HOUSE / "commons").rglob("*.py"), *(HOUSE / "licences").rglob("*.py")])
+PROSE = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
+LINES = 320  # a file that grows past this is two nouns
+
+# Modules that join the rooms; every other module of `commons` beside `errors` is a verb, or what verbs share.
+JOINS = {"node", "desk", "control", "demo", "show", "terminal"}
+MAY = {  # from a room to the rooms it may import
+    "errors": set(),
+    "core": {"errors", "core"},
+    "disk": {"errors", "core", "disk"},
+    "net": {"errors", "core", "net"},
+    "verbs": {"errors", "core", "disk", "verbs"},
+    "joins": {"errors", "core", "disk", "net", "verbs", "joins"},
+    "cli": {"errors", "core", "disk", "verbs", "joins"},
+    "licences": {"licences"},
+    "examples": set(),
+}
+OUTSIDE = {  # the world outside, which no pure noun knows
+    "os", "io", "socket", "ssl", "select", "asyncio", "time", "random", "secrets", "sqlite3", "pathlib", "logging",
+    "tempfile", "shutil", "subprocess", "signal", "aiohttp", "click", "rich", "platformdirs", "libp2p", "trio",
+    "urllib.request", "http",
+}  # fmt: skip
+GUESTS = {  # a foreign package to the only files that import it
+    "libp2p": {"net/host.py", "net/joints.py"},
+    "trio": {"net/host.py", "net/joints.py", "net/swarm.py"},
+    "multiaddr": {"net/host.py", "net/addresses.py"},
+    "sqlite3": {"disk/sql.py", "disk/openings.py", "disk/log.py"},
+    "rich": {"show.py"},
+    "platformdirs": {"terminal.py"},
+}
+NAMELESS = {"util", "utils", "helper", "helpers", "manager", "managers", "base", "misc", "common", "tools"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(HOUSE))
+
+
+def room(module: str) -> str | None:
+    """The room of a dotted module of ours; None for anybody else's, and for the package's version."""
+    top, *rest = module.split(".")
+    if top in ("cli", "licences", "examples"):
+        return top
+    if top != "commons" or not rest or rest[0] == "__version__":
+        return None
+    if rest[0] in ("errors", "core", "disk", "net"):
+        return rest[0]
+    return "joins" if rest[0] in JOINS else "verbs"
+
+
+def here(path: Path) -> str | None:
+    parts = path.relative_to(HOUSE).with_suffix("").parts
+    return room(".".join(part for part in parts if part != "__init__"))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything imported when it runs, in functions too; for types alone does not count."""
+    tree = ast.parse(path.read_text())
+    typing = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.lineno, node.module or ""
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_there_is_a_house_to_read() -> None:
+    assert len(SOURCES) > 30
+    assert {here(path) for path in SOURCES} >= {"errors", "core", "disk", "net", "verbs", "joins", "cli"}
+
+
+def test_every_arrow_goes_the_way_the_design_allows() -> None:
+    forbidden = [
+        f"{name(path)}:{line} ({ours}) imports {module} ({theirs})"
+        for path in [*SOURCES, *(HOUSE / "examples").rglob("*.py")]
+        if (ours := here(path)) is not None
+        for line, module in imports(path)
+        if (theirs := room(module)) is not None and theirs not in MAY[ours] | ({"licences", "examples"} - {ours})
+    ]
+    assert forbidden == []
+
+
+def test_licences_and_examples_know_nothing_of_commons_and_pure_nouns_nothing_of_licences() -> None:
+    forbidden = [
+        f"{name(path)}:{line} imports {module}"
+        for path in [*SOURCES, *(HOUSE / "examples").rglob("*.py")]
+        for line, module in imports(path)
+        if (here(path) in ("licences", "examples") and room(module) not in (None, here(path)))
+        or (here(path) in ("core", "disk", "net", "errors") and room(module) in ("licences", "examples"))
+    ]
+    assert forbidden == []
+
+
+def test_core_knows_no_clock_disk_socket_or_chance() -> None:
+    found = [
+        f"{name(path)}:{line} imports {module}"
+        for path in (HOUSE / "commons" / "core").glob("*.py")
+        for line, module in imports(path)
+        if module in OUTSIDE or module.split(".")[0] in OUTSIDE
+    ]
+    assert found == []
+
+
+def test_core_has_no_coroutine() -> None:
+    for path in (HOUSE / "commons" / "core").glob("*.py"):
+        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(ast.parse(path.read_text()))), path
+
+
+@pytest.mark.parametrize("guest", GUESTS)
+def test_a_guest_stays_in_its_room(guest: str) -> None:
+    hosts = {
+        str(path.relative_to(HOUSE / "commons"))
+        for path in (HOUSE / "commons").rglob("*.py")
+        if any(module.split(".")[0] == guest for _, module in imports(path))
+    }
+    assert hosts <= GUESTS[guest]
+
+
+def test_no_file_outgrows_its_noun() -> None:
+    long = {name(path): lines for path in SOURCES if (lines := len(path.read_text().splitlines())) > LINES}
+    assert long == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [name(path) for path in SOURCES if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))]
+    assert silent == []
+
+
+def test_modules_are_nouns_or_verbs_of_one_word() -> None:
+    for path in SOURCES:
+        assert path.stem not in NAMELESS, path
+        assert path.stem == "__init__" or re.fullmatch(r"[a-z0-9]+", path.stem), path
+
+
+def words() -> Iterator[tuple[str, str]]:
+    """(where, text): every document whole, and of the code its comments and strings."""
+    for path in PROSE:
+        yield name(path), path.read_text()
+    for path in SOURCES:
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+            if token.type in (tokenize.COMMENT, tokenize.STRING):
+                yield f"{name(path)}:{token.start[0]}", token.string
+
+
+def test_nothing_is_promised_that_no_log_can_keep() -> None:
+    promised = re.compile(
+        r"tamper.?proof|prevents? re-?sharing|revok\w* deletes|unhackable|military.grade", re.IGNORECASE
+    )
+    assert [(where, found[0]) for where, text in words() if (found := promised.search(text))] == []
+
+
+def test_the_noun_is_spelt_licence() -> None:
+    """`License` stays where it is somebody's name, an API, a flag or a URL: in backticks, quotes, paths, capitals."""
+    aside = re.compile(
+        r"```.*?```|`[^`]*`|https?://\S+|--license\b|\S*[/._]licenses?\S*|licenses?[=:/._(]\S*", re.DOTALL
+    )
+    american = re.compile(r"\b(?<!to )(?<!cannot )(?<!may )licenses?\b")
+    found = []
+    for where, text in words():
+        prose = text if where.endswith(".md") else text.strip("\"'")
+        if (hit := american.search(aside.sub(" ", prose))) and (where.endswith(".md") or " " in prose):
+            found.append((where, prose[max(0, hit.start() - 30) : hit.end() + 10]))
+    assert found == []
