@@ -1,21 +1,37 @@
-"""Peers that lie, each named by its lie. They sit behind a real node's real doors: only what they show is false.
+"""Peers that lie, each named by its lie. None is used outside the tests.
 
-node.site = FlipsABit(node.site)      before anybody asks
+Behind a real node's doors, before anybody asks:    node.site = FlipsABitOfTheManifest(node.site)
+A web server of its own:                            async with Server(stalls) as url:
+A server that does not even speak HTTP well:        async with Raw(*RAW["stops short of its length"]) as url:
+Somebody who asks, with a key and no scruples:      await Asker(alice, reference).send(body)
+A registrar that exports a log of its own making:   Forger(home).write(folder)
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons.core import checkpoint, codec, entries, merkle, release
-from commons.core.answer import Answer, Shown
-from commons.core.keys import Signer
+import msgpack
+from aiohttp import web
+
+from commons.core import checkpoint, codec, entries, envelope, merkle, release, tiles
+from commons.core.answer import Answer, Shown, Submission
+from commons.core.entries import Asked
+from commons.core.keys import Keys, Signer
+from commons.core.manifest import open as open_manifest
 from commons.core.opening import decode as opening_of
+from commons.disk.home import Home
+from commons.errors import NotFound, Refused, SplitView, StorageFailed
 from commons.site import Shown as Honest
+
+# -- mirrors ------------------------------------------------------------------------------------------------------------
 
 
 class Liar:
@@ -71,12 +87,25 @@ class SwapsPacks(Liar):
     """Gives one pack of a dataset for another."""
 
     def pack(self, root: bytes) -> Path:
-        others = [
-            p
-            for p in self.honest.home.packs.path(root).parent.iterdir()
-            if p.name not in (root.hex(),) and not p.suffix
-        ]
-        return others[0]
+        folder = self.honest.home.packs.path(root).parent
+        return next(path for path in folder.iterdir() if path.name != root.hex() and not path.suffix)
+
+
+class BlamesYourDisk(Liar):
+    """Speaks of a failure that would be the asker's own, so that the asker gives up on everybody."""
+
+    def pack(self, root: bytes) -> Path:
+        raise StorageFailed("cannot write the pack: no space left on device")
+
+
+class CriesWolf(Liar):
+    """Reports a split view, with evidence of its own making."""
+
+    def manifest(self, cid: str) -> bytes:
+        raise SplitView("one log, two histories", evidence=("head one", "head two"))
+
+
+# -- registrars ---------------------------------------------------------------------------------------------------------
 
 
 class Registrar(Liar):
@@ -173,6 +202,69 @@ class ForgetsWhatItSigned(Registrar):
         return answer if self.answers == 1 else self.sign([(s.entry, s.opening) for s in answer.shown], before=1)
 
 
+class AnswersForSomebodyElse(Registrar):
+    """Gives everybody the answer that the first one got."""
+
+    first: Answer | None = None
+
+    def twist(self, answer: Answer) -> Answer:
+        self.first = self.first or answer
+        return self.first
+
+
+class DatesItselfBack(Registrar):
+    """Its entries are older than those in front of them."""
+
+    def twist(self, answer: Answer) -> Answer:
+        shown = [(codec.encode(replace(entries.decode(s.entry), time=1)), s.opening) for s in answer.shown]  # type: ignore[type-var]
+        return self.sign(shown)
+
+
+class ShowsTooMuch(Registrar):
+    def twist(self, answer: Answer) -> Answer:
+        return replace(answer, shown=answer.shown * 200)
+
+
+class ShowsNothing(Registrar):
+    def twist(self, answer: Answer) -> Answer:
+        return replace(answer, shown=())
+
+
+class AnswersGarbage(Registrar):
+    async def submit(self, commons: str, body: bytes) -> bytes:
+        return b"\x93" * 4000
+
+
+class StallsAtTheReceipt(Registrar):
+    async def submit(self, commons: str, body: bytes) -> bytes:
+        if b"commons/receipt/v1" in body:
+            await asyncio.sleep(60)
+        return await self.honest.submit(commons, body)
+
+
+class GivesTheKeyUnlogged(Liar):
+    """Would hand out the key although nothing is in the log."""
+
+    asked_for_the_key = False
+
+    async def submit(self, commons: str, body: bytes) -> bytes:
+        raise Refused("no entry for you, but here is the key")
+
+    def release(self, commons: str, body: bytes) -> bytes:
+        type(self).asked_for_the_key = True
+        return bytes(80)
+
+
+class LogsAndGivesNoKey(Liar):
+    def release(self, commons: str, body: bytes) -> bytes:
+        raise NotFound("this request is not in the log")
+
+
+class GrantsThenDenies(Liar):
+    def release(self, commons: str, body: bytes) -> bytes:
+        raise Refused("I never said so")
+
+
 class SealsTheKeyToItself(Liar):
     def release(self, commons: str, body: bytes) -> bytes:
         return release.seal(
@@ -195,3 +287,254 @@ class GivesAnotherKey(Liar):
 
 
 Lie = Callable[[Honest], Liar]
+
+
+# -- servers ------------------------------------------------------------------------------------------------------------
+
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """A web server on loopback that answers every request in its own way; `asked` are the paths."""
+
+    def __init__(self, answer: Answering) -> None:
+        self.asked: list[str] = []
+
+        async def note(request: web.Request) -> web.StreamResponse:
+            self.asked.append(request.path)
+            return await answer(request)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", note)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+
+    async def __aenter__(self) -> str:
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self.runner.addresses[0][1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.runner.cleanup()
+
+
+async def stalls(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(60)
+    return web.Response()
+
+
+async def stalls_half_way(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Length": "1000"})
+    await answer.prepare(request)
+    await answer.write(b"x" * 10)
+    await asyncio.sleep(60)
+    return answer
+
+
+async def sends_for_ever(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    answer.enable_chunked_encoding()
+    await answer.prepare(request)
+    while True:
+        await answer.write(bytes(1 << 16))
+
+
+async def hangs_up(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Length": "1000"})
+    await answer.prepare(request)
+    await answer.write(b"x" * 10)
+    assert request.transport
+    request.transport.abort()
+    return answer
+
+
+async def redirects(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("http://127.0.0.1:1/elsewhere")
+
+
+async def sends_more_than_is_taken(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=bytes(5 << 20))
+
+
+async def ignores_ranges(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=bytes(64))
+
+
+async def sends_a_bomb(request: web.Request) -> web.StreamResponse:
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = packer.compress(bytes(64 << 20)) + packer.flush()
+    return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+
+async def sends_zeros(request: web.Request) -> web.StreamResponse:
+    """The right length, and nothing else right."""
+    start, _, end = request.headers.get("Range", "bytes=0-31").removeprefix("bytes=").partition("-")
+    return web.Response(status=206, body=bytes(int(end) - int(start) + 1))
+
+
+async def curses(request: web.Request) -> web.StreamResponse:
+    told = {"error": 0, "message": "\x1b[2Jall is well " + "x" * 9000, "hint": 7, "evidence": {"no": "list"}}
+    return web.json_response(told, status=418)
+
+
+async def nests_its_error(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=404, body=b'{"error": 4, "message": ' + b"[" * 60_000)
+
+
+async def says_its_error_at_length(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=500, body=bytes(1 << 20))
+
+
+async def says_success_is_an_error(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": 3, "message": "refused"}, status=200)
+
+
+class Raw:
+    """A TCP server: whatever is asked, it sends `answer`, then `more` again and again, then hangs up unless `holds`."""
+
+    def __init__(self, answer: bytes, more: bytes = b"", every: float = 0.0, holds: bool = False) -> None:
+        self.answer, self.more, self.every, self.holds = answer, more, every, holds
+        self.jobs: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> str:
+        self.server = await asyncio.start_server(self._speak, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
+        for job in self.jobs:
+            job.cancel()
+        await asyncio.gather(*self.jobs, return_exceptions=True)
+
+    async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        job = asyncio.current_task()
+        assert job
+        self.jobs.add(job)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.answer)
+            while self.more:
+                writer.write(self.more)
+                await writer.drain()
+                await asyncio.sleep(self.every)
+            await writer.drain()
+            if self.holds:
+                await reader.read()
+        writer.close()
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+RAW: dict[str, tuple[Any, ...]] = {
+    "stops short of its length": (_OK + b"Content-Length: 100\r\n\r\nten bytes.",),
+    "never says its length": (_OK + b"\r\nall there is, believe me",),
+    "states a negative length": (_OK + b"Content-Length: -5\r\n\r\n12345",),
+    "states two lengths": (_OK + b"Content-Length: 2\r\nContent-Length: 5\r\n\r\n12345",),
+    "states a length of twenty digits": (_OK + b"Content-Length: 99999999999999999999\r\n\r\n1",),
+    "states an absurd chunk": (_OK + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nx",),
+    "breaks off in a chunk": (_OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12",),
+    "speaks another protocol": (b"SSH-2.0-OpenSSH_9.9\r\n",),
+    "says nothing": (b"",),
+    "sends headers for ever": (_OK, b"X-Header: " + b"x" * 4000 + b"\r\n"),
+    "sends one header for ever": (_OK + b"X-Header: ", b"x" * 65536),
+    "says to go on for ever": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.01),
+    "drips": (_OK + b"Content-Length: 1000\r\n\r\n", b"x", 0.05),
+    "drips its headers": (_OK, b"X: y\r\n", 0.05),
+    "says that there is nothing": (b"HTTP/1.1 204 No Content\r\n\r\n",),
+    "switches the protocol": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhi",),
+}
+
+
+# -- requesters ---------------------------------------------------------------------------------------------------------
+
+
+class Asker:
+    """Somebody with a key and no scruples, talking to a registrar directly. `party` has its home and node."""
+
+    def __init__(self, party: Any, reference: str, seed: bytes = bytes(32)) -> None:
+        self.party, self.registrar, self.keys = party, party.node.registrar, Keys(seed)
+        self.cid = reference.partition("?")[0].removeprefix("commons:")
+        self.manifest = open_manifest(party.home.shelf.manifest(self.cid)).value
+
+    def asked(self, **lies: object) -> Asked:
+        said = Asked(
+            commons=self.party.home.commons, dataset=self.cid, terms=self.manifest.terms.digest(),
+            epoch=self.manifest.epoch, purpose="research", details=None, hpke=release.public_of(bytes(31) + b"\1"),
+            nonce=os.urandom(32), time=int(self.registrar._clock()),
+        )  # fmt: skip
+        return replace(said, **lies)  # type: ignore[arg-type]
+
+    def statement(self, said: object, signer: Signer | None = None, kind: str = entries.REQUEST) -> bytes:
+        return envelope.sign(kind, said, signer or self.keys.identity)
+
+    def submission(self, said: object, signer: Signer | None = None, kind: str = entries.REQUEST) -> bytes:
+        return wrapped(self.statement(said, signer, kind))
+
+    async def send(self, body: bytes) -> Answer:
+        return codec.decode(Answer, await self.registrar.submit(body))
+
+    async def ask(self, **lies: object) -> int:
+        """The index of the request's entry."""
+        return (await self.send(self.submission(self.asked(**lies)))).shown[0].index
+
+
+def wrapped(statement: bytes) -> bytes:
+    return codec.encode(Submission(statement=statement, details=None, head=b""))
+
+
+# -- registrars that export ---------------------------------------------------------------------------------------------
+
+
+class Forger:
+    """Signs whatever it likes: begins with the true log of `home`, which is then changed, and wholly signed anew."""
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.keys = home, home.keys
+        self.entries = [*home.log.entries(0, home.log.size)]
+        self.openings = {
+            n: codec.encode(value) for n in range(home.log.size) if (value := home.log.opening(n)) is not None
+        }
+
+    def change(self, index: int, **lies: object) -> None:
+        """Fields of an access entry, the commitments among them."""
+        entry: Any = entries.decode(self.entries[index])
+        self.entries[index] = codec.encode(replace(entry, **lies))
+
+    def hide(self, index: int, **private: bytes) -> None:
+        """Other private fields, with commitments that fit them."""
+        hidden, opening = entries.hide(lambda: os.urandom(32), **private)
+        self.change(index, **hidden)
+        self.openings[index] = codec.encode(opening)
+
+    def private(self, index: int, name: str) -> bytes:
+        return opening_of(self.openings[index]).get(name) or b""
+
+    def swap(self, one: int, other: int) -> None:
+        e, o = self.entries, self.openings
+        e[one], e[other] = e[other], e[one]
+        swapped = {one: o.pop(other, None), other: o.pop(one, None)}
+        o.update({n: value for n, value in swapped.items() if value is not None})
+
+    def omit(self, index: int) -> None:
+        del self.entries[index]
+        self.openings = {n - (n > index): value for n, value in self.openings.items() if n != index}
+
+    def head(self) -> bytes:
+        _, edge = merkle.grow(0, (), [merkle.leaf(data) for data in self.entries])
+        head = checkpoint.Checkpoint(
+            origin=self.home.log.origin, size=len(self.entries), root=merkle.edge_root(edge)
+        )  # fmt: skip
+        return checkpoint.sign(head, self.keys.log(0))
+
+    def write(self, folder: Path, *, openings: bool = True) -> Path:
+        self._file(folder / "checkpoint", self.head())
+        for start in range(0, len(self.entries), tiles.WIDTH):
+            part = self.entries[start : start + tiles.WIDTH]
+            name = tiles.Bundle(index=start // tiles.WIDTH, width=len(part)).path
+            self._file(folder / name, tiles.bundle(part))
+            if openings:
+                shown = [(n, self.openings[n]) for n in range(start, start + len(part)) if n in self.openings]
+                self._file(folder / "openings" / name.removeprefix("tile/entries/"), msgpack.packb(shown))
+        return folder
+
+    def _file(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
