@@ -16,8 +16,8 @@ from commons.errors import CommonsError, Untrue
 from commons.sources import Network, first, is_peer, sum_up
 
 TRIES = 3  # failures in a row before a source is dropped
-LANES = 4  # requests under way at each source
-DOOR_PIECES = 4  # pieces of one request at a plain HTTP door; peers give one, see net.joints
+LANES = {"peer": 4, "door": 3}  # requests under way at each source
+PIECES = {"peer": 1, "door": 8}  # pieces of one request; more from a peer would not be read at once, see net.joints
 LAYER_LIMIT = 64 << 20  # bytes of a piece layer: packs up to 2 TiB
 
 
@@ -74,11 +74,11 @@ class _Swarm:
     async def _all(self, sources: Sequence[str]) -> None:
         async with asyncio.TaskGroup() as group:
             for source in dict.fromkeys(sources):
-                for _ in range(LANES):
+                for _ in range(LANES[_kind(source)]):
                     group.create_task(self._lane(source))
 
     async def _lane(self, source: str) -> None:
-        most = 1 if is_peer(source) else DOOR_PIECES
+        most = PIECES[_kind(source)]
         while (run := await self._take(source, most)) is not None:
             kept: list[int] = []
             try:
@@ -117,3 +117,7 @@ class _Swarm:
             while len(run) < most and self.todo and self.todo[0] == run[-1] + 1:
                 run.append(self.todo.popleft())
             return run
+
+
+def _kind(source: str) -> str:
+    return "peer" if is_peer(source) else "door"

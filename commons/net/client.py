@@ -32,7 +32,8 @@ from commons.net.swarm import Swarm
 
 ERROR_LIMIT = 64 << 10  # bytes of an error's answer
 STALL = 20.0  # seconds without a byte
-WHOLE = 120.0  # seconds for one answer
+WHOLE = 120.0  # seconds for one answer, and for more than that
+SLOWEST = 16 << 10  # bytes a second: a line slower than this gets no piece through
 CONNECT = 15.0
 OURS_ALONE = (
     Busy,
@@ -49,7 +50,6 @@ class Client:
         self._addresses: dict[PeerId, dict[str, None]] = {}
         self._session = aiohttp.ClientSession(
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
-            timeout=aiohttp.ClientTimeout(total=WHOLE, sock_read=STALL, sock_connect=CONNECT),
             headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
             auto_decompress=False, read_bufsize=1 << 20, cookie_jar=aiohttp.DummyCookieJar(),
         )  # fmt: skip
@@ -59,23 +59,32 @@ class Client:
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
-        data = await self._ask("GET", source, path, None, limit, headers)
+        seconds = WHOLE if span is None else WHOLE + (span[1] - span[0]) / SLOWEST
+        data = await self._ask("GET", source, path, None, limit, headers, seconds)
         if span is not None and len(data) != span[1] - span[0]:
             raise Untrue(f"{source} sent {len(data)} bytes of the {span[1] - span[0]} asked for")
         return data
 
     async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
-        return await self._ask("POST", source, path, body, limit, {})
+        return await self._ask("POST", source, path, body, limit, {}, WHOLE)
 
     async def _ask(
-        self, method: str, source: str, path: str, body: bytes | None, limit: int, headers: dict[str, str]
-    ) -> bytes:
+        self, method: str, source: str, path: str, body: bytes | None, limit: int, headers: dict[str, str],
+        seconds: float,
+    ) -> bytes:  # fmt: skip
+        if self._session.closed:
+            raise Unreachable("this node is stopping")
         try:
             async with self._session.request(
-                method, self._url(source, path), data=body, headers=headers, allow_redirects=False
+                method,
+                self._url(source, path),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_read=STALL, sock_connect=CONNECT),
             ) as answer:
                 if answer.status not in (200, 206):
-                    raise _told(source, answer.status, await _read(answer, ERROR_LIMIT, source))
+                    raise await _failure(answer, source)
                 if "Range" in headers and answer.status != 206:
                     raise Untrue(f"{source} does not serve ranges", hint="use another source")
                 return await _read(answer, limit, source)
@@ -111,16 +120,16 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, source: str) -> byte
     return b"".join(chunks)
 
 
-def _told(source: str, status: int, body: bytes) -> CommonsError:
+async def _failure(answer: aiohttp.ClientResponse, source: str) -> CommonsError:
     """What the other side said went wrong, as our own error; who said it is part of the message."""
     try:
-        told = json.loads(body)
+        told = json.loads(await _read(answer, ERROR_LIMIT, source))
         error = from_dict(told) if isinstance(told, dict) and "error" in told else None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, TooLarge, Untrue):  # a web server's own page, or nonsense
         error = None
-    if error is None and status == 404:
+    if error is None and answer.status == 404:
         return NotFound(f"{source} has no such resource")
     if error is None:
-        return Unreachable(f"{source} answered with status {status}", hint="is it a commons node?")
+        return Unreachable(f"{source} answered with status {answer.status}", hint="is it a commons node?")
     kind = Unreachable if isinstance(error, OURS_ALONE) else type(error)
     return kind(f"{source}: {error.message}", hint=error.hint, evidence=error.evidence)
