@@ -171,7 +171,11 @@ class Registrar:
             return [record(leaf, opening, entries.requester(asked) if asked else "")]
 
         done = await self._append(draft)
-        return {"entry": done.first, "request": request, "outcome": outcome, "expires": expires}
+        rule = self.log.state.published(self.log.state.access(request).entry.dataset).entry.rule
+        return {
+            "entry": done.first, "request": request, "outcome": outcome, "expires": expires, "access": str(rule),
+            "automatic": rule.kind != "approval",
+        }  # fmt: skip
 
     async def erase(self, index: int, reason: str) -> dict[str, Any]:
         """Destroy the openings of an entry and of all that answers it; log that they were. Proofs stay valid."""

@@ -56,7 +56,7 @@ def as_csv(rows: Sequence[Told]) -> None:
 def _cell(value: object) -> str:
     """A spreadsheet would run a cell that begins like a formula."""
     text = "" if value is None else clean(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
 
 
 def error(problem: CommonsError, as_json: bool = False) -> None:
@@ -278,6 +278,8 @@ def decided(told: Told) -> None:
     say(f"Request {told['request']} is {done}{end}: entry {told['entry']} of the log.")
     if told["outcome"] == "revoke":
         say("What they hold stays theirs. The next version of this series gets a new key: publish it with --update.")
+        if told["automatic"]:
+            say(f"The rule {told['access']} grants a new request by itself: to end that, publish under another rule.")
 
 
 def exported(told: Told) -> None:

@@ -86,7 +86,7 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
     ):  # fmt: skip
         raise Untrue("the log's request says other things than the statement in it")
     outcome, reason, words, expires, decided = "pending", "", "", None, None
-    if last is not first:
+    if len(answer.shown) == 2:
         decision = entries.decode(last.entry)
         if not isinstance(decision, Decision) or decision.request != first.index:
             raise Untrue("the answer's decision is not on this request")

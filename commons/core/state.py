@@ -89,8 +89,12 @@ class State:
         last = self.datasets[newest].entry.version if newest else 0
         if value.version != last + 1:
             raise Conflict(f"version {value.version} does not follow version {last} of this series")
-        if value.epoch < self.epoch_for(value.series, value.terms, value.rule):
-            raise Conflict("the terms, the rule or the grants changed: this version needs a new key epoch")
+        needed = self.epoch_for(value.series, value.terms, value.rule)
+        if value.epoch != needed:
+            raise Conflict(
+                f"this version needs key epoch {needed}, not {value.epoch}",
+                hint="terms, rule or grants changed meanwhile: publish again",
+            )
         self.datasets[value.manifest] = Published(index=index, publisher=entry.signer, entry=value)
         self.series[value.series] = value.manifest
         self.epochs[value.series] = value.epoch
@@ -129,8 +133,8 @@ class State:
 
     def _receive(self, index: int, entry: Receipt) -> None:
         access = self.accesses.get(entry.request)
-        if access is None or access.outcome == "pending":
-            raise NotFound(f"there is no decided request {entry.request}")
+        if access is None or access.outcome not in ("grant", "revoke"):
+            raise NotFound(f"there is no granted request {entry.request}")
         if access.receipt is not None:
             raise Conflict(f"request {entry.request} has its receipt at entry {access.receipt}")
         access.receipt = index

@@ -1,0 +1,204 @@
+"""The requester's check of a registrar's answer, lie by lie. (The flows against real nodes are in tests/flows.)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from commons.core import answer, checkpoint, codec, entries, envelope, ids, merkle, note, opening, proof
+from commons.core.answer import Answer, Shown
+from commons.core.entries import DECISION, RECEIPT, REQUEST, Asked, Decided, Decision, Receipt, Received, Request
+from commons.core.envelope import Opened
+from commons.core.keys import Signer
+from commons.errors import CommonsError, SplitView, Untrue
+
+LOG, BOB, ALICE, EVE = (Signer(bytes([n]) * 32) for n in (1, 2, 3, 4))
+COMMONS = ids.cid(b"charter")
+KEY = note.Verifier(name=f"commons/{COMMONS}", public=LOG.public)
+
+
+def salt() -> bytes:
+    return b"\5" * 32
+
+
+def asked(**lies: Any) -> Opened[Asked]:
+    said = {
+        "commons": COMMONS, "dataset": ids.cid(b"d"), "terms": bytes(32), "epoch": 0, "purpose": "research",
+        "details": None, "hpke": bytes(32), "nonce": bytes(32), "time": 1,
+    }  # fmt: skip
+    return envelope.open(REQUEST, Asked, envelope.sign(REQUEST, Asked(**{**said, **lies}), BOB))
+
+
+def log(data: list[bytes], first: int, openings: list[bytes | None], old: int = 0, signer: Signer = LOG) -> Answer:
+    """The answer of a log of `data`, showing its entries from `first` on."""
+    nodes, edge = merkle.grow(0, (), [merkle.leaf(entry) for entry in data])
+    tree = {(level, pos): value for level, pos, value in nodes}
+
+    def read(level: int, pos: int) -> bytes:
+        return tree[level, pos]
+
+    size = len(data)
+    head = checkpoint.sign(checkpoint.Checkpoint(origin=KEY.name, size=size, root=merkle.edge_root(edge)), signer)
+    return Answer(
+        shown=tuple(
+            Shown(index=n, entry=data[n], opening=hidden, proof=merkle.prove_inclusion(n, size, read))
+            for n, hidden in enumerate(openings, first)
+        ),
+        head=head,
+        consistency=merkle.prove_consistency(old, size, read) if 0 < old < size else (),
+    )
+
+
+def entry(said: Opened[Asked], **lies: Any) -> tuple[bytes, bytes]:
+    leaf, shown = entries.request(said, None, time=2, salt=salt)
+    return codec.encode(replace(leaf, **lies)), codec.encode(shown)
+
+
+def decide(request: int = 1, statement: bytes | None = None, **lies: Any) -> bytes:
+    said = {
+        "type": DECISION, "time": 3, "request": request, "outcome": "grant", "reason": "acknowledged", "basis": 0,
+        "expires": None, "statement": statement,
+    }  # fmt: skip
+    return codec.encode(Decision(**{**said, **lies}))
+
+
+def signed(signer: Signer = ALICE, **lies: Any) -> tuple[bytes, bytes]:
+    """A steward's decision: its leaf and opening."""
+    said = {"commons": COMMONS, "request": 1, "outcome": "grant", "reason": "welcome", "expires": None, "time": 3}
+    statement = envelope.sign(DECISION, Decided(**{**said, **lies}), signer)  # type: ignore[arg-type]
+    hidden, shown = entries.hide(salt, statement=statement)
+    return decide(statement=hidden["statement"], reason="approved"), codec.encode(shown)
+
+
+def check(given: Answer, said: Opened[Asked] | None = None, old: bytes = b"") -> answer.Checked:
+    return answer.check(given, said or asked(), KEY, old, ALICE.peer)
+
+
+def honest() -> tuple[list[bytes], list[bytes | None]]:
+    leaf, shown = entry(asked())
+    return [b"charter", leaf, decide()], [shown, None]
+
+
+def test_an_honest_answer_is_a_grant_with_a_proof_that_stands_alone() -> None:
+    data, shown = honest()
+    got = check(log(data, 1, shown))
+    assert (got.request, got.decision, got.outcome) == (1, 2, "grant")
+    assert proof.check(proof.parse(got.proof), got.entry, KEY).checkpoint.size == 3
+    assert check(log(data[:2], 1, shown[:1])).outcome == "pending"
+
+
+def test_a_steward_signs_their_decision_and_nobody_else_may() -> None:
+    leaf, shown = entry(asked())
+    decision, words = signed()
+    assert check(log([b"c", leaf, decision], 1, [shown, words])).words == "welcome"
+    for wrong in (
+        signed(EVE),
+        signed(outcome="refuse"),
+        signed(request=7),
+        signed(expires=9),
+        signed(commons=ids.cid(b"x")),
+    ):
+        with pytest.raises(Untrue, match="steward"):
+            check(log([b"c", leaf, wrong[0]], 1, [shown, wrong[1]]))
+    with pytest.raises(Untrue, match="who decided"):
+        check(log([b"c", leaf, decision], 1, [shown, None]))
+    with pytest.raises(Untrue):
+        check(log([b"c", leaf, decision], 1, [shown, signed(reason="else")[1]]))
+
+
+def _twisted() -> list[tuple[str, Callable[[Answer], Answer]]]:
+    def last(given: Answer, **lies: Any) -> Answer:
+        return replace(given, shown=(given.shown[0], replace(given.shown[1], **lies)))
+
+    def first(given: Answer, **lies: Any) -> Answer:
+        return replace(given, shown=(replace(given.shown[0], **lies), given.shown[1]))
+
+    return [
+        ("nothing shown", lambda a: replace(a, shown=())),
+        ("three shown", lambda a: replace(a, shown=(*a.shown, a.shown[1]))),
+        ("only the decision", lambda a: replace(a, shown=a.shown[1:])),
+        ("the request twice", lambda a: replace(a, shown=(a.shown[0], a.shown[0]))),
+        ("turned round", lambda a: replace(a, shown=a.shown[::-1])),
+        ("no opening", lambda a: first(a, opening=None)),
+        ("a proof too short", lambda a: last(a, proof=a.shown[1].proof[:-1])),
+        ("a proof too long", lambda a: last(a, proof=(*a.shown[1].proof, bytes(32)))),
+        ("a proof of zeros", lambda a: last(a, proof=tuple(bytes(32) for _ in a.shown[1].proof))),
+        ("another index", lambda a: last(a, index=1)),
+        ("an index past the end", lambda a: last(a, index=3)),
+        ("a negative index", lambda a: last(a, index=-1)),
+        ("another entry", lambda a: last(a, entry=decide(outcome="refuse"))),
+        ("a note cut short", lambda a: replace(a, head=a.head[:-9])),
+        ("no note", lambda a: replace(a, head=b"")),
+    ]
+
+
+@pytest.mark.parametrize(("lie", "twist"), _twisted(), ids=[name for name, _ in _twisted()])
+def test_a_twisted_answer_is_refused(lie: str, twist: Callable[[Answer], Answer]) -> None:
+    data, shown = honest()
+    with pytest.raises(CommonsError):
+        check(twist(log(data, 1, shown)))
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [{"purpose": "product"}, {"terms": b"\1" * 32}, {"epoch": 1}, {"dataset": ids.cid(b"other")}, {"details": salt()}],
+)
+def test_a_logged_request_that_says_something_else_is_refused(lies: dict[str, Any]) -> None:
+    leaf, shown = entry(asked(), **lies)
+    with pytest.raises(Untrue):
+        check(log([b"c", leaf, decide()], 1, [shown, None]))
+
+
+def test_another_statement_requester_key_or_request_is_refused() -> None:
+    data, shown = honest()
+    with pytest.raises(Untrue):
+        check(log(data, 1, shown), asked(nonce=b"\7" * 32))
+    with pytest.raises(CommonsError):
+        check(log(data, 1, shown, signer=EVE))
+    with pytest.raises(Untrue, match="not on this request"):
+        check(log([*data[:2], decide(request=0)], 1, shown))
+    said = asked()
+    hidden, lie = entries.hide(salt, requester=EVE.peer.encode(), statement=said.data)
+    leaf = entries.decode(data[1])
+    assert isinstance(leaf, Request)
+    with pytest.raises(Untrue, match="not the one that was signed"):
+        check(log([b"c", codec.encode(replace(leaf, **hidden)), decide()], 1, [codec.encode(lie), None]))
+
+
+def test_a_log_that_grew_extends_the_trusted_head() -> None:
+    data, shown = honest()
+    old = log(data[:1], 0, []).head
+    assert check(log(data, 1, shown, old=1), old=old).outcome == "grant"
+    with pytest.raises(SplitView):
+        check(log(data, 1, shown), old=log([b"x"], 0, []).head)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_log_that_forked_or_shrank_is_evidence_with_both_heads(size: int) -> None:
+    data, shown = honest()
+    old = log([b"other", *data[1:], b"more"][:size], 0, []).head
+    given = log(data, 1, shown, old=size)
+    with pytest.raises(SplitView) as caught:
+        check(given, old=old)
+    assert caught.value.evidence == (old.decode(), given.head.decode())
+
+
+def test_a_receipt_is_checked_like_a_request() -> None:
+    said = envelope.open(RECEIPT, Received, envelope.sign(RECEIPT, Received(
+        commons=COMMONS, request=1, dataset=ids.cid(b"d"), files=1, size=1, time=1), BOB))  # fmt: skip
+    hidden, shown = entries.hide(salt, statement=said.data)
+    leaf = Receipt(type=RECEIPT, time=4, request=1, files=1, size=1, **hidden)
+    data = [*honest()[0], codec.encode(leaf)]
+    given = log(data, 3, [codec.encode(shown)])
+    assert answer.check_receipt(given, said, KEY, b"").checkpoint.size == 4
+    other = envelope.open(RECEIPT, Received, envelope.sign(RECEIPT, replace(said.value, files=2), BOB))
+    for wrong, of in (
+        (given, other), (replace(given, shown=()), said), (log(data, 3, [None]), said),
+        (log(honest()[0], 2, [codec.encode(shown)]), said),
+    ):  # fmt: skip
+        with pytest.raises(Untrue):
+            answer.check_receipt(wrong, of, KEY, b"")
+    assert opening.decode(codec.encode(shown)).get("statement") == said.data
