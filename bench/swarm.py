@@ -75,7 +75,7 @@ async def http_server() -> None:
 def bare_host(guarded: bool) -> Any:
     from libp2p import new_host
     from libp2p.crypto.ed25519 import create_new_key_pair
-    from multiaddr import Multiaddr
+    from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
     from commons.net import host
 

@@ -48,6 +48,9 @@ class Publication:
     previous: str | None = None
     follow_links: bool = False
 
+    def __post_init__(self) -> None:
+        manifest.check_words(self.title, self.description)  # now, and not after an hour of sealing
+
 
 async def publish(home: Home, said: Publication, progress: Progress) -> dict[str, Any]:
     """The order: packs durable; manifest signed and on the shelf; `publish` entry durable; only then its name is told.

@@ -70,8 +70,7 @@ class Manifest:
             raise Malformed("manifest: each earlier key epoch needs its unlock")
         if (self.rule.kind == "public") != (self.key is not None):
             raise Malformed("manifest: the key is printed under the rule `public`, and only there")
-        if not self.title.strip() or len(self.title) > 300 or len(self.description) > 20_000:
-            raise Malformed("manifest: a title has 1 to 300 characters, a description at most 20000")
+        check_words(self.title, self.description)
         roots = {pack.root for pack in self.packs} | {self.contents.root}
         if len(roots) != len(self.packs) + 1:
             raise Malformed("manifest: a pack is named twice")
@@ -81,6 +80,12 @@ class Manifest:
     def sealed(self) -> tuple[PackRef, ...]:
         """Everything to carry: the packs, then the contents table."""
         return (*self.packs, PackRef(root=self.contents.root, size=self.contents.size))
+
+
+def check_words(title: str, description: str) -> None:
+    """Malformed unless they fit into a manifest."""
+    if not title.strip() or len(title) > 300 or len(description) > 20_000:
+        raise Malformed("a title has 1 to 300 characters, a description at most 20000")
 
 
 def sign(manifest: Manifest, publisher: Signer) -> bytes:

@@ -261,7 +261,9 @@ async def test_stop_in_the_middle_of_everything(
                 pass
 
     async with session(bob, lambda peer: alice.swarm.addresses, limit_per_host=30) as client:
-        jobs = [asyncio.ensure_future(text(client, alice.swarm.peer, "/never")) for _ in range(20)]
+        jobs: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(text(client, alice.swarm.peer, "/never")) for _ in range(20)
+        ]
         jobs.append(asyncio.ensure_future(drain()))
         for _ in range(20):
             await asyncio.wait_for(alice.busy.acquire(), 10)
@@ -272,14 +274,15 @@ async def test_stop_in_the_middle_of_everything(
         assert all(isinstance(r, aiohttp.ClientError | Unreachable) for r in results), results
 
 
-async def test_stop_does_not_wait_for_a_peer_that_reads_nothing(alice: Node, bob: Node) -> None:
-    """A proxy between the two stops forwarding, with their buffers full."""
+@contextlib.asynccontextmanager
+async def proxied(node: Node) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An address of `node` behind a proxy, and the event which makes that forward no more, without a word."""
     frozen, writers = asyncio.Event(), []
-    port = int(alice.swarm.addresses[0].split("/")[4])
+    port = int(node.swarm.addresses[0].split("/")[4])
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        while not frozen.is_set() and (data := await reader.read(65536)):
+        while not frozen.is_set() and (data := await reader.read(65536)) and not frozen.is_set():
             writer.write(data)
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -287,17 +290,31 @@ async def test_stop_does_not_wait_for_a_peer_that_reads_nothing(alice: Node, bob
         await asyncio.gather(forward(reader, far_writer), forward(far_reader, writer))
 
     async with await asyncio.start_server(proxy, "127.0.0.1", 0, limit=65536) as server:
-        address = f"/ip4/127.0.0.1/tcp/{server.sockets[0].getsockname()[1]}"
-        sock = await bob.swarm.dial(alice.swarm.peer, [address])
-        frozen.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(sock, bytes(32 << 20)), 0.5)
-        began = time.monotonic()
-        await bob.swarm.stop()
-        assert time.monotonic() - began < 2
-        sock.close()
+        yield f"/ip4/127.0.0.1/tcp/{server.sockets[0].getsockname()[1]}", frozen
         for writer in writers:
             writer.transport.abort()
+
+
+async def test_stop_does_not_wait_for_a_peer_that_reads_nothing(alice: Node, bob: Node) -> None:
+    async with proxied(alice) as (address, frozen):
+        with await bob.swarm.dial(alice.swarm.peer, [address]) as sock:
+            frozen.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(sock, bytes(32 << 20)), 0.5)
+            began = time.monotonic()
+            await bob.swarm.stop()
+            assert time.monotonic() - began < 2
+
+
+async def test_a_connection_that_died_without_a_word_is_replaced(
+    alice: Node, bob: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commons.net.joints.OPEN_SECONDS", 1.0)
+    async with proxied(alice) as (address, frozen):
+        (await bob.swarm.dial(alice.swarm.peer, [address])).close()
+        frozen.set()
+        async with session(bob, lambda peer: alice.swarm.addresses) as client:
+            assert await text(client, alice.swarm.peer, "/who") == f"{bob.swarm.peer} "
 
 
 async def test_an_address_in_use_is_a_conflict(alice: Node) -> None:
