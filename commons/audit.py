@@ -6,23 +6,20 @@ is verified, redacted, without opening, or faulty.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgpack
-
-from commons.core import checkpoint, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
+from commons.archive import PART, Read, files
+from commons.core import checkpoint, codec, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Receipt, Received, Request
 from commons.core.envelope import Opened
 from commons.core.opening import Opening
 from commons.core.state import State
-from commons.errors import CommonsError, Malformed, NotFound, Refused, SplitView, StorageFailed, Untrue
+from commons.errors import CommonsError, Malformed, NotFound, Refused, SplitView, Untrue
 
-Read = Callable[[str], Awaitable[bytes]]  # "checkpoint", "tile/…", "openings/…": bytes, or NotFound
 Progress = Callable[[int, int], None]  # entries verified, of how many
 
 
@@ -44,6 +41,12 @@ async def audit(
     source an opening may be missing only where a redaction entry says so."""
     head, charter = await _head(read, expected)
     size, before = head.checkpoint.size, _trusted(trusted, head, charter)
+    if before is not None and before.size > size:
+        raise Untrue(
+            f"this log ends after {size} entries; {before.size} were verified here before",
+            hint="it is an old copy, or its keeper went back to one: get a newer one",
+            evidence=(trusted.decode(), head.note.decode()),
+        )
     report = Report(state=State(), head=head)
     edge: tuple[bytes, ...] = ()
     seen = {0: merkle.EMPTY}
@@ -65,7 +68,7 @@ async def audit(
         progress(start + width, size)
     if merkle.edge_root(edge) != head.checkpoint.root:
         raise Untrue(f"the {size} entries do not have the root that the checkpoint signs", hint="get them elsewhere")
-    if before is not None and (before.size > size or seen.get(before.size) != before.root):
+    if before is not None and seen.get(before.size) != before.root:
         raise SplitView(
             f"this log of {size} entries does not contain the {before.size} entries it signed before",
             hint="keep both heads: they prove it. Show them to the members of this commons",
@@ -114,11 +117,12 @@ async def _openings(read: Read, bundle: tiles.Bundle) -> dict[int, bytes]:
         data = await read(f"openings/{bundle.path.removeprefix('tile/entries/')}")
     except (NotFound, Refused):
         return {}
-    try:
-        rows = msgpack.unpackb(data, use_list=False)
-        return {int(index): bytes(value) for index, value in rows}
-    except Exception as error:  # msgpack's own kinds, TypeError, ValueError
-        raise Malformed(f"the openings beside {bundle.path} cannot be read: {error}") from error
+    rows = codec.raw(data, PART)
+    if not isinstance(rows, list) or any(
+        not isinstance(row, list) or [type(each) for each in row] != [int, bytes] for row in rows
+    ):
+        raise Malformed(f"the openings beside {bundle.path} are no list of (index, opening)")
+    return dict(rows)
 
 
 class _Judge:
@@ -160,7 +164,6 @@ class _Judge:
             return
         shown = opening.decode(hidden)
         opening.check(shown, wanted)
-        self.opened[index] = shown
         statement = shown.get("statement") or b""
         if isinstance(entry, Request):
             self._request(entry, shown, envelope.open(entries.REQUEST, Asked, statement))
@@ -168,6 +171,7 @@ class _Judge:
             self._decision(entry, envelope.open(entries.DECISION, Decided, statement))
         elif isinstance(entry, Receipt):
             self._receipt(entry, envelope.open(entries.RECEIPT, Received, statement))
+        self.opened[index] = shown
 
     def _request(self, entry: Request, shown: Opening, said: Opened[Asked]) -> None:
         same = (said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details)
@@ -181,15 +185,16 @@ class _Judge:
         access = self.state.accesses[entry.request]
         published = self.state.datasets[access.entry.dataset].entry
         asked = self.opened.get(entry.request)
-        if entry.outcome == "revoke" or (asked is None and published.rule.kind == "allow-list"):
-            if entry.outcome == "revoke":
-                raise Untrue("a revocation that nobody signed")
-            return  # who asked is not shown, so whether they were listed cannot be told
-        who = entries.requester(asked) if asked is not None else ""
-        verdict = rules.decide(published.rule, who, published.purposes, access.entry.purpose)
-        if (verdict.outcome, verdict.reason) != (entry.outcome, entry.reason):
+        if entry.outcome == "revoke":
+            raise Untrue("a revocation that nobody signed")
+        whoever = ["", *published.rule.peers[:1]]  # where it is not shown who asked: a stranger, or one of the list
+        verdicts = [
+            rules.decide(published.rule, who, published.purposes, access.entry.purpose)
+            for who in (whoever if asked is None else [entries.requester(asked)])
+        ]
+        if all((verdict.outcome, verdict.reason) != (entry.outcome, entry.reason) for verdict in verdicts):
             raise Untrue(
-                f"decided {entry.outcome} ({entry.reason}); the rule says {verdict.outcome} ({verdict.reason})"
+                f"decided {entry.outcome} ({entry.reason}); the rule says {verdicts[0].outcome} ({verdicts[0].reason})"
             )
         self._limits(entry)
 
@@ -287,34 +292,3 @@ async def offline(
     """An audit of exported files by somebody without a home: no head is remembered, none compared."""
     report = await audit(files(Path(source)), b"", commons, lambda done, whole: None)
     return as_dict(report, select(report.rows, who, dataset_of(dataset), since, until))
-
-
-def files(path: Path) -> Read:
-    """A log exported to a folder or to one .zip file. NotFound for what is not in it; no network."""
-    if path.is_dir():
-
-        async def from_folder(name: str) -> bytes:
-            try:
-                return (path / name).read_bytes()
-            except FileNotFoundError as error:
-                raise NotFound(f"{path} has no {name}", hint="is it a complete export of a log?") from error
-            except OSError as error:
-                raise StorageFailed(f"cannot read {path / name}: {error.strerror}") from error
-
-        return from_folder
-
-    async def from_zip(name: str) -> bytes:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                info = archive.getinfo(name)
-                if info.file_size > 64 << 20:
-                    raise Malformed(f"{name} in {path} is larger than any part of a log")
-                return archive.read(info)
-        except KeyError as error:
-            raise NotFound(f"{path} has no {name}", hint="is it a complete export of a log?") from error
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise Malformed(
-                f"{path} is no exported log: {error}", hint="commons log export FILE.zip makes one"
-            ) from error
-
-    return from_zip

@@ -74,6 +74,8 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
     loop, steps = asyncio.get_running_loop(), _Steps()
 
     def progress(done: int, whole: int) -> None:
+        if steps.over:  # a thread that packs or verifies knows of no cancellation: here it ends
+            raise Unreachable("nobody waits for this any more")
         loop.call_soon_threadsafe(steps.set, done, whole)
 
     desk = Desk(node, progress)
@@ -85,7 +87,10 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
                 await answer.write(json.dumps({"done": step[0], "of": step[1]}).encode() + b"\n")
         await answer.write(json.dumps(work.result()).encode() + b"\n")
         await answer.write_eof()
+    except ConnectionError:
+        log.info("the command that asked for %s went away", request.match_info["verb"])
     finally:
+        steps.over = True
         work.cancel()
     return answer
 
@@ -101,9 +106,10 @@ async def _told(desk: Desk, verb: str, words: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Steps:
-    """The newest progress, told once."""
+    """The newest progress, told once; `over` when nobody will listen to more."""
 
     def __init__(self) -> None:
+        self.over = False
         self._step: tuple[int, int] | None = None
 
     def set(self, done: int, whole: int) -> None:

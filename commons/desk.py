@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from commons import audit, export, fetch, publish, request
-from commons.audit import Read
+from commons import archive, audit, export, fetch, publish, request
+from commons.archive import Read
 from commons.core import entries, ids, manifest, reference, terms
 from commons.core.manifest import Manifest
 from commons.disk.home import write_config
@@ -206,12 +206,12 @@ class Desk:
                 return site.tile(home.commons, path)
 
             return own, home.commons
-        if not is_peer(source) and not source.startswith(("http://", "https://")):
+        if not source.startswith(("http://", "https://")) and "/p2p/" not in source:
             if not Path(source).exists():
                 raise NotFound(
                     f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL"
                 )
-            return audit.files(Path(source)), commons
+            return archive.files(Path(source)), commons
         base, net = _checked([source])[0], self.net
         prefix = ""
         if is_peer(base) or not await self._static(base):

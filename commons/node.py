@@ -48,7 +48,7 @@ class Node:
         self.net = Client(self._start)
         self._runner = web.AppRunner(
             api.application(self.site, self._doors), access_log=None, handle_signals=False, shutdown_timeout=0.5,
-            keepalive_timeout=90,
+            keepalive_timeout=90, logger=api.server_log,
         )  # fmt: skip
         try:
             await self._runner.setup()

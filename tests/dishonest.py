@@ -24,6 +24,7 @@ from aiohttp import web
 from commons.core import checkpoint, codec, entries, envelope, merkle, release, tiles
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.entries import Asked
+from commons.core.ids import PeerId as PeerId
 from commons.core.keys import Keys, Signer
 from commons.core.manifest import open as open_manifest
 from commons.core.opening import decode as opening_of
@@ -31,7 +32,7 @@ from commons.disk.home import Home
 from commons.errors import NotFound, Refused, SplitView, StorageFailed
 from commons.site import Shown as Honest
 
-# -- mirrors ------------------------------------------------------------------------------------------------------------
+# -- mirrors ---------------------------------------------------------------------------------------------------------
 
 
 class Liar:
@@ -105,7 +106,7 @@ class CriesWolf(Liar):
         raise SplitView("one log, two histories", evidence=("head one", "head two"))
 
 
-# -- registrars ---------------------------------------------------------------------------------------------------------
+# -- registrars ------------------------------------------------------------------------------------------------------
 
 
 class Registrar(Liar):
@@ -289,7 +290,7 @@ class GivesAnotherKey(Liar):
 Lie = Callable[[Honest], Liar]
 
 
-# -- servers ------------------------------------------------------------------------------------------------------------
+# -- servers ---------------------------------------------------------------------------------------------------------
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -443,7 +444,7 @@ RAW: dict[str, tuple[Any, ...]] = {
 }
 
 
-# -- requesters ---------------------------------------------------------------------------------------------------------
+# -- requesters ------------------------------------------------------------------------------------------------------
 
 
 class Asker:
@@ -480,7 +481,7 @@ def wrapped(statement: bytes) -> bytes:
     return codec.encode(Submission(statement=statement, details=None, head=b""))
 
 
-# -- registrars that export ---------------------------------------------------------------------------------------------
+# -- registrars that export ------------------------------------------------------------------------------------------
 
 
 class Forger:

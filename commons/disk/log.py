@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from commons.core import checkpoint, codec, entries, merkle, note
+from commons.core import checkpoint, codec, entries, merkle, note, tiles
 from commons.core.checkpoint import Signed
 from commons.core.entries import Charter, Entry
 from commons.core.envelope import Opened
@@ -190,6 +190,7 @@ class Log(Stored):
         records, before = list(draft(self.state, first, now)), self.state.size
         for n, new in enumerate(records):
             try:
+                tiles.check_entry(new.data)  # a larger one could be neither exported nor read back
                 self.state.apply(new.entry)
             except CommonsError as error:
                 self.state.size = before + n

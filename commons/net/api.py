@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from commons.core.ids import PeerId, check_cid
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooLarge, TooMany
 
 log = logging.getLogger(__name__)
+server_log = logging.getLogger(
+    f"{__name__}.server"
+)  # for aiohttp; bytes that are no request are not worth a line of it
+server_log.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
 
 BODY = 128 << 10  # bytes of a request's body
 AT_WORK = 16  # requests of one caller under way
@@ -61,7 +67,7 @@ class Doors:
     def caller(self, request: web.Request) -> Caller:
         try:
             return self._callers[request.protocol]
-        except KeyError:
+        except (KeyError, TypeError):  # aiohttp's own protocols are no weak keys
             raise Refused("this connection came in by no door") from None
 
 
@@ -167,7 +173,10 @@ async def _protocols(_: web.Request) -> web.StreamResponse:
 async def _body(request: web.Request) -> bytes:
     if request.content_length is not None and request.content_length > BODY:
         raise web.HTTPRequestEntityTooLarge(BODY, request.content_length)
-    return await request.read()
+    try:
+        return await request.read()
+    except (ConnectionError, aiohttp.ClientError, HttpProcessingError) as error:
+        raise Malformed("the request broke off") from error
 
 
 def _root(request: web.Request) -> bytes:
