@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from commons.core import checkpoint, codec, entries, envelope, merkle, release, rules
-from commons.core.answer import Answer, Shown, Submission
+from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
 from commons.core.envelope import Opened
@@ -24,7 +24,6 @@ from commons.disk.log import Appended, Record, record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, TooMany
 from commons.limits import Buckets
 
-SKEW = 600  # seconds a request's clock may be off
 DAY = 86_400
 
 
@@ -39,7 +38,13 @@ class Registrar:
         self.home, self.log, self._clock = home, home.log, clock
         self.each = Buckets(rate=0.5, burst=60)  # by requester
         self.newcomers = Buckets(rate=2, burst=200)  # all keys this node has not met yet, together
+        self.everyone = Buckets(rate=20, burst=500)  # whoever asks, together
         self._met: set[str] = set()
+
+    @property
+    def denied(self) -> int:
+        """Requests over a limit since the node started, none of them logged."""
+        return self.each.denied + self.newcomers.denied + self.everyone.denied
 
     # -- what peers send --------------------------------------------------------------------------------------------
 
@@ -227,6 +232,7 @@ class Registrar:
             wait = self.newcomers.take("all", now)
             if not wait and len(self._met) < 100_000:
                 self._met.add(who)
+        wait = wait or self.everyone.take("all", now)
         if wait:
             raise TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from commons.archive import PART, Read, files
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
+from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Receipt, Received, Request
 from commons.core.envelope import Opened
@@ -179,6 +180,8 @@ class _Judge:
             raise Untrue("the requester signed something else than the entry says")
         if said.value.commons != self.state.commons or entries.requester(shown) != said.signer:
             raise Untrue("the request was signed by somebody else, or for another commons")
+        if abs(entry.time - said.value.time) > SKEW:
+            raise Untrue("the log dates the request otherwise than who signed it")
 
     def _automatic(self, entry: Decision) -> None:
         """A decision without a steward's signature must be the one that the rule itself makes."""

@@ -134,7 +134,7 @@ class Desk:
             "name": state.charter.name if state.charter else "", "entries": log.size, "addresses": list(
                 self.node.addresses), "door": self.node.door, "datasets": len(state.datasets),
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
-            "limited": self.node.registrar.each.denied + self.node.registrar.newcomers.denied,
+            "limited": self.node.registrar.denied,
             "log": log.broken.message if log.broken else "writable",
             "my_requests": [
                 {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,

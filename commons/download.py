@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from commons.core import blocks
 from commons.core.manifest import PackRef
@@ -28,26 +28,38 @@ async def packs(
 
     Untrue, Unreachable, TimedOut, StorageFailed; whatever was verified stays, and the next call goes on from there.
     """
+    order = list(dict.fromkeys(sources))
     for ref in wanted:
         if store.has(ref.root):
             verified(ref.size)
             continue
 
         async def layer_from(source: str, ref: PackRef = ref) -> bytes:
-            layer = await net.get(source, f"/packs/{ref.root.hex()}/pieces", limit=LAYER_LIMIT)
-            blocks.check_layer(ref.root, ref.size, layer)
+            try:
+                layer = await net.get(source, f"/packs/{ref.root.hex()}/pieces", limit=LAYER_LIMIT)
+                blocks.check_layer(ref.root, ref.size, layer)
+            except CommonsError:
+                _last(order, [source])
+                raise
             return layer
 
-        layer = await first(sources, f"pack {ref.root.hex()[:16]}…", layer_from)
+        layer = await first(list(order), f"pack {ref.root.hex()[:16]}…", layer_from)
         partial = await asyncio.to_thread(Partial, store, ref.root, ref.size, layer)
         try:
             missing = partial.missing()
             spans = (blocks.piece_range(i, ref.size) for i in missing)
             verified(ref.size - sum(end - start for start, end in spans))
-            await _Swarm(net, ref, partial, missing, verified).run(sources)
+            swarm = _Swarm(net, ref, partial, missing, verified)
+            await swarm.run(order)
+            _last(order, swarm.dropped)
             await asyncio.to_thread(partial.finish)
         finally:
             partial.close()
+
+
+def _last(order: list[str], failed: Iterable[str]) -> None:
+    """Whoever failed is asked last from now on."""
+    order.sort(key=set(failed).__contains__)
 
 
 class _Swarm:
@@ -72,10 +84,13 @@ class _Swarm:
             raise sum_up(f"{self.left} pieces of pack {self.ref.root.hex()[:16]}…", [*self.dropped.items()])
 
     async def _all(self, sources: Sequence[str]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for source in dict.fromkeys(sources):
-                for _ in range(LANES[_kind(source)]):
-                    group.create_task(self._lane(source))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in sources:
+                    for _ in range(LANES[_kind(source)]):
+                        group.create_task(self._lane(source))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from several
 
     async def _lane(self, source: str) -> None:
         most = PIECES[_kind(source)]

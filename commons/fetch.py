@@ -13,6 +13,7 @@ from typing import Any
 import licences
 from commons import download, request
 from commons.core import ids, manifest, release
+from commons.core.contents import Contents
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest
@@ -20,7 +21,7 @@ from commons.core.reference import Reference
 from commons.core.terms import Terms
 from commons.disk import unpacker
 from commons.disk.home import Home
-from commons.errors import NotFound, StorageFailed
+from commons.errors import NotFound, StorageFailed, Untrue
 from commons.sources import Network, first
 
 Progress = Callable[[int, int], None]  # verified bytes, of how many
@@ -71,13 +72,20 @@ async def fetch(
         done += more
         progress(done, whole)
 
+    async def contents() -> Contents:
+        try:
+            return await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+        except Untrue:
+            request.forget_key(home, value)  # it was not this dataset's: the next fetch asks for it again
+            raise
+
     wrong: tuple[str, ...] = ("everything",)
     if home.packs.has(value.contents.root):
-        table = await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+        table = await contents()
         wrong = await asyncio.to_thread(unpacker.verify, dest, table) if dest.is_dir() else wrong
     if wrong:
         await download.packs(home.packs, net, sources, value.sealed(), verified)
-        table = await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+        table = await contents()
         await asyncio.to_thread(
             unpacker.unpack, table, home.packs, secrets.__getitem__, value.series, dest, replace=replace
         )

@@ -97,8 +97,9 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
     )  # fmt: skip
     data = manifest.sign(value, home.keys.identity)
     cid = ids.cid(data)
-    home.shelf.put_manifest(cid, data, "published", served=True)
+    home.shelf.put_manifest(cid, data, "published", served=False)
     await asyncio.wrap_future(home.log.append(lambda state, _index, now: [_entry(home, state, value, cid, now)]))
+    home.shelf.put_manifest(cid, data, "published", served=True)
     return {
         "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": version, "licence": terms.licence,
         "access": str(rule), "files": value.files, "bytes": value.size, "sealed_bytes": sum(

@@ -18,7 +18,19 @@ from commons.core.opening import SALT, Field, commit
 from commons.core.reference import peer_of
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import Ask
-from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, Unreachable
+from commons.errors import (
+    CommonsError,
+    Conflict,
+    Gone,
+    Malformed,
+    NotFound,
+    Pending,
+    Refused,
+    TimedOut,
+    TooLarge,
+    TooMany,
+    Unreachable,
+)
 from commons.sources import Network, first, is_peer
 
 ANSWER_LIMIT = 256 << 10  # bytes
@@ -163,6 +175,13 @@ async def _release(
         raise
 
 
+def forget_key(home: Home, value: Manifest) -> None:
+    """A released key that opens nothing is no key."""
+    ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+    if ask is not None:
+        home.shelf.put_ask(replace(ask, secret=None))
+
+
 def verifier(value: Manifest) -> note.Verifier:
     """The key of the log this dataset is accounted in."""
     return note.Verifier(name=f"commons/{value.commons}", public=value.log_key)
@@ -202,7 +221,7 @@ async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manif
         head = answer.check_receipt(shown, said, log, old)
         advance(home, log.vkey, old, head.note)
     except CommonsError as error:
-        if isinstance(error, Unreachable):
+        if isinstance(error, (Unreachable, TimedOut, TooMany, Conflict)):  # the files are here; the next command tries
             return {"receipt": "owed", "why": error.message}
         raise
     home.shelf.put_ask(replace(ask, outcome="receipted"))

@@ -116,7 +116,8 @@ class Shown:
         if edition != self.home.shelf.edition:
             edition = self.home.shelf.edition
             roots = frozenset(
-                ref.root for _, data, _, served in self.home.shelf.manifests() if served
+                ref.root for cid, data, role, served in self.home.shelf.manifests()
+                if served or (role == "published" and cid in self.log.state.datasets)
                 for ref in manifest.open(data).value.sealed()
             )  # fmt: skip
             self._roots = (edition, roots)

@@ -16,6 +16,8 @@ from commons.core.note import Verifier
 from commons.core.opening import Field
 from commons.errors import SplitView, Untrue
 
+SKEW = 600  # seconds between the requester's clock and the registrar's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
@@ -85,6 +87,8 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
         said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details,
     ):  # fmt: skip
         raise Untrue("the log's request says other things than the statement in it")
+    if abs(request.time - said.value.time) > SKEW:
+        raise Untrue("the log dates the request otherwise than who signed it")
     outcome, reason, words, expires, decided = "pending", "", "", None, None
     if len(answer.shown) == 2:
         decision = entries.decode(last.entry)

@@ -14,7 +14,7 @@ from commons.core.ids import Cid
 from commons.core.keys import Signer
 from commons.core.rules import Rule
 from commons.core.terms import Terms
-from commons.errors import Malformed
+from commons.errors import Malformed, Untrue
 
 TYPE = "commons/manifest/v1"
 LIMIT = 4 << 20  # bytes
@@ -66,8 +66,8 @@ class Manifest:
             raise Malformed("manifest: a series has 16 bytes, a key 32")
         if self.version < 1 or (self.version == 1) != (self.previous is None):
             raise Malformed("manifest: version 1 has no previous version, every later one has")
-        if self.epoch < 0 or len(self.unlocks) != self.epoch:
-            raise Malformed("manifest: each earlier key epoch needs its unlock")
+        if self.epoch < 0 or len(self.unlocks) != self.epoch or any(len(unlock) != 48 for unlock in self.unlocks):
+            raise Malformed("manifest: each earlier key epoch needs its unlock, of 48 bytes")
         if (self.rule.kind == "public") != (self.key is not None):
             raise Malformed("manifest: the key is printed under the rule `public`, and only there")
         check_words(self.title, self.description)
@@ -95,5 +95,5 @@ def sign(manifest: Manifest, publisher: Signer) -> bytes:
 def open(data: bytes, cid: Cid | None = None) -> Opened[Manifest]:
     """Check the name (if given), the signature, then the content. Untrue or Malformed."""
     if cid is not None and ids.cid(data) != cid:
-        raise Malformed(f"these bytes are not the manifest {cid}", hint="try another peer")
+        raise Untrue(f"these bytes are not the manifest {cid}", hint="try another peer")
     return envelope.open(TYPE, Manifest, data, LIMIT)

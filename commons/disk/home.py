@@ -99,12 +99,17 @@ def create(path: Path, name: str, readers: str, now: int, config: dict[str, Any]
 def write_secret(path: Path, text: str) -> None:
     """Whole or not at all, mode 0600 from the first byte."""
     new = path.with_name(path.name + ".new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
+    try:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new, path)
+    except OSError as error:
+        raise StorageFailed(
+            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+        ) from error
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ plain door is anonymous and gets public bytes only. The owner's loopback door is
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import weakref
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Literal, Protocol
 
 import aiohttp
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
 
 from commons.core.ids import PeerId, check_cid
@@ -27,7 +29,9 @@ server_log = logging.getLogger(
 server_log.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
 
 BODY = 128 << 10  # bytes of a request's body
-AT_WORK = 16  # requests of one caller under way
+AT_WORK = 16  # requests of one peer under way
+AT_THE_PLAIN_DOOR = 256  # requests of all its callers together
+SENDING = 900.0  # seconds for one answer from a pack
 BINARY = "application/octet-stream"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -53,6 +57,19 @@ class Site(Protocol):
     def manifest(self, cid: str) -> bytes: ...
     def pack(self, root: bytes) -> Path: ...
     def pieces(self, root: bytes) -> bytes: ...
+
+
+class Pack(web.FileResponse):
+    """Sent once, by whoever prepares it first, and in bounded time."""
+
+    _sent = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if self._sent:
+            return None
+        self._sent = True
+        async with asyncio.timeout(SENDING):
+            return await super().prepare(request)
 
 
 class Doors:
@@ -84,9 +101,10 @@ def application(site: Site, doors: Doors) -> web.Application:
         caller = None
         try:
             caller = doors.caller(request)
-            if at_work.get(caller, 0) >= AT_WORK and caller.door == "peer":
+            most = AT_WORK if caller.door == "peer" else AT_THE_PLAIN_DOOR
+            if at_work.get(caller, 0) >= most:
                 caller = None
-                raise TooMany(f"more than {AT_WORK} requests at once", hint="wait for the first ones")
+                raise TooMany(f"more than {most} requests at once", hint="wait for the first ones")
             at_work[caller] = at_work.get(caller, 0) + 1
             return await handler(request)
         except CommonsError as error:
@@ -140,9 +158,9 @@ def application(site: Site, doors: Doors) -> web.Application:
         )
 
     async def pack(request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(
-            site.pack(_root(request)), chunk_size=256 << 10, headers={**FOREVER, "Content-Type": BINARY}
-        )
+        answer = Pack(site.pack(_root(request)), chunk_size=256 << 10, headers={**FOREVER, "Content-Type": BINARY})
+        await answer.prepare(request)  # sent here, so that it counts as this caller's work
+        return answer
 
     app = web.Application(middlewares=[guard], client_max_size=BODY)
     commons = "/{commons:baf[a-z2-7]+}"

@@ -47,7 +47,7 @@ def named(home: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("lie", "error"),
     [
-        (dishonest.ShowsAnotherManifest, Malformed), (dishonest.FlipsABitOfTheManifest, Malformed),
+        (dishonest.ShowsAnotherManifest, Untrue), (dishonest.FlipsABitOfTheManifest, Untrue),
         (dishonest.FlipsABitOfEveryPiece, Untrue), (dishonest.CutsThePackShort, CommonsError),
         (dishonest.InventsThePieces, Untrue), (dishonest.SwapsPacks, CommonsError),
         (dishonest.BlamesYourDisk, Unreachable), (dishonest.CriesWolf, Unreachable),
