@@ -15,7 +15,7 @@ from commons.archive import PART, Read, files
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
 from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
-from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Receipt, Received, Request
+from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Receipt, Received, Request, Unknown
 from commons.core.envelope import Opened
 from commons.core.opening import Opening
 from commons.core.state import State
@@ -32,6 +32,7 @@ class Report:
     head: Signed
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
 
 
 async def audit(
@@ -144,6 +145,8 @@ class _Judge:
             return
         try:
             self.state.apply(entry)
+            if isinstance(entry, Unknown):
+                self.report.unknown.append((index, entry.type))
             self._check(index, entry, hidden)
         except CommonsError as error:
             self._fault(index, error.message)
@@ -286,6 +289,7 @@ def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
             for cid, p in report.state.datasets.items()
         ],
         "rows": rows, "faults": [{"entry": index, "what": what} for index, what in report.faults],
+        "unknown": [{"entry": index, "type": kind} for index, kind in report.unknown],
     }  # fmt: skip
 
 

@@ -299,6 +299,8 @@ def audit(told: Told) -> None:
          f"{r['decision']} ({r['reason']})" if r["reason"] else r["decision"],
          "yes" if r["receipt"] is not None else "", r["state"]) for r in told["rows"]
     ])  # fmt: skip
+    for entry in told["unknown"]:
+        say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
     for fault in told["faults"]:
         say(f"FAULT in entry {fault['entry']}: {fault['what']}")
     verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from commons.core import entries, manifest, note, proof
+from commons.core import codec, entries, manifest, note, proof
 from commons.core.reference import parse
+from commons.disk.log import Record
 from commons.errors import Gone, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
 from tests.conftest import Start
 
@@ -316,3 +317,12 @@ async def test_a_requester_reads_the_stewards_words_and_checks_who_signed_them(
     with pytest.raises(Refused, match="the wardens said no"):
         await bob.fetch(reference, tmp_path / "copy", alice.address)
     assert (await bob.desk.status())["my_requests"][0]["reason"] == "the wardens said no"
+
+
+async def test_an_entry_of_a_later_version_is_kept_and_flagged(start: Start, folder: Path) -> None:
+    alice = await start("alice")
+    later = codec.encode(entries.Unknown(type="commons/later/v9"))
+    await alice.node.registrar._append(lambda state, index, now: [Record(entry=entries.decode(later), data=later)])
+    await alice.publish(folder)
+    told = await alice.desk.audit()
+    assert (told["faults"], told["unknown"]) == ([], [{"entry": 1, "type": "commons/later/v9"}])
