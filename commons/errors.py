@@ -136,5 +136,5 @@ def from_dict(told: object) -> CommonsError:
 
 
 def _tame(text: object, most: int) -> str:
-    """Words of somebody else's, without what a terminal would obey."""
-    return "".join(c for c in str(text)[:most] if c.isprintable() or c == "\n")
+    """Words of somebody else's, without what a terminal would obey. What is no text says nothing."""
+    return "".join(c for c in text[:most] if c.isprintable() or c == "\n") if isinstance(text, str) else ""

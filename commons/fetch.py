@@ -64,7 +64,13 @@ async def fetch(
     secret = await request.key(
         home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
     )  # fmt: skip
-    secrets = release.chain(secret, value.epoch, value.unlocks, value.series)
+    secrets = await asyncio.to_thread(release.chain, secret, value.epoch, value.unlocks, value.series)
+
+    def secret_of(epoch: int) -> bytes:
+        if epoch not in secrets:  # the contents table is sealed, and may say what the manifest does not
+            raise Untrue(f"the dataset's contents name key epoch {epoch}, its manifest is of epoch {value.epoch}")
+        return secrets[epoch]
+
     done, whole = 0, sum(ref.size for ref in value.sealed())
 
     def verified(more: int) -> None:
@@ -86,9 +92,7 @@ async def fetch(
     if wrong:
         await download.packs(home.packs, net, sources, value.sealed(), verified)
         table = await contents()
-        await asyncio.to_thread(
-            unpacker.unpack, table, home.packs, secrets.__getitem__, value.series, dest, replace=replace
-        )
+        await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     await asyncio.to_thread(_credit, dest, dataset, {file.path for file in table.files})
     if not keep:
         for ref in value.packs:

@@ -42,7 +42,7 @@ def raw(data: bytes, limit: int = LIMIT) -> Any:
     try:
         return msgpack.unpackb(data, raw=False, strict_map_key=True, use_list=True)
     except Exception as error:  # msgpack raises its own kinds, ValueError, StackError and UnicodeDecodeError
-        raise Malformed(f"not valid msgpack: {error}") from error
+        raise Malformed(f"not valid msgpack: {_why(error)}") from error
 
 
 def decode(kind: type[T], data: bytes, limit: int = LIMIT) -> T:
@@ -54,7 +54,16 @@ def decode(kind: type[T], data: bytes, limit: int = LIMIT) -> T:
     except (Malformed, TooLarge):
         raise
     except Exception as error:  # cattrs: TypeError, KeyError, ForbiddenExtraKeysError, AttributeError ...
-        raise Malformed(f"not a {kind.__name__}: {error}") from error
+        raise Malformed(f"not a {kind.__name__}: {_why(error)}") from error
     if again != data:
         raise Malformed(f"not a {kind.__name__} in its only spelling")
     return result
+
+
+def _why(error: Exception) -> str:
+    """What a library says of bytes from outside, in one short line; it may quote them, or fail at that."""
+    try:
+        text = str(error)
+    except Exception:  # cattrs joins the keys that nobody knows, also if they are no strings
+        text = type(error).__name__
+    return "".join(c for c in text[:200] if c.isprintable())

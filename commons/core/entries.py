@@ -231,7 +231,8 @@ def request(
 ) -> tuple[Request, Opening]:
     """The leaf and opening of a verified statement. Its free text keeps the requester's own salt and commitment."""
     if (details is None) != (said.value.details is None) or (
-        details is not None and commit("details", details.salt, details.value) != said.value.details
+        details is not None
+        and (details.name != "details" or commit("details", details.salt, details.value) != said.value.details)
     ):
         raise Malformed("the request's details are not those its signature covers")
     if details is not None and len(details.value) > 4 * DETAILS_LIMIT:

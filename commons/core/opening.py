@@ -45,7 +45,11 @@ def commit(name: str, salt: bytes, value: bytes) -> bytes:
 
 
 def decode(data: bytes) -> Opening:
-    return codec.decode(Opening, data)
+    opening = codec.decode(Opening, data)
+    for field in opening.fields:
+        if len(field.salt) != SALT or not 0 < len(field.name) <= 64:
+            raise Malformed(f"a hidden field has a short name and a salt of {SALT} bytes, not {len(field.salt)}")
+    return opening
 
 
 def check(opening: Opening, commitments: Mapping[str, bytes]) -> None:

@@ -6,12 +6,17 @@ commons:bafkrei…?peer=/ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…&http=https://d
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from commons.core import ids
 from commons.core.ids import Cid, PeerId
 from commons.errors import Malformed
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+_URL = re.compile(r"[A-Za-z0-9:/._~%!$&'()*+,;=@\[\]-]{1,2048}")  # RFC 3986, without query, fragment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,9 @@ def check_address(text: str) -> str:
         if head or tcp != "tcp" or p2p != "p2p" or not 0 < int(port) < 65536 or str(int(port)) != port:
             raise ValueError(text)
         if kind in ("ip4", "ip6"):
-            if ipaddress.ip_address(host).version != int(kind[2]):
+            if ipaddress.ip_address(host).version != int(kind[2]) or "%" in host:  # a zone means nothing elsewhere
                 raise ValueError(text)
-        elif kind not in ("dns", "dns4", "dns6") or not host:
+        elif kind not in ("dns", "dns4", "dns6") or not _HOST.fullmatch(host):
             raise ValueError(text)
     except ValueError as error:
         raise Malformed(
@@ -70,10 +75,12 @@ def peer_of(address: str) -> PeerId:
 
 
 def check_door(text: str) -> str:
-    """An http(s) URL without query or fragment, no slash at its end; Malformed otherwise."""
+    """An http(s) URL without user, query or fragment, no slash at its end; Malformed otherwise."""
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        valid = (
+            parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and _URL.fullmatch(text)
+        )
         _ = parts.port
     except ValueError:
         valid = False

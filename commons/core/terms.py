@@ -6,6 +6,7 @@ Purpose codes are the publisher's conditions and the requester's declaration; no
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from commons.core import codec
@@ -42,7 +43,7 @@ class Terms:
     grant_days: int | None
 
     def __post_init__(self) -> None:
-        if not self.licence or len(self.licence) > 100 or not self.licence.isascii() or " " in self.licence:
+        if not re.fullmatch("[!-~]{1,100}", self.licence):
             raise Malformed(f"not a licence id: {self.licence[:80]!r}")
         if self.licence.startswith("LicenseRef-") != (self.licence_text is not None):
             raise Malformed("a LicenseRef carries its whole text, and only a LicenseRef does")
