@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import examples
 from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
@@ -97,7 +98,7 @@ def main() -> None:
 
 
 def run(folder: Path, mib: int) -> None:
-    data = {"random": folder / "random", "64 KiB files": folder / "small"}
+    data = {"random": folder / "random", "64 KiB files": folder / "small", "a real table": folder / "table"}
     for path in data.values():
         path.mkdir()
     with (data["random"] / "random.bin").open("wb") as file:
@@ -105,6 +106,10 @@ def run(folder: Path, mib: int) -> None:
             file.write(os.urandom(1 << 20))
     for n in range(2000):
         (data["64 KiB files"] / f"{n:04}.bin").write_bytes(os.urandom(64 << 10))
+    rows = (examples.path("penguins") / "penguins.csv").read_text().splitlines()
+    with (data["a real table"] / "penguins.csv").open("w") as table:  # the penguins again and again, numbered
+        for n in range(5000):
+            table.writelines(f"{n},{row}\n" for row in rows)
     steward = folder / "steward"
     home.create(steward, "bench", "members", int(time.time()), {})
     cli = [sys.executable, "-m", "cli", "--home", str(steward), "--json"]

@@ -186,7 +186,8 @@ def _credit(dest: Path, dataset: Opened[Manifest], taken: set[str]) -> None:
             and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(text).digest()
         ):
             return
-        new = dest / f".{free[0]}.{os.getpid()}"
+        new = dest / f".{free[0]}.new"
+        new.unlink(missing_ok=True)  # a crash before the rename leaves it
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         with os.fdopen(fd, "wb") as file:
             file.write(text)

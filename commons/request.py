@@ -55,11 +55,23 @@ async def key(
     ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, digest)
     if ask is not None and ask.secret is not None:
         return ask.secret
-    if ask is None or ask.outcome in ("refuse", "revoke", "gone"):
+
+    def begin() -> Ask:
         terms.acknowledge(value.terms, acknowledge)
-        ask = _ask(home, dataset, purpose, details)
-        home.shelf.put_ask(ask)
-    checked, registrars, said = await resubmit(home, net, sources, value, ask)
+        new = _ask(home, dataset, purpose, details)
+        home.shelf.put_ask(new)
+        return new
+
+    fresh = ask is None or ask.outcome in ("refuse", "revoke", "gone")
+    if ask is None or fresh:
+        ask = begin()
+    try:
+        checked, registrars, said = await resubmit(home, net, sources, value, ask)
+    except Malformed:
+        if fresh or not _outdated(ask):
+            raise
+        ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
+        checked, registrars, said = await resubmit(home, net, sources, value, ask)
     ask = replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
     secret = await _release(home, net, registrars, ask, said, checked)
     home.shelf.put_ask(replace(ask, secret=secret))
@@ -98,6 +110,11 @@ async def resubmit(
     return await _submit(home, net, registrars, value, ask, said), registrars, said
 
 
+def _outdated(ask: Ask) -> bool:
+    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
+    return ask.outcome == "unsent" and abs(time.time() - said.value.time) > answer.SKEW // 2
+
+
 def _registrars(sources: Sequence[str], value: Manifest) -> list[str]:
     return [source for source in sources if is_peer(source) and peer_of(source) == value.registrar]
 
@@ -109,7 +126,7 @@ async def _submit(
     try:
         checked = await _send(home, net, registrars, value, ask.submission, said)
     except Malformed:
-        if ask.outcome == "unsent" and abs(time.time() - said.value.time) > 300:  # too old now to enter the log
+        if _outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
         raise
     home.shelf.put_ask(

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import secrets
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from commons.disk.packs import Store
 from commons.disk.shelf import Shelf
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
 
+_BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
+
 
 class Home:
     """An opened home: this process holds its lock. Use `with`."""
@@ -33,17 +36,17 @@ class Home:
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
         self.path = path
-        self._lock = _hold(path)
-        try:
+        with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
+            opened.callback(os.close, _hold(path))
             self.keys = Keys(_read_seed(path / "seed"))
+            self.config = read_config(path)
             self.shelf = Shelf(path / "shelf.db")
+            opened.callback(lambda: self.shelf.close())
             self.log = Log.open(path / "log.db", self.keys.log(0), self.keys.local("openings"))
+            opened.callback(lambda: self.log.close())
             self.packs = Store(path / "packs")
             self.packs.clean()
-            self.config = read_config(path)
-        except BaseException:
-            os.close(self._lock)
-            raise
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Home:
         return self
@@ -52,9 +55,7 @@ class Home:
         self.close()
 
     def close(self) -> None:
-        self.log.close()
-        self.shelf.close()
-        os.close(self._lock)
+        self._opened.close()
 
     @property
     def commons(self) -> str:
@@ -69,12 +70,10 @@ def create(path: Path, name: str, readers: str, now: int, config: dict[str, Any]
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if (path / "seed").exists() and (path / "config.json").exists():
-            raise Conflict(f"there is a home at {path} already", hint="use it, or name another one with --home")
-        if any(child.name not in ("seed", "lock", "log.db", "log.db-wal", "log.db-shm") for child in path.iterdir()):
-            raise Conflict(f"{path} is not empty", hint="a home starts as a new or an empty folder")
+        _check_free(path)  # before so much as a lock is left in a folder that is not ours
         lock = _hold(path)
         try:
+            _check_free(path)  # another process may have made it meanwhile
             if not (path / "seed").exists():
                 write_secret(path / "seed", secrets.token_bytes(32).hex() + "\n")
             keys = Keys(_read_seed(path / "seed"))
@@ -96,8 +95,18 @@ def create(path: Path, name: str, readers: str, now: int, config: dict[str, Any]
         raise StorageFailed(f"cannot make a home at {path}: {error.strerror}", hint="choose another --home") from error
 
 
+def _check_free(path: Path) -> None:
+    """Conflict unless `path` holds nothing, or only what a `create` that was cut short leaves there."""
+    if (path / "seed").exists() and (path / "config.json").exists():
+        raise Conflict(f"there is a home at {path} already", hint="use it, or name another one with --home")
+    for child in path.iterdir():
+        bare = child.name in ("packs", "proofs") and child.is_dir() and not any(child.iterdir())
+        if child.name not in _BEGUN and not bare:
+            raise Conflict(f"{path} is not empty", hint="a home starts as a new or an empty folder")
+
+
 def write_secret(path: Path, text: str) -> None:
-    """Whole or not at all, mode 0600 from the first byte."""
+    """Whole or not at all, mode 0600 from the first byte, durable when it returns. A crash may leave PATH.new."""
     new = path.with_name(path.name + ".new")
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -106,6 +115,11 @@ def write_secret(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.rename(new, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise StorageFailed(
             f"cannot write {path}: {error.strerror}", hint="check free space and permissions"

@@ -10,8 +10,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from commons.core.opening import Opening
 from commons.core.state import Access, State
 from commons.disk import sql
 from commons.disk.stored import Stored, damaged
-from commons.errors import CommonsError, Conflict, Internal, Pending, StorageFailed, Untrue
+from commons.errors import CommonsError, Conflict, Internal, Pending, StorageFailed
 
 BATCH = 1024  # drafts of one commit
 
@@ -68,64 +69,88 @@ class Log(Stored):
         self.state = State()
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
+        self._gate, self._closed = threading.Lock(), False
         self._thread: threading.Thread | None = None
 
     @classmethod
     def create(cls, path: Path, charter: Opened[Charter], signer: Signer, local: bytes) -> Log:
         """A new log whose first entry is `charter`. A crash in here leaves a log without a charter: create again."""
         log = cls(path, signer, local)
-        log._begin(State(), (), None, charter)
-        log.append(lambda _state, _index, _now: [record(charter)]).result()
+        try:
+            log._begin((), None, charter)
+            log.append(lambda _state, _index, _now: [record(charter)]).result()
+        except BaseException:
+            log.close()
+            raise
         return log
 
     @classmethod
     def open(cls, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time) -> Log:
-        """Recover: the newest committed checkpoint must be ours and be the root of what is stored."""
+        """Recover: the newest committed checkpoint must be ours and be the root of what is stored. StorageFailed for
+        what cannot be read; what can be read, but not continued, is opened `broken`."""
         log = cls(path, signer, local, clock)
-        with sql.door(path):
-            (size,) = log._db.execute("SELECT count(*) FROM entries").fetchone()
-            row = log._db.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
-            first = log._db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
-            alarm = log._db.execute("SELECT note FROM alarms").fetchone()
-        if row is None or first is None:
-            raise StorageFailed("the log has no entries", hint="`commons init` makes a new one in another home")
-        charter = entries.decode(first[0])
-        if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
-            raise Untrue("the log does not begin with a charter")
-        edge = merkle.read_edge(size, log.read)
-        log._begin(State(), edge, row[0], charter)
-        if log.head.checkpoint.size != size or log.head.checkpoint.root != merkle.edge_root(edge):
-            log.broken = damaged(f"its {size} entries are not those its checkpoint signs ({log.head.checkpoint.size})")
-        whole: tuple[bytes, ...] = ()
-        for start in range(0, size, 256):
-            batch = list(log.entries(start, min(start + 256, size)))
-            _, whole = merkle.grow(start, whole, [merkle.leaf(data) for data in batch])
-            for data in batch:
-                log.state.apply(entries.decode(data))
-        if whole != edge and log.broken is None:
-            log.broken = damaged("its entries are not those of its tree")
-        if alarm is not None:
-            log.broken = _rolled_back(log.head, alarm[0])
+        try:
+            log._recover()
+        except BaseException:
+            log.close()
+            raise
         return log
 
-    def _begin(self, state: State, edge: tuple[bytes, ...], head: bytes | None, charter: Opened[Charter]) -> None:
-        self.state, self._edge = state, edge
-        self.origin = origin_of(charter)
+    def _recover(self) -> None:
+        with sql.door(self._path):
+            sql.forget(self._db)  # a crash may have come between an erasure and this
+            (size,) = self._db.execute("SELECT count(*) FROM entries").fetchone()
+            row = self._db.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
+            first = self._db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
+            alarm = self._db.execute("SELECT note FROM alarms").fetchone()
+        if row is None or first is None:
+            raise StorageFailed("the log has no entries", hint="`commons init` makes a new one in another home")
+        with _damage("its charter cannot be read"):
+            charter = entries.decode(first[0])
+        if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
+            raise damaged("it does not begin with a charter")
+        edge = merkle.read_edge(size, self.read)
+        self._begin(edge, row[0], charter)
+        signed = self.head.checkpoint
+        whole: tuple[bytes, ...] = ()
+        for start in range(0, size, 256):
+            batch = list(self.entries(start, min(start + 256, size)))
+            if len(batch) != min(256, size - start):
+                raise damaged(f"an entry from {start} to {start + 255} is missing")
+            _, whole = merkle.grow(start, whole, [merkle.leaf(data) for data in batch])
+            for index, data in enumerate(batch, start):
+                with _damage(f"entry {index} cannot be read"):
+                    self.state.apply(entries.decode(data))
+        if (signed.size, signed.root) != (size, merkle.edge_root(edge)):
+            self.broken = damaged(f"its {size} entries are not those its checkpoint signs ({signed.size})")
+        elif whole != edge:
+            wrong = [n for n, data in enumerate(self.entries(0, size)) if merkle.leaf(data) != self.read(0, n)]
+            self.broken = damaged(f"its entries are not those of its tree, see {wrong[:9] or 'its hashes'}")
+        if alarm is not None:
+            self.broken = _rolled_back(self.head, alarm[0])
+
+    def _begin(self, edge: tuple[bytes, ...], head: bytes | None, charter: Opened[Charter]) -> None:
+        self._edge, self.origin = edge, origin_of(charter)
         self.key = note.Verifier(name=self.origin, public=charter.value.log_key)
         if self._signer.public != charter.value.log_key:
             raise Conflict("this home's key is not the one that signs this log")
-        self.head = Signed(
-            checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b""
-        ) if head is None else checkpoint.open(head, self.key)  # fmt: skip
+        with _damage("its checkpoint does not verify"):
+            self.head = Signed(
+                checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b""
+            ) if head is None else checkpoint.open(head, self.key)  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     # -- append ---------------------------------------------------------------------------------------------------
 
     def append(self, draft: Draft) -> Future[Appended]:
-        """Durable when the future resolves; it raises what the draft raised, or StorageFailed."""
+        """Durable when the future resolves, which raises what the draft raised, or StorageFailed. May be cancelled."""
         future: Future[Appended] = Future()
-        self._queue.put((draft, future))
+        with self._gate:  # nothing is queued behind the None that ends the committer
+            if self._closed:
+                future.set_exception(StorageFailed("the log is closed", hint="the node is stopping; try again"))
+            else:
+                self._queue.put((draft, future))
         return future
 
     def _run(self) -> None:
@@ -158,9 +183,10 @@ class Log(Stored):
         records: list[Record] = []
         waiting: list[tuple[Future[Appended], int]] = []
         for draft, future in batch:
+            if not future.set_running_or_notify_cancel():  # whoever waited has left; from here on nobody can
+                continue
             try:
-                if self.broken is not None:
-                    raise self.broken
+                self._whole()
                 first = start + len(records)
                 records += self._fold(draft, first, now)
                 waiting.append((future, first))
@@ -192,10 +218,10 @@ class Log(Stored):
             try:
                 tiles.check_entry(new.data)  # a larger one could be neither exported nor read back
                 self.state.apply(new.entry)
-            except CommonsError as error:
+            except Exception as error:
                 self.state.size = before + n
-                if n:  # half a draft is in the state: only a new fold can take it out
-                    self.broken = Internal(f"a draft was refused half way: {error}", hint="restart the node")
+                if n or not isinstance(error, CommonsError):  # only a new fold takes half a draft out of the state
+                    self.broken = Internal(f"a draft failed half way: {error!r}", hint="restart the node")
                 raise
             if new.statement is not None:
                 self._fresh[new.statement] = first + n
@@ -239,31 +265,46 @@ class Log(Stored):
 
     def granted(self, index: int, now: int) -> Access:
         """The access whose key may be released: granted by a *durable* decision of a log that can still be written."""
-        if self.broken is not None:
-            raise self.broken
+        self._whole()
         access = self.state.granted(index, now)
         if access.decision is None or access.decision >= self.size:
             raise Pending(f"the decision on request {index} is being written", hint="try again")
         return access
 
     def compare(self, head: bytes) -> None:
-        """A head of ours that somebody else holds. If it knows more than we do, we were rolled back: sign no more."""
-        theirs = checkpoint.open(head, self.key)
-        size = theirs.checkpoint.size
-        same = merkle.root(size, self.read) == theirs.checkpoint.root if 0 < size <= self.size else size == 0
-        if not same:
-            with sql.door(self._path):
-                self._reads.execute("INSERT INTO alarms VALUES(?)", (head,))
-            self.broken = _rolled_back(self.head, head)
-            raise self.broken
+        """A head of ours that somebody else holds. If it knows more than we do, we were rolled back: sign no more.
+
+        The log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk takes it).
+        """
+        theirs = checkpoint.open(head, self.key).checkpoint
+        if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
+            return
+        self.broken = _rolled_back(self.head, head)
+        with suppress(StorageFailed), self._reading, sql.door(self._path):
+            self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
+        raise self.broken
+
+    def _whole(self) -> None:
+        if self.broken is not None:
+            raise self.broken.with_traceback(None)  # one error for all who ask: it must not grow with each of them
 
     def close(self) -> None:
         """After the drafts in the queue are committed."""
-        if self._thread is not None:
+        with self._gate:
+            self._closed = True
             self._queue.put(None)
+        if self._thread is not None:
             self._thread.join()
         self._reads.close()
         self._db.close()
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    try:
+        yield
+    except CommonsError as error:
+        raise damaged(f"{what}: {error.message}") from error
 
 
 def origin_of(charter: Opened[Charter]) -> str:

@@ -5,9 +5,10 @@ WAL with synchronous=FULL: COMMIT returns after the fsync. secure_delete and a t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from commons.errors import StorageFailed
@@ -27,6 +28,8 @@ def door(path: Path) -> Iterator[None]:
 def connect(path: Path, schema: str) -> sqlite3.Connection:
     """An open database with `schema` in it. Statements commit by themselves unless inside BEGIN … COMMIT."""
     with door(path):
+        with suppress(FileExistsError):  # its WAL gets the same mode; an existing file is not opened here, for closing
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # it drops its locks
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
@@ -37,5 +40,13 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
 
 
 def forget(db: sqlite3.Connection) -> None:
-    """After deletes: copy the WAL back and cut it to nothing, so that no old page is left in it."""
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """After deletes: copy the WAL back and cut it to nothing, so that no old page is left in it.
+
+    A crash before that leaves the old pages in the WAL: whoever opens the database forgets again.
+    """
+    (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise StorageFailed(
+            "what was erased is still in the WAL, because another program reads this database",
+            hint="end that program, then open this home again",
+        )

@@ -1,7 +1,6 @@
-"""kill -9 between any two steps of publish, of answering a request, and of fetch; then the same command again.
+"""kill -9 between any two steps of publish, of answering a request, of erasing and of fetch; then the same again.
 
-A step is a write that could be the last: an fsync, a rename, a piece, a statement that changes a database. The child
-that is killed is a real process with real files; steward and reader live in it together, so both die at that step.
+Steward and reader of a fetch live in one process, so both die at that step; see tests.flows.crash_driver.
 """
 
 from __future__ import annotations
@@ -10,167 +9,94 @@ import asyncio
 import os
 import shutil
 import signal
-import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+from commons.core import answer, codec, entries, envelope, manifest
+from commons.core.answer import Answer, Submission
+from commons.core.entries import Asked
 from commons.core.reference import parse
 from commons.desk import Desk
-from commons.disk import home, packs, sql
+from commons.disk import home
 from commons.disk.home import Home
-from commons.errors import NotFound
+from commons.disk.shelf import Ask
+from commons.errors import CommonsError, Malformed, Unacknowledged, Unreachable
 from commons.node import Node
+from commons.request import verifier
+from tests.flows.crash_driver import Inside, die_at, in_child, told
 
 STEWARD = "/ip4/127.0.0.1/tcp/1/p2p/"
+T = TypeVar("T")
 
 
-class Inside:
-    """The network between two nodes of one process; counts the bytes of packs that cross it."""
-
-    def __init__(self, steward: Node) -> None:
-        self.steward, self.bytes = steward, 0
-
-    async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
-        site, parts = self.steward.site, path.split("/")
-        if parts[1] == "manifests":
-            return site.manifest(parts[2])
-        if parts[1] != "packs":
-            raise NotFound(path)
-        root = bytes.fromhex(parts[2])
-        if path.endswith("/pieces"):
-            return site.pieces(root)
-        data = site.pack(root).read_bytes()[slice(*span)] if span else b""
-        self.bytes += len(data)
-        return data
-
-    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
-        _, commons, what = path.split("/")
-        if what == "release":
-            return self.steward.site.release(commons, body)
-        return await self.steward.site.submit(commons, body)
-
-
-def die_at(step: int, steps: Path) -> None:
-    """From now on this process counts its writes in `steps`, and kills itself at number `step`."""
-    count = 0
-
-    def point() -> None:
-        nonlocal count
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        with steps.open("w") as file:
-            file.write(str(count))
-
-    def before(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*args: Any, **words: Any) -> Any:
-            point()
-            return function(*args, **words)
-
-        return wrapped
-
-    os.fsync, os.rename, os.replace = before(os.fsync), before(os.rename), before(os.replace)
-    packs.Partial.write = before(packs.Partial.write)  # type: ignore[method-assign]
-    connect = sql.connect
-
-    def traced(path: Path, schema: str) -> sqlite3.Connection:
-        db = connect(path, schema)
-        db.set_trace_callback(
-            lambda said: point() if said.startswith(("INSERT INTO entries", "INSERT OR", "UPDATE", "COMMIT")) else None
-        )
-        return db
-
-    sql.connect = traced
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """The exit code of `work` in a forked process; -9 if it was killed."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def make(folder: Path) -> Path:
+def make(folder: Path) -> None:
     data = folder / "data"
     data.mkdir(parents=True)
     (data / "big.bin").write_bytes(os.urandom((3 << 20) + 5))
     (data / "small.txt").write_text("small\n")
     for name in ("steward", "reader"):
         home.create(folder / name, name, "members", int(time.time()), {})
-    return data
 
 
-def publish(folder: Path) -> str:
-    async def go() -> str:
+def steward(folder: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
+    async def go() -> T:
         with Home(folder / "steward") as opened:
             async with Node(opened) as node:
-                told = await Desk(node).publish(path=str(folder / "data"), title="Big", licence="CC0-1.0")
-                return str(told["reference"])
+                return await work(Desk(node))
 
     return asyncio.run(go())
 
 
-def fetch(folder: Path, reference: str) -> int:
-    async def go() -> int:
+def publish(folder: Path) -> str:
+    async def go(desk: Desk) -> str:
+        return str((await desk.publish(path=str(folder / "data"), title="Big", licence="CC0-1.0"))["reference"])
+
+    return steward(folder, go)
+
+
+def fetch(folder: Path, reference: str, *, lost: int = 0, acknowledge: str | None = "CC0-1.0") -> Inside:
+    async def go() -> Inside:
         with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
             async with Node(steward) as a, Node(reader) as b:
-                desk = Desk(b)
-                desk.net = Inside(a)  # type: ignore[assignment]
+                desk, net = Desk(b), Inside(a, lost)
+                desk.net = net  # type: ignore[assignment]
                 await desk.fetch(
                     dataset=reference, dest=str(folder / "copy"), sources=[STEWARD + steward.keys.identity.peer],
-                    acknowledge="CC0-1.0", purpose="research",
+                    acknowledge=acknowledge, purpose="research",
                 )  # fmt: skip
-                return desk.net.bytes  # type: ignore[attr-defined]
+                return net
 
     return asyncio.run(go())
 
 
 def audited(folder: Path) -> dict[str, Any]:
-    async def go() -> dict[str, Any]:
-        with Home(folder / "steward") as steward:
-            async with Node(steward) as node:
-                return await Desk(node).audit()
-
-    return asyncio.run(go())
+    return steward(folder, lambda desk: desk.audit())
 
 
-def test_a_publish_killed_anywhere_can_be_repeated_and_names_nothing_unlogged(tmp_path: Path) -> None:
-    step = 0
-    while True:
-        step += 1
-        folder = tmp_path / str(step)
-        make(folder)
+def same(folder: Path) -> bool:
+    """Every byte is there, and nothing but the attribution beside it."""
+    names = {p.name for p in (folder / "copy").iterdir()}
+    return names == {"big.bin", "small.txt", "ATTRIBUTION.txt"} and all(
+        (folder / "copy" / name).read_bytes() == (folder / "data" / name).read_bytes()
+        for name in ("big.bin", "small.txt")
+    )
 
-        def work(folder: Path = folder, step: int = step) -> None:
-            die_at(step, folder / "steps")
-            (folder / "told").write_text(publish(folder))
 
-        code = in_child(work)
-        before = audited(folder)
-        assert before["faults"] == []
-        told = (folder / "told").read_text() if (folder / "told").exists() else None
-        if told:  # what was named is in the log, and its packs are there
-            assert [d["cid"] for d in before["datasets"]] == [parse(told).cid]
-        reference = publish(folder)
-        assert fetch(folder, reference) > 3 << 20
-        assert (folder / "copy" / "big.bin").read_bytes() == (folder / "data" / "big.bin").read_bytes()
-        assert not list((folder / "steward" / "packs").glob("*.tmp"))
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-    assert step > 8
+def kills(folder: Path, original: Path | None = None) -> Iterator[tuple[int, Path]]:
+    """Steps from 1 on, each with a folder of its own. The test stops when a run was not killed."""
+    for step in count(1):
+        at = folder / str(step)
+        if original is None:
+            make(at)
+        else:
+            shutil.copytree(original, at)
+        yield step, at
+        shutil.rmtree(at)
 
 
 @pytest.fixture(scope="module")
@@ -180,33 +106,239 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, publish(folder)
 
 
-def test_a_fetch_killed_anywhere_goes_on_and_asks_only_once(published: tuple[Path, str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def asked(published: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A reader who has signed a request, and no answer yet: (folder, Submission)."""
+    folder = tmp_path_factory.mktemp("asked") / "all"
+    shutil.copytree(published[0], folder)
 
-    original, reference = published
-    step, whole = 0, 3 << 20
-    while True:
-        step += 1
-        folder = tmp_path / str(step)
-        shutil.copytree(original, folder)
+    def work() -> None:
+        die_at(-1)
+        Inside.post = lambda *_, **__: os._exit(0)  # type: ignore[assignment,return-value,method-assign]
+        fetch(folder, published[1])
+
+    assert in_child(work) == 0
+    with Home(folder / "reader") as reader:
+        (ask,) = reader.shelf.asks()
+    assert ask.outcome == "unsent"
+    return folder, ask.submission
+
+
+def test_a_publish_killed_anywhere_can_be_repeated_and_names_nothing_unlogged(tmp_path: Path) -> None:
+    for step, folder in kills(tmp_path):
 
         def work(folder: Path = folder, step: int = step) -> None:
-            die_at(step, folder / "steps")
+            die_at(step)
+            reference = publish(folder)
+            with (folder / "told").open("a") as file:
+                file.write(f"{reference}\n")
+
+        code = in_child(work)
+        before = audited(folder)
+        assert before["faults"] == []
+        named = [parse(reference).cid for reference in told(folder / "told")]
+        logged = [row["cid"] for row in before["datasets"]]
+        assert set(named) <= set(logged)  # what was named is in the log
+        for cid in logged:  # and what is in the log is all there, named or not
+            with Home(folder / "steward") as opened:
+                data = opened.shelf.manifest(cid)
+                assert data is not None
+                assert all(opened.packs.has(ref.root) for ref in manifest.open(data).value.sealed())
+        reference = publish(folder)
+        assert fetch(folder, reference).bytes > 3 << 20
+        assert same(folder)
+        assert [p for p in (folder / "steward" / "packs").iterdir() if p.suffix in (".tmp", ".part")] == []
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert step > 12
+
+
+def test_an_answer_killed_anywhere_is_given_when_the_request_comes_again(
+    asked: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    """From submit to the answer: before COMMIT nothing is there, after it the same statement finds its entries."""
+    original, body = asked
+    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, body).statement)
+    sizes = []
+    for step, folder in kills(tmp_path, original):
+
+        async def submit(desk: Desk) -> bytes:
+            return await desk.node.registrar.submit(body)
+
+        def work(folder: Path = folder, step: int = step, submit: Any = submit) -> None:
+            die_at(step)
+            (folder / "answer").write_bytes(steward(folder, submit))
+
+        code = in_child(work)
+        with Home(folder / "steward") as opened:
+            sizes.append(opened.log.size)
+            log = opened.log.key
+        checked = [
+            answer.check(codec.decode(Answer, got), said, log, b"", said.signer)
+            for got in ([(folder / "answer").read_bytes()] if code == 0 else []) + [steward(folder, submit)]
+        ]
+        assert {(c.request, c.outcome) for c in checked} == {(2, "grant")}
+        report = audited(folder)
+        assert (report["faults"], len(report["rows"]), report["entries"]) == ([], 1, 4)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert set(sizes) == {2, 4}  # both entries or none
+    assert sizes == sorted(sizes)
+    assert step > 6
+
+
+def test_a_fetch_killed_anywhere_goes_on_asks_once_and_brings_no_piece_twice(
+    published: tuple[Path, str], tmp_path: Path
+) -> None:
+    original, reference = published
+    with Home(original / "steward") as opened:
+        data = opened.shelf.manifest(parse(reference).cid)
+        assert data is not None
+        whole = sum(ref.size for ref in manifest.open(data).value.sealed())
+    resumed = 0
+    for step, folder in kills(tmp_path, original):
+
+        def work(folder: Path = folder, step: int = step) -> None:
+            die_at(step, folder / "pieces")
             fetch(folder, reference)
 
         code = in_child(work)
-        kept = sum(p.stat().st_blocks * 512 for p in (folder / "reader" / "packs").glob("*.part"))
         if (folder / "copy").exists():  # nothing unverified under a final name
-            for file in (p for p in (folder / "copy").iterdir() if p.is_file() and p.name != "ATTRIBUTION.txt"):
-                if not file.name.startswith("."):
-                    assert file.read_bytes() == (folder / "data" / file.name).read_bytes()
+            for file in (p for p in (folder / "copy").iterdir() if p.name in ("big.bin", "small.txt")):
+                assert file.read_bytes() == (folder / "data" / file.name).read_bytes()
+        kept = sum(map(int, told(folder / "pieces")))
         again = fetch(folder, reference)
-        assert again <= max(0, whole + (1 << 20) - max(0, kept - (1 << 20)))
-        assert (folder / "copy" / "big.bin").read_bytes() == (folder / "data" / "big.bin").read_bytes()
-        told = audited(folder)
-        assert told["faults"] == []
-        assert [(row["decision"], row["receipt"] is not None) for row in told["rows"]] == [("grant", True)]
+        assert again.bytes <= whole - kept
+        resumed += 0 < kept < whole
+        assert same(folder)
+        report = audited(folder)
+        assert report["faults"] == []
+        assert [(row["decision"], row["receipt"] is not None) for row in report["rows"]] == [("grant", True)]
+        assert fetch(folder, reference, acknowledge=None).posts == 0
         if code == 0:
-            assert again == 0
+            assert (again.bytes, again.posts, kept) == (0, 0, whole)
             break
         assert code == -signal.SIGKILL
-    assert step > 15
+    assert step > 25
+    assert resumed > 2
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_an_answer_that_is_lost_on_the_way_costs_no_second_entry(
+    published: tuple[Path, str], tmp_path: Path, lost: int
+) -> None:
+    """The request's, the key's, the receipt's: the steward did it, the reader does not know."""
+    original, reference = published
+    folder = tmp_path / "all"
+    shutil.copytree(original, folder)
+    if lost < 3:
+        with pytest.raises(Unreachable):
+            fetch(folder, reference, lost=lost)
+    else:
+        fetch(folder, reference, lost=lost)  # a receipt stays owed
+    fetch(folder, reference)
+    assert same(folder)
+    report = audited(folder)
+    assert (report["faults"], report["entries"]) == ([], 5)
+    assert [(row["decision"], row["receipt"]) for row in report["rows"]] == [("grant", 4)]
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_request_that_a_crash_kept_for_a_day_is_replaced_by_the_same_command(
+    asked: tuple[Path, bytes], published: tuple[Path, str], tmp_path: Path, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "all"
+    shutil.copytree(asked[0], folder)
+    now = time.time() + days * 86_400
+    monkeypatch.setattr(time, "time", lambda: now)
+    if days < 0:  # a clock set back dates entries as late as the last one: no request is in time
+        with pytest.raises(CommonsError):
+            fetch(folder, published[1])
+        return
+    with pytest.raises(Unacknowledged):  # as it is another request, it is acknowledged anew
+        fetch(folder, published[1], acknowledge=None)
+    fetch(folder, published[1])
+    assert same(folder)
+    report = audited(folder)
+    assert (report["faults"], len(report["rows"])) == ([], 1)
+
+
+def test_a_wrong_clock_is_told_and_asked_about_once(published: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    shutil.copytree(published[0], folder)
+
+    async def go() -> int:
+        with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
+            async with Node(steward) as a, Node(reader) as b:
+                a.registrar._clock = lambda: time.time() + 3600
+                desk, net = Desk(b), Inside(a)
+                desk.net = net  # type: ignore[assignment]
+                with pytest.raises(Malformed, match="clock"):
+                    await desk.fetch(
+                        dataset=published[1], dest=str(folder / "copy"), acknowledge="CC0-1.0",
+                        sources=[STEWARD + steward.keys.identity.peer],
+                    )  # fmt: skip
+                return net.posts
+
+    assert asyncio.run(go()) == 1
+    assert audited(folder)["rows"] == []
+
+
+def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
+    published: tuple[Path, str], tmp_path: Path
+) -> None:
+    original = tmp_path / "original"
+    shutil.copytree(published[0], original)
+    fetch(original, published[1])
+    with Home(original / "steward") as opened:
+        hidden = [bytes(row[0]) for row in opened.log._reads.execute("SELECT sealed FROM openings")]
+        hidden += [bytes(row[0]) for row in opened.log._reads.execute("SELECT key FROM subjects")]
+    assert len(hidden) == 3  # request and receipt, one subject
+    done = []
+    for step, folder in kills(tmp_path, original):
+
+        def work(folder: Path = folder, step: int = step) -> None:
+            die_at(step)
+            steward(folder, lambda desk: desk.erase(entry=2))
+
+        code = in_child(work)
+        with Home(folder / "steward") as opened:
+            done.append(2 in opened.log.state.redacted)
+            shown = [opened.log.opening(index) is not None for index in (2, 4)]
+            raw = b"".join(path.read_bytes() for path in (folder / "steward").glob("log.db*"))
+        assert shown == [not done[-1]] * 2
+        assert [secret in raw for secret in hidden] == [not done[-1]] * 3  # also out of the WAL a crash left
+        report = audited(folder)
+        assert report["faults"] == []
+        assert report["rows"][0]["state"].startswith("redacted") == done[-1]
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert done == sorted(done)
+    assert done.count(True) > 1  # one kill at least between COMMIT and the forgetting
+    assert done.count(False) > 3
+
+
+def test_what_a_crash_of_an_older_version_left_beside_a_copy_does_not_stop_the_next_fetch(
+    published: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "all"
+    shutil.copytree(published[0], folder)
+    (folder / "copy").mkdir()
+    (folder / "copy" / ".ATTRIBUTION.txt.new").write_text("half")
+    fetch(folder, published[1])
+    assert same(folder)
+
+
+def test_an_ask_names_the_log_by_its_key(published: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    shutil.copytree(published[0], folder)
+    fetch(folder, published[1])
+    with Home(folder / "reader") as reader:
+        ask: Ask = reader.shelf.asks()[0]
+        data = reader.shelf.manifest(ask.dataset)
+        assert data is not None
+        assert ask.log == verifier(manifest.open(data).value).vkey
+        assert ask.outcome == "receipted"
