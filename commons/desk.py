@@ -21,6 +21,8 @@ from commons.errors import CommonsError, Malformed, NotFound
 from commons.node import Node
 from commons.sources import is_peer
 
+FOLLOW_UP = 10.0  # seconds that `status` gives to registrars who may be away
+
 Told = dict[str, Any]
 Progress = Callable[[int, int], None]
 
@@ -125,9 +127,11 @@ class Desk:
 
     async def status(self) -> Told:
         """What this home is and holds. Asks again after requests that wait, and delivers receipts still owed."""
-        for ask in self.home.shelf.asks():
-            if ask.outcome in ("pending", "fetched"):
-                await self._follow_up(ask)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_UP):
+                for ask in self.home.shelf.asks():
+                    if ask.outcome in ("pending", "fetched"):
+                        await self._follow_up(ask)
         log, state = self.home.log, self.home.log.state
         return {
             "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,

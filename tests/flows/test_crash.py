@@ -24,10 +24,8 @@ from commons.core.reference import parse
 from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
-from commons.disk.shelf import Ask
-from commons.errors import CommonsError, Malformed, Unacknowledged, Unreachable
+from commons.errors import Malformed, Unacknowledged, Unreachable
 from commons.node import Node
-from commons.request import verifier
 from tests.flows.crash_driver import Inside, die_at, in_child, told
 
 STEWARD = "/ip4/127.0.0.1/tcp/1/p2p/"
@@ -59,10 +57,14 @@ def publish(folder: Path) -> str:
     return steward(folder, go)
 
 
-def fetch(folder: Path, reference: str, *, lost: int = 0, acknowledge: str | None = "CC0-1.0") -> Inside:
+def fetch(
+    folder: Path, reference: str, *, lost: int = 0, acknowledge: str | None = "CC0-1.0",
+    clock: Callable[[], float] = time.time,
+) -> Inside:  # fmt: skip
     async def go() -> Inside:
         with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
             async with Node(steward) as a, Node(reader) as b:
+                a.registrar._clock = steward.log._clock = clock
                 desk, net = Desk(b), Inside(a, lost)
                 desk.net = net  # type: ignore[assignment]
                 await desk.fetch(
@@ -245,44 +247,29 @@ def test_an_answer_that_is_lost_on_the_way_costs_no_second_entry(
     assert [(row["decision"], row["receipt"]) for row in report["rows"]] == [("grant", 4)]
 
 
-@pytest.mark.parametrize("days", [1, -1])
 def test_a_request_that_a_crash_kept_for_a_day_is_replaced_by_the_same_command(
-    asked: tuple[Path, bytes], published: tuple[Path, str], tmp_path: Path, days: int, monkeypatch: pytest.MonkeyPatch
+    asked: tuple[Path, bytes], published: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "all"
     shutil.copytree(asked[0], folder)
-    now = time.time() + days * 86_400
-    monkeypatch.setattr(time, "time", lambda: now)
-    if days < 0:  # a clock set back dates entries as late as the last one: no request is in time
-        with pytest.raises(CommonsError):
-            fetch(folder, published[1])
-        return
-    with pytest.raises(Unacknowledged):  # as it is another request, it is acknowledged anew
-        fetch(folder, published[1], acknowledge=None)
-    fetch(folder, published[1])
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    with pytest.raises(Unacknowledged):  # it is another request, so it is acknowledged anew
+        fetch(folder, published[1], acknowledge=None, clock=time.time)
+    fetch(folder, published[1], clock=time.time)
     assert same(folder)
     report = audited(folder)
     assert (report["faults"], len(report["rows"])) == ([], 1)
 
 
-def test_a_wrong_clock_is_told_and_asked_about_once(published: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_wrong_clock_is_told_and_nothing_is_logged(published: tuple[Path, str], tmp_path: Path) -> None:
     folder = tmp_path / "all"
     shutil.copytree(published[0], folder)
 
-    async def go() -> int:
-        with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
-            async with Node(steward) as a, Node(reader) as b:
-                a.registrar._clock = lambda: time.time() + 3600
-                desk, net = Desk(b), Inside(a)
-                desk.net = net  # type: ignore[assignment]
-                with pytest.raises(Malformed, match="clock"):
-                    await desk.fetch(
-                        dataset=published[1], dest=str(folder / "copy"), acknowledge="CC0-1.0",
-                        sources=[STEWARD + steward.keys.identity.peer],
-                    )  # fmt: skip
-                return net.posts
-
-    assert asyncio.run(go()) == 1
+    with pytest.raises(Malformed, match="clock"):
+        fetch(folder, published[1], clock=lambda: time.time() + 3600)
+    with Home(folder / "reader") as reader:
+        assert [ask.outcome for ask in reader.shelf.asks()] == ["unsent"]
     assert audited(folder)["rows"] == []
 
 
@@ -321,24 +308,10 @@ def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
     assert done.count(False) > 3
 
 
-def test_what_a_crash_of_an_older_version_left_beside_a_copy_does_not_stop_the_next_fetch(
-    published: tuple[Path, str], tmp_path: Path
-) -> None:
+def test_half_an_attribution_that_a_crash_left_is_replaced(published: tuple[Path, str], tmp_path: Path) -> None:
     folder = tmp_path / "all"
     shutil.copytree(published[0], folder)
     (folder / "copy").mkdir()
     (folder / "copy" / ".ATTRIBUTION.txt.new").write_text("half")
     fetch(folder, published[1])
     assert same(folder)
-
-
-def test_an_ask_names_the_log_by_its_key(published: tuple[Path, str], tmp_path: Path) -> None:
-    folder = tmp_path / "all"
-    shutil.copytree(published[0], folder)
-    fetch(folder, published[1])
-    with Home(folder / "reader") as reader:
-        ask: Ask = reader.shelf.asks()[0]
-        data = reader.shelf.manifest(ask.dataset)
-        assert data is not None
-        assert ask.log == verifier(manifest.open(data).value).vkey
-        assert ask.outcome == "receipted"
