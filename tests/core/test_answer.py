@@ -152,6 +152,18 @@ def test_a_logged_request_that_says_something_else_is_refused(lies: dict[str, An
         check(log([b"c", leaf, decide()], 1, [shown, None]))
 
 
+def test_a_request_dated_otherwise_than_its_requester_signed_is_refused() -> None:
+    said = asked(time=10_000)
+    for time, fine in ((10_000 + answer.SKEW, True), (10_001 + answer.SKEW, False), (9_000, False)):
+        leaf, shown = entries.request(said, None, time=time, salt=salt)
+        given = log([b"c", codec.encode(leaf), decide()], 1, [codec.encode(shown), None])
+        if fine:
+            assert check(given, said).outcome == "grant"
+        else:
+            with pytest.raises(Untrue, match="dates"):
+                check(given, said)
+
+
 def test_another_statement_requester_key_or_request_is_refused() -> None:
     data, shown = honest()
     with pytest.raises(Untrue):

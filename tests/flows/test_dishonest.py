@@ -7,15 +7,19 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commons import access
 from commons.core import codec, entries, envelope
 from commons.core.answer import Submission
+from commons.core.contents import Contents
 from commons.core.entries import Decided, Received
 from commons.core.keys import Signer
 from commons.core.opening import Field
+from commons.disk import packer
+from commons.disk.packs import Partial
 from commons.errors import (
     CommonsError,
     Conflict,
@@ -23,6 +27,7 @@ from commons.errors import (
     NotFound,
     Refused,
     SplitView,
+    StorageFailed,
     TimedOut,
     TooLarge,
     TooMany,
@@ -475,3 +480,47 @@ async def test_a_clock_may_be_off_by_ten_minutes_and_no_more(asker: Asker) -> No
     for off in (access.SKEW, -access.SKEW):
         await asker.send(asker.submission(asker.asked(time=now + off)))
     assert asker.party.home.log.size == 6
+
+
+async def test_a_key_that_opened_nothing_is_forgotten_and_asked_for_again(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder)
+    with monkeypatch.context() as lie:
+        lie.setattr(alice.home.keys, "epoch", lambda series, epoch: b"\7" * 32)
+        with pytest.raises(Untrue, match="key"):
+            await bob.fetch(reference, tmp_path / "copy", alice.address)
+    await bob.fetch(reference, tmp_path / "copy", alice.address)
+    assert (tmp_path / "copy" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+    assert alice.home.log.size == 5  # one request, its decision, its receipt
+
+
+async def test_our_own_full_disk_is_not_blamed_on_a_peer(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder)
+
+    def full(*_: object) -> None:
+        raise StorageFailed("disk full")
+
+    monkeypatch.setattr(Partial, "write", full)
+    with pytest.raises(StorageFailed, match="disk full"):
+        await bob.desk.mirror(dataset=reference, sources=[alice.address])
+
+
+async def test_contents_of_an_epoch_that_the_manifest_does_not_have_are_untrue(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    table = packer._table
+
+    def later(*words: Any) -> Contents:
+        made = table(*words)
+        return Contents(packs=tuple(replace(pack, epoch=7) for pack in made.packs), files=made.files)
+
+    monkeypatch.setattr(packer, "_table", later)
+    reference = await alice.publish(folder)
+    with pytest.raises(Untrue, match="key epoch 7"):
+        await bob.fetch(reference, tmp_path / "copy", alice.address)
