@@ -16,7 +16,7 @@ from commons.core import ids, manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
-from commons.core.manifest import Manifest
+from commons.core.manifest import Manifest, PackRef
 from commons.core.reference import Reference
 from commons.core.terms import Terms
 from commons.disk import unpacker
@@ -71,13 +71,6 @@ async def fetch(
             raise Untrue(f"the dataset's contents name key epoch {epoch}, its manifest is of epoch {value.epoch}")
         return secrets[epoch]
 
-    done, whole = 0, sum(ref.size for ref in value.sealed())
-
-    def verified(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(done, whole)
-
     async def contents() -> Contents:
         try:
             return await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
@@ -90,14 +83,14 @@ async def fetch(
         table = await contents()
         wrong = await asyncio.to_thread(unpacker.verify, dest, table) if dest.is_dir() else wrong
     if wrong:
-        await download.packs(home.packs, net, sources, value.sealed(), verified)
+        await download.packs(home.packs, net, sources, value.sealed(), _meter(value, progress))
         table = await contents()
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     await asyncio.to_thread(_credit, dest, dataset, {file.path for file in table.files})
-    if not keep:
-        for ref in value.packs:
-            home.packs.remove(ref.root)
-    home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
+    if reference.cid not in home.log.state.datasets:  # what was published here stays as it is
+        home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
+        if not keep:
+            _remove(home, reference.cid, value.packs)
     told: dict[str, Any] = {"receipt": "none is owed"}
     ask = home.shelf.ask(request.verifier(value).vkey, value.series, value.epoch, value.terms.digest())
     if ask is not None and ask.dataset == reference.cid:
@@ -114,16 +107,22 @@ async def mirror(
     """Carry a dataset blind: its manifest and sealed packs, verified and served, without its key."""
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
-    done, whole = 0, sum(ref.size for ref in dataset.value.sealed())
+    sealed = dataset.value.sealed()
+    await download.packs(home.packs, net, sources, sealed, _meter(dataset.value, progress))
+    home.shelf.put_manifest(reference.cid, dataset.data, "mirrored", served=True)
+    return {"cid": reference.cid, "title": dataset.value.title, "sealed_bytes": sum(ref.size for ref in sealed)}
+
+
+def _meter(value: Manifest, progress: Progress) -> Callable[[int], None]:
+    """Adds up verified bytes, and tells how many of the dataset's sealed ones they are."""
+    done, whole = 0, sum(ref.size for ref in value.sealed())
 
     def verified(more: int) -> None:
         nonlocal done
         done += more
         progress(done, whole)
 
-    await download.packs(home.packs, net, sources, dataset.value.sealed(), verified)
-    home.shelf.put_manifest(reference.cid, dataset.data, "mirrored", served=True)
-    return {"cid": reference.cid, "title": dataset.value.title, "sealed_bytes": whole}
+    return verified
 
 
 def drop(home: Home, cid: Cid) -> dict[str, Any]:
@@ -132,14 +131,20 @@ def drop(home: Home, cid: Cid) -> dict[str, Any]:
     if data is None:
         raise NotFound(f"{cid} is not in this home", hint="`commons list` shows what is")
     home.shelf.put_manifest(cid, data, "seen", served=False)
+    gone = _remove(home, cid, manifest.open(data).value.sealed())
+    return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone)}
+
+
+def _remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
+    """Delete those of a dataset's packs that no other dataset served here needs."""
     needed = {
         ref.root for other, kept, _, served in home.shelf.manifests() if other != cid and served
         for ref in manifest.open(kept).value.sealed()
     }  # fmt: skip
-    gone = [ref for ref in manifest.open(data).value.sealed() if ref.root not in needed]
+    gone = [ref for ref in refs if ref.root not in needed]
     for ref in gone:
         home.packs.remove(ref.root)
-    return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone)}
+    return gone
 
 
 def credit(dataset: Opened[Manifest]) -> str:

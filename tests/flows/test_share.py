@@ -326,3 +326,18 @@ async def test_an_entry_of_a_later_version_is_kept_and_flagged(start: Start, fol
     await alice.publish(folder)
     told = await alice.desk.audit()
     assert (told["faults"], told["unknown"]) == ([], [{"entry": 1, "type": "commons/later/v9"}])
+
+
+async def test_what_is_not_kept_leaves_what_others_need(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    first = await alice.publish(folder, access="public")
+    (folder / "new.txt").write_text("new\n")
+    second = await alice.publish(folder, access="public", update=first)
+    await bob.desk.mirror(dataset=first, sources=[alice.address])
+    await bob.fetch(second, tmp_path / "copy", alice.address, keep=False)
+    shared = manifest.open(alice.node.site.manifest(parse(first).cid)).value.packs
+    assert all(bob.home.packs.has(ref.root) for ref in shared)
+    assert same(folder, tmp_path / "copy")
+    await alice.fetch(second, tmp_path / "own", keep=False, serve=False)  # her own: it stays published
+    carol = await start("carol")
+    await carol.desk.mirror(dataset=second, sources=[alice.address])
