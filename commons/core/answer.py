@@ -92,7 +92,7 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
     outcome, reason, words, expires, decided = "pending", "", "", None, None
     if len(answer.shown) == 2:
         decision = entries.decode(last.entry)
-        if not isinstance(decision, Decision) or decision.request != first.index:
+        if not isinstance(decision, Decision) or decision.request != first.index or last.index <= first.index:
             raise Untrue("the answer's decision is not on this request")
         outcome, reason, expires, decided = decision.outcome, decision.reason, decision.expires, last.index
         if decision.statement is not None:
@@ -151,6 +151,7 @@ def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: by
         raise Untrue("the answer does not show the receipt")
     opened = opening.decode(shown.opening)
     opening.check(opened, entries.commitments(receipt))
-    if opened.get("statement") != said.data or receipt.request != said.value.request:
+    same = (receipt.request, receipt.files, receipt.size) == (said.value.request, said.value.files, said.value.size)
+    if opened.get("statement") != said.data or not same:
         raise Untrue("the log's receipt is not the one that was signed")
     return head

@@ -31,8 +31,13 @@ _converter.register_unstructure_hook(bytes, lambda value: value)
 
 
 def encode(value: object) -> bytes:
-    """A frozen dataclass, as a msgpack map in the order of its fields."""
-    return msgpack.packb(_converter.unstructure(value), use_bin_type=True)  # type: ignore[no-any-return]
+    """A frozen dataclass, as a msgpack map in the order of its fields. Malformed if it holds what cannot be written."""
+    try:
+        return msgpack.packb(_converter.unstructure(value), use_bin_type=True)  # type: ignore[no-any-return]
+    except (UnicodeEncodeError, OverflowError) as error:  # a word of the command line that is no UTF-8, or 65 bits
+        raise Malformed(
+            f"it cannot be written down: {_why(error)}", hint="text is Unicode, a number has 64 bits"
+        ) from error
 
 
 def raw(data: bytes, limit: int = LIMIT) -> Any:

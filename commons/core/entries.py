@@ -16,7 +16,7 @@ from commons.core.envelope import Opened
 from commons.core.ids import PeerId
 from commons.core.opening import Field, Opening, commit
 from commons.core.rules import Rule
-from commons.core.terms import check_purpose
+from commons.core.terms import check_days, check_purpose
 from commons.errors import Malformed
 
 CHARTER, PUBLISH = "commons/charter/v1", "commons/publish/v1"
@@ -70,6 +70,9 @@ class Publish:
         ids.digest_of(self.manifest)
         if len(self.series) != 16 or len(self.terms) != 32 or self.version < 1 or self.epoch < 0:
             raise Malformed("publish: a series has 16 bytes, a terms digest 32, versions count from 1")
+        check_days(self.grant_days)
+        for code in self.purposes:
+            check_purpose(code)
 
 
 # -- statements: signed by a requester or a steward, private ----------------------------------------------------------
@@ -136,6 +139,13 @@ class Request:
     statement: bytes
     details: bytes | None
 
+    def __post_init__(self) -> None:
+        ids.digest_of(self.dataset)
+        check_purpose(self.purpose)
+        if len(self.terms) != 32 or self.epoch < 0:
+            raise Malformed("request: a terms digest has 32 bytes, epochs count from 0")
+        _check_commitments(self.requester, self.statement, self.details)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -154,6 +164,7 @@ class Decision:
     def __post_init__(self) -> None:
         if self.outcome not in ("grant", "refuse", "revoke") or not 0 < len(self.reason) <= 64:
             raise Malformed(f"not a decision: {self.outcome[:20]!r}, {self.reason[:80]!r}")
+        _check_commitments(self.statement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +175,11 @@ class Receipt:
     files: int
     size: int
     statement: bytes
+
+    def __post_init__(self) -> None:
+        if self.files < 0 or self.size < 0:
+            raise Malformed("receipt: counts cannot be negative")
+        _check_commitments(self.statement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +209,12 @@ _PRIVATE: Mapping[type[Any], tuple[str, ...]] = {
     Decision: ("statement",),
     Receipt: ("statement",),
 }
+
+
+def _check_commitments(*hidden: bytes | None) -> None:
+    """What is no digest would be a private field in the clear, and for good."""
+    if any(one is not None and len(one) != 32 for one in hidden):
+        raise Malformed("an entry commits to each private field by 32 bytes")
 
 
 def decode(data: bytes) -> Entry:

@@ -33,8 +33,20 @@ class Signer:
         return peer_id(self.public)
 
 
+# The points of small order, in all spellings: under such a key one signature fits many messages, and anybody makes it.
+_P = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_WEAK = frozenset(
+    (y | sign << 255).to_bytes(32, "little")
+    for y in (0, 1, _ORDER_8, _P - _ORDER_8, _P - 1, _P, _P + 1)
+    for sign in (0, 1)
+)
+
+
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
     """Whether `signature` (64 bytes) is by `public` (32 bytes) over `message`. Never raises on bad input."""
+    if public in _WEAK:
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):

@@ -86,6 +86,8 @@ def check_words(title: str, description: str) -> None:
     """Malformed unless they fit into a manifest."""
     if not title.strip() or len(title) > 300 or len(description) > 20_000:
         raise Malformed("a title has 1 to 300 characters, a description at most 20000")
+    if any("\ud800" <= c <= "\udfff" for c in title + description):
+        raise Malformed("the title or the description is not Unicode text", hint="write it in UTF-8")
 
 
 def sign(manifest: Manifest, publisher: Signer) -> bytes:

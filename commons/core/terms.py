@@ -51,14 +51,19 @@ class Terms:
             self.licence_sha256 != hashlib.sha256(self.licence_text.encode()).digest()
         ):
             raise Malformed("the licence text is not the one its digest names")
-        if self.grant_days is not None and not 1 <= self.grant_days <= 36_500:
-            raise Malformed(f"grants of {self.grant_days} days: between 1 and 36500 are possible")
+        check_days(self.grant_days)
         for code in self.purposes:
             check_purpose(code)
 
     def digest(self) -> bytes:
         """SHA-256 (32 bytes) of the terms' only encoding."""
         return hashlib.sha256(codec.encode(self)).digest()
+
+
+def check_days(days: int | None) -> None:
+    """Malformed unless a grant can last so many days; None is for ever."""
+    if days is not None and not 1 <= days <= 36_500:
+        raise Malformed(f"grants of {days} days: between 1 and 36500 are possible")
 
 
 def check_purpose(code: str) -> str:

@@ -108,10 +108,11 @@ class Shelf:
         """Compare and swap: whether `old` was still the head. The new one was proven consistent with `old`."""
         with sql.door(self._path):
             if old is None:
-                done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?)", (log, new))
+                done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?) RETURNING 1", (log, new)).fetchall()
             else:
-                done = self._db.execute("UPDATE heads SET note = ? WHERE log = ? AND note = ?", (new, log, old))
-        return done.rowcount == 1
+                said = "UPDATE heads SET note = ? WHERE log = ? AND note = ? RETURNING 1"
+                done = self._db.execute(said, (new, log, old)).fetchall()
+        return bool(done)  # and not rowcount, which another thread's statement may have changed
 
     # -- peers ------------------------------------------------------------------------------------------------------
 

@@ -28,14 +28,16 @@ def door(path: Path) -> Iterator[None]:
 def connect(path: Path, schema: str) -> sqlite3.Connection:
     """An open database with `schema` in it. Statements commit by themselves unless inside BEGIN … COMMIT."""
     with door(path):
-        with suppress(FileExistsError):  # its WAL gets the same mode; an existing file is not opened here, for closing
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # it drops its locks
+        # 0600 before SQLite sees it, as its WAL takes the same mode. Only a new file is opened here: closing one that
+        # another connection of this process uses would drop that connection's locks.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")
         db.executescript(schema)
-        path.chmod(0o600)
         return db
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commons.access import Registrar
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle
 from commons.core.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
+from commons.core.keys import Keys
 from commons.core.rules import Rule
+from commons.disk import sql
 from commons.disk.home import Home
-from commons.disk.log import Log, Record, record
-from commons.errors import CommonsError, Conflict, Internal, NotFound, StorageFailed
+from commons.disk.log import BATCH, Log, Record, record
+from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, StorageFailed, Untrue
 from tests.conftest import MakeHome
+from tests.flows.crash_driver import die_at, in_child
 
 DATASET = ids.cid(b"dataset")
 
@@ -344,3 +353,526 @@ def test_a_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
         log.prove(2, log.head)
     with pytest.raises(StorageFailed, match="damaged"):
         log.append(access()).result()
+
+
+# -- group commit and the order of effects ------------------------------------------------------------------------
+
+
+def test_many_writers_share_few_commits_and_each_checkpoint_is_one_of_them(opened: Home) -> None:
+    log, said = opened.log, []
+    log._db.set_trace_callback(lambda text: said.append(text) if text.startswith("COMMIT") else None)
+    futures: list[Future[Any]] = []
+
+    def write(n: int) -> None:
+        futures.extend([log.append(access(bytes([n, m]))) for m in range(40)])
+
+    with stalled(log):
+        writers = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+    assert sorted(future.result(10).first for future in futures) == list(range(2, 642, 2))
+    assert len(said) == 1  # 320 drafts, 640 entries
+    assert {future.result().head.note for future in futures} == {log.head.note}
+    (signed,) = log._reads.execute("SELECT count(*) FROM checkpoints").fetchone()
+    assert signed == 3  # charter, publish, and this
+    check(log)
+
+
+def test_a_batch_has_a_limit_and_the_rest_comes_next(opened: Home) -> None:
+    log = opened.log
+
+    def one(state: Any, index: int, now: int) -> list[Record]:
+        return [record(Redaction(type=REDACTION, time=now, entries=(0,), reason="x"))]
+
+    with stalled(log):
+        futures = [log.append(one) for _ in range(BATCH + 10)]
+    sizes = [future.result(10).head.checkpoint.size for future in futures]
+    assert [sizes.count(size) for size in sorted(set(sizes))] == [BATCH, 10]
+
+
+class Gated(Faulty):
+    """Stops before COMMIT until it is let go."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__(db, "never", False)
+        self.there, self.go = threading.Event(), threading.Event()
+
+    def execute(self, sql: str, *args: Any) -> Any:
+        if sql == "COMMIT":
+            self.there.set()
+            assert self.go.wait(10)
+        return self._db.execute(sql, *args)
+
+
+def test_nobody_sees_or_is_told_what_is_not_committed(opened: Home) -> None:
+    log, head = opened.log, opened.log.head
+    gate = Gated(log._db)
+    log._db = gate  # type: ignore[assignment]
+    future = log.append(access(statement=b"d" * 32))
+    assert gate.there.wait(10)
+    assert not future.done()
+    assert (log.size, log.head) == (2, head)
+    assert list(log.entries(0, 10)) == list(log.entries(0, 2))
+    assert log.answered(b"d" * 32) is None
+    assert log.opening(2) is None
+    with pytest.raises(StorageFailed):
+        log.read(0, 2)
+    with pytest.raises(Pending):  # folded, and not durable: no key
+        log.granted(2, log.state.time)
+    gate.go.set()
+    assert future.result(10).head == log.head
+    assert (log.size, log.answered(b"d" * 32)) == (4, 2)
+    assert log.opening(2) is not None
+    assert log.granted(2, log.state.time).decision == 3
+
+
+def test_one_who_leaves_before_the_commit_leaves_nothing_and_the_committer_lives(opened: Home) -> None:
+    log = opened.log
+    with stalled(log):
+        futures = [log.append(access(bytes([n]))) for n in range(3)]
+        assert futures[1].cancel()
+    assert [futures[0].result(10).first, futures[2].result(10).first] == [2, 4]
+    with pytest.raises(CancelledError):
+        futures[1].result()
+    assert log.size == 6
+    gate = Gated(log._db)
+    log._db = gate  # type: ignore[assignment]
+    late = log.append(access(b"late"))
+    assert gate.there.wait(10)
+    assert not late.cancel()  # it is being written
+    gate.go.set()
+    assert late.result(10).first == 6
+    assert log.append(access(b"next")).result(10).first == 8
+    check(log)
+
+
+async def test_a_caller_that_is_cancelled_does_not_stop_the_log(opened: Home) -> None:
+    import asyncio
+
+    log = opened.log
+    with stalled(log):
+        task = asyncio.create_task(Registrar(opened)._append(access(b"gone")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert log.append(access(b"here")).result(10).first == 2
+
+
+def test_a_closed_log_answers_at_once_that_it_is_closed(opened: Home) -> None:
+    opened.log.close()
+    with pytest.raises(StorageFailed, match="closed"):
+        opened.log.append(access()).result(1)
+    opened.log.close()
+
+
+def test_a_bug_in_the_fold_shuts_the_log_and_its_count_stays_right(opened: Home) -> None:
+    log = opened.log
+    with pytest.raises(Internal):
+        log.append(lambda state, index, now: [Record(entry=object(), data=b"x")]).result(10)  # type: ignore[arg-type]
+    assert log.state.size == 2
+    with pytest.raises(Internal, match="half way"):
+        log.append(access()).result(10)
+    log.close()
+    opened.log = reopen(opened)
+    assert opened.log.append(access()).result(10).first == 2
+
+
+def test_a_draft_refused_half_way_shuts_the_log_and_what_came_before_it_stays(opened: Home) -> None:
+    log = opened.log
+
+    def half(state: Any, index: int, now: int) -> list[Record]:
+        request, _ = access()(state, index, now)
+        wrong = Decision(
+            type=DECISION, time=now, request=index, outcome="grant", reason="x", basis=0, expires=None, statement=None
+        )
+        return [request, record(wrong)]
+
+    with stalled(log):
+        futures = [log.append(draft) for draft in (access(b"1"), half, access(b"2"))]
+    assert futures[0].result(10).first == 2
+    with pytest.raises(Untrue):
+        futures[1].result(10)
+    with pytest.raises(Internal):
+        futures[2].result(10)
+    log.close()
+    opened.log = reopen(opened)
+    assert opened.log.size == 4
+    check(opened.log)
+
+
+def test_an_error_that_everybody_is_told_does_not_grow(opened: Home) -> None:
+    log = opened.log
+    log._db = Faulty(log._db, "COMMIT", False)  # type: ignore[assignment]
+    for _ in range(100):
+        with pytest.raises(StorageFailed) as caught:
+            log.append(access()).result(10)
+        with pytest.raises(StorageFailed):
+            log.granted(2, 0)
+    depth, trace = 0, caught.value.__traceback__
+    while trace is not None:
+        depth, trace = depth + 1, trace.tb_next
+    assert depth < 20
+
+
+@pytest.mark.parametrize(
+    "word", ["INSERT INTO openings", "INSERT INTO subjects", "INSERT INTO statements", "SELECT data FROM entries"]
+)
+@pytest.mark.parametrize("persist", [False, True])
+def test_a_failed_write_of_the_private_side_fails_the_whole_entry(opened: Home, word: str, persist: bool) -> None:
+    log = opened.log
+    log._db = log._openings._db = Faulty(log._db, word, persist)  # type: ignore[assignment]
+    with pytest.raises(StorageFailed):
+        log.append(access(statement=b"d" * 32)).result(10)
+    log.close()
+    again = opened.log = reopen(opened)
+    assert (again.size, again.answered(b"d" * 32), again.opening(2)) == (2, None, None)
+    for table in ("openings", "subjects", "statements"):
+        assert again._reads.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    check(again)
+
+
+def test_an_append_killed_anywhere_is_there_whole_or_not_at_all(opened: Home, tmp_path: Path) -> None:
+    opened.log.close()
+    sizes, step = [], 0
+    while True:
+        step += 1
+        at = tmp_path / str(step)
+        at.mkdir()
+        shutil.copy(opened.path / "log.db", at / "log.db")
+
+        def work(at: Path = at, step: int = step) -> None:
+            die_at(step)
+            log = Log.open(at / "log.db", opened.keys.log(0), opened.keys.local("openings"))
+            log.append(access(statement=b"d" * 32)).result(10)
+            log.close()
+
+        code = in_child(work)
+        with closing(Log.open(at / "log.db", opened.keys.log(0), opened.keys.local("openings"))) as log:
+            sizes.append(log.size)
+            assert log.answered(b"d" * 32) == (2 if log.size == 4 else None)
+            assert (log.opening(2) is not None) == (log.size == 4)
+            check(log)
+        if code == 0:
+            break
+    assert set(sizes) == {2, 4}
+    assert sizes == sorted(sizes)
+    opened.log = reopen(opened)
+
+
+# -- disks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def little_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def make_log(path: Path) -> tuple[Log, Keys]:
+    keys = Keys(bytes(32))
+    charter = entries.Charter(
+        name="x", time=1, members=(keys.identity.peer,), registrar=keys.identity.peer, log_key=keys.log(0).public,
+        next_key=bytes(32), readers="members",
+    )  # fmt: skip
+    signed = envelope.sign(entries.CHARTER, charter, keys.identity)
+    opened = envelope.open(entries.CHARTER, entries.Charter, signed)
+    return Log.create(path, opened, keys.log(0), b""), keys
+
+
+def note_of(size: int) -> Any:
+    def draft(state: Any, index: int, now: int) -> list[Record]:
+        return [record(Redaction(type=REDACTION, time=now, entries=(0,), reason="x" * size))]
+
+    return draft
+
+
+def test_a_disk_that_fills_up_loses_nothing_and_goes_on_when_there_is_space(little_disk: Path) -> None:
+    log, keys = make_log(little_disk / "log.db")
+    (little_disk / "ballast").write_bytes(bytes(400 << 10))
+    done = 1
+    while (error := log.append(note_of(60)).exception(10)) is None and done < 20_000:
+        done += 1
+    assert done > 5
+    assert isinstance(error, StorageFailed)
+    with pytest.raises(StorageFailed):
+        log.append(note_of(1)).result(10)
+    log.close()
+    (little_disk / "ballast").unlink()
+    with closing(Log.open(little_disk / "log.db", keys.log(0), b"")) as again:
+        assert again.size == done
+        check(again)
+        again.append(note_of(60)).result(10)
+
+
+def test_a_disk_that_turns_read_only_loses_nothing(little_disk: Path) -> None:
+    log, keys = make_log(little_disk / "log.db")
+    log.append(note_of(1)).result(10)
+    log._db.execute("PRAGMA wal_autocheckpoint=1")
+    for connection in (log._db, log._reads):
+        connection.execute("PRAGMA query_only=ON")
+    with pytest.raises(StorageFailed, match="cannot use log"):
+        log.append(note_of(2)).result(10)
+    log.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(little_disk)], check=True)
+    with pytest.raises(StorageFailed, match="cannot use log"):
+        Log.open(little_disk / "log.db", keys.log(0), b"")
+    subprocess.run(["mount", "-o", "remount,rw", str(little_disk)], check=True)
+    with closing(Log.open(little_disk / "log.db", keys.log(0), b"")) as again:
+        assert again.size == 2
+        again.append(note_of(2)).result(10)
+
+
+def test_what_is_no_database_is_told_as_a_failing_disk(opened: Home) -> None:
+    opened.log.close()
+    (opened.path / "log.db").write_bytes(os.urandom(9000))
+    with pytest.raises(StorageFailed):
+        reopen(opened)
+
+
+# -- damage: found on open, or before something is signed or given away -------------------------------------------
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[: at // 8] + bytes([data[at // 8] ^ (1 << at % 8)]) + data[at // 8 + 1 :]
+
+
+def damage(opened: Home, select: str, update: str, at: int) -> None:
+    """Close the log and flip bit `at` of one stored value."""
+    opened.log.close()
+    with closing(sqlite3.connect(opened.path / "log.db")) as db:
+        ((value,),) = db.execute(select).fetchall()
+        db.execute(update, (flipped(value, at % (8 * len(value))),))
+        db.commit()
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 3])
+def test_any_bit_that_flips_in_an_entry_is_found_on_open(opened: Home, index: int) -> None:
+    opened.log.append(access()).result(10)
+    whole = opened.log.entry(index)
+    for at in range(0, 8 * len(whole), 61):
+        damage(
+            opened,
+            f"SELECT data FROM entries WHERE idx = {index}",
+            f"UPDATE entries SET data = ? WHERE idx = {index}",
+            at,
+        )
+        try:
+            opened.log = reopen(opened)
+        except CommonsError as error:
+            opened.log, told = Log(opened.path / "none.db", opened.keys.log(0), b""), error
+        else:
+            told = opened.log.append(access()).exception(10)  # type: ignore[assignment]
+            assert str([index]) in told.message
+        assert isinstance(told, StorageFailed)
+        assert "damaged" in told.message
+        opened.log.close()
+        with closing(sqlite3.connect(opened.path / "log.db")) as db:
+            db.execute("UPDATE entries SET data = ? WHERE idx = ?", (whole, index))
+            db.commit()
+    opened.log = reopen(opened)
+    assert opened.log.broken is None
+
+
+@pytest.mark.parametrize("at", [0, 100, 600, 1000])
+def test_any_bit_that_flips_in_the_newest_checkpoint_is_found_on_open(opened: Home, at: int) -> None:
+    damage(opened, "SELECT note FROM checkpoints WHERE size = 2", "UPDATE checkpoints SET note = ? WHERE size = 2", at)
+    with pytest.raises(StorageFailed, match="checkpoint does not verify"):
+        reopen(opened)
+
+
+@pytest.mark.parametrize(("level", "pos", "found"), [(0, 4, "open"), (2, 0, "open"), (1, 0, "prove"), (0, 1, "prove")])
+def test_a_bit_that_flips_in_the_tree_is_found_on_open_or_before_a_proof_is_given(
+    opened: Home, level: int, pos: int, found: str
+) -> None:
+    opened.log.append(access()).result(10)
+    opened.log.append(note_of(1)).result(10)  # five entries: the edge is (2, 0) and (0, 4)
+    damage(
+        opened,
+        f"SELECT hash FROM nodes WHERE level = {level} AND pos = {pos}",
+        f"UPDATE nodes SET hash = ? WHERE level = {level} AND pos = {pos}",
+        77,
+    )
+    log = opened.log = reopen(opened)
+    assert (log.broken is not None) == (found == "open")
+    told = []
+    for index in range(log.size):
+        try:
+            log.prove(index, log.head)
+        except StorageFailed as error:
+            told.append(error)
+    assert told or found == "open"
+    with pytest.raises(StorageFailed, match="damaged"):
+        log.append(access()).result(10)
+
+
+def test_a_lost_entry_of_a_long_log_is_told_as_damage(opened: Home) -> None:
+    log = opened.log
+    with stalled(log):
+        futures = [log.append(note_of(1)) for _ in range(700)]
+    assert futures[-1].result(10).head.checkpoint.size == 702
+    log.close()
+    with closing(sqlite3.connect(opened.path / "log.db")) as db:
+        db.execute("DELETE FROM entries WHERE idx = 3")
+        db.commit()
+    with pytest.raises(StorageFailed, match="damaged"):
+        reopen(opened)
+
+
+def test_a_damaged_opening_is_told_and_the_entry_stays_provable(opened: Home) -> None:
+    opened.log.append(access()).result(10)
+    damage(opened, "SELECT sealed FROM openings WHERE idx = 2", "UPDATE openings SET sealed = ? WHERE idx = 2", 300)
+    log = opened.log = reopen(opened)
+    with pytest.raises(StorageFailed, match="opening of entry 2 is damaged"):
+        log.opening(2)
+    log.prove(2, log.head)
+
+
+def test_a_consistency_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
+    """It would show the requester two histories, and this node as a liar."""
+    log = opened.log
+    for n in range(5):
+        log.append(note_of(n)).result(10)
+    registrar = Registrar(opened)
+    assert len(registrar._lead(3, log.head)) > 0
+    assert registrar._lead(0, log.head) == registrar._lead(log.size, log.head) == ()
+    log._db.execute("UPDATE nodes SET hash = ? WHERE level = 0 AND pos = 3", (bytes(32),))
+    with pytest.raises(StorageFailed, match="damaged"):
+        registrar._lead(3, log.head)
+    with pytest.raises(StorageFailed, match="damaged"):
+        log.append(access()).result(10)
+
+
+# -- rolled back and forked -----------------------------------------------------------------------------------------
+
+
+def test_two_histories_of_one_log_know_each_other_by_their_heads(opened: Home, tmp_path: Path) -> None:
+    opened.log.close()
+    shutil.copy(opened.path / "log.db", tmp_path / "fork.db")
+    log = opened.log = reopen(opened)
+    with closing(Log.open(tmp_path / "fork.db", opened.keys.log(0), opened.keys.local("openings"))) as fork:
+        ours, theirs = (one.append(access(word)).result(10).head.note for one, word in ((log, b"a"), (fork, b"b")))
+        for one, other in ((log, theirs), (fork, ours)):
+            with pytest.raises(StorageFailed, match="forked") as caught:
+                one.compare(other)
+            assert set(caught.value.evidence) == {ours.decode(), theirs.decode()}
+            with pytest.raises(StorageFailed, match="forked"):
+                one.append(access()).result(10)
+
+
+def test_an_alarm_that_the_disk_does_not_take_shuts_the_log_all_the_same(opened: Home, tmp_path: Path) -> None:
+    opened.log.close()
+    shutil.copy(opened.path / "log.db", tmp_path / "old.db")
+    with closing(Log.open(tmp_path / "old.db", opened.keys.log(0), opened.keys.local("openings"))) as future:
+        newer = future.append(access()).result(10).head.note
+    log = opened.log = reopen(opened)
+    log._reads.execute("PRAGMA query_only=ON")
+    with pytest.raises(StorageFailed, match="rolled back"):
+        log.compare(newer)
+    with pytest.raises(StorageFailed, match="rolled back"):
+        log.append(access()).result(10)
+    log._reads.execute("PRAGMA query_only=OFF")
+    for _ in range(5):  # whoever asks again adds nothing
+        with pytest.raises(StorageFailed, match="rolled back"):
+            log.compare(newer)
+    assert log._reads.execute("SELECT count(*) FROM alarms").fetchone() == (1,)
+
+
+# -- erasing ----------------------------------------------------------------------------------------------------------
+
+
+def erase(*targets: int) -> Any:
+    def draft(state: Any, index: int, now: int) -> list[Record]:
+        leaf = Redaction(type=REDACTION, time=now, entries=targets, reason="requested")
+        return [Record(entry=leaf, data=codec.encode(leaf), erases=targets)]
+
+    return draft
+
+
+def raw(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("log.db*"))
+
+
+def secrets_of(log: Log, *indices: int) -> list[bytes]:
+    rows = [
+        log._reads.execute("SELECT sealed, key FROM openings JOIN subjects USING (subject) WHERE idx = ?", (i,))
+        for i in indices
+    ]
+    return [bytes(value) for row in rows for value in row.fetchone()]
+
+
+def test_many_are_erased_out_of_a_large_log_without_a_trace(opened: Home) -> None:
+    log = opened.log
+    with stalled(log):
+        futures = [log.append(access(os.urandom(50 + 40 * (n % 60)), f"subject {n % 90}")) for n in range(300)]
+    assert futures[-1].result(10).first == 600
+    gone = [future.result().first for future in futures[::7]]
+    hidden = secrets_of(log, *gone)
+    assert all(secret in raw(opened.path) for secret in hidden)
+    log.append(erase(*gone[:20])).result(10)
+    with stalled(log):
+        several = [log.append(erase(target)) for target in gone[20:]]
+    for future in several:
+        future.result(10)
+    left = raw(opened.path)
+    assert not any(secret in left or secret[-24:] in left for secret in hidden)
+    kept = [future.result().first for future in futures if future.result().first not in gone]
+    assert all(log.opening(index) is not None for index in kept)
+    assert all(log.opening(index) is None for index in gone)
+    check(log)
+
+
+def test_what_a_crash_after_an_erasure_leaves_in_the_wal_is_gone_after_the_next_start(
+    opened: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened.log
+    log.append(access(b"FIRST", "bob")).result(10)
+    hidden = secrets_of(log, 2)
+    monkeypatch.setattr(sql, "forget", lambda db: None)
+    log.append(erase(2)).result(10)
+    monkeypatch.undo()
+    for path in opened.path.glob("log.db*"):
+        shutil.copy(path, tmp_path / path.name)
+    assert all(secret in raw(tmp_path) for secret in hidden)
+    with closing(Log.open(tmp_path / "log.db", opened.keys.log(0), opened.keys.local("openings"))) as again:
+        assert not any(secret in raw(tmp_path) for secret in hidden)
+        assert again.state.redacted == {2: 4}
+
+
+def test_an_erasure_that_somebody_elses_reading_holds_up_is_not_called_done(opened: Home) -> None:
+    log = opened.log
+    log.append(access(b"FIRST", "bob")).result(10)
+    hidden = secrets_of(log, 2)
+    log._db.execute("PRAGMA busy_timeout=20")
+    with closing(sqlite3.connect(opened.path / "log.db", isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM entries").fetchone()
+        with pytest.raises(StorageFailed, match="still in the WAL"):
+            log.append(erase(2)).result(10)
+        other.execute("ROLLBACK")
+    log.close()
+    opened.log = reopen(opened)
+    assert opened.log.state.redacted == {2: 4}
+    assert not any(secret in raw(opened.path) for secret in hidden)
+
+
+def test_entries_are_dated_in_order_whatever_the_clock_does(opened: Home) -> None:
+    log, first = opened.log, opened.log.state.time
+    log._clock = lambda: first - 5000.0
+    log.append(access()).result(10)
+    assert log.state.time == first
+    log._clock = time.time
+    log.append(access(b"2")).result(10)
+    opened.log.close()
+    opened.log = reopen(opened)
+    assert opened.log.size == 6

@@ -24,7 +24,7 @@ from commons.core.reference import parse
 from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
-from commons.errors import Malformed, Unacknowledged, Unreachable
+from commons.errors import Malformed, StorageFailed, Unacknowledged, Unreachable
 from commons.node import Node
 from tests.flows.crash_driver import Inside, die_at, in_child, told
 
@@ -315,3 +315,21 @@ def test_half_an_attribution_that_a_crash_left_is_replaced(published: tuple[Path
     (folder / "copy" / ".ATTRIBUTION.txt.new").write_text("half")
     fetch(folder, published[1])
     assert same(folder)
+
+
+def test_a_steward_that_restored_an_old_log_is_stopped_by_a_reader_who_saw_more(
+    published: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "all"
+    shutil.copytree(published[0], folder)
+    second = publish(folder)
+    shutil.copy(folder / "steward" / "log.db", tmp_path / "old.db")
+    fetch(folder, published[1])
+    shutil.copy(tmp_path / "old.db", folder / "steward" / "log.db")
+    for _ in range(2):  # also after the next start
+        with pytest.raises(StorageFailed, match="rolled back"):
+            fetch(folder, second)
+        assert steward(folder, lambda desk: desk.status())["log"].startswith("this log was rolled back")
+        with pytest.raises(StorageFailed, match="rolled back"):
+            publish(folder)
+    assert audited(folder)["entries"] == 3  # nothing was signed since
