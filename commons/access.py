@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from commons.core import checkpoint, codec, entries, envelope, merkle, release, rules
+from commons.core import checkpoint, codec, entries, envelope, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
@@ -21,8 +21,7 @@ from commons.core.opening import SALT
 from commons.core.state import State
 from commons.disk.home import Home
 from commons.disk.log import Appended, Record, record
-from commons.disk.stored import damaged
-from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, TooMany, Untrue
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, TooMany
 from commons.limits import Buckets
 
 DAY = 86_400
@@ -127,7 +126,7 @@ class Registrar:
             raise NotFound("the receipt is not in the log")
         head = self.log.head
         shown = self._show(index, head)
-        return codec.encode(Answer(shown=(shown,), head=head.note, consistency=self._lead(known, head)))
+        return codec.encode(Answer(shown=(shown,), head=head.note, consistency=self.log.lead(known, head)))
 
     def release(self, body: bytes) -> bytes:
         """The epoch secret, sealed to the key in the statement (the body, exact bytes) of a durable, valid grant."""
@@ -245,7 +244,7 @@ class Registrar:
         shown = [self._show(index, head)]
         if decision is not None and decision < size:
             shown.append(self._show(decision, head))
-        return codec.encode(Answer(shown=tuple(shown), head=head.note, consistency=self._lead(known, head)))
+        return codec.encode(Answer(shown=tuple(shown), head=head.note, consistency=self.log.lead(known, head)))
 
     def _show(self, index: int, head: Signed) -> Shown:
         opening = self.log.opening(index)
@@ -253,19 +252,6 @@ class Registrar:
             index=index, entry=self.log.entry(index), opening=None if opening is None else codec.encode(opening),
             proof=self.log.prove(index, head),
         )  # fmt: skip
-
-    def _lead(self, old: int, head: Signed) -> tuple[bytes, ...]:
-        """The consistency proof from our first `old` entries, checked: out of a damaged tree it would accuse us."""
-        new = head.checkpoint
-        if not 0 < old < new.size:
-            return ()
-        hashes = merkle.prove_consistency(old, new.size, self.log.read)
-        try:
-            merkle.check_consistency(old, new.size, merkle.root(old, self.log.read), new.root, hashes)
-        except Untrue as error:
-            self.log.broken = damaged(f"its tree does not lead from {old} to {new.size} entries")
-            raise self.log.broken from error
-        return hashes
 
 
 def _decision(

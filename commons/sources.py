@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from commons.errors import CommonsError, Unreachable, Untrue
+from commons.errors import CommonsError, TimedOut, Unreachable, Untrue
 
 T = TypeVar("T")
 
@@ -45,6 +45,8 @@ def sum_up(what: str, failed: Sequence[tuple[str, CommonsError]]) -> CommonsErro
         return Unreachable(
             f"no source is known for {what}", hint="name a peer with --from ADDRESS, or `commons peer add`"
         )
+    answered = [one for one in failed if not isinstance(one[1], (Unreachable, TimedOut))]
+    failed = answered or failed  # what somebody said counts for more than that others were away
     if len(failed) == 1:
         return failed[0][1]
     said = "; ".join(f"{source}: {error.message}" for source, error in failed)

@@ -66,6 +66,19 @@ class Stored:
     def entry(self, index: int) -> bytes:
         return next(self.entries(index, index + 1))
 
+    def lead(self, old: int, head: Signed) -> tuple[bytes, ...]:
+        """The consistency proof from our first `old` entries, checked: out of a damaged tree it would accuse us."""
+        new = head.checkpoint
+        if not 0 < old < new.size:
+            return ()
+        hashes = merkle.prove_consistency(old, new.size, self.read)
+        try:
+            merkle.check_consistency(old, new.size, merkle.root(old, self.read), new.root, hashes)
+        except Untrue as error:
+            self.broken = damaged(f"its tree does not lead from {old} to {new.size} entries")
+            raise self.broken from error
+        return hashes
+
     def answered(self, statement: bytes) -> int | None:
         """The index of the durable entry that this statement (its SHA-256) made, if it did."""
         with self._reading, sql.door(self._path):
