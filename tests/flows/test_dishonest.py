@@ -443,9 +443,11 @@ async def test_a_receipt_for_nothing_is_not_logged(asker: Asker, lies: dict[str,
 
 async def test_a_liars_numbers_in_a_receipt_break_no_audit(asker: Asker) -> None:
     await asker.ask()
-    said = Received(
-        commons=asker.party.home.commons, request=2, dataset=asker.cid, files=-(2**63), size=2**64 - 1, time=2**64 - 1
-    )
+    said = Received(commons=asker.party.home.commons, request=2, dataset=asker.cid, files=-(2**63), size=0, time=0)
+    with pytest.raises(Malformed, match="negative"):
+        await asker.send(asker.submission(said, kind=entries.RECEIPT))
+    assert asker.party.home.log.size == 4
+    said = replace(said, files=2**63, size=2**64 - 1, time=2**64 - 1)
     await asker.send(asker.submission(said, kind=entries.RECEIPT))
     told = await asker.party.desk.audit()
     assert told["faults"] == []
