@@ -37,7 +37,7 @@ def parse(text: str) -> Reference:
     text = text.strip()
     body, _, query = text.removeprefix("commons:").partition("?")
     try:
-        hints = parse_qsl(query, strict_parsing=True, max_num_fields=16) if query else []
+        hints = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=16) if query else []
     except ValueError as error:
         raise Malformed(f"the reference's address part is broken: {query[:80]!r}") from error
     for name, _value in hints:

@@ -1,0 +1,97 @@
+"""Manifests: a name is of exact bytes, a signature of exact words, and what cannot be true cannot be held."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from commons.core import envelope, ids, manifest
+from commons.core.manifest import Manifest, PackRef
+from commons.core.rules import Rule
+from commons.errors import Malformed, TooLarge, Untrue
+from tests.vectors.generate import ALICE, DATASET, EVE, MANIFEST, MANIFEST_BYTES, NEW, PUBLISH, RULE, salt
+
+FIRST = replace(MANIFEST, version=1, previous=None, epoch=0, unlocks=())
+
+
+def test_a_manifest_is_opened_under_its_name() -> None:
+    opened = manifest.open(MANIFEST_BYTES, DATASET)
+    assert (opened.value, opened.signer, opened.data) == (MANIFEST, ALICE.peer, MANIFEST_BYTES)
+
+
+def test_the_name_is_looked_at_before_anything_else() -> None:
+    for data in (b"", b"\xc1", MANIFEST_BYTES + b"\0", manifest.sign(FIRST, ALICE), bytes(manifest.LIMIT + 1)):
+        with pytest.raises(Untrue, match="not the manifest"):
+            manifest.open(data, DATASET)
+    with pytest.raises(TooLarge):
+        manifest.open(bytes(manifest.LIMIT + 1))
+
+
+def test_the_same_words_by_somebody_else_are_another_dataset() -> None:
+    assert ids.cid(manifest.sign(MANIFEST, EVE)) != ids.cid(manifest.sign(MANIFEST, ALICE)) == DATASET
+
+
+def test_what_else_a_publisher_signs_is_no_manifest() -> None:
+    with pytest.raises(Malformed, match="expected a commons/manifest/v1"):
+        manifest.open(envelope.sign("commons/publish/v1", PUBLISH, ALICE))
+    with pytest.raises(Malformed, match="not a Manifest"):
+        manifest.open(envelope.sign(manifest.TYPE, PUBLISH, ALICE))
+
+
+def test_everything_to_carry_is_the_packs_and_then_the_contents() -> None:
+    contents = PackRef(root=MANIFEST.contents.root, size=MANIFEST.contents.size)
+    assert MANIFEST.sealed() == (*MANIFEST.packs, contents)
+    assert replace(MANIFEST, packs=()).sealed() == (contents,)
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        {"version": 0}, {"version": -1}, {"version": 1}, {"previous": None}, {"previous": ""}, {"epoch": 0},
+        {"epoch": 2}, {"epoch": -1}, {"epoch": 10**9}, {"epoch": 2**63}, {"unlocks": ()}, {"unlocks": (bytes(47),)},
+        {"unlocks": (bytes(49),)}, {"unlocks": (bytes(48),) * 2}, {"series": bytes(17)}, {"series": b""},
+        {"log_key": bytes(31)}, {"registrar": ""}, {"registrar": DATASET}, {"commons": ALICE.peer}, {"key": NEW},
+        {"rule": Rule(kind="public")}, {"rule": Rule(kind="public"), "key": NEW[1:]},
+        {"rule": Rule(kind="public"), "key": b""}, {"title": ""}, {"title": "\n\t "}, {"title": "t" * 301},
+        {"title": "\ud800"}, {"description": "d" * 20_001}, {"description": "\udcff"}, {"files": -1}, {"size": -1},
+        {"created": -1}, {"packs": (PackRef(root=MANIFEST.contents.root, size=1),)},
+        {"packs": (PackRef(root=salt(1), size=1), PackRef(root=salt(1), size=2))},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_true_cannot_be_held(lies: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        replace(MANIFEST, **lies)
+
+
+def test_the_most_and_the_least_are_possible() -> None:
+    assert replace(MANIFEST, title="é" * 300, description="d" * 20_000, files=0, size=0, created=0, packs=())
+    assert replace(MANIFEST, rule=Rule(kind="public"), key=NEW)
+    assert FIRST.version == 1
+
+
+@pytest.mark.parametrize("root", [b"", bytes(31), bytes(33)])
+def test_a_pack_is_a_root_and_some_bytes(root: bytes) -> None:
+    with pytest.raises(Malformed):
+        PackRef(root=root, size=1)
+    for size in (0, -1):
+        with pytest.raises(Malformed):
+            PackRef(root=bytes(32), size=size)
+
+
+def test_the_signature_is_over_every_field() -> None:
+    other: dict[str, Any] = {
+        "series": bytes(16), "version": 3, "previous": ids.cid(b"x"), "title": "Lakes", "description": "",
+        "created": 0, "terms": replace(MANIFEST.terms, conditions=None), "rule": replace(RULE, peers=RULE.peers[:1]),
+        "commons": ids.cid(b"x"), "log_key": bytes(32), "registrar": EVE.peer, "unlocks": (bytes(48),), "packs": (),
+        "contents": replace(MANIFEST.contents, root=salt(9)), "files": 4, "size": 4097,
+    }  # fmt: skip
+    bound = {"epoch": {"epoch": 0, "unlocks": ()}, "key": {"rule": Rule(kind="public"), "key": NEW}}
+    assert {*other, *bound} == {field.name for field in fields(Manifest)}
+    lies = [*({name: value} for name, value in other.items()), *bound.values()]
+    signed = {manifest.sign(replace(MANIFEST, **lie), ALICE) for lie in lies}
+    assert len({*signed, MANIFEST_BYTES}) == len(lies) + 1
+    signatures = {manifest.open(data) and data[-64:] for data in signed}
+    assert len(signatures) == len(lies)

@@ -1,0 +1,66 @@
+"""Access rules: who gets which answer, and that whatever is not said is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from commons.core import ids, rules
+from commons.core.rules import KINDS, Rule, Verdict
+from commons.errors import Malformed
+
+ALICE, BOB, EVE = sorted(ids.peer_id(bytes([n]) * 32) for n in (1, 2, 3))
+LIST = Rule(kind="allow-list", peers=(ALICE, BOB))
+
+
+@pytest.mark.parametrize(
+    ("rule", "who", "outcome", "reason"),
+    [
+        (Rule(kind="acknowledge"), EVE, "grant", "acknowledged"),
+        (Rule(kind="approval"), ALICE, "pending", "approval"),
+        (Rule(kind="public"), ALICE, "refuse", "public"),
+        (LIST, ALICE, "grant", "listed"),
+        (LIST, BOB, "grant", "listed"),
+        (LIST, EVE, "refuse", "not-listed"),
+        (LIST, "", "refuse", "not-listed"),
+        (LIST, ALICE[:-1], "refuse", "not-listed"),
+    ],
+)
+def test_a_rule_answers_by_itself(rule: Rule, who: str, outcome: str, reason: str) -> None:
+    assert rules.decide(rule, who, (), "research") == Verdict(outcome=outcome, reason=reason)  # type: ignore[arg-type]
+    assert rules.decide(rule, who, ("policy", "research"), "research").outcome == outcome
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_purpose_outside_the_terms_is_refused_under_every_rule(kind: str) -> None:
+    rule = LIST if kind == "allow-list" else Rule(kind=kind)
+    for purpose in ("product", "unstated", "", "Research", "resear"):
+        assert rules.decide(rule, ALICE, ("research",), purpose) == Verdict(outcome="refuse", reason="purpose")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_verdict_is_one_that_a_decision_can_carry(kind: str) -> None:
+    rule = LIST if kind == "allow-list" else Rule(kind=kind)
+    verdict = rules.decide(rule, EVE, (), "research")
+    assert verdict.outcome in ("grant", "refuse", "pending")
+    assert 0 < len(verdict.reason) <= 64
+
+
+@pytest.mark.parametrize(
+    ("kind", "peers"),
+    [
+        ("", ()), ("everyone", ()), ("Public", ()), ("members", ()), ("vote", ()), ("public", (ALICE,)),
+        ("acknowledge", (ALICE,)), ("approval", (ALICE,)), ("allow-list", ()), ("allow-list", (BOB, ALICE)),
+        ("allow-list", (ALICE, ALICE)), ("allow-list", ("alice",)), ("allow-list", ("",)),
+        ("allow-list", (ALICE + " ",)), ("allow-list", (ALICE, "é" * 10_000)), ("a\x1b[2J", ()),
+    ],
+)  # fmt: skip
+def test_what_is_no_rule_cannot_be_held(kind: str, peers: tuple[str, ...]) -> None:
+    with pytest.raises(Malformed) as caught:
+        Rule(kind=kind, peers=peers)
+    assert "\x1b" not in caught.value.message
+    assert len(caught.value.message) < 200
+
+
+def test_a_rule_is_told_in_a_word_and_how_many_it_names() -> None:
+    assert [str(Rule(kind=kind)) for kind in KINDS if kind != "allow-list"] == ["public", "acknowledge", "approval"]
+    assert str(LIST) == "allow-list (2 peers)"
