@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgpack
 import pytest
 
 from commons.core import answer, checkpoint, codec, entries, envelope, ids, merkle, note, opening, proof
@@ -13,7 +14,7 @@ from commons.core.answer import Answer, Shown
 from commons.core.entries import DECISION, RECEIPT, REQUEST, Asked, Decided, Decision, Receipt, Received, Request
 from commons.core.envelope import Opened
 from commons.core.keys import Signer
-from commons.errors import CommonsError, SplitView, Untrue
+from commons.errors import CommonsError, Malformed, SplitView, Untrue
 
 LOG, BOB, ALICE, EVE = (Signer(bytes([n]) * 32) for n in (1, 2, 3, 4))
 COMMONS = ids.cid(b"charter")
@@ -164,6 +165,86 @@ def test_a_request_dated_otherwise_than_its_requester_signed_is_refused() -> Non
                 check(given, said)
 
 
+def test_a_decision_that_was_there_before_its_request_is_refused() -> None:
+    leaf, shown = entry(asked())
+    given = log([b"c", decide(request=2), leaf], 1, [None, shown])
+    with pytest.raises(Untrue, match="not on this request"):
+        check(replace(given, shown=given.shown[::-1]))
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [{"type": "commons/decision/v2"}, {"outcome": "pending"}, {"request": 2}, {"request": 0}, {"request": True},
+     {"reason": ""}, {"statement": b"x"}, {"expires": 1.5}, {"extra": 1}],
+    ids=str,
+)  # fmt: skip
+def test_a_decision_that_is_none_is_refused(lies: dict[str, Any]) -> None:
+    data, shown = honest()
+    wrong = msgpack.packb({**msgpack.unpackb(data[2]), **lies})
+    with pytest.raises((Untrue, Malformed)):
+        check(log([*data[:2], wrong], 1, shown))
+
+
+def test_an_opening_of_another_request_or_with_a_word_more_is_refused() -> None:
+    data, shown = honest()
+    other = asked(nonce=b"\7" * 32)
+    whole = opening.decode(shown[0] or b"")
+    more = replace(whole, fields=(*whole.fields, opening.Field(name="note", salt=salt(), value=b"")))
+    fewer = replace(whole, fields=whole.fields[:1])
+    for lie in (entry(other)[1], codec.encode(more), codec.encode(fewer), codec.encode(replace(whole, fields=())), b""):
+        with pytest.raises((Untrue, Malformed)):
+            check(log(data, 1, [lie, None]))
+
+
+def test_the_head_is_of_this_log_and_by_its_key() -> None:
+    data, shown = honest()
+    given = log(data, 1, shown)
+    head = checkpoint.open(given.head, KEY).checkpoint
+    elsewhere = replace(head, origin=f"commons/{ids.cid(b'other')}")
+    for lie in (
+        checkpoint.sign(elsewhere, LOG),
+        checkpoint.sign(head, EVE),
+        checkpoint.sign(replace(head, root=b"\1" * 32), LOG),
+        checkpoint.sign(replace(head, size=4), LOG),
+        checkpoint.sign(replace(head, size=2), LOG),
+    ):
+        with pytest.raises(Untrue):
+            check(replace(given, head=lie))
+
+
+def test_a_log_by_a_key_that_everybody_has_says_nothing() -> None:
+    weak = replace(KEY, public=b"\1" + bytes(31))
+    data, shown = honest()
+    given = log(data, 1, shown)
+    text = note.peek(given.head)
+    signature = note.encode64(weak.id + b"\1" + bytes(63))
+    forged = replace(given, head=f"{text}\n\N{EM DASH} {weak.name} {signature}\n".encode())
+    with pytest.raises(Untrue, match="not by"):
+        answer.check(forged, asked(), weak, b"", ALICE.peer)
+
+
+def test_a_proof_of_consistency_is_neither_left_out_nor_lengthened() -> None:
+    data, shown = honest()
+    old, given = log(data[:2], 0, []).head, log(data, 1, shown, old=2)
+    assert check(given, old=old).outcome == "grant"
+    for lie in ((), (*given.consistency, bytes(32)), given.consistency[:-1], given.consistency[::-1] * 2):
+        with pytest.raises(SplitView):
+            check(replace(given, consistency=lie), old=old)
+    with pytest.raises(Malformed):
+        check(replace(given, consistency=(b"short",)), old=old)
+    with pytest.raises(SplitView):
+        check(replace(given, consistency=(bytes(32),)), old=given.head)
+    assert check(log(data, 1, shown), old=given.head).outcome == "grant"
+
+
+def test_a_head_of_somebody_else_is_never_held_against_this_log() -> None:
+    data, shown = honest()
+    for old in (log(data[:1], 0, [], signer=EVE).head, b"no note"):
+        with pytest.raises((Untrue, Malformed)) as caught:
+            check(log(data, 1, shown, old=1), old=old)
+        assert not isinstance(caught.value, SplitView)
+
+
 def test_another_statement_requester_key_or_request_is_refused() -> None:
     data, shown = honest()
     with pytest.raises(Untrue):
@@ -214,3 +295,29 @@ def test_a_receipt_is_checked_like_a_request() -> None:
         with pytest.raises(Untrue):
             answer.check_receipt(wrong, of, KEY, b"")
     assert opening.decode(codec.encode(shown)).get("statement") == said.data
+
+
+@pytest.mark.parametrize("lies", [{"request": 2}, {"files": 2}, {"size": 0}], ids=str)
+def test_a_logged_receipt_that_says_something_else_is_refused(lies: dict[str, Any]) -> None:
+    said = envelope.open(RECEIPT, Received, envelope.sign(RECEIPT, Received(
+        commons=COMMONS, request=1, dataset=ids.cid(b"d"), files=1, size=1, time=1), BOB))  # fmt: skip
+    hidden, shown = entries.hide(salt, statement=said.data)
+    leaf = replace(Receipt(type=RECEIPT, time=4, request=1, files=1, size=1, **hidden), **lies)
+    with pytest.raises(Untrue):
+        answer.check_receipt(log([*honest()[0], codec.encode(leaf)], 3, [codec.encode(shown)]), said, KEY, b"")
+
+
+def test_a_receipt_comes_under_a_head_that_extends_the_trusted_one() -> None:
+    said = envelope.open(RECEIPT, Received, envelope.sign(RECEIPT, Received(
+        commons=COMMONS, request=1, dataset=ids.cid(b"d"), files=1, size=1, time=1), BOB))  # fmt: skip
+    hidden, shown = entries.hide(salt, statement=said.data)
+    data = [*honest()[0], codec.encode(Receipt(type=RECEIPT, time=4, request=1, files=1, size=1, **hidden))]
+    given, old = log(data, 3, [codec.encode(shown)], old=3), log(data[:3], 0, []).head
+    assert answer.check_receipt(given, said, KEY, old).checkpoint.size == 4
+    with pytest.raises(SplitView):
+        answer.check_receipt(given, said, KEY, log([b"other", *data[1:3]], 0, []).head)
+    for lie in (replace(given, head=log(data, 3, [], signer=EVE).head), replace(given, shown=given.shown * 2),
+                replace(given, shown=(replace(given.shown[0], index=2),)),
+                replace(given, shown=(replace(given.shown[0], proof=()),))):  # fmt: skip
+        with pytest.raises(Untrue):
+            answer.check_receipt(lie, said, KEY, old)

@@ -82,7 +82,7 @@ def test_of_a_long_type_only_its_beginning_is_kept() -> None:
 
 
 def test_an_entry_is_no_longer_than_a_bundle_can_hold() -> None:
-    most = msgpack.packb({"type": "x", "y": bytes(tiles.ENTRY_LIMIT - 12)})
+    most = msgpack.packb({"type": "x", "y": bytes(tiles.ENTRY_LIMIT - 13)})
     assert len(most) == tiles.ENTRY_LIMIT == 65_535
     assert entries.decode(most) == Unknown(type="x")
     with pytest.raises(TooLarge):
@@ -105,7 +105,8 @@ def test_a_statement_is_no_entry_and_an_entry_no_statement() -> None:
         with pytest.raises(Malformed):
             entries.decode(ENCODED[name])
     for name, kind, of in (
-        ("request", entries.REQUEST, Asked), ("decision", entries.DECISION, Decided), ("receipt", entries.RECEIPT, Received)
+        ("request", entries.REQUEST, Asked), ("decision", entries.DECISION, Decided),
+        ("receipt", entries.RECEIPT, Received),
     ):  # fmt: skip
         with pytest.raises(Malformed):
             envelope.open(kind, of, ENCODED[name])  # type: ignore[arg-type]

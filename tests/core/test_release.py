@@ -17,7 +17,8 @@ UNLOCKS = tuple(release.lock(SECRETS[n + 1], SECRETS[n], SERIES, n) for n in ran
 def test_a_key_is_bound_to_its_grant_in_the_words_of_the_protocol() -> None:
     fields = (
         b"\x87\xa4type\xb2commons/release/v1\xa7commons\xd9\x3b" + COMMONS.encode() + b"\xa7dataset\xd9\x3b"
-        + DATASET.encode() + b"\xa5epoch\x01\xa9requester\xd9\x34" + BOB.peer.encode() + b"\xa7request\x02\xa8decision\x03"
+        + DATASET.encode() + b"\xa5epoch\x01\xa9requester\xd9\x34" + BOB.peer.encode()
+        + b"\xa7request\x02\xa8decision\x03"
     )  # fmt: skip
     assert codec.encode(BOUND) == fields
 

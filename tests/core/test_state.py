@@ -107,8 +107,26 @@ def test_a_request_its_grant_and_its_receipt_are_one_access() -> None:
         ((charter(), publish()), request(2), NotFound),
         ((charter(), publish()), request(terms=b"\1" * 32), Conflict),
         ((charter(), publish()), request(epoch=1), Conflict),
+        ((charter(), publish()), request(terms=b"\1" * 32, epoch=1), Conflict),
+        ((charter(), publish()), request(time=1), Untrue),
+        ((charter(), publish()), publish(2, terms=b"\1" * 32, epoch=2), Conflict),
+        ((charter(), publish()), publish(2, epoch=1), Conflict),
+        ((charter(), publish()), publish(1, series=1, manifest=ids.cid(bytes([0, 1]))), Conflict),
+        ((charter(), publish(), publish(series=1)), publish(3, series=1), Conflict),
         ((charter(), publish()), decision(1), NotFound),
+        ((charter(), publish()), decision(2), NotFound),
+        ((charter(), publish()), decision(-1), NotFound),
+        ((charter(), publish()), receipt(2), NotFound),
+        ((charter(), publish(), request()), decision(3), NotFound),
         ((charter(), publish(), request()), decision(2, basis=0), Untrue),
+        ((charter(), publish(), request()), decision(2, basis=2), Untrue),
+        ((charter(), publish(), request()), decision(2, basis=-1), Untrue),
+        ((charter(), publish(), publish(series=1), request(series=1)), decision(3), Untrue),
+        ((charter(), publish(), request()), decision(2, time=2), Untrue),
+        ((charter(), publish(), request(), decision(2)), decision(2, "refuse"), Conflict),
+        ((charter(), publish(), request(), decision(2, "refuse")), decision(2, "revoke"), Conflict),
+        ((charter(), publish(), request(), decision(2), decision(2, "revoke")), decision(2, "revoke"), Conflict),
+        ((charter(), publish(), request(), decision(2), decision(2, "revoke")), decision(2), Conflict),
         ((charter(), publish(), request()), decision(2, "revoke"), Conflict),
         ((charter(), publish(), request(), decision(2)), decision(2), Conflict),
         ((charter(), publish(), request(), decision(2, "refuse")), decision(2, "grant"), Conflict),
@@ -117,6 +135,10 @@ def test_a_request_its_grant_and_its_receipt_are_one_access() -> None:
         ((charter(), publish(), request(), decision(2), receipt(2)), receipt(2), Conflict),
         ((charter(), publish()), redaction(1, 2), NotFound),
         ((charter(), publish()), redaction(-1), NotFound),
+        ((charter(), publish()), redaction(2), NotFound),
+        ((charter(), publish()), redaction(0, 2**63), NotFound),
+        ((charter(),), charter(time=0), Malformed),
+        ((), charter(time=-1), Untrue),
     ],
 )
 def test_an_entry_that_breaks_a_rule_changes_nothing_but_the_size(
@@ -164,6 +186,81 @@ def test_only_a_grant_that_stands_is_granted() -> None:
         fold(charter(), publish(), request(), decision(2), redaction(2)).granted(2, now=10)
 
 
+def test_a_grant_is_revoked_for_the_key_it_gave_and_no_other() -> None:
+    state = fold(
+        charter(), publish(), request(), decision(2), publish(2, rule=ASKED, epoch=1, time=5),
+        publish(3, rule=FREE, epoch=2, time=5), decision(2, "revoke", time=6),
+    )  # fmt: skip
+    assert state.epochs[bytes(16)] == 2  # who was revoked has epoch 0, and the newest is two further
+    state.apply(request(3, epoch=2, time=6))
+    state.apply(decision(7, basis=5, time=6))
+    state.apply(decision(7, "revoke", basis=5, time=6))
+    assert state.epoch_for(bytes(16), bytes(32), FREE) == 3
+    assert state.epoch_for(bytes(16), bytes(32), ASKED) == 3
+    assert state.epoch_for(b"\1" * 16, bytes(32), ASKED) == 0
+
+
+def test_an_older_version_goes_on_under_its_own_rule() -> None:
+    state = fold(charter(), publish(), publish(2, rule=ASKED, epoch=1))
+    state.apply(request(1))
+    state.apply(decision(3, basis=1))
+    assert state.granted(3, now=10)
+    with pytest.raises(Conflict):
+        state.apply(request(2, epoch=0, time=9))
+
+
+def test_another_peer_on_the_list_is_another_rule() -> None:
+    few, more = Rule(kind="allow-list", peers=(ALICE.peer,)), sorted((ALICE.peer, EVE.peer))
+    state = fold(charter(), publish(rule=few))
+    assert state.epoch_for(bytes(16), bytes(32), few) == 0
+    assert state.epoch_for(bytes(16), bytes(32), Rule(kind="allow-list", peers=tuple(more))) == 1
+
+
+def test_a_receipt_counts_for_a_grant_that_was_revoked_since() -> None:
+    state = fold(charter(), publish(), request(), decision(2), decision(2, "revoke"), receipt(2))
+    assert state.access(2).receipt == 5
+    with pytest.raises(Refused):
+        state.granted(2, now=10)
+
+
+def test_what_was_erased_stays_erased_by_the_first_who_said_so() -> None:
+    state = fold(charter(), publish(), request(), redaction(2), redaction(2, 2, 1))
+    assert state.redacted == {2: 3, 1: 4}
+    with pytest.raises(Gone):  # before it is said that it waits
+        state.granted(2, now=10)
+    state.apply(decision(2, time=5))
+    with pytest.raises(Gone):
+        state.granted(2, now=10)
+    assert fold(charter(), publish(), redaction()).redacted == {}
+
+
+def test_a_grant_ends_when_it_says_whatever_number_that_is() -> None:
+    for expires in (-1, 0, 10):
+        with pytest.raises(Gone):
+            fold(charter(), publish(), request(), decision(2, expires=expires)).granted(2, now=10)
+    assert fold(charter(), publish(), request(), decision(2, expires=2**64 - 1)).granted(2, now=2**63)
+
+
+def test_after_a_date_far_away_nothing_is_dated_before_it() -> None:
+    state = fold(charter(), publish(time=2**63))
+    with pytest.raises(Untrue):
+        state.apply(request(time=2**63 - 1))
+    state.apply(Unknown(type="x"))
+    state.apply(request(time=2**63))
+    assert (state.time, state.size) == (2**63, 5)
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    state = fold(charter(), publish(), request())
+    assert state.published(ids.cid(bytes([0, 1]))).publisher == ALICE.peer
+    assert state.access(2).index == 2
+    for index in (-1, 0, 1, 3):
+        with pytest.raises(NotFound):
+            state.access(index)
+    with pytest.raises(NotFound):
+        state.published(ids.cid(b"else"))
+
+
 class AnyLog(RuleBasedStateMachine):
     """Random entries, valid or not. A registrar keeps the valid ones; an auditor folds what it kept."""
 
@@ -180,6 +277,8 @@ class AnyLog(RuleBasedStateMachine):
         except CommonsError:
             self.state.size = before.size
             assert self.state == before
+        assert all(self.state.epochs[series] >= epoch for series, epoch in before.epochs.items())
+        assert self.state.time >= before.time
 
     @rule(
         version=st.integers(1, 4),
@@ -189,11 +288,9 @@ class AnyLog(RuleBasedStateMachine):
         eve=st.booleans(),
     )
     def publishes(self, version: int, series: int, epoch: int, asked: bool, eve: bool) -> None:
-        before = dict(self.state.epochs)
         self.offer(publish(
             version, EVE if eve else ALICE, series, epoch=epoch, rule=ASKED if asked else FREE, time=self.state.time,
         ))  # fmt: skip
-        assert all(self.state.epochs[s] >= e for s, e in before.items())
 
     @rule(version=st.integers(1, 4), series=st.integers(0, 1), epoch=st.integers(0, 3))
     def requests(self, version: int, series: int, epoch: int) -> None:
@@ -216,6 +313,27 @@ class AnyLog(RuleBasedStateMachine):
     @rule(erased=st.lists(st.integers(-1, 20), max_size=3))
     def redacts(self, erased: list[int]) -> None:
         self.offer(Redaction(type=REDACTION, time=self.state.time, entries=tuple(erased), reason="r"))
+
+    @rule(on=st.integers(-1, 20), basis=st.integers(-1, 20))
+    def decides_on_another_basis(self, on: int, basis: int) -> None:
+        known = self.state.accesses.get(on)
+        size = len(self.log)
+        self.offer(decision(on, basis=basis, time=self.state.time))
+        assert len(self.log) == size or (known and basis == self.state.datasets[known.entry.dataset].index)
+
+    @rule(version=st.integers(1, 4), series=st.integers(0, 1), epoch=st.integers(0, 3))
+    def asks_under_other_terms(self, version: int, series: int, epoch: int) -> None:
+        size = len(self.log)
+        self.offer(request(version, series, epoch=epoch, terms=b"\1" * 32, time=self.state.time))
+        assert len(self.log) == size
+
+    @rule(entry=st.sampled_from([charter(), charter(EVE), Unknown(type="x")]))
+    def begins_again_or_says_what_nobody_knows(self, entry: Any) -> None:
+        before = copy.deepcopy(self.state)
+        self.offer(entry)
+        self.state.size, size = before.size, self.state.size
+        assert self.state == before
+        self.state.size = size
 
     @rule(back=st.integers(1, 3))
     def backdates(self, back: int) -> None:

@@ -743,12 +743,11 @@ def test_a_consistency_proof_out_of_a_damaged_tree_is_not_given_away(opened: Hom
     log = opened.log
     for n in range(5):
         log.append(note_of(n)).result(10)
-    registrar = Registrar(opened)
-    assert len(registrar._lead(3, log.head)) > 0
-    assert registrar._lead(0, log.head) == registrar._lead(log.size, log.head) == ()
+    assert len(log.lead(3, log.head)) > 0
+    assert log.lead(0, log.head) == log.lead(log.size, log.head) == ()
     log._db.execute("UPDATE nodes SET hash = ? WHERE level = 0 AND pos = 3", (bytes(32),))
     with pytest.raises(StorageFailed, match="damaged"):
-        registrar._lead(3, log.head)
+        log.lead(3, log.head)
     with pytest.raises(StorageFailed, match="damaged"):
         log.append(access()).result(10)
 

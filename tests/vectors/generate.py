@@ -209,6 +209,8 @@ def forged(name: str) -> Iterator[dict[str, str]]:
     yield bad("short signature", envelope_of(name, signature=signature[:63]), "63 bytes", "Untrue")
     yield bad("no signature", envelope_of(name, signature=b""), "0 bytes", "Untrue")
     yield bad("payload touched", envelope_of(name, payload=payload[:-1] + bytes([payload[-1] ^ 1])), "", "Untrue")
+    weak = {"signer": ids.peer_id(b"\1" + bytes(31)), "signature": b"\1" + bytes(63)}
+    yield bad("signer of small order", envelope_of(name, **weak), "under it this signature fits any message", "Untrue")
     yield bad("signer is no peer id", envelope_of(name, signer=ids.cid(b"")), "a CID")
     yield bad("signature as text", envelope_of(name, signature="0" * 64), "a signature is of type bin")
     for spelling in respelt(payload):
@@ -265,6 +267,20 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("publish", "negative epoch", {"epoch": -1}, "epochs count from 0"),
     ("publish", "terms of 31 bytes", {"terms": PUBLISH.terms[1:]}, "32"),
     ("publish", "manifest is a peer id", {"manifest": BOB.peer}, "a CID"),
+    ("publish", "unknown purpose", {"purposes": ["fun"]}, "a code or a DUO id"),
+    ("publish", "grants of no day", {"grant_days": 0}, "1 to 36500, as in the terms"),
+    ("publish", "grants of ten million days", {"grant_days": 10**7}, "1 to 36500, as in the terms"),
+    ("request", "requester in the clear", {"requester": BOB.peer.encode()}, "a commitment has 32 bytes"),
+    ("request", "statement of 31 bytes", {"statement": salt(0)[1:]}, "a commitment has 32 bytes"),
+    ("request", "empty details", {"details": b""}, "nil, or 32 bytes"),
+    ("request", "purpose in words", {"purpose": "for my thesis"}, "a code or a DUO id"),
+    ("request", "terms of 33 bytes", {"terms": TERMS.digest() + b"\0"}, "32"),
+    ("request", "dataset in capitals", {"dataset": DATASET.upper()}, "one spelling"),
+    ("request", "negative epoch", {"epoch": -1}, "epochs count from 0"),
+    ("receipt", "negative size", {"size": -1}, "a count"),
+    ("receipt", "negative files", {"files": -1}, "a count"),
+    ("receipt", "statement of 33 bytes", {"statement": bytes(33)}, "a commitment has 32 bytes"),
+    ("decision", "statement in the clear", {"statement": b"because it is Bob"}, "a commitment has 32 bytes"),
     ("asked", "unknown purpose", {"purpose": "fun"}, "a code or a DUO id"),
     ("asked", "nonce of 31 bytes", {"nonce": NONCE[1:]}, "32"),
     ("asked", "HPKE key of 33 bytes", {"hpke": ASKED.hpke + b"\0"}, "32"),
@@ -340,6 +356,8 @@ def references() -> dict[str, Any]:
             wrong("fragment", f"commons:{DATASET}#x", "no id"),
             wrong("unknown part", hint + "via=x", "peer or http"),
             wrong("part without value", hint + "peer", "name=value"),
+            wrong("part with an empty value", hint + "peer=", "an address"),
+            wrong("unknown part with an empty value", hint + "via=", "peer or http"),
             wrong("17 parts", hint + "&".join(["http=http://a"] * 17), "at most 16"),
             wrong("port 0", hint + f"peer=/ip4/1.2.3.4/tcp/0{peer}", "1 to 65535"),
             wrong("port 65536", hint + f"peer=/ip4/1.2.3.4/tcp/65536{peer}", "1 to 65535"),
