@@ -1,110 +1,141 @@
-"""One licence: its names and what it permits, requires and prohibits. Read from data/ID.json when asked for."""
+"""A licence as a value: what it permits, requires and prohibits, and how it answers plain questions.
+
+Terms are ccREL's (creativecommons.org/ns). A licence knows no file, no other licence and no dataset.
+"""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
-from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
+Outcome = Literal["yes", "no", "conditional", "unknown"]
+Use = Literal["commercial", "redistribute", "adapt", "adapt-privately", "p2p-share"]
 Kind = Literal["licence", "dedication", "mark", "custom"]
 
-_PERMITS = {
-    "Reproduction": "copy the data, in any medium and format",
-    "Distribution": "share copies, also from peer to peer",
-    "DerivativeWorks": "change it, build on it, and share what you make",
-}
-_REQUIRES = {
-    "Notice": "keep the licence notice with every copy",
-    "Attribution": "credit its creators, link to the licence and say what you changed",
-    "ShareAlike": "share what you make of it under the same licence or one it names as compatible",
-}
-_PROHIBITS = {"CommercialUse": "use it primarily for commercial advantage or payment"}
+USES: Final[tuple[Use, ...]] = ("commercial", "redistribute", "adapt", "adapt-privately", "p2p-share")
+NOT_LEGAL_ADVICE: Final = "A summary, not the licence and not legal advice: the licence's own text decides."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`answer` to a question, `because` of what, and the `clause` of the legal code ("" where none says it)."""
+
+    answer: Outcome
+    because: str
+    clause: str = ""
+
+
+class Plain(NamedTuple):
+    """Plain English, to be shown before somebody acknowledges a licence.
+
+    Each line completes its heading: "You may …" (permits), "You must …" (requires), "You may not …" (forbids).
+    """
+
+    permits: tuple[str, ...]
+    requires: tuple[str, ...]
+    forbids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """What may be done with a changed version.
+
+    `share`: may it be shared at all; `private`: may it be made for oneself. `same_elements`: only under a licence with
+    the same elements, of which `versions` ("=1.0", ">=4.0") may be used. `also`: ids of other licences it may carry.
+    `notice`: the condition on which it may carry any other licence; None where the licence gives no such general leave.
+    """
+
+    share: bool
+    private: bool
+    same_elements: bool = False
+    versions: str | None = None
+    also: tuple[str, ...] = ()
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence:
-    """`id` is SPDX's where it has one. `permits`, `requires` and `prohibits` are ccREL terms without their prefix;
-    `text_sha256` (32 bytes) is of the text shipped here, None where none is."""
+    """One licence. `id` is its SPDX id, or a LicenseRef of a community's own; `url` its canonical address.
+
+    `elements`: ("BY", "SA") for Creative Commons, else empty. `jurisdiction`: "DE", "IGO", or None for unported.
+    `database_rights`: licensed, conditions-waived, waived, not-licensed or unstated. `mark_modifications`: always,
+    adaptations or None. `cure_days`: rights come back if a breach is cured so soon. `text_sha256`: 32 bytes, of the
+    UTF-8 text, where the text is carried. `retired`: the date on which its steward withdrew it.
+    """
 
     id: str
     name: str
-    name_fr: str | None
-    short: str
-    url: str | None
-    legalcode: str | None
-    kind: Kind
-    family: str
-    elements: tuple[str, ...]
-    version: str | None
-    jurisdiction: str | None
-    permits: tuple[str, ...]
-    requires: tuple[str, ...]
-    prohibits: tuple[str, ...]
-    title_required: bool
-    database_rights: bool
-    text: str | None = None
+    name_fr: str = ""
+    short: str = ""
+    url: str | None = None
+    legalcode: str | None = None
+    spdx: str | None = None
+    kind: Kind = "licence"
+    family: str = ""
+    elements: tuple[str, ...] = ()
+    version: str | None = None
+    jurisdiction: str | None = None
+    permits: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
+    prohibits: frozenset[str] = frozenset()
+    adaptation: Adaptation
+    database_rights: str = "unstated"
+    title_required: bool = False
+    mark_modifications: str | None = None
+    cure_days: int | None = None
+    irrevocable: bool = False
+    retired: str | None = None
+    clauses: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    answers: tuple[tuple[str, Answer], ...] = field(default=(), repr=False)
+    sentences: Plain = field(default=Plain((), (), ()), repr=False)
+    fields: tuple[str, ...] = ()
+    text_sha256: bytes | None = field(default=None, repr=False)
+    own_text: str | None = field(default=None, repr=False)
 
-    @property
-    def text_sha256(self) -> bytes | None:
-        text = self.text if self.text is not None else _text(self.id)
-        return None if text is None else hashlib.sha256(text.encode()).digest()
+    def allows(self, use: Use) -> Answer:
+        """Whether `use` is allowed. "conditional": a condition beyond giving credit decides; `because` names it.
+
+        "p2p-share" means handing copies to other peers, unchanged and free of charge.
+        """
+        if use not in USES:
+            raise ValueError(f"no such use: {use!r}; one of {', '.join(USES)}")
+        return dict(self.answers).get(use) or Answer(
+            answer="unknown", because=f"these are terms of a community's own: read the text of {self.id}, or ask"
+        )
+
+    def clause(self, topic: str) -> str:
+        """Where the legal code speaks of "attribution", "share-alike", "adapt", … as "s.3(b)(1)"; "" if unrecorded."""
+        return dict(self.clauses).get(topic, "")
+
+    def plain(self) -> Plain:
+        """What it permits, requires and forbids, in words for people who do not read legal code."""
+        return self.sentences
 
     def asks(self) -> tuple[str, ...]:
-        """The fields a publisher has to fill so that others can keep to this licence."""
-        return ("title", "creators") if "Attribution" in self.requires else ()
+        """The fields of a work that a publisher must fill for this licence to be kept: ("creators", "title")."""
+        return self.fields
 
-    def plain(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-        """You may, you must, you may not: sentences for a person. A text of one's own is to be read itself."""
-        if self.kind == "custom":
-            return ((), ("read its text: only the text says what it allows",), ())
-        forbids = [_PROHIBITS[term] for term in self.prohibits]
-        if "ND" in self.elements:
-            forbids.append("share a changed version")
-        return (
-            tuple(_PERMITS[term] for term in self.permits), tuple(_REQUIRES[term] for term in self.requires),
-            tuple(forbids),
-        )  # fmt: skip
+    @property
+    def needs_attribution(self) -> bool:
+        return "cc:Attribution" in self.requires
 
+    @property
+    def share_alike(self) -> bool:
+        return "cc:ShareAlike" in self.requires
 
-@functools.cache
-def ids() -> tuple[str, ...]:
-    """Every id there is data for."""
-    return tuple(sorted(p.name.removesuffix(".json") for p in files("licences").joinpath("data").iterdir()))
+    @property
+    def non_commercial(self) -> bool:
+        return "cc:CommercialUse" in self.prohibits
 
+    @property
+    def spdx_expression(self) -> str:
+        """How to write it where SPDX syntax is needed."""
+        return self.spdx or self.id
 
-@functools.cache
-def get(ident: str) -> Licence:
-    """By its exact id; UnknownLicence otherwise. `resolve` takes other spellings."""
-    if ident not in ids():
-        from licences.resolve import UnknownLicence, near
+    def text(self) -> str | None:
+        """The full text, None where only its address is known. Same bytes (as UTF-8) as `text_sha256`."""
+        if self.own_text is not None or self.text_sha256 is None:
+            return self.own_text
+        from licences.catalogue import shipped_text
 
-        raise UnknownLicence(ident, "no licence has this id", near(ident))
-    row = json.loads(files("licences").joinpath("data", f"{ident}.json").read_text(encoding="utf-8"))
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    return Licence(**fields)
-
-
-def all() -> tuple[Licence, ...]:
-    return tuple(get(ident) for ident in ids())
-
-
-def custom(ident: str, name: str, text: str, url: str | None = None) -> Licence:
-    """Terms of a community's own, carried whole and never reasoned about. `ident` is LicenseRef-…"""
-    if (
-        not ident.startswith("LicenseRef-")
-        or not ident.removeprefix("LicenseRef-").replace("-", "").replace(".", "").isalnum()
-    ):
-        raise ValueError(f"a licence of one's own is called LicenseRef-NAME (letters, digits, - and .), not {ident!r}")
-    return Licence(
-        id=ident, name=name, name_fr=None, short=name, url=url, legalcode=url, kind="custom", family="custom",
-        elements=(), version=None, jurisdiction=None, permits=(), requires=(), prohibits=(), title_required=False,
-        database_rights=False, text=text,
-    )  # fmt: skip
-
-
-def _text(ident: str) -> str | None:
-    path = files("licences").joinpath("texts", f"{ident}.txt")
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+        return shipped_text(self.id)

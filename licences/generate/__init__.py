@@ -1,0 +1,24 @@
+"""Where the files of `licences/data` and `licences/texts` come from. Not needed at run time.
+
+Run by hand: `npm pack spdx-license-list@6.12.0`, unpack it, `python -m licences.generate.write package`.
+
+Records: rules over Creative Commons' licence elements, versions and ports (`elements`), and ten records written
+from the licences' own texts (`neighbours`). Texts: npm's `spdx-license-list`, a CC0-1.0 collection made from
+github.com/spdx/license-list-data; every id and legal-code address is compared with that package before it is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from licences.generate import elements, neighbours
+
+TEXTS = (
+    *(f"CC-{unit}-4.0" for unit in ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")),
+    "CC0-1.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0",
+)  # fmt: skip
+
+
+def records() -> dict[str, dict[str, Any]]:
+    """Every record by id, without the hash of its text."""
+    return {record["id"]: record for record in (*elements.records(), *neighbours.records())}

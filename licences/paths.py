@@ -1,0 +1,130 @@
+"""Whether what is under one licence may go, changed, into a work under another: one source, one target, one rule.
+
+Knows nothing of mixes (that is `compat`). Every outcome but "yes" carries its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from licences.licence import Licence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A stable `code`, the ids it is about, what is wrong, the `clause` that says so, and what to do about it."""
+
+    code: str
+    sources: tuple[str, ...]
+    text: str
+    clause: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    outcome: Literal["yes", "conditional", "discouraged", "unknown", "no"]
+    reason: Reason | None = None
+
+
+_YES = Step(outcome="yes")
+
+
+def step(source: Licence, target: Licence) -> Step:
+    """From `source` into `target`."""
+    if "custom" in (source.kind, target.kind):
+        own = source if source.kind == "custom" else target
+        return _not("unknown", "UNKNOWN_LICENCE", source, "", f"{own.id} is a community's own text",
+                    "read its text, or ask those who wrote it")  # fmt: skip
+    if source.kind != "licence":
+        return _from_free(source, target)
+    if not source.adaptation.share:
+        return _not("no", "NO_DERIVATIVES", source, source.clause("adapt"),
+                    f"{source.short} does not allow changed versions to be shared",
+                    f"use it unchanged in a collection, or ask the licensor of the {source.short} part")  # fmt: skip
+    if source.id == target.id or target.id in source.adaptation.also:
+        return _YES
+    if target.kind == "mark":
+        return _not("no", "MARK_NOT_LICENCE", source, "",
+                    f"what is made from {source.short} data is not free of rights", "choose a licence")  # fmt: skip
+    if source.family != "cc":
+        return _from_neighbour(source, target)
+    if source.share_alike:
+        return _share_alike(source, target)
+    if target.family != "cc" and target.kind == "licence":
+        return _into_neighbour(source, target)
+    if set(source.elements) <= set(target.elements):
+        return _retired(source, target)
+    dropped_nc = source.non_commercial and not target.non_commercial
+    return _not("discouraged", "TARGET_DROPS_NC" if dropped_nc else "DISCOURAGED", source, source.clause("attribution"),
+                f"{target.short} does not carry on all conditions of {source.short}, which go on for its part",
+                f"choose a licence with the elements {'-'.join(source.elements)}, or say plainly which part is under"
+                f" {source.short}")  # fmt: skip
+
+
+def _not(
+    outcome: Literal["conditional", "discouraged", "unknown", "no"],
+    code: str,
+    source: Licence,
+    clause: str,
+    text: str,
+    todo: str,
+) -> Step:
+    return Step(outcome=outcome, reason=Reason(code=code, sources=(source.id,), text=text, clause=clause, todo=todo))
+
+
+def _retired(source: Licence, target: Licence) -> Step:
+    if target.retired is None:
+        return _YES
+    return _not("conditional", "RETIRED", source, "", f"{target.short} was withdrawn in {target.retired[:4]}",
+                "choose a licence that its steward maintains")  # fmt: skip
+
+
+def _from_free(source: Licence, target: Licence) -> Step:
+    if target.kind != "mark" or source.id == target.id:
+        return _retired(source, target)
+    return _not("conditional", "MARK_NOT_LICENCE", source, "",
+                f"{target.short} only fits if you add nothing that copyright protects",
+                "to give up your own rights, use CC0-1.0")  # fmt: skip
+
+
+def _share_alike(source: Licence, target: Licence) -> Step:
+    """Same elements, and a version the source's allows: 1.0 itself only, later ones themselves or later."""
+    clause = source.clause("share-alike")
+    if target.family != "cc" or target.elements != source.elements or source.version is None or target.version is None:
+        return _not("no", "SHAREALIKE_CONFLICT", source, clause,
+                    f"{source.short} demands the same elements, {'-'.join(source.elements)}; {target.short} has others",
+                    f"publish the result under CC {'-'.join(source.elements)}, or ask the licensor")  # fmt: skip
+    if (source.adaptation.versions or "").startswith("=") and target.version != source.version:
+        return _not("no", "NO_UPGRADE_CLAUSE", source, clause, f"{source.short} allows no other version than itself",
+                    "use that version, or ask the licensor for a later one")  # fmt: skip
+    if target.version < source.version:
+        return _not("no", "VERSION_DOWNGRADE", source, clause,
+                    f"{source.short} allows later versions, and {target.short} is an earlier one",
+                    f"use {source.short} or a later version")  # fmt: skip
+    return _YES
+
+
+def _into_neighbour(source: Licence, target: Licence) -> Step:
+    """From Creative Commons without ShareAlike into another family's licence, which no chart covers."""
+    if source.non_commercial and target.share_alike:
+        return _not("no", "NONCOMMERCIAL_VS_SHAREALIKE", source, target.clause("share-alike"),
+                    f"{target.short} would drop the NonCommercial condition of {source.short}",
+                    f"ask the licensor of the {source.short} part")  # fmt: skip
+    return _not("unknown", "ASK_LICENSOR", source, source.clause("downstream"),
+                f"whether {source.short} data may go into a database under {target.short} is not settled",
+                f"ask the licensor of the {source.short} part for a waiver, as OpenStreetMap does")  # fmt: skip
+
+
+def _from_neighbour(source: Licence, target: Licence) -> Step:
+    if source.share_alike:
+        return _not("no", "SHAREALIKE_CONFLICT", source, source.clause("share-alike"),
+                    f"{source.short} demands that what is made from it be under {source.short} too",
+                    f"publish the result under {source.short}, or keep the two apart in a collection")  # fmt: skip
+    if source.adaptation.notice is not None:
+        return _not("conditional", "KEEP_NOTICE", source, source.clause("attribution"),
+                    f"{target.short} is possible on a condition of {source.short}",
+                    source.adaptation.notice)  # fmt: skip
+    return _not("unknown", "ASK_LICENSOR", source, "",
+                f"{source.short} does not say whether {target.short} may follow it", "ask the licensor")  # fmt: skip

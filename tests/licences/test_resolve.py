@@ -1,0 +1,176 @@
+"""What people write is understood in its real spellings, and what names no one licence is refused with the choices."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import licences
+from licences import AmbiguousLicence, Licence, UnknownLicence, resolve
+from licences.aliases import NAMES, PLACES, REFUSED, SEVERAL
+
+EVERY = licences.all()
+CC = [licence for licence in EVERY if licence.family == "cc"]
+VERSIONS = ("4.0", "3.0", "2.5", "2.0", "1.0")
+
+
+@pytest.mark.parametrize("licence", EVERY, ids=lambda licence: licence.id)
+def test_every_licence_is_found_by_its_id_and_its_names(licence: Licence) -> None:
+    for text in (licence.id, licence.id.lower(), licence.id.upper(), licence.name, licence.name_fr, licence.short):
+        assert resolve(text) is licence
+        assert resolve(f"  {text.upper()} \n") is licence
+    assert resolve(f"https://spdx.org/licenses/{licence.id}.html") is licence
+
+
+@pytest.mark.parametrize("licence", CC, ids=lambda licence: licence.id)
+def test_every_spelling_of_a_creative_commons_address_leads_back(licence: Licence) -> None:
+    assert licence.url
+    bare = licence.url.removeprefix("https://")
+    tails = ("", "legalcode", "legalcode.en", "deed.fr", "deed.zh-Hans", "deed.pt_BR", "legalcode.de.html", "rdf",
+             "?ref=chooser-v1", "#ref", "deed.en?a=b#c", "legalcode.txt")  # fmt: skip
+    for tail in tails:
+        for start in ("https://", "http://", "HTTPS://WWW.", "//", "", "www."):
+            assert resolve(start + bare + tail) is licence
+    assert resolve(licence.url.rstrip("/")) is licence
+
+
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        ("CC BY 4.0", "CC-BY-4.0"), ("cc by v4.0", "CC-BY-4.0"), ("CC_BY_4.0", "CC-BY-4.0"),
+        ("CC–BY–SA 4.0", "CC-BY-SA-4.0"), ("CC BY‑NC‑SA 2.5", "CC-BY-NC-SA-2.5"),
+        ("CC BY-ND-NC 1.0", "CC-BY-NC-ND-1.0"),
+        ("Attribution 4.0 International (CC BY 4.0)", "CC-BY-4.0"),
+        ("Creative Commons Attribution-ShareAlike 4.0 International Public License", "CC-BY-SA-4.0"),
+        ("Creative Commons Attribution Share Alike 3.0 Unported", "CC-BY-SA-3.0"),
+        ("Creative Commons Attribution Non Commercial No Derivatives 2.0 Generic", "CC-BY-NC-ND-2.0"),
+        ("Creative Commons Attribution-NonCommercial-ShareAlike 3.0 Germany", "CC-BY-NC-SA-3.0-DE"),
+        ("CC BY-SA 2.0 England and Wales", "CC-BY-SA-2.0-UK"), ("CC BY-SA 2.1 JP", "CC-BY-SA-2.1-JP"),
+        ("CC BY 3.0 IGO", "CC-BY-3.0-IGO"),
+        ("Creative Commons Attribution - Pas d’Utilisation Commerciale 4.0 International", "CC-BY-NC-4.0"),
+        ("CC0", "CC0-1.0"), ("CC Zero", "CC0-1.0"), ("Creative Commons Zero v1.0 Universal", "CC0-1.0"),
+        ("CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", "CC0-1.0"), ("Public Domain Mark 1.0", "CC-PDM-1.0"),
+        ("Open Data Commons Open Database License v1.0", "ODbL-1.0"), ("Etalab Open License 2.0", "etalab-2.0"),
+        ("Licence Ouverte 2.0", "etalab-2.0"), ("Open Government Licence v3.0", "OGL-UK-3.0"),
+        ("https://opendatacommons.org/licenses/odbl/1-0/", "ODbL-1.0"),
+        ("http://www.opendatacommons.org/licenses/pddl/1.0/", "PDDL-1.0"),
+        ("http://opendatacommons.org/licenses/by", "ODC-By-1.0"), ("https://cdla.io/sharing-1-0", "CDLA-Sharing-1.0"),
+        ("https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/", "OGL-UK-3.0"),
+        ("http://publications.europa.eu/resource/authority/licence/CC_BY_4_0", "CC-BY-4.0"),
+        ("http://publications.europa.eu/resource/authority/licence/CC_BYNCSA_4_0", "CC-BY-NC-SA-4.0"),
+        ("http://publications.europa.eu/resource/authority/licence/CC0", "CC0-1.0"),
+    ],
+)  # fmt: skip
+def test_real_spellings_are_understood(text: str, id: str) -> None:
+    assert resolve(text).id == id
+
+
+@pytest.mark.parametrize(("alias", "id"), [*NAMES.items(), *PLACES.items()])
+def test_every_alias_and_place_is_understood(alias: str, id: str) -> None:
+    for text in (alias, alias.upper(), alias.title()):
+        assert resolve(text).id == id
+    if alias in PLACES:
+        assert resolve(f"http://www.{alias}/").id == id
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "id"),
+    [
+        ("cc-zero", "CC0-1.0"), ("odc-pddl", "PDDL-1.0"), ("odc-odbl", "ODbL-1.0"), ("odc-by", "ODC-By-1.0"),  # CKAN
+        ("cc0-1.0", "CC0-1.0"), ("cc-by-sa-4.0", "CC-BY-SA-4.0"), ("odbl", "ODbL-1.0"), ("pddl", "PDDL-1.0"),
+        ("cdla-permissive-2.0", "CDLA-Permissive-2.0"), ("etalab-2.0", "etalab-2.0"),  # Hugging Face
+        ("ODC-PDDL-1.0", "PDDL-1.0"), ("CC-BY-4.0", "CC-BY-4.0"),  # Open Definition, DataCite
+    ],
+)  # fmt: skip
+def test_the_catalogues_ids_are_understood(catalogue: str, id: str) -> None:
+    assert resolve(catalogue).id == id
+
+
+@pytest.mark.parametrize("unit", ["BY", "BY-SA", "BY-NC", "BY-ND", "BY-NC-SA", "BY-NC-ND"])
+def test_a_name_without_its_version_is_refused_with_every_version(unit: str) -> None:
+    words = {"BY": "Attribution", "SA": "ShareAlike", "NC": "NonCommercial", "ND": "NoDerivatives"}
+    name = "-".join(words[part] for part in unit.split("-"))
+    for text in (f"CC {unit}", f"cc-{unit.lower()}", f"Creative Commons {name}", f"Creative Commons {name} License",
+                 f"https://creativecommons.org/licenses/{unit.lower()}/", f"CC {unit} International"):  # fmt: skip
+        with pytest.raises(AmbiguousLicence) as caught:
+            resolve(text)
+        assert caught.value.candidates == tuple(f"CC-{unit}-{version}" for version in VERSIONS)
+
+
+@pytest.mark.parametrize("text", [*SEVERAL, "cc", "Creative Commons", "cc-nc", "CC BY Germany"])
+def test_a_name_of_several_licences_is_refused_with_candidates_that_exist(text: str) -> None:
+    with pytest.raises(AmbiguousLicence) as caught:
+        resolve(text)
+    assert caught.value.candidates
+    assert all(resolve(id).id == id for id in caught.value.candidates)
+
+
+@pytest.mark.parametrize(
+    ("text", "suggested"),
+    [
+        ("CC-BYY-4.0", "CC-BY-4.0"), ("CC-BY-4", "CC-BY-4.0"), ("ODbL-1.1", "ODbL-1.0"), ("CC BY 5.0", "CC-BY-4.0"),
+        ("BY-SA 4.0", "CC-BY-SA-4.0"),
+        ("ftp://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("https://creativecommons.org/licenses/by/4.0/ (CC BY 4.0)", "CC-BY-4.0"),
+        ("https://creativecommons.org/licenses/by/4.0.", "CC-BY-4.0"),
+        ("https://creativecommons.org/licenses/by/3.0/fr/", "CC-BY-3.0"),
+        ("https://creativecommons.org/licenses/by-sa/4.0/de/", "CC-BY-SA-4.0"),
+        ("https://example.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("https://creativecommons.org.example.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("CC-BY-4.0+", "CC-BY-4.0"),
+        ("license: cc-by-4.0", "CC-BY-4.0"), ("CC BY-NC-SA-ND 4.0", "CC-BY-NC-SA-4.0"), ("CC BY 4.0 at", "CC-BY-4.0"),
+    ],
+)  # fmt: skip
+def test_near_misses_are_refused_with_a_suggestion(text: str, suggested: str) -> None:
+    with pytest.raises(UnknownLicence) as caught:
+        resolve(text)
+    assert suggested in caught.value.suggestions
+    assert set(caught.value.suggestions) <= set(licences.ids())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *REFUSED, "MIT", "https://creativecommons.org/", "CC BY 3.0 International", "CC BY 4.0 Unported",
+        "CC BY 4.0 3.0", "CC BY 4.00", "CC BY 4.0.1",
+        "CC BY-SA 4.0 (Attribution 4.0 International)", "CC-BY-4.0 AND ODbL-1.0", "CC-BY-4.0 WITH exception",
+        "CC-BY-SA-4.0 OR MIT", "LicenseRef-Ours", "javascript:alert(1)",
+        "https://creativecommons.org@example.org/licenses/by/4.0/", "https://creativecommons.org/licenses/sampling+/1.0/",
+        "https://creativecommons.org/licenses/nc/1.0/", "x" * 100_000, "https://[::1", "\x1b[2J", "\ud800",
+    ],
+)  # fmt: skip
+def test_what_names_no_licence_is_refused(text: str) -> None:
+    with pytest.raises(UnknownLicence) as caught:
+        resolve(text)
+    assert caught.value.text == text
+    assert caught.value.reason
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+
+
+def test_get_takes_exact_ids_only() -> None:
+    for id in ("cc-by-4.0", "CC BY 4.0", "../data/CC-BY-4.0", "CC-BY-4.0\n", ""):
+        with pytest.raises(UnknownLicence):
+            licences.get(id)
+
+
+FRAGMENTS = [
+    "cc", "by", "-", " ", "sa", "nc", "nd", "4.0", "3", "creative commons", "https://", "creativecommons.org", "/",
+    "licenses", "deed", "?", "#", "(", ")", "attribution", "de", "igo", "\u202e", "é", "international",
+    "+", "_", ".", "%", "zero", "\n",
+]  # fmt: skip
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)))
+def test_no_text_raises_anything_but_the_two_errors(text: str) -> None:
+    with contextlib.suppress(UnknownLicence, AmbiguousLicence):
+        assert resolve(text).id in licences.ids()
+
+
+@given(st.sampled_from(EVERY), st.text("0123456789+abcxyz", min_size=1, max_size=3))
+def test_no_licence_answers_to_its_id_with_something_added(licence: Licence, more: str) -> None:
+    with contextlib.suppress(UnknownLicence, AmbiguousLicence):
+        assert resolve(licence.id + more) is not licence
