@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 import types
 import typing
 from dataclasses import dataclass
@@ -67,6 +68,17 @@ def test_a_value_is_a_map_of_its_fields_in_their_order() -> None:
 def test_nothing_is_bent_into_the_type_of_a_field(field: str, bent: object) -> None:
     with pytest.raises(Malformed):
         codec.decode(Sample, packed(**{field: bent}))
+
+
+@pytest.mark.parametrize("field", ["data", "maybe"])
+def test_a_number_in_place_of_bytes_takes_no_memory(field: str) -> None:
+    bomb = packed(**{field: 500_000_000})  # `bytes(number)` would be so many zeros
+    tracemalloc.start()
+    with pytest.raises(Malformed):
+        codec.decode(Sample, bomb)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1_000_000
 
 
 def test_a_field_that_may_be_left_out_in_code_may_not_be_left_out_in_bytes() -> None:

@@ -161,6 +161,16 @@ def test_what_no_entry_may_say_cannot_be_held(value: Any, lies: dict[str, Any]) 
     assert len(caught.value.message) < 300
 
 
+def test_the_shortest_and_the_longest_words_are_possible() -> None:
+    for length in (1, 200):
+        assert len(replace(CHARTER, name="n" * length).name) == length
+    for length in (1, 64):
+        assert len(replace(DECISION, reason="r" * length).reason) == length
+    assert replace(RECEIPT, files=0, size=0).size == replace(REQUEST, epoch=0).epoch == 0
+    for days in (1, 36_500):
+        assert replace(PUBLISH, grant_days=days).grant_days == days
+
+
 def test_what_is_optional_may_be_left_out() -> None:
     assert replace(REQUEST, details=None).details is None
     assert replace(DECISION, statement=None, expires=None).statement is None

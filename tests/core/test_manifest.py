@@ -55,7 +55,7 @@ def test_everything_to_carry_is_the_packs_and_then_the_contents() -> None:
         {"log_key": bytes(31)}, {"registrar": ""}, {"registrar": DATASET}, {"commons": ALICE.peer}, {"key": NEW},
         {"rule": Rule(kind="public")}, {"rule": Rule(kind="public"), "key": NEW[1:]},
         {"rule": Rule(kind="public"), "key": b""}, {"title": ""}, {"title": "\n\t "}, {"title": "t" * 301},
-        {"title": "\ud800"}, {"description": "d" * 20_001}, {"description": "\udcff"}, {"files": -1}, {"size": -1},
+        {"title": "\ud800"}, {"description": "d" * 20_001}, {"description": "\udfff"}, {"files": -1}, {"size": -1},
         {"created": -1}, {"packs": (PackRef(root=MANIFEST.contents.root, size=1),)},
         {"packs": (PackRef(root=salt(1), size=1), PackRef(root=salt(1), size=2))},
     ],

@@ -46,7 +46,8 @@ def test_what_is_not_understood_whole_is_malformed(text: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "/", PEER, f"/p2p/{PEER}", f"ip4/1.2.3.4/tcp/1/p2p/{PEER}", f"/ip4/1.2.3.4/tcp/1/p2p/{PEER}/",
+    ["", "/", PEER, f"/p2p/{PEER}", f"x/ip4/1.2.3.4/tcp/1/p2p/{PEER}",
+     f"ip4/1.2.3.4/tcp/1/p2p/{PEER}", f"/ip4/1.2.3.4/tcp/1/p2p/{PEER}/",
      f"/ip4/1.2.3/tcp/1/p2p/{PEER}", f"/ip4/1.2.3.04/tcp/1/p2p/{PEER}", f"/ip4/0x7f000001/tcp/1/p2p/{PEER}",
      f"/ip4/2130706433/tcp/1/p2p/{PEER}", f"/ip6/1.2.3.4/tcp/1/p2p/{PEER}", f"/ip4/::1/tcp/1/p2p/{PEER}",
      f"/ip6/fe80::1%2/tcp/1/p2p/{PEER}", f"/ip5/1.2.3.4/tcp/1/p2p/{PEER}", f"/dns5/a/tcp/1/p2p/{PEER}",

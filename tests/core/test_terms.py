@@ -72,14 +72,15 @@ def test_a_purpose_is_a_code(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["", "Research", "research ", "any", "DUO:", "DUO:42", "DUO:00000042", "duo:0000042", "DUO:000004x", "DUO:00000-2",
-     "DUO:000004²", "DUO:000004٢", "a\x1b[2J"],
+    ["", "Research", "research ", "any", "DUO:", "DUO:42", "DUO:00000042", "duo:0000042", "DUO:000004x", "DUO:x000042",
+     "DUO:00000-2", "DUO:000004²", "DUO:000004٢", "a\x1b[2J"],
 )  # fmt: skip
 def test_a_purpose_in_other_words_is_malformed(code: str) -> None:
     for read in (terms.check_purpose, lambda code: replace(FREE, purposes=("policy", code))):
         with pytest.raises(Malformed) as caught:
             read(code)
         assert "research" in caught.value.hint
+        assert len(caught.value.message) < 100
         assert "\x1b" not in caught.value.message
 
 
@@ -95,6 +96,7 @@ def test_nothing_else_acknowledges_them(named: str | None) -> None:
         return
     with pytest.raises(Unacknowledged) as caught:
         terms.acknowledge(FREE, named)
+    assert ("were not acknowledged" if named is None else f"you acknowledged {named!r}") in caught.value.message
     assert "--acknowledge CC-BY-4.0" in caught.value.hint
     assert FREE.licence_url in caught.value.hint
 
