@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from commons.core import checkpoint, codec, entries, envelope, release, rules
+from commons.core import codec, entries, envelope, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
@@ -19,12 +19,11 @@ from commons.core.envelope import Opened
 from commons.core.ids import PeerId
 from commons.core.opening import SALT
 from commons.core.state import State
+from commons.core.terms import DAY
 from commons.disk.home import Home
-from commons.disk.log import Appended, Record, record
+from commons.disk.log import Appended, Draft, Record, record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, TooMany
 from commons.limits import Buckets
-
-DAY = 86_400
 
 
 def _salt() -> bytes:
@@ -71,19 +70,11 @@ class Registrar:
                     f"the request is dated {said.value.time}, this node's clock says {int(self._clock())}",
                     hint=f"set your clock right: it may be off by {SKEW} s at most",
                 )
-            self._limit(said.signer)
-            await self._append(self._ask(said, submission, digest))
-            index = self.log.answered(digest)
-        if index is None:
-            raise NotFound("the request is not in the log")
+            index = await self._once(said.signer, digest, self._ask(said, submission, digest))
         return self._answer(index, known)
 
-    def _ask(
-        self, said: Opened[Asked], submission: Submission, digest: bytes
-    ) -> Callable[[State, int, int], list[Record]]:
+    def _ask(self, said: Opened[Asked], submission: Submission, digest: bytes) -> Draft:
         def draft(state: State, index: int, now: int) -> list[Record]:
-            if self.log.known(digest) is not None:
-                return []
             leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
             published = state.published(said.value.dataset)
             verdict = rules.decide(published.entry.rule, said.signer, published.entry.purposes, said.value.purpose)
@@ -108,11 +99,8 @@ class Registrar:
                 raise Gone(f"request {access.index} was erased")
             if entries.requester(asked) != said.signer or access.entry.dataset != said.value.dataset:
                 raise Refused("a receipt is signed by who made the request, for what was requested")
-            self._limit(said.signer)
 
             def draft(state: State, index: int, now: int) -> list[Record]:
-                if self.log.known(digest) is not None:
-                    return []
                 hidden, opening = entries.hide(_salt, statement=said.data)
                 leaf = Receipt(
                     type=entries.RECEIPT, time=now, request=said.value.request, files=said.value.files,
@@ -120,10 +108,7 @@ class Registrar:
                 )  # fmt: skip
                 return [record(leaf, opening, said.signer, digest)]
 
-            await self._append(draft)
-            index = self.log.answered(digest)
-        if index is None:
-            raise NotFound("the receipt is not in the log")
+            index = await self._once(said.signer, digest, draft)
         head = self.log.head
         shown = self._show(index, head)
         return codec.encode(Answer(shown=(shown,), head=head.note, consistency=self.log.lead(known, head)))
@@ -211,17 +196,25 @@ class Registrar:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    async def _append(self, draft: Callable[[State, int, int], Sequence[Record]]) -> Appended:
+    async def _once(self, who: PeerId, digest: bytes, draft: Draft) -> int:
+        """The index of the entry that a statement makes, within its sender's rates; the same one if it comes twice."""
+        self._limit(who)
+        await self._append(
+            lambda state, index, now: [] if self.log.known(digest) is not None else draft(state, index, now)
+        )
+        index = self.log.answered(digest)
+        if index is None:
+            raise NotFound("what was sent is not in the log")
+        return index
+
+    async def _append(self, draft: Draft) -> Appended:
         return await asyncio.wrap_future(self.log.append(draft))
 
     def _check(self, commons: str, head: bytes) -> int:
         """The size of the head its sender trusts, 0 without one. NotFound for another commons; see `Log.compare`."""
         if commons != self.home.commons:
             raise NotFound(f"this node keeps the log of {self.home.commons}, not of {commons}")
-        if not head:
-            return 0
-        self.log.compare(head)
-        return checkpoint.open(head, self.log.key).checkpoint.size
+        return self.log.compare(head) if head else 0
 
     def _limit(self, who: PeerId) -> None:
         now = self._clock()

@@ -6,12 +6,11 @@ is verified, redacted, without opening, or faulty.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commons.archive import PART, Read, files
+from commons.archive import Read, files
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
 from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
@@ -19,9 +18,9 @@ from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Recei
 from commons.core.envelope import Opened
 from commons.core.opening import Opening
 from commons.core.state import State
+from commons.core.terms import DAY
 from commons.errors import CommonsError, Malformed, NotFound, Refused, SplitView, Untrue
-
-Progress = Callable[[int, int], None]  # entries verified, of how many
+from commons.progress import Progress
 
 
 @dataclass(slots=True)
@@ -119,12 +118,18 @@ async def _openings(read: Read, bundle: tiles.Bundle) -> dict[int, bytes]:
         data = await read(f"openings/{bundle.path.removeprefix('tile/entries/')}")
     except (NotFound, Refused):
         return {}
-    rows = codec.raw(data, PART)
-    if not isinstance(rows, list) or any(
-        not isinstance(row, list) or [type(each) for each in row] != [int, bytes] for row in rows
-    ):
-        raise Malformed(f"the openings beside {bundle.path} are no list of (index, opening)")
-    return dict(rows)
+    rows, found = codec.scalars(data), dict[int, bytes]()
+    try:
+        for _ in range(rows.read_array_header()):
+            length, index, value = rows.read_array_header(), rows.unpack(), rows.unpack()
+            if (length, type(index), type(value)) != (2, int, bytes):
+                raise ValueError("a row is none")
+            found[index] = value
+        if rows.tell() != len(data):
+            raise ValueError("something follows")
+    except Exception as error:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
+        raise Malformed(f"the openings beside {bundle.path} are no list of (index, opening): {error}") from error
+    return found
 
 
 class _Judge:
@@ -207,7 +212,7 @@ class _Judge:
     def _limits(self, entry: Decision) -> None:
         days = self.state.datasets[self.state.accesses[entry.request].entry.dataset].entry.grant_days
         if days is not None and entry.outcome == "grant" and not (
-            entry.expires is not None and entry.expires <= entry.time + days * 86_400
+            entry.expires is not None and entry.expires <= entry.time + days * DAY
         ):  # fmt: skip
             raise Untrue(f"the grant lasts longer than the {days} days of the terms")
 

@@ -21,10 +21,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from commons.desk import Desk, Progress
+from commons.desk import Desk
 from commons.disk.home import Home, write_secret
 from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
 from commons.node import Node
+from commons.progress import Progress
 
 log = logging.getLogger(__name__)
 LINE = 256 << 20  # bytes of one line of an answer

@@ -19,12 +19,12 @@ from commons.disk.home import write_config
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
 from commons.node import Node
+from commons.progress import Progress
 from commons.sources import is_peer
 
 FOLLOW_UP = 10.0  # seconds that `status` gives to registrars who may be away
 
 Told = dict[str, Any]
-Progress = Callable[[int, int], None]
 
 
 class Desk:
@@ -76,7 +76,7 @@ class Desk:
         value = found.value
         licence = fetch.licence_of(value.terms)
         permits, requires, forbids = licence.plain()
-        ask = self.home.shelf.ask(request.verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+        ask = request.held(self.home, value)
         return {
             "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
             "previous": value.previous, "publisher": found.signer, "commons": value.commons, "created": value.created,
@@ -85,9 +85,9 @@ class Desk:
             "conditions": value.terms.conditions, "purposes": list(value.terms.purposes),
             "grant_days": value.terms.grant_days, "access": str(value.rule), "permits": list(permits),
             "requires": list(requires), "forbids": list(forbids), "files": value.files, "bytes": value.size,
-            "sealed_bytes": sum(ref.size for ref in value.sealed()), "terms_digest": value.terms.digest().hex(),
+            "sealed_bytes": value.sealed_size(), "terms_digest": value.terms.digest().hex(),
             "asks": value.key is None and found.signer != self.home.keys.identity.peer
-            and (ask is None or ask.outcome in ("refuse", "revoke", "gone")),
+            and request.is_over(ask),
         }  # fmt: skip
 
     async def fetch(
@@ -114,8 +114,8 @@ class Desk:
     async def datasets(self) -> Told:
         rows = []
         for cid, data, role, served in self.home.shelf.manifests():
-            value: Manifest = manifest.open(data).value
             if role != "seen":
+                value: Manifest = manifest.open(data).value
                 rows.append({
                     "cid": cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
                     "access": str(value.rule), "files": value.files, "bytes": value.size, "role": role,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from commons.core import blocks
 from commons.core.manifest import PackRef
 from commons.disk.packs import Partial, Store
-from commons.errors import CommonsError, Untrue
+from commons.errors import CommonsError, StorageFailed, Untrue
 from commons.sources import Network, first, is_peer, sum_up
 
 TRIES = 3  # failures in a row before a source is dropped
@@ -107,7 +107,7 @@ class _Swarm:
                 self.failures[source] = self.failures.get(source, 0) + 1
                 if isinstance(error, Untrue) or self.failures[source] >= TRIES:
                     self.dropped[source] = error
-                if error.number == 107:  # our own disk: no other source can help
+                if isinstance(error, StorageFailed):  # our own disk: no other source can help
                     raise
             finally:
                 async with self.changed:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ from commons.core.reference import Reference
 from commons.core.terms import Terms
 from commons.disk import unpacker
 from commons.disk.home import Home
-from commons.errors import NotFound, StorageFailed, Untrue
+from commons.errors import Malformed, NotFound, StorageFailed, Untrue
+from commons.progress import Progress, meter
 from commons.sources import Network, first
-
-Progress = Callable[[int, int], None]  # verified bytes, of how many
 
 
 def sources_of(home: Home, reference: Reference, extra: Sequence[str]) -> list[str]:
@@ -83,7 +81,7 @@ async def fetch(
         table = await contents()
         wrong = await asyncio.to_thread(unpacker.verify, dest, table) if dest.is_dir() else wrong
     if wrong:
-        await download.packs(home.packs, net, sources, value.sealed(), _meter(value, progress))
+        await download.packs(home.packs, net, sources, value.sealed(), meter(progress, value.sealed_size()))
         table = await contents()
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     await asyncio.to_thread(_credit, dest, dataset, {file.path for file in table.files})
@@ -92,7 +90,7 @@ async def fetch(
         if not keep:
             _remove(home, reference.cid, value.packs)
     told: dict[str, Any] = {"receipt": "none is owed"}
-    ask = home.shelf.ask(request.verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+    ask = request.held(home, value)
     if ask is not None and ask.dataset == reference.cid:
         told = await request.receipt(home, net, sources, dataset, ask)
     return {
@@ -107,22 +105,10 @@ async def mirror(
     """Carry a dataset blind: its manifest and sealed packs, verified and served, without its key."""
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
-    sealed = dataset.value.sealed()
-    await download.packs(home.packs, net, sources, sealed, _meter(dataset.value, progress))
+    whole = dataset.value.sealed_size()
+    await download.packs(home.packs, net, sources, dataset.value.sealed(), meter(progress, whole))
     home.shelf.put_manifest(reference.cid, dataset.data, "mirrored", served=True)
-    return {"cid": reference.cid, "title": dataset.value.title, "sealed_bytes": sum(ref.size for ref in sealed)}
-
-
-def _meter(value: Manifest, progress: Progress) -> Callable[[int], None]:
-    """Adds up verified bytes, and tells how many of the dataset's sealed ones they are."""
-    done, whole = 0, sum(ref.size for ref in value.sealed())
-
-    def verified(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(done, whole)
-
-    return verified
+    return {"cid": reference.cid, "title": dataset.value.title, "sealed_bytes": whole}
 
 
 def drop(home: Home, cid: Cid) -> dict[str, Any]:
@@ -168,14 +154,19 @@ def credit(dataset: Opened[Manifest]) -> str:
 
 
 def licence_of(terms: Terms) -> licences.Licence:
-    """The licence the terms name; one this version does not know is carried as it is, and never reasoned about."""
+    """The licence the terms name; one this version does not know is carried as it is, and never reasoned about.
+    Malformed where its name or its text is none."""
     try:
         return licences.get(terms.licence)
     except licences.UnknownLicence:
+        pass
+    try:
         return licences.custom(
             f"LicenseRef-{re.sub(r'[^A-Za-z0-9.-]', '-', terms.licence.removeprefix('LicenseRef-'))}", terms.licence,
             terms.licence_text or f"See {terms.licence_url}", terms.licence_url or None,
         )  # fmt: skip
+    except licences.InvalidLicence as error:
+        raise Malformed(f"the dataset's licence is not well formed: {error}") from error
 
 
 def _credit(dest: Path, dataset: Opened[Manifest], taken: set[str]) -> None:
@@ -185,11 +176,7 @@ def _credit(dest: Path, dataset: Opened[Manifest], taken: set[str]) -> None:
         return
     text, path = credit(dataset).encode(), dest / free[0]
     try:
-        if (
-            path.is_file()
-            and not path.is_symlink()
-            and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(text).digest()
-        ):
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == text:
             return
         new = dest / f".{free[0]}.new"
         new.unlink(missing_ok=True)  # a crash before the rename leaves it

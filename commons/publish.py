@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,12 @@ from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest, PackRef
 from commons.core.rules import Rule
-from commons.core.state import State
 from commons.core.terms import Terms
 from commons.disk import folder, packer, unpacker
 from commons.disk.home import Home
 from commons.disk.log import Record, record
 from commons.errors import Conflict, Malformed, NotFound
-
-Progress = Callable[[int, int], None]  # bytes done, of how many
+from commons.progress import Progress, meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +65,12 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
         sources = folder.scan(said.path, said.follow_links)
         if not sources:
             raise NotFound(f"{said.path} holds no file", hint="there is nothing to publish")
-        whole, done = sum(source.size for source in sources), 0
-
-        def tick(more: int) -> None:
-            nonlocal done
-            done += more
-            progress(done, whole)
-
         older = None
         if before and home.packs.has((own := before.value.contents).root):
             older = unpacker.read_contents(home.packs, own, home.keys.epoch(series, own.epoch), series)
         return packer.pack(
             sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,
-            old_secret=epochs.__getitem__, progress=tick,
+            old_secret=epochs.__getitem__, progress=meter(progress, sum(source.size for source in sources)),
         )  # fmt: skip
 
     packed = await asyncio.to_thread(seal)
@@ -98,17 +88,17 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
     data = manifest.sign(value, home.keys.identity)
     cid = ids.cid(data)
     home.shelf.put_manifest(cid, data, "published", served=False)
-    await asyncio.wrap_future(home.log.append(lambda state, _index, now: [_entry(home, state, value, cid, now)]))
+    await asyncio.wrap_future(home.log.append(lambda _state, _index, now: [_entry(home, value, cid, now)]))
     home.shelf.put_manifest(cid, data, "published", served=True)
     return {
         "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": version, "licence": terms.licence,
-        "access": str(rule), "files": value.files, "bytes": value.size, "sealed_bytes": sum(
-            ref.size for ref in value.sealed()), "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(
+        "access": str(rule), "files": value.files, "bytes": value.size, "sealed_bytes": value.sealed_size(),
+        "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(
             cid).index, "notices": list(notices(terms, rule)),
     }  # fmt: skip
 
 
-def _entry(home: Home, state: State, value: Manifest, cid: Cid, now: int) -> Record:
+def _entry(home: Home, value: Manifest, cid: Cid, now: int) -> Record:
     said = Publish(
         time=now, manifest=cid, series=value.series, version=value.version, title=value.title,
         licence=value.terms.licence, terms=value.terms.digest(), rule=value.rule, purposes=value.terms.purposes,
@@ -147,12 +137,14 @@ def terms_of(said: Publication) -> Terms:
 
 
 def _licence(said: Publication) -> licences.Licence:
-    if said.licence.startswith("LicenseRef-"):
-        if not said.licence_text:
-            raise Malformed(f"{said.licence} is a licence of your own: its text is needed", hint="--licence-text FILE")
-        return licences.custom(said.licence, said.licence, said.licence_text)
+    if said.licence.startswith("LicenseRef-") and not said.licence_text:
+        raise Malformed(f"{said.licence} is a licence of your own: its text is needed", hint="--licence-text FILE")
     try:
+        if said.licence.startswith("LicenseRef-"):
+            return licences.custom(said.licence, said.licence, said.licence_text or "")
         return licences.resolve(said.licence)
+    except licences.InvalidLicence as error:
+        raise Malformed(str(error), hint=_suggest(())) from error
     except licences.UnknownLicence as error:
         raise Malformed(str(error), hint=_suggest(error.suggestions)) from error
     except licences.AmbiguousLicence as error:

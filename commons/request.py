@@ -51,8 +51,7 @@ async def key(
         return value.key
     if dataset.signer == home.keys.identity.peer:
         return home.keys.epoch(value.series, value.epoch)
-    digest = value.terms.digest()
-    ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, digest)
+    ask = held(home, value)
     if ask is not None and ask.secret is not None:
         return ask.secret
 
@@ -62,7 +61,7 @@ async def key(
         home.shelf.put_ask(new)
         return new
 
-    fresh = ask is None or ask.outcome in ("refuse", "revoke", "gone")
+    fresh = is_over(ask)
     if ask is None or fresh:
         ask = begin()
     try:
@@ -72,10 +71,20 @@ async def key(
             raise
         ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
         checked, registrars, said = await resubmit(home, net, sources, value, ask)
-    ask = replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
+    ask = _answered(ask, checked)
     secret = await _release(home, net, registrars, ask, said, checked)
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
+
+
+def held(home: Home, value: Manifest) -> Ask | None:
+    """This home's request for a dataset's key, if it made one under these very terms."""
+    return home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+
+
+def is_over(ask: Ask | None) -> bool:
+    """Whether the next fetch makes a new request, and so has the terms acknowledged anew."""
+    return ask is None or ask.outcome in ("refuse", "revoke", "gone")
 
 
 def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
@@ -106,13 +115,16 @@ async def resubmit(
             f"no address is known of {value.registrar}, who answers requests for this dataset",
             hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
         )
-    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
+    said = _said(ask)
     return await _submit(home, net, registrars, value, ask, said), registrars, said
 
 
 def _outdated(ask: Ask) -> bool:
-    said = envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
-    return ask.outcome == "unsent" and abs(time.time() - said.value.time) > answer.SKEW // 2
+    return ask.outcome == "unsent" and abs(time.time() - _said(ask).value.time) > answer.SKEW // 2
+
+
+def _said(ask: Ask) -> Opened[Asked]:
+    return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
 def _registrars(sources: Sequence[str], value: Manifest) -> list[str]:
@@ -129,9 +141,7 @@ async def _submit(
         if _outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
         raise
-    home.shelf.put_ask(
-        replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
-    )
+    home.shelf.put_ask(_answered(ask, checked))
     name = f"{ask.dataset[:16]}-{checked.request if checked.decision is None else checked.decision}"
     write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
     write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
@@ -147,6 +157,10 @@ async def _submit(
             hint="ask the steward of this dataset; a new fetch makes a new request",
         )
     return checked
+
+
+def _answered(ask: Ask, checked: Checked) -> Ask:
+    return replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
 
 
 async def _send(
@@ -194,7 +208,7 @@ async def _release(
 
 def forget_key(home: Home, value: Manifest) -> None:
     """A released key that opens nothing is no key."""
-    ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+    ask = held(home, value)
     if ask is not None:
         home.shelf.put_ask(replace(ask, secret=None))
 

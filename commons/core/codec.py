@@ -50,6 +50,14 @@ def raw(data: bytes, limit: int = LIMIT) -> Any:
         raise Malformed(f"not valid msgpack: {_why(error)}") from error
 
 
+def scalars(data: bytes) -> msgpack.Unpacker:
+    """A reader for large tables: arrays are entered one by one with `read_array_header`, and `unpack` gives scalars
+    only, so that no header can make it reserve memory for what does not follow. Raises msgpack's own kinds."""
+    rows = msgpack.Unpacker(max_buffer_size=len(data) + 1, max_array_len=0, max_map_len=0, max_ext_len=0)
+    rows.feed(data)
+    return rows
+
+
 def decode(kind: type[T], data: bytes, limit: int = LIMIT) -> T:
     """The one `kind` whose encoding is exactly `data`; Malformed or TooLarge otherwise."""
     value = raw(data, limit)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgpack
 
-from commons.core import names
+from commons.core import codec, names
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
 from commons.errors import Malformed, TooLarge
 
@@ -123,10 +123,7 @@ def encode(contents: Contents) -> bytes:
 
 def decode(data: bytes) -> Contents:
     """The one Contents whose encoding is exactly `data`; Malformed or TooLarge otherwise."""
-    # Arrays are entered one by one and `unpack` is left scalars only: no header can make it reserve memory for what
-    # does not follow.
-    rows = msgpack.Unpacker(max_buffer_size=len(_bounded(data)) + 1, max_array_len=0, max_map_len=0, max_ext_len=0)
-    rows.feed(data)
+    rows = codec.scalars(_bounded(data))
     try:
         _array(rows, 3)
         if rows.unpack() != FORMAT:

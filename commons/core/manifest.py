@@ -81,6 +81,10 @@ class Manifest:
         """Everything to carry: the packs, then the contents table."""
         return (*self.packs, PackRef(root=self.contents.root, size=self.contents.size))
 
+    def sealed_size(self) -> int:
+        """Bytes of all that is to carry."""
+        return sum(ref.size for ref in self.sealed())
+
 
 def check_words(title: str, description: str) -> None:
     """Malformed unless they fit into a manifest."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from commons.core import codec
 from commons.errors import Malformed, Unacknowledged
 
+DAY = 86_400  # seconds
+
 # Short codes of our own, beside which GA4GH DUO ids ("DUO:0000042") are accepted.
 PURPOSES = {
     "research": "scientific or scholarly research",

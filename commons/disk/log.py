@@ -271,14 +271,14 @@ class Log(Stored):
             raise Pending(f"the decision on request {index} is being written", hint="try again")
         return access
 
-    def compare(self, head: bytes) -> None:
-        """A head of ours that somebody else holds. If it knows more than we do, we were rolled back: sign no more.
+    def compare(self, head: bytes) -> int:
+        """The size of a head of ours that somebody holds. If we do not lead to it, we were rolled back: sign nothing.
 
         The log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk takes it).
         """
         theirs = checkpoint.open(head, self.key).checkpoint
         if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
-            return
+            return theirs.size
         self.broken = _rolled_back(self.head, head)
         with suppress(StorageFailed), self._reading, sql.door(self._path):
             self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))

@@ -10,6 +10,7 @@ import random
 import shutil
 import struct
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -583,3 +584,17 @@ async def test_json_shows_what_a_terminal_would_obey_as_escapes(capsys: pytest.C
     assert json.loads(out) == told
     assert all(c.isprintable() or c == "\n" for c in out)
     assert "é 🐟" in out
+
+
+async def test_openings_full_of_empty_containers_cost_no_memory(party: Party, tmp_path: Path) -> None:
+    path = Forger(party.home).write(tmp_path / "bomb")
+    (file,) = (path / "openings").rglob("*.p/*")
+    many = 4 << 20
+    file.write_bytes(b"\xdd" + many.to_bytes(4, "big") + b"\x80" * many)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed, match="openings"):
+            await audited(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 * many
+    finally:
+        tracemalloc.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from aiohttp import web
 
 from commons.core import codec, entries, manifest, note, proof
 from commons.core.reference import parse
+from commons.core.terms import Terms
 from commons.disk.log import Record
-from commons.errors import Gone, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
+from commons.errors import Gone, Malformed, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
+from commons.fetch import licence_of
 from tests.conftest import Start
 
 
@@ -341,3 +345,23 @@ async def test_what_is_not_kept_leaves_what_others_need(start: Start, folder: Pa
     await alice.fetch(second, tmp_path / "own", keep=False, serve=False)  # her own: it stays published
     carol = await start("carol")
     await carol.desk.mirror(dataset=second, sources=[alice.address])
+
+
+@pytest.mark.parametrize("name", ["LicenseRef-", "LicenseRef-a b", "LicenseRef-é"])
+async def test_a_name_of_ones_own_licence_that_is_none_is_refused(start: Start, folder: Path, name: str) -> None:
+    alice = await start("alice", listen=())
+    with pytest.raises(Malformed, match="LicenseRef-Ours"):
+        await alice.publish(folder, licence=name, licence_text="Be kind.")
+    assert alice.home.log.size == 1
+
+
+def test_a_manifests_licence_that_is_none_is_malformed() -> None:
+    text = "Be kind."
+    said = Terms(
+        licence="LicenseRef-", licence_url="", licence_sha256=hashlib.sha256(text.encode()).digest(), licence_text=text,
+        title="t", creators=(), copyright=None, credit_line=None, source_url=None, conditions=None, purposes=(),
+        grant_days=None,
+    )  # fmt: skip
+    with pytest.raises(Malformed, match="not well formed"):
+        licence_of(said)
+    assert licence_of(replace(said, licence="LicenseRef-Ours")).id == "LicenseRef-Ours"
