@@ -58,6 +58,13 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
     state = home.log.state
     before = _previous(home, said.previous) if said.previous else None
     series = before.value.series if before else secrets.token_bytes(16)
+    if rule.kind == "public" and any(
+        each.entry.series == series and each.entry.rule.kind != "public" for each in state.datasets.values()
+    ):
+        raise Conflict(
+            "a public version prints its key, which would open the earlier versions too, and those were not public",
+            hint="publish it as a dataset of its own, without --update",
+        )
     epoch = state.epoch_for(series, terms.digest(), rule)
     epochs = {n: home.keys.epoch(series, n) for n in range(epoch + 1)}
 

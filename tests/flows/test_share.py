@@ -13,7 +13,7 @@ from commons.core import codec, entries, manifest, note, proof
 from commons.core.reference import parse
 from commons.core.terms import Terms
 from commons.disk.log import Record
-from commons.errors import Gone, Malformed, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
 from commons.fetch import licence_of
 from tests.conftest import Start
 
@@ -365,3 +365,15 @@ def test_a_manifests_licence_that_is_none_is_malformed() -> None:
     with pytest.raises(Malformed, match="not well formed"):
         licence_of(said)
     assert licence_of(replace(said, licence="LicenseRef-Ours")).id == "LicenseRef-Ours"
+
+
+async def test_a_public_version_does_not_open_earlier_ones_that_were_not(start: Start, folder: Path) -> None:
+    alice = await start("alice", listen=())
+    first = await alice.publish(folder)
+    with pytest.raises(Conflict, match="earlier versions"):
+        await alice.publish(folder, access="public", update=first)
+    assert alice.home.log.size == 2
+    free = await alice.publish(folder, access="public")
+    free = await alice.publish(folder, access="public", update=free)
+    closed = await alice.publish(folder, update=free)
+    assert alice.home.log.state.datasets[parse(closed).cid].entry.epoch == 1
