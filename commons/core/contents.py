@@ -3,8 +3,8 @@
 A file of at most 1 MiB lies whole in one segment, beside others; a larger one is cut into segments of its own, of
 exactly 1 MiB but for the last. A file's bytes are its runs' plaintext from `offset`, joined, cut at `size`.
 
-On the wire: msgpack arrays in the order of the fields, [format, packs, files], packs and files sorted as stated; a
-map for each of 100,000 files would take six times the memory. Decoded, checked, encoded again, compared.
+On the wire: msgpack arrays in the order of the fields, [format, packs, rights, files], sorted as stated; a map for
+each of 100,000 files would take six times the memory. Decoded, checked, encoded again, compared.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgpack
 
 from commons.core import codec, names
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
+from commons.core.rights import Rights
 from commons.errors import Malformed, TooLarge
 
 FORMAT = "commons/contents/v1"
@@ -41,13 +42,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file: `sha256` (32 bytes) of its `size` bytes. No runs for an empty one."""
+    """One file: `sha256` (32 bytes) of its `size` bytes. No runs for an empty one. `rights`: 0 for the dataset's own,
+    else n for the n-th of the table."""
 
     path: str
     size: int
     sha256: bytes
     media_type: str
     runs: tuple[Run, ...]
+    rights: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.size < _MOST or len(self.sha256) != 32 or not _MEDIA_TYPE.fullmatch(self.media_type):
@@ -84,10 +87,12 @@ class PackEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """The packs, each once and none for nothing, and the files, sorted by path as UTF-8 bytes."""
+    """The packs and the rights that differ from the dataset's, each once and none for nothing, rights sorted; and the
+    files, sorted by path as UTF-8 bytes."""
 
     packs: tuple[PackEntry, ...]
     files: tuple[File, ...]
+    rights: tuple[Rights, ...] = ()
 
     def __post_init__(self) -> None:
         names.check_all(file.path for file in self.files)
@@ -103,20 +108,30 @@ class Contents:
                 used[run.pack] = 1
         if not all(used):
             raise Malformed("a pack is listed that no file needs")
+        if {file.rights for file in self.files} - {0} != set(range(1, len(self.rights) + 1)):
+            raise Malformed("a file has rights that are not listed, or rights are listed that no file has")
+        said = [(each.licence, each.copyright) for each in self.rights]
+        if said != sorted(set(said)) or ("", "") in said:
+            raise Malformed("the rights are not sorted, or listed twice")
+
+    def rights_of(self, file: File) -> Rights | None:
+        """What the file says of itself; None where the dataset's terms hold alone."""
+        return self.rights[file.rights - 1] if file.rights else None
 
 
 def encode(contents: Contents) -> bytes:
     """The only spelling of `contents`; TooLarge over 256 MiB."""
     out = msgpack.Packer(autoreset=False)
-    out.pack_array_header(3)
+    out.pack_array_header(4)
     out.pack(FORMAT)
     out.pack_array_header(len(contents.packs))
     for entry in contents.packs:
         out.pack((entry.root, entry.size, entry.epoch, entry.segments))
+    out.pack([(each.licence, each.copyright) for each in contents.rights])
     out.pack_array_header(len(contents.files))
     for file in contents.files:
         runs = [(run.pack, run.first, run.count, run.offset) for run in file.runs]
-        out.pack((file.path, file.size, file.sha256, file.media_type, runs))
+        out.pack((file.path, file.size, file.sha256, file.media_type, runs, file.rights))
     data: bytes = out.bytes()
     return _bounded(data)
 
@@ -125,16 +140,17 @@ def decode(data: bytes) -> Contents:
     """The one Contents whose encoding is exactly `data`; Malformed or TooLarge otherwise."""
     rows = codec.scalars(_bounded(data))
     try:
-        _array(rows, 3)
+        _array(rows, 4)
         if rows.unpack() != FORMAT:
             raise Malformed("not a contents table, or of a later version")
         packs = tuple([_pack(rows) for _ in range(rows.read_array_header())])
+        rights = tuple([_rights(rows) for _ in range(rows.read_array_header())])
         files = tuple([_file(rows) for _ in range(rows.read_array_header())])
     except Malformed:
         raise
     except Exception as error:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
         raise Malformed(f"not a contents table: {error}") from error
-    contents = Contents(packs=packs, files=files)
+    contents = Contents(packs=packs, files=files, rights=rights)
     if encode(contents) != data:
         raise Malformed("not a contents table in its only spelling")
     return contents
@@ -147,11 +163,17 @@ def _pack(rows: Any) -> PackEntry:
     return PackEntry(root=root, size=size, epoch=epoch, segments=segments)
 
 
+def _rights(rows: Any) -> Rights:
+    _array(rows, 2)
+    return Rights(licence=_one(rows, str), copyright=_one(rows, str))
+
+
 def _file(rows: Any) -> File:
-    _array(rows, 5)
+    _array(rows, 6)
     path, size, sha256, media_type = _one(rows, str), _one(rows, int), _one(rows, bytes), _one(rows, str)
     runs = tuple([_run(rows) for _ in range(rows.read_array_header())])
-    return File(path=path, size=size, sha256=sha256, media_type=sys.intern(media_type), runs=runs)
+    rights = _one(rows, int)
+    return File(path=path, size=size, sha256=sha256, media_type=sys.intern(media_type), runs=runs, rights=rights)
 
 
 def _run(rows: Any) -> Run:

@@ -5,6 +5,7 @@ Public. A manifest's CID is its name; what is inside the packs stays sealed (con
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from commons.core import envelope, ids
@@ -12,6 +13,7 @@ from commons.core.contents import PackEntry
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.keys import Signer
+from commons.core.rights import check_url
 from commons.core.rules import Rule
 from commons.core.terms import Terms
 from commons.errors import Malformed, Untrue
@@ -36,13 +38,15 @@ class PackRef:
 class Manifest:
     """`commons` is the charter's CID, `log_key` 32 bytes, `registrar` who answers requests. `unlocks[i]` opens epoch i
     with the secret of epoch i+1. `key` is the epoch secret, printed only under the rule `public`. `files` and `size`
-    (bytes) are of the plaintext."""
+    (bytes) are of the plaintext. `identifier`: a DOI or an address under which it is known elsewhere."""
 
     series: bytes
     version: int
     previous: str | None
     title: str
     description: str
+    keywords: tuple[str, ...]
+    identifier: str | None
     created: int
     terms: Terms
     rule: Rule
@@ -70,12 +74,13 @@ class Manifest:
             raise Malformed("manifest: each earlier key epoch needs its unlock, of 48 bytes")
         if (self.rule.kind == "public") != (self.key is not None):
             raise Malformed("manifest: the key is printed under the rule `public`, and only there")
-        check_words(self.title, self.description)
+        check_words(self.title, self.description, self.keywords)
         roots = {pack.root for pack in self.packs} | {self.contents.root}
         if len(roots) != len(self.packs) + 1:
             raise Malformed("manifest: a pack is named twice")
         if self.files < 0 or self.size < 0 or self.created < 0:
             raise Malformed("manifest: counts cannot be negative")
+        check_identifier(self.identifier)
 
     def sealed(self) -> tuple[PackRef, ...]:
         """Everything to carry: the packs, then the contents table."""
@@ -86,12 +91,24 @@ class Manifest:
         return sum(ref.size for ref in self.sealed())
 
 
-def check_words(title: str, description: str) -> None:
+def check_words(title: str, description: str, keywords: tuple[str, ...] = ()) -> None:
     """Malformed unless they fit into a manifest."""
     if not title.strip() or len(title) > 300 or len(description) > 20_000:
         raise Malformed("a title has 1 to 300 characters, a description at most 20000")
-    if any("\ud800" <= c <= "\udfff" for c in title + description):
+    if (
+        len(keywords) > 100
+        or len(set(keywords)) != len(keywords)
+        or not all(0 < len(k.strip()) <= 100 for k in keywords)
+    ):
+        raise Malformed("a dataset has at most 100 keywords, each once, of 1 to 100 characters")
+    if any("\ud800" <= c <= "\udfff" for c in "".join((title, description, *keywords))):
         raise Malformed("the title or the description is not Unicode text", hint="write it in UTF-8")
+
+
+def check_identifier(identifier: str | None) -> None:
+    """Malformed unless None, a DOI ("10.5281/zenodo.1") or an absolute address."""
+    if identifier is not None and not re.fullmatch(r"10\.\d{4,9}/[!-~]{1,200}", identifier):
+        check_url("a dataset's identifier, where it is no DOI,", identifier)
 
 
 def sign(manifest: Manifest, publisher: Signer) -> bytes:

@@ -6,10 +6,10 @@ Purpose codes are the publisher's conditions and the requester's declaration; no
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 
 from commons.core import codec
+from commons.core.rights import Creator, Label, LicenceText, Origin, check_date, licence_ids
 from commons.errors import Malformed, Unacknowledged
 
 DAY = 86_400  # seconds
@@ -29,30 +29,28 @@ PURPOSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """`licence` is an SPDX id or a LicenseRef-…, whose text then stands here whole. No `purposes` means any."""
+    """`licence` is an SPDX expression, and `licences` has each of its ids once, sorted. `updated` is a day, like
+    "2026-11-24". It was made from `origins` by `changes`; `labels` are what a community asks. No `purposes`: any."""
 
     licence: str
-    licence_url: str
-    licence_sha256: bytes | None
-    licence_text: str | None
+    licences: tuple[LicenceText, ...]
     title: str
-    creators: tuple[str, ...]
+    creators: tuple[Creator, ...]
     copyright: str | None
     credit_line: str | None
     source_url: str | None
+    updated: str | None
+    labels: tuple[Label, ...]
+    origins: tuple[Origin, ...]
+    changes: str | None
     conditions: str | None
     purposes: tuple[str, ...]
     grant_days: int | None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[!-~]{1,100}", self.licence):
-            raise Malformed(f"not a licence id: {self.licence[:80]!r}")
-        if self.licence.startswith("LicenseRef-") != (self.licence_text is not None):
-            raise Malformed("a LicenseRef carries its whole text, and only a LicenseRef does")
-        if self.licence_text is not None and (
-            self.licence_sha256 != hashlib.sha256(self.licence_text.encode()).digest()
-        ):
-            raise Malformed("the licence text is not the one its digest names")
+        if tuple(each.id for each in self.licences) != licence_ids(self.licence):
+            raise Malformed("the terms describe other licences than their expression names")
+        check_date(self.updated)
         check_days(self.grant_days)
         for code in self.purposes:
             check_purpose(code)
@@ -78,12 +76,14 @@ def check_purpose(code: str) -> str:
 
 
 def acknowledge(terms: Terms, named: str | None) -> None:
-    """Unacknowledged unless `named` is the licence's id, whatever its case."""
-    if named is None or named.strip().lower() != terms.licence.lower():
+    """Unacknowledged unless `named` is the licence's expression, whatever its case."""
+    if named is None or " ".join(named.split()).lower() != terms.licence.lower():
         said = (
             "its terms were not acknowledged" if named is None else f"you acknowledged {named!r}, it is under another"
         )
+        where = " ".join(each.url for each in terms.licences if each.url) or "above"
+        name = f'"{terms.licence}"' if " " in terms.licence else terms.licence
         raise Unacknowledged(
             f"this dataset is under {terms.licence}: {said}",
-            hint=f"read the terms ({terms.licence_url or 'above'}), then repeat with --acknowledge {terms.licence}",
+            hint=f"read the terms ({where}), then repeat with --acknowledge {name}",
         )

@@ -20,7 +20,7 @@ from commons.errors import CommonsError, Conflict, Malformed, NotFound, StorageF
 
 _TYPES = mimetypes.MimeTypes()  # its built-in table, whatever this machine has in /etc/mime.types
 _ENCODED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-_UNKNOWN = "application/octet-stream"
+UNKNOWN = "application/octet-stream"
 _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 _FOLLOW = "pass --follow-links to publish what links lead to"
 
@@ -93,7 +93,7 @@ def fill(source: Source, fd: int, view: memoryview) -> None:
 def media_type(path: str) -> str:
     """What the ending of `path` says of its content; the encoding's type where it is compressed."""
     kind, encoding = _TYPES.guess_type(path.rpartition("/")[2])
-    return sys.intern(_ENCODED.get(encoding, _UNKNOWN) if encoding else kind or _UNKNOWN)
+    return sys.intern(_ENCODED.get(encoding, UNKNOWN) if encoding else kind or UNKNOWN)
 
 
 def _walk(root: str, folder: str, above: tuple[tuple[int, int], ...], follow: bool) -> Iterator[Source]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from commons.core import contents
 from commons.core.contents import Contents, File, PackEntry, Run
 from commons.core.pack import SEGMENT
+from commons.core.rights import Rights
 from commons.disk import folder
 from commons.disk.folder import Source
 from commons.disk.packs import Store
@@ -47,12 +48,14 @@ def pack(
     salt: Callable[[int], bytes] = os.urandom,
     previous: Contents | None = None,
     old_secret: Callable[[int], bytes] | None = None,
+    rights: Mapping[str, Rights] | None = None,
     progress: Callable[[int], None] = lambda more: None,
 ) -> Packed:
     """Seal `sources` under `secret`, the secret of `epoch` (32 bytes), into `store`.
 
     What stands in `previous` is referred to; of a large file that changed, its unchanged slices of 1 MiB are too, if
-    `old_secret` (of an epoch) is given and `store` holds their packs. `progress` is told of bytes as they are done, and
+    `old_secret` (of an epoch) is given and `store` holds their packs. `rights` by path, where a file has its own.
+    `progress` is told of bytes as they are done, and
     may raise to stop. Conflict if a source changes meanwhile; StorageFailed.
     """
     older = previous or Contents(packs=(), files=())
@@ -68,7 +71,7 @@ def pack(
         # 1. The data pack takes its name. A crash before leaves *.tmp, swept out; after, a pack nothing refers to:
         #    packing again makes another, under another salt.
         new = line.finish()
-    table = _table(work.files, older.packs, new)
+    table = _table(work.files, older.packs, new, rights or {})
     # 2. The table that refers to it. The caller signs and speaks only once it has both.
     with closing(Line(store, secret, series, epoch, salt)) as line:
         own = _seal(contents.encode(table), line)
@@ -86,7 +89,9 @@ def _seal(data: bytes, line: Line) -> PackEntry:
     return entry
 
 
-def _table(files: list[File], older: tuple[PackEntry, ...], new: PackEntry | None) -> Contents:
+def _table(
+    files: list[File], older: tuple[PackEntry, ...], new: PackEntry | None, rights: Mapping[str, Rights]
+) -> Contents:
     """The files sorted, the packs without those no file refers to any more, the runs renumbered to match."""
     files.sort(key=lambda file: file.path)
     entries = (*older, *((new,) if new else ()))
@@ -95,7 +100,15 @@ def _table(files: list[File], older: tuple[PackEntry, ...], new: PackEntry | Non
         index = {before: after for after, before in enumerate(used)}
         for i, file in enumerate(files):
             files[i] = replace(file, runs=tuple([replace(run, pack=index[run.pack]) for run in file.runs]))
-    return Contents(packs=tuple([entries[i] for i in used]), files=tuple(files))
+    listed = sorted(
+        {rights[file.path] for file in files if file.path in rights}, key=lambda r: (r.licence, r.copyright)
+    )
+    if listed:
+        number = {each: n for n, each in enumerate(listed, start=1)}
+        for i, file in enumerate(files):
+            if file.path in rights:
+                files[i] = replace(file, rights=number[rights[file.path]])
+    return Contents(packs=tuple([entries[i] for i in used]), files=tuple(files), rights=tuple(listed))
 
 
 @dataclass(slots=True, kw_only=True)

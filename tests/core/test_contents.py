@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from commons.core import contents
 from commons.core.contents import FORMAT, Contents, File, PackEntry, Run
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
+from commons.core.rights import Rights
 from commons.errors import CommonsError, Malformed, TooLarge
 
 FULL = SEGMENT + OVERHEAD
@@ -30,21 +31,22 @@ def run(pack: int, first: int, count: int = 1, offset: int = 0) -> Run:
     return Run(pack=pack, first=first, count=count, offset=offset)
 
 
-def file(path: str, size: int, *runs: Run) -> File:
+def file(path: str, size: int, *runs: Run, rights: int = 0) -> File:
     digest = hashlib.sha256(path.encode()).digest()
-    return File(path=path, size=size, sha256=digest, media_type="text/csv", runs=runs)
+    return File(path=path, size=size, sha256=digest, media_type="text/csv", runs=runs, rights=rights)
 
 
 TABLE = Contents(
     packs=(entry(b"old", FULL, FULL, 500, epoch=1), entry(b"new", 700, FULL, 18, epoch=2)),
     files=(
         file("a/empty.csv", 0),
-        file("a/small.csv", 100, run(1, 0)),
+        file("a/small.csv", 100, run(1, 0), rights=2),
         file("a/small2.csv", SEGMENT - 100, run(1, 0, offset=100)),
         file("b/large.bin", 2 * SEGMENT + 5, run(0, 0), run(1, 1, count=2)),
         file("b/unchanged.bin", 2 * SEGMENT, run(0, 0, count=2)),
-        file("été.csv", 7, run(0, 2)),
+        file("été.csv", 7, run(0, 2), rights=1),
     ),
+    rights=(Rights(licence="", copyright="© Ana"), Rights(licence="CC0-1.0", copyright="")),
 )
 
 
@@ -58,16 +60,17 @@ def test_a_table_is_itself_again() -> None:
 
 
 def test_the_bytes_are_msgpack_that_any_reader_understands() -> None:
-    form, packs, files = rows()
+    form, packs, rights, files = rows()
     assert form == FORMAT == "commons/contents/v1"
     assert packs[1] == [TABLE.packs[1].root, TABLE.packs[1].size, 2, [700, FULL, 18]]
+    assert rights == [["", "© Ana"], ["CC0-1.0", ""]]
     assert files[3][:2] == ["b/large.bin", 2 * SEGMENT + 5]
     assert files[3][4] == [[0, 0, 1, 0], [1, 1, 2, 0]]
 
 
 def broken(change: str) -> list[Any]:
     table = rows()
-    exec(change, {"t": table, "p": table[1], "f": table[2], "S": SEGMENT})
+    exec(change, {"t": table, "p": table[1], "r": table[2], "f": table[3], "S": SEGMENT})
     return table
 
 
@@ -119,11 +122,29 @@ def broken(change: str) -> list[Any]:
         ("p[1][0] = p[0][0]", "twice"),
         ("p.append([bytes(32), 172, 0, [100]])", "no file needs"),
         ("t[2] = {}", "not a contents table"),
+        ("t[3] = {}", "not a contents table"),
+        ("r.reverse()", "not sorted"),
+        ("r.append(r[0])", "no file has"),
+        ("r[1] = r[0]", "listed twice"),
+        ("r[0] = ['', '']", "not sorted"),
+        ("r[0].append('')", "too many"),
+        ("r[1][0] = 'CC BY\\n'", "expression"),
+        ("r[1][1] = 'c' * 20001", "too long"),
+        ("f[0][5] = 3", "not listed"),
+        ("f[0][5] = -1", "not listed"),
+        ("f[0][5] = True", "belongs"),
+        ("f[1][5] = 0", "no file has"),
     ],
 )
 def test_a_table_that_breaks_a_rule_is_refused_and_the_rule_named(change: str, why: str) -> None:
     with pytest.raises(Malformed, match=why):
         contents.decode(msgpack.packb(broken(change)))
+
+
+def test_a_file_has_the_datasets_rights_or_those_it_names() -> None:
+    named = {each.path: TABLE.rights_of(each) for each in TABLE.files if each.rights}
+    assert named == {"a/small.csv": TABLE.rights[1], "été.csv": TABLE.rights[0]}
+    assert TABLE.rights_of(TABLE.files[0]) is None
 
 
 def test_another_spelling_of_the_same_table_is_refused() -> None:

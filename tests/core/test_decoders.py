@@ -22,6 +22,7 @@ from commons.core.keys import Signer
 from commons.core.manifest import Manifest, PackRef
 from commons.core.opening import Field, Opening
 from commons.core.reference import Reference
+from commons.core.rights import Creator, Label, LicenceText, Origin
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from tests.vectors import generate
 
@@ -266,12 +267,27 @@ def tuples(each: st.SearchStrategy[Any], **bounds: Any) -> st.SearchStrategy[tup
     return st.lists(each, **{"max_size": 4, **bounds}).map(tuple)
 
 
-term = st.builds(
-    terms.Terms, licence=st.sampled_from(["CC0-1.0", "CC-BY-4.0"]), licence_url=text,
-    licence_sha256=st.none() | b32, licence_text=st.none(), title=text, creators=tuples(text),
-    copyright=st.none() | text, credit_line=st.none() | text, source_url=st.none() | text, conditions=st.none() | text,
-    purposes=tuples(purposes), grant_days=st.none() | st.integers(1, 36_500),
-)  # fmt: skip
+names = text.filter(lambda said: said.strip() and "\n" not in said and "\0" not in said)
+licence = st.sampled_from(["CC0-1.0", "CC-BY-4.0"])
+creator = st.builds(Creator, name=names, url=st.none() | st.just("https://a.example"), organisation=st.booleans())
+label = st.builds(Label, name=names, text=text.filter(str.strip))
+origin = st.builds(Origin, manifest=cids, title=names, licence=licence, credit=text)
+
+
+@st.composite
+def term_of(draw: st.DrawFn) -> terms.Terms:
+    id = draw(licence)
+    return terms.Terms(
+        licence=id, licences=(LicenceText(id=id, url=draw(text), sha256=draw(st.none() | b32), text=None),),
+        title=draw(text), creators=draw(tuples(creator)), copyright=draw(st.none() | text),
+        credit_line=draw(st.none() | text), source_url=draw(st.none() | text),
+        updated=draw(st.none() | st.dates().map(str)), labels=draw(tuples(label)), origins=draw(tuples(origin)),
+        changes=draw(st.none() | text), conditions=draw(st.none() | text), purposes=draw(tuples(purposes)),
+        grant_days=draw(st.none() | st.integers(1, 36_500)),
+    )  # fmt: skip
+
+
+term = term_of()
 
 
 @st.composite
@@ -282,6 +298,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
     return Manifest(
         series=draw(st.binary(min_size=16, max_size=16)), version=version,
         previous=None if version == 1 else draw(cids), title="t" + draw(text), description=draw(text),
+        keywords=tuple(draw(st.sets(names, max_size=3))), identifier=None,
         created=draw(some), terms=draw(term), rule=access, commons=draw(cids), log_key=draw(b32), registrar=draw(peers),
         epoch=epoch, unlocks=tuple(draw(st.binary(min_size=48, max_size=48)) for _ in range(epoch)),
         key=draw(b32) if access.kind == "public" else None,

@@ -56,6 +56,9 @@ def test_everything_to_carry_is_the_packs_and_then_the_contents() -> None:
         {"rule": Rule(kind="public")}, {"rule": Rule(kind="public"), "key": NEW[1:]},
         {"rule": Rule(kind="public"), "key": b""}, {"title": ""}, {"title": "\n\t "}, {"title": "t" * 301},
         {"title": "\ud800"}, {"description": "d" * 20_001}, {"description": "\udfff"}, {"files": -1}, {"size": -1},
+        {"keywords": ("a", "a")}, {"keywords": ("",)}, {"keywords": ("k" * 101,)}, {"keywords": ("\ud800",)},
+        {"keywords": tuple(str(n) for n in range(101))}, {"identifier": ""}, {"identifier": "10.1/x"},
+        {"identifier": "doi"}, {"identifier": "10.5281/a b"},
         {"created": -1}, {"packs": (PackRef(root=MANIFEST.contents.root, size=1),)},
         {"packs": (PackRef(root=salt(1), size=1), PackRef(root=salt(1), size=2))},
     ],
@@ -84,7 +87,8 @@ def test_a_pack_is_a_root_and_some_bytes(root: bytes) -> None:
 def test_the_signature_is_over_every_field() -> None:
     other: dict[str, Any] = {
         "series": bytes(16), "version": 3, "previous": ids.cid(b"x"), "title": "Lakes", "description": "",
-        "created": 0, "terms": replace(MANIFEST.terms, conditions=None), "rule": replace(RULE, peers=RULE.peers[:1]),
+        "keywords": (), "identifier": None, "created": 0, "terms": replace(MANIFEST.terms, conditions=None),
+        "rule": replace(RULE, peers=RULE.peers[:1]),
         "commons": ids.cid(b"x"), "log_key": bytes(32), "registrar": EVE.peer, "unlocks": (bytes(48),), "packs": (),
         "contents": replace(MANIFEST.contents, root=salt(9)), "files": 4, "size": 4097,
     }  # fmt: skip

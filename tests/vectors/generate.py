@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from commons.core.manifest import Manifest, PackRef
 from commons.core.opening import Field, Opening
 from commons.core.reference import Reference
 from commons.core.release import Bound
+from commons.core.rights import Creator, Label, LicenceText, Origin
 from commons.core.rules import Rule
 from commons.core.terms import Terms
 
@@ -47,11 +49,21 @@ def salt(number: int) -> bytes:
 # -- one value of every format --------------------------------------------------------------------------------------
 
 RULE = Rule(kind="allow-list", peers=tuple(sorted((BOB.peer, EVE.peer))))
+OURS = LicenceText(
+    id="LicenseRef-Neighbours", url="https://example.org/licence", sha256=hashlib.sha256(TEXT.encode()).digest(),
+    text=TEXT,
+)  # fmt: skip
+ZERO = LicenceText(id="CC0-1.0", url="https://creativecommons.org/publicdomain/zero/1.0/", sha256=None, text=None)
 TERMS = Terms(
-    licence="LicenseRef-Neighbours", licence_url="https://example.org/licence",
-    licence_sha256=hashlib.sha256(TEXT.encode()).digest(), licence_text=TEXT, title="Rivers", creators=("Ana", "Zoë"),
-    copyright="© 2026 Ana", credit_line=None, source_url=None, conditions="Tell us what you find.",
-    purposes=("research", "DUO:0000042"), grant_days=365,
+    licence="LicenseRef-Neighbours AND CC0-1.0", licences=(ZERO, OURS), title="Rivers",
+    creators=(
+        Creator(name="Ana", url="https://orcid.org/0000-0002-1825-0097"),
+        Creator(name="Zoë's rivers", organisation=True),
+    ),
+    copyright="© 2026 Ana", credit_line=None, source_url=None, updated="2025-12-31",
+    labels=(Label(name="TK Attribution", text="Name the valley's people."),),
+    origins=(Origin(manifest=ids.cid(b"older"), title="Springs", licence="CC0-1.0", credit="Springs by nobody"),),
+    changes="Added lengths", conditions="Tell us what you find.", purposes=("research", "DUO:0000042"), grant_days=365,
 )  # fmt: skip
 CHARTER = Charter(
     name="Rivers' commons", time=TIME, members=(ALICE.peer, BOB.peer), registrar=ALICE.peer,
@@ -61,7 +73,8 @@ CHARTER_BYTES = envelope.sign(entries.CHARTER, CHARTER, ALICE)
 COMMONS = ids.cid(CHARTER_BYTES)
 MANIFEST = Manifest(
     series=SERIES, version=2, previous=ids.cid(b"version 1"), title="Rivers", description="Lengths, in km.",
-    created=TIME + 1, terms=TERMS, rule=RULE, commons=COMMONS, log_key=OWNER.log(0).public, registrar=ALICE.peer,
+    keywords=("rivers",), identifier="10.5281/zenodo.1", created=TIME + 1,
+    terms=TERMS, rule=RULE, commons=COMMONS, log_key=OWNER.log(0).public, registrar=ALICE.peer,
     epoch=1, unlocks=(release.lock(NEW, OLD, SERIES, 0),), key=None, packs=(PackRef(root=salt(1), size=1234),),
     contents=PackEntry(root=salt(2), size=72 + 100, epoch=1, segments=(100,)), files=3, size=4096,
 )  # fmt: skip
@@ -218,6 +231,10 @@ def forged(name: str) -> Iterator[dict[str, str]]:
                "hex": resigned(name, bytes.fromhex(spelling["hex"])).hex()}  # fmt: skip
 
 
+def own(**lies: Any) -> dict[str, Any]:
+    return {"licences": [asdict(ZERO), {**asdict(OURS), **lies}]}
+
+
 # What each value may not say: format, name, the lying fields, why.
 LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("rule", "unsorted allow-list", {"peers": list(reversed(RULE.peers))}, "peers are sorted"),
@@ -226,12 +243,21 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("rule", "peers of another rule", {"kind": "approval"}, "only an allow-list names peers"),
     ("rule", "unknown kind", {"kind": "everyone", "peers": []}, "four kinds"),
     ("rule", "peer id of another spelling", {"peers": ["1" + BOB.peer]}, "one spelling"),
-    ("terms", "LicenseRef without text", {"licence_text": None}, "a LicenseRef carries its text"),
-    ("terms", "text of a listed licence", {"licence": "CC0-1.0"}, "only a LicenseRef does"),
-    ("terms", "text of another digest", {"licence_text": TEXT + "!"}, "the digest is of the text"),
-    ("terms", "no licence", {"licence": ""}, "an id"),
-    ("terms", "licence with a space", {"licence": "LicenseRef-a b"}, "an id"),
-    ("terms", "licence with an escape", {"licence": "LicenseRef-\x1b[2J"}, "an id"),
+    ("terms", "licences of another expression", {"licence": "CC0-1.0"}, "each licence of the expression, once"),
+    ("terms", "no licence", {"licence": ""}, "an expression"),
+    ("terms", "licence with an escape", {"licence": "LicenseRef-\x1b[2J"}, "an expression"),
+    ("terms", "a day that is none", {"updated": "2025-13-31"}, "a day"),
+    ("terms", "a day in other words", {"updated": "20251231"}, "a day, as 2025-12-31"),
+    ("terms", "LicenseRef without text", own(text=None), "a LicenseRef carries its text"),
+    ("terms", "text of a listed licence", {"licences": [{**asdict(ZERO), "text": TEXT}, asdict(OURS)]},
+     "only a LicenseRef does"),
+    ("terms", "text of another digest", own(text=TEXT + "!"), "the digest is of the text"),
+    ("terms", "licences not sorted", {"licences": [asdict(OURS), asdict(ZERO)]}, "sorted by id"),
+    ("terms", "creator without a name", {"creators": [{"name": " ", "url": None, "organisation": False}]}, "a line"),
+    ("terms", "creator at no address", {"creators": [{"name": "A", "url": "ana", "organisation": False}]},
+     "an absolute address"),
+    ("terms", "label without text", {"labels": [{"name": "TK", "text": ""}]}, "it has one"),
+    ("terms", "origin of no CID", {"origins": [{**asdict(TERMS.origins[0]), "manifest": "Springs"}]}, "a CID"),
     ("terms", "grants of no day", {"grant_days": 0}, "at least one"),
     ("terms", "grants of 36501 days", {"grant_days": 36_501}, "at most 36500"),
     ("terms", "unknown purpose", {"purposes": ["fun"]}, "a code or a DUO id"),
@@ -257,6 +283,9 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("manifest", "commons in capitals", {"commons": COMMONS.upper()}, "one spelling"),
     ("manifest", "registrar is a CID", {"registrar": COMMONS}, "a peer id"),
     ("manifest", "unsorted allow-list", {"rule": {"kind": "allow-list", "peers": [*RULE.peers][::-1]}}, "sorted"),
+    ("manifest", "keyword twice", {"keywords": ["rivers", "rivers"]}, "each once"),
+    ("manifest", "empty keyword", {"keywords": [""]}, "1 to 100 characters"),
+    ("manifest", "identifier in words", {"identifier": "our first"}, "a DOI or an address"),
     ("charter", "no name", {"name": ""}, "it has a name"),
     ("charter", "name of 201 characters", {"name": "n" * 201}, "at most 200"),
     ("charter", "registrar from outside", {"registrar": EVE.peer}, "the registrar is a member"),
