@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import archive, audit, export, fetch, publish, request
+from commons import (
+    archive,
+    audit,
+    credit,
+    describe,
+    export,
+    fetch,
+    licensing,
+    publication,
+    publish,
+    request,
+)
 from commons.archive import Read
 from commons.core import entries, ids, manifest, reference, terms
 from commons.core.manifest import Manifest
@@ -47,11 +59,19 @@ class Desk:
 
     # -- data -------------------------------------------------------------------------------------------------------
 
-    async def publish(self, *, path: str, update: str | None = None, **words: Any) -> Told:
-        for name in ("creators", "allow", "purposes"):
-            words[name] = tuple(words.get(name) or ())
+    async def publish(
+        self, *, update: str | None = None, based_on: Sequence[str] = (), sources: Sequence[str] = (), **words: Any
+    ) -> Told:
+        """Words as `publication.from_words` takes them; `based_on` are references, asked for at `sources` too."""
+        said = publication.from_words(**words)
+        origins, labels = [*said.origins], [*said.labels]
+        for each in based_on:
+            ref = reference.parse(each)
+            found = await fetch.describe(self.home, self.net, ref.cid, fetch.sources_of(self.home, ref, sources))
+            origins.append(credit.origin(found))
+            labels += found.value.terms.labels  # what a community asks goes on holding
         previous = str(reference.parse(update).cid) if update else None
-        said = publish.Publication(path=Path(path), previous=previous, **words)
+        said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
         told = await publish.publish(self.home, said, self.progress)
         return {**told, "reference": str(self._refer(told["cid"]))}
 
@@ -73,22 +93,41 @@ class Desk:
         """A dataset's manifest and terms in plain words, verified."""
         ref = reference.parse(dataset)
         found = await fetch.describe(self.home, self.net, ref.cid, fetch.sources_of(self.home, ref, sources or ()))
-        value = found.value
-        licence = fetch.licence_of(value.terms)
-        permits, requires, forbids = licence.plain()
-        ask = request.held(self.home, value)
+        value, said = found.value, found.value.terms
+        permits, requires, forbids = licensing.plain(said)
         return {
             "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
             "previous": value.previous, "publisher": found.signer, "commons": value.commons, "created": value.created,
-            "licence": value.terms.licence, "licence_url": value.terms.licence_url,
-            "licence_text": value.terms.licence_text, "creators": list(value.terms.creators),
-            "conditions": value.terms.conditions, "purposes": list(value.terms.purposes),
-            "grant_days": value.terms.grant_days, "access": str(value.rule), "permits": list(permits),
+            "keywords": list(value.keywords), "identifier": value.identifier, "licence": said.licence,
+            "licences": [{"id": each.id, "url": each.url, "text": each.text} for each in said.licences],
+            "creators": [each.name for each in said.creators], "credit": credit.line(said), "updated": said.updated,
+            "conditions": said.conditions, "labels": [{"name": x.name, "text": x.text} for x in said.labels],
+            "origins": [{"cid": x.manifest, "title": x.title, "licence": x.licence} for x in said.origins],
+            "impossible": publication.impossible(said), "purposes": list(said.purposes),
+            "grant_days": said.grant_days, "access": str(value.rule), "permits": list(permits),
             "requires": list(requires), "forbids": list(forbids), "files": value.files, "bytes": value.size,
-            "sealed_bytes": value.sealed_size(), "terms_digest": value.terms.digest().hex(),
-            "asks": value.key is None and found.signer != self.home.keys.identity.peer
-            and request.is_over(ask),
+            "sealed_bytes": value.sealed_size(), "terms_digest": said.digest().hex(),
+            "asks": request.kept_key(self.home, found) is None and request.is_over(request.held(self.home, value)),
         }  # fmt: skip
+
+    async def describe(self, *, dataset: str, form: str, sources: list[str] | None = None) -> Told:
+        """A dataset in one of the formats that other tools read: `files` by name, as text."""
+        ref = reference.parse(dataset)
+        asked = fetch.sources_of(self.home, ref, sources or ())
+        found = await fetch.describe(self.home, self.net, ref.cid, asked)
+        table = None
+        if form in describe.NEED_FILES or request.kept_key(self.home, found) is not None:
+            table = await describe.contents(self.home, self.net, asked, found)
+        written = describe.write(form, describe.description(found, table))
+        return {"cid": ref.cid, "format": form, "files": {name: data.decode() for name, data in written.items()}}
+
+    async def export(
+        self, *, dataset: str, dest: str, formats: Sequence[str] = (), sources: list[str] | None = None
+    ) -> Told:
+        async with self.node.carrying:
+            return await export.export(
+                self.home, self.net, reference.parse(dataset), Path(dest), formats, self.progress, _checked(sources)
+            )
 
     async def fetch(
         self, *, dataset: str, dest: str, sources: list[str] | None = None, acknowledge: str | None = None,
@@ -182,8 +221,8 @@ class Desk:
     async def erase(self, *, entry: int, reason: str = "requested") -> Told:
         return await self.node.registrar.erase(entry, reason)
 
-    async def export(self, *, path: str, openings: bool = False) -> Told:
-        return await asyncio.to_thread(export.export, self.home, self.node.site, Path(path), openings)
+    async def export_log(self, *, path: str, openings: bool = False) -> Told:
+        return await asyncio.to_thread(archive.write, self.home, self.node.site, Path(path), openings)
 
     async def audit(
         self, *, source: str | None = None, commons: str | None = None, who: str | None = None,
@@ -261,5 +300,5 @@ def _checked(sources: list[str] | None) -> list[str]:
 
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
-    "export", "audit", "peers", "announce",
+    "export", "export_log", "describe", "audit", "peers", "announce",
 })  # fmt: skip

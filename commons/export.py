@@ -1,59 +1,106 @@
-"""Export the log as static files: C2SP tlog-tiles that any web server can host and any tool can verify, or one .zip."""
+"""Export a dataset: its files, its credit, and its description in the formats that other tools read."""
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import hashlib
 import os
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons.core import note, tiles
-from commons.core.checkpoint import parse
+from commons import describe, fetch
+from commons.core.reference import Reference
+from commons.disk import folder
 from commons.disk.home import Home
-from commons.errors import Conflict, StorageFailed
-from commons.site import Shown
+from commons.errors import Conflict, Malformed, StorageFailed
+from commons.metadata import FORMATS
+from commons.metadata.description import Description, Entry
+from commons.progress import Progress
+from commons.sources import Network
 
 
-def export(home: Home, site: Shown, path: Path, openings: bool) -> dict[str, Any]:
-    """Whole or not at all: written beside `path`, then renamed. Conflict if `path` exists."""
-    if path.exists():
-        raise Conflict(f"{path} exists already", hint="name a new folder, or a new file that ends in .zip")
-    size = 0
+async def export(
+    home: Home, net: Network, reference: Reference, dest: Path, formats: Sequence[str], progress: Progress,
+    extra: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Write the dataset and its metadata into the new folder `dest`: whole or not at all, renamed when it is complete.
+
+    With "bagit" everything else is the payload, below data/. Unacknowledged where this home has no key; Conflict where
+    `dest` exists, or the dataset has a file of a name that a format needs.
+    """
+    if dest.exists():
+        raise Conflict(f"{dest} exists already", hint="name a new folder")
+    if unknown := [form for form in formats if form not in FORMATS]:
+        raise Malformed(f"not a format: {unknown[0][:40]!r}", hint=f"one of {', '.join(FORMATS)}")
     try:
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            target = work / "log"
-            if path.suffix == ".zip":
-                with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-                    for name, data in _parts(home, site, openings):
-                        archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-                        size += len(data)
-            else:
-                for name, data in _parts(home, site, openings):
-                    file = target / name
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(data)
-                    size += len(data)
-            os.rename(target, path)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
+    except OSError as error:
+        raise StorageFailed(f"cannot write {dest}: {error.strerror}", hint="name a folder you may write") from error
+    try:
+        bag = work / "whole"
+        payload = bag / "data" if "bagit" in formats else bag
+        payload.parent.mkdir(exist_ok=True)
+        told = await fetch.fetch(home, net, reference, payload, progress, extra=extra)
+        sources = fetch.sources_of(home, reference, extra)
+        dataset = await fetch.describe(home, net, reference.cid, sources)
+        said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
+        written = await asyncio.to_thread(_write, said, formats, bag, payload)
+        os.rename(bag, dest)
     except OSError as error:
         raise StorageFailed(
-            f"cannot export to {path}: {error.strerror}", hint="check free space and permissions"
+            f"cannot export to {dest}: {error.strerror}", hint="check free space and permissions"
         ) from error
-    return {"path": str(path), "entries": home.log.size, "bytes": size, "openings": openings}
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, True)
+    return {**told, "dest": str(dest), "written": written}
 
 
-def _parts(home: Home, site: Shown, openings: bool) -> Iterator[tuple[str, bytes]]:
-    """The checkpoint first: what is appended meanwhile is not part of this export."""
-    head = site.checkpoint(home.commons)
-    size = parse(note.peek(head)).size
-    yield "checkpoint", head
-    for part in tiles.layout(size):
-        yield part.path, site.tile(home.commons, part.path)
-        if openings and isinstance(part, tiles.Bundle):
-            name = part.path.removeprefix("tile/entries/")
-            yield f"openings/{name}", site.openings(home.commons, name, None)
+def _write(said: Description, formats: Sequence[str], bag: Path, payload: Path) -> list[str]:
+    files = {entry.path for entry in said.files}
+    written: dict[str, bytes] = {}
+    for form in dict.fromkeys(formats):
+        if form == "bagit":
+            continue  # last: it lists what the others write
+        for name, data in describe.write(form, said, columns(said, payload)).items():
+            if name in files:
+                raise Conflict(
+                    f"the dataset has a {name} of its own, which travels as it is", hint=f"leave out --format {form}"
+                )
+            path = payload / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            written[name] = data
+    names = sorted(written)
+    if bag != payload:
+        lying = {path.name: path.read_bytes() for path in payload.iterdir() if path.is_file()}
+        more = {name: data for name, data in {**lying, **written}.items() if name not in files}
+        whole = replace(said, files=(*said.files, *(_entry(name, data) for name, data in sorted(more.items()))))
+        for name, data in describe.write("bagit", whole).items():
+            (bag / name).write_bytes(data)
+            names.append(name)
+    return names
+
+
+def _entry(name: str, data: bytes) -> Entry:
+    digest = hashlib.sha256(data).digest()
+    return Entry(path=name, size=len(data), sha256=digest, media_type=folder.media_type(name))
+
+
+def columns(said: Description, payload: Path) -> Mapping[str, Sequence[str]]:
+    """The column names of CSV files that begin with a row of names, each another."""
+    found = {}
+    for entry in said.files:
+        if entry.media_type == "text/csv" and entry.size:
+            try:
+                with open(payload / entry.path, encoding="utf-8", newline="") as file:
+                    row = next(csv.reader([file.readline(1 << 16)]), [])
+            except (UnicodeDecodeError, csv.Error):
+                continue
+            if row and len(set(row)) == len(row) and all(name.strip() and name.isprintable() for name in row):
+                found[entry.path] = row
+    return found

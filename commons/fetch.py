@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import licences
-from commons import download, request
-from commons.core import ids, manifest, release
+from commons import credit, download, request
+from commons.core import manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest, PackRef
 from commons.core.reference import Reference
-from commons.core.terms import Terms
 from commons.disk import unpacker
 from commons.disk.home import Home
-from commons.errors import Malformed, NotFound, StorageFailed, Untrue
+from commons.errors import NotFound, Untrue
 from commons.progress import Progress, meter
 from commons.sources import Network, first
 
@@ -84,7 +81,7 @@ async def fetch(
         await download.packs(home.packs, net, sources, value.sealed(), meter(progress, value.sealed_size()))
         table = await contents()
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
-    await asyncio.to_thread(_credit, dest, dataset, {file.path for file in table.files})
+    await asyncio.to_thread(credit.leave, dest, dataset, {file.path for file in table.files})
     if reference.cid not in home.log.state.datasets:  # what was published here stays as it is
         home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
         if not keep:
@@ -131,63 +128,6 @@ def _remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
     for ref in gone:
         home.packs.remove(ref.root)
     return gone
-
-
-def credit(dataset: Opened[Manifest]) -> str:
-    """The attribution a copy carries: title, author, source, licence, as the terms have them."""
-    terms = dataset.value.terms
-    work = licences.Work(
-        title=terms.title, creators=terms.creators, licence=licence_of(terms), source_url=terms.source_url,
-        copyright=terms.copyright, credit_line=terms.credit_line,
-    )  # fmt: skip
-    lines = [
-        licences.attribution(work),
-        "",
-        f"Dataset: commons:{ids.cid(dataset.data)}",
-        f"Published by: {dataset.signer}",
-    ]
-    if terms.conditions:
-        lines += ["", "Conditions stated by the publisher:", terms.conditions]
-    if terms.licence_text:
-        lines += ["", terms.licence_text]
-    return "\n".join(lines) + "\n"
-
-
-def licence_of(terms: Terms) -> licences.Licence:
-    """The licence the terms name; one this version does not know is carried as it is, and never reasoned about.
-    Malformed where its name or its text is none."""
-    try:
-        return licences.get(terms.licence)
-    except licences.UnknownLicence:
-        pass
-    try:
-        return licences.custom(
-            f"LicenseRef-{re.sub(r'[^A-Za-z0-9.-]', '-', terms.licence.removeprefix('LicenseRef-'))}", terms.licence,
-            terms.licence_text or f"See {terms.licence_url}", terms.licence_url or None,
-        )  # fmt: skip
-    except licences.InvalidLicence as error:
-        raise Malformed(f"the dataset's licence is not well formed: {error}") from error
-
-
-def _credit(dest: Path, dataset: Opened[Manifest], taken: set[str]) -> None:
-    names = ("ATTRIBUTION.txt", "ATTRIBUTION.commons.txt")
-    free = [n for n in names if n.lower() not in {path.partition("/")[0].lower() for path in taken}]
-    if not free:
-        return
-    text, path = credit(dataset).encode(), dest / free[0]
-    try:
-        if path.is_file() and not path.is_symlink() and path.read_bytes() == text:
-            return
-        new = dest / f".{free[0]}.new"
-        new.unlink(missing_ok=True)  # a crash before the rename leaves it
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(fd, "wb") as file:
-            file.write(text)
-        new.rename(path)
-    except OSError as error:
-        raise StorageFailed(
-            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
-        ) from error
 
 
 def slug(title: str) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import licences
+from commons import licensing
 from commons.core import entries, envelope, ids, manifest, release
 from commons.core.entries import Publish
 from commons.core.envelope import Opened
@@ -17,44 +15,23 @@ from commons.core.ids import Cid
 from commons.core.manifest import Manifest, PackRef
 from commons.core.rules import Rule
 from commons.core.terms import Terms
-from commons.disk import folder, packer, unpacker
+from commons.disk import packer, unpacker
 from commons.disk.home import Home
 from commons.disk.log import Record, record
-from commons.errors import Conflict, Malformed, NotFound
+from commons.errors import Conflict, NotFound
+from commons.gather import compare
 from commons.progress import Progress, meter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """What the publisher says of a dataset. `licence` in any spelling `licences.resolve` knows, or a LicenseRef."""
-
-    path: Path
-    title: str
-    licence: str
-    creators: tuple[str, ...] = ()
-    description: str = ""
-    licence_text: str | None = None
-    copyright: str | None = None
-    credit_line: str | None = None
-    source_url: str | None = None
-    conditions: str | None = None
-    access: str = "acknowledge"
-    allow: tuple[str, ...] = ()
-    purposes: tuple[str, ...] = ()
-    grant_days: int | None = None
-    previous: str | None = None
-    follow_links: bool = False
-
-    def __post_init__(self) -> None:
-        manifest.check_words(self.title, self.description)  # now, and not after an hour of sealing
+from commons.publication import Publication, prepare
 
 
 async def publish(home: Home, said: Publication, progress: Progress) -> dict[str, Any]:
-    """The order: packs durable; manifest signed and on the shelf; `publish` entry durable; only then its name is told.
+    """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; manifest
+    signed and on the shelf; `publish` entry durable; only then its name is told.
 
     A crash before the entry leaves sealed packs and a manifest nobody is shown; after it, a published dataset.
     """
-    terms, rule = terms_of(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))))
+    ready = await asyncio.to_thread(prepare, said)
+    terms, rule = ready.terms, ready.rule
     state = home.log.state
     before = _previous(home, said.previous) if said.previous else None
     series = before.value.series if before else secrets.token_bytes(16)
@@ -69,23 +46,24 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
     epochs = {n: home.keys.epoch(series, n) for n in range(epoch + 1)}
 
     def seal() -> packer.Packed:
-        sources = folder.scan(said.path, said.follow_links)
-        if not sources:
-            raise NotFound(f"{said.path} holds no file", hint="there is nothing to publish")
         older = None
         if before and home.packs.has((own := before.value.contents).root):
             older = unpacker.read_contents(home.packs, own, home.keys.epoch(series, own.epoch), series)
-        return packer.pack(
-            sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,
-            old_secret=epochs.__getitem__, progress=meter(progress, sum(source.size for source in sources)),
+        packed = packer.pack(
+            ready.sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,
+            old_secret=epochs.__getitem__, rights=ready.rights,
+            progress=meter(progress, sum(source.size for source in ready.sources)),
         )  # fmt: skip
+        compare(ready.gathered, packed.contents.files)
+        return packed
 
     packed = await asyncio.to_thread(seal)
     now = int(time.time())
     version = before.value.version + 1 if before else 1
     value = Manifest(
         series=series, version=version, previous=ids.cid(before.data) if before else None,
-        title=said.title, description=said.description, created=now, terms=terms, rule=rule, commons=home.commons,
+        title=terms.title, description=ready.said.description or "", keywords=ready.said.keywords,
+        identifier=ready.said.identifier, created=now, terms=terms, rule=rule, commons=home.commons,
         log_key=home.log.key.public, registrar=home.keys.identity.peer, epoch=epoch,
         unlocks=tuple(release.lock(epochs[n + 1], epochs[n], series, n) for n in range(epoch)),
         key=epochs[epoch] if rule.kind == "public" else None,
@@ -100,8 +78,9 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
     return {
         "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": version, "licence": terms.licence,
         "access": str(rule), "files": value.files, "bytes": value.size, "sealed_bytes": value.sealed_size(),
-        "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(
-            cid).index, "notices": list(notices(terms, rule)),
+        "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(cid).index,
+        "taken": dict(ready.gathered.taken), "notices": [*notices(terms, rule), *ready.notices],
+        "warnings": [{"code": each.code, "text": each.text, "todo": each.todo} for each in ready.findings],
     }  # fmt: skip
 
 
@@ -126,48 +105,12 @@ def _previous(home: Home, cid: str) -> Opened[Manifest]:
     return opened
 
 
-def terms_of(said: Publication) -> Terms:
-    """The terms a requester will acknowledge. Malformed, with the candidates, for a licence that is none."""
-    licence = _licence(said)
-    missing = [field for field in licence.asks() if not getattr(said, field, None)]
-    if missing:
-        raise Malformed(
-            f"{licence.id} asks for attribution, so {' and '.join(missing)} must be named",
-            hint=" ".join(f"--{'creator' if field == 'creators' else field} …" for field in missing),
-        )
-    return Terms(
-        licence=licence.id, licence_url=licence.url or "", licence_sha256=licence.text_sha256,
-        licence_text=said.licence_text, title=said.title, creators=said.creators, copyright=said.copyright,
-        credit_line=said.credit_line, source_url=said.source_url, conditions=said.conditions,
-        purposes=tuple(sorted(set(said.purposes))), grant_days=said.grant_days,
-    )  # fmt: skip
-
-
-def _licence(said: Publication) -> licences.Licence:
-    if said.licence.startswith("LicenseRef-") and not said.licence_text:
-        raise Malformed(f"{said.licence} is a licence of your own: its text is needed", hint="--licence-text FILE")
-    try:
-        if said.licence.startswith("LicenseRef-"):
-            return licences.custom(said.licence, said.licence, said.licence_text or "")
-        return licences.resolve(said.licence)
-    except licences.InvalidLicence as error:
-        raise Malformed(str(error), hint=_suggest(())) from error
-    except licences.UnknownLicence as error:
-        raise Malformed(str(error), hint=_suggest(error.suggestions)) from error
-    except licences.AmbiguousLicence as error:
-        raise Malformed(str(error), hint=_suggest(error.candidates)) from error
-
-
-def _suggest(ids: tuple[str, ...]) -> str:
-    listed = f"did you mean {', '.join(ids)}? " if ids else ""
-    return f"{listed}For terms of your own use --licence LicenseRef-NAME --licence-text FILE"
-
-
 def notices(terms: Terms, rule: Rule) -> tuple[str, ...]:
     """What the publisher must know: the limits of what a log can count."""
     if rule.kind == "public":
         return ("public: the key is in the manifest; nobody is asked, and nothing is accounted for",)
     found = ["the log counts first copies of the key; it cannot show reading, use, or copies passed on"]
-    if terms.licence_text is None:
-        found.append(f"{terms.licence} lets every recipient pass copies on; the log does not see that")
+    free = [each.short for each in licensing.of(terms) if each.kind in ("licence", "dedication", "mark")]
+    if free:
+        found.append(f"{' and '.join(free)} lets every recipient pass copies on; the log does not see that")
     return tuple(found)

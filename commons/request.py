@@ -47,13 +47,9 @@ async def key(
     proof kept; only then the key is asked for, opened and stored. A crash anywhere repeats the same request.
     """
     value = dataset.value
-    if value.key is not None:
-        return value.key
-    if dataset.signer == home.keys.identity.peer:
-        return home.keys.epoch(value.series, value.epoch)
+    if (kept := kept_key(home, dataset)) is not None:
+        return kept
     ask = held(home, value)
-    if ask is not None and ask.secret is not None:
-        return ask.secret
 
     def begin() -> Ask:
         terms.acknowledge(value.terms, acknowledge)
@@ -75,6 +71,17 @@ async def key(
     secret = await _release(home, net, registrars, ask, said, checked)
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
+
+
+def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
+    """The epoch secret (32 bytes) where nobody need be asked: printed in the manifest, this home's own, or given."""
+    value = dataset.value
+    if value.key is not None:
+        return value.key
+    if dataset.signer == home.keys.identity.peer:
+        return home.keys.epoch(value.series, value.epoch)
+    ask = held(home, value)
+    return ask.secret if ask is not None else None
 
 
 def held(home: Home, value: Manifest) -> Ask | None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commons.errors import CommonsError, Malformed, Unacknowledged
+from commons.errors import CommonsError, Malformed
 
 if TYPE_CHECKING:
-    from commons.node import Node
+    pass
 
 Told = dict[str, Any]
 
@@ -104,7 +104,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
-def _extent(told: Told) -> str:
+def extent(told: Told) -> str:
     return f"{count(told['files'], 'file')}, {amount(told['bytes'])}"
 
 
@@ -135,175 +135,3 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     widths = [max(len(line[n]) for line in [list(headings), *cells]) for n in range(len(headings))]
     for line in [list(headings), *cells]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-# -- one function a command ---------------------------------------------------------------------------------------
-
-
-def made(told: Told) -> None:
-    say(f"Made a home at {told['home']}.")
-    say(f"Peer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
-    say("Back up the file `seed` in it: it is the only secret, and who has it is you.")
-
-
-def ready(as_json: bool) -> Callable[[Node], None]:
-    def told(node: Node) -> None:
-        if as_json:
-            click.echo(json.dumps({"peer": node.home.keys.identity.peer, "commons": node.home.commons,
-                                   "addresses": list(node.addresses), "door": node.door}))  # fmt: skip
-        else:
-            say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
-            for address in (*node.addresses, *((node.door,) if node.door else ())):
-                say(f"  {address}")
-        sys.stdout.flush()
-
-    return told
-
-
-def status(told: Told) -> None:
-    say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
-    say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
-        f"requests that wait for you: {told['waiting']}")  # fmt: skip
-    for address in (*told["addresses"], *((told["door"],) if told["door"] else ())):
-        say(f"Reachable   {address}")
-    if told["limited"]:
-        say(f"Limited     {told['limited']} requests were over the rate limit and not logged")
-    if told["my_requests"]:
-        say()
-        table(("my request", "dataset", "outcome", "reason", "key"), [
-            (r["request"], r["dataset"], r["outcome"], r["reason"], "held" if r["key"] else "")
-            for r in told["my_requests"]
-        ])  # fmt: skip
-
-
-def peers(told: Told) -> None:
-    say("\n".join(told["peers"]) or "No peer is remembered. `commons peer add ADDRESS` adds one.")
-
-
-def announced(told: Told) -> None:
-    say("References of this node carry: " + (", ".join(told["announce"]) or "no address"))
-
-
-def published(told: Told) -> None:
-    say(f"Published {told['title']!r}, version {told['version']}: {_extent(told)}, under {told['licence']}, "
-        f"access {told['access']}.")  # fmt: skip
-    if told["reused_bytes"]:
-        say(f"{amount(told['reused_bytes'])} did not change and are shared with the version before.")
-    for notice in told["notices"]:
-        say(f"Note: {notice}.")
-    say(f"It is entry {told['entry']} of the log. Its reference:\n{told['reference']}")
-    if "?" not in told["reference"]:
-        say("It names no address: give your node's too, or set one with `commons announce`.")
-
-
-def terms(told: Told) -> None:
-    say(f"{told['title']}, version {told['version']}: {_extent(told)}")
-    if told["description"]:
-        say(told["description"])
-    say(f"By          {', '.join(told['creators']) or 'nobody named'}\nPublished   by {told['publisher']}, "
-        f"{when(told['created'])}\nLicence     {told['licence']}  {told['licence_url']}")  # fmt: skip
-    for heading, key in (("You may", "permits"), ("You must", "requires"), ("You may not", "forbids")):
-        for line in told[key]:
-            say(f"{heading:<11} {line}")
-    if told["conditions"]:
-        say(f"Conditions  {told['conditions']}")
-    if told["licence_text"]:
-        say(told["licence_text"])
-    if told["purposes"]:
-        say(f"Purposes    only {', '.join(told['purposes'])}")
-    say(f"Access      {told['access']}" + (f", for {told['grant_days']} days" if told["grant_days"] else ""))
-    if told["access"] != "public":
-        say("Your request is logged: your peer id, the terms, your purpose and the time. It can be audited.")
-
-
-def ask_acknowledgement(licence: str) -> str | None:
-    """The licence's name, typed; None where nobody is at the terminal."""
-    if not sys.stdin.isatty():
-        raise Unacknowledged(
-            f"this dataset is under {licence}: its terms were not acknowledged",
-            hint=f"read them, then repeat with --acknowledge {licence}",
-        )
-    answer: str = click.prompt(f"Type {licence} to acknowledge these terms and send the request")
-    return answer
-
-
-def fetched(told: Told) -> None:
-    say(f"{told['title']!r}, version {told['version']}: {_extent(told)}, "
-        f"every byte verified, in {told['dest']}")  # fmt: skip
-    say(f"It is under {told['licence']}; ATTRIBUTION.txt says whom to credit.")
-    if told["receipt"] == "owed":
-        say(f"The receipt could not be delivered yet ({told['why']}); `commons status` tries again.")
-
-
-def purposes(told: Told) -> None:
-    table(("code", "meaning"), list(told.items()))
-    say("GA4GH DUO ids, like DUO:0000042, are possible too. A purpose is declared, and nobody can check it.")
-
-
-def mirrored(told: Told) -> None:
-    say(
-        f"Carrying {told['title']!r} blind: {amount(told['sealed_bytes'])} sealed, verified. "
-        f"Reference:\n{told['reference']}"
-    )
-
-
-def dropped(told: Told) -> None:
-    say(f"{told['cid']} is served no longer; {amount(told['freed_bytes'])} are free. What others hold stays with them.")
-
-
-def datasets(told: Told) -> None:
-    if not told["datasets"]:
-        say("No dataset is in this home. `commons publish` or `commons fetch` brings one.")
-        return
-    table(("dataset", "title", "version", "licence", "access", "files", "size", "role", "served"), [
-        (d["cid"], d["title"], d["version"], d["licence"], d["access"], d["files"], amount(d["bytes"]), d["role"],
-         "yes" if d["served"] else "no") for d in told["datasets"]
-    ])  # fmt: skip
-
-
-def requests(told: Told) -> None:
-    if not told["requests"]:
-        say("No request waits for you.")
-        return
-    table(("request", "time", "who", "dataset", "purpose", "outcome", "details"), [
-        (r["request"], when(r["time"]), r["who"] or "erased", r["title"], r["purpose"], r["outcome"], r["details"])
-        for r in told["requests"]
-    ])  # fmt: skip
-    say("`commons approve N` or `commons refuse N --reason …` answers.")
-
-
-def decided(told: Told) -> None:
-    done = {"grant": "granted", "refuse": "refused", "revoke": "revoked"}[told["outcome"]]
-    end = f", until {when(told['expires'])}" if told["expires"] else ""
-    say(f"Request {told['request']} is {done}{end}: entry {told['entry']} of the log.")
-    if told["outcome"] == "revoke":
-        say("What they hold stays theirs. The next version of this series gets a new key: publish it with --update.")
-        if told["automatic"]:
-            say(f"The rule {told['access']} grants a new request by itself: to end that, publish under another rule.")
-
-
-def exported(told: Told) -> None:
-    shown = "with" if told["openings"] else "without"
-    say(f"Exported {count(told['entries'], 'entry')} {shown} openings, {amount(told['bytes'])}, to {told['path']}")
-    say("`commons audit` verifies it anywhere, without a network.")
-
-
-def erased(told: Told) -> None:
-    say(f"Erased the details of {', '.join(map(str, told['erased']))}; entry {told['entry']} says so. Backups and the "
-        "requester's own copies are out of reach.")  # fmt: skip
-
-
-def audit(told: Told) -> None:
-    table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
-        (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
-         f"{r['decision']} ({r['reason']})" if r["reason"] else r["decision"],
-         "yes" if r["receipt"] is not None else "", r["state"]) for r in told["rows"]
-    ])  # fmt: skip
-    for entry in told["unknown"]:
-        say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
-    for fault in told["faults"]:
-        say(f"FAULT in entry {fault['entry']}: {fault['what']}")
-    verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
-    say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
-    if any(row["state"] == "no opening given" for row in told["rows"]):
-        say("Where no opening is given, it was not checked who asked, nor who decided.")

@@ -17,15 +17,16 @@ PROSE = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
 LINES = 320  # a file that grows past this is two nouns
 
 # Modules that join the rooms; every other module of `commons` beside `errors` is a verb, or what verbs share.
-JOINS = {"node", "desk", "control", "demo", "show", "terminal"}
+JOINS = {"node", "desk", "control", "demo", "show", "terminal", "commands"}
 MAY = {  # from a room to the rooms it may import
     "errors": set(),
     "core": {"errors", "core"},
     "disk": {"errors", "core", "disk"},
+    "metadata": {"errors", "core", "metadata"},
     "net": {"errors", "core", "net"},
-    "verbs": {"errors", "core", "disk", "verbs"},
-    "joins": {"errors", "core", "disk", "net", "verbs", "joins"},
-    "cli": {"errors", "core", "disk", "verbs", "joins"},
+    "verbs": {"errors", "core", "disk", "metadata", "verbs"},
+    "joins": {"errors", "core", "disk", "net", "metadata", "verbs", "joins"},
+    "cli": {"errors", "joins"},
     "licences": {"licences"},
     "examples": set(),
 }
@@ -41,6 +42,7 @@ GUESTS = {  # a foreign package to the only files that import it
     "sqlite3": {"disk/sql.py", "disk/openings.py", "disk/log.py"},
     "rich": {"show.py"},
     "platformdirs": {"terminal.py"},
+    "yaml": {"metadata/texts.py"},
 }
 NAMELESS = {"util", "utils", "helper", "helpers", "manager", "managers", "base", "misc", "common", "tools"}
 
@@ -56,7 +58,7 @@ def room(module: str) -> str | None:
         return top
     if top != "commons" or not rest or rest[0] == "__version__":
         return None
-    if rest[0] in ("errors", "core", "disk", "net"):
+    if rest[0] in ("errors", "core", "disk", "net", "metadata"):
         return rest[0]
     return "joins" if rest[0] in JOINS else "verbs"
 

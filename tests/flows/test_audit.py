@@ -25,6 +25,7 @@ import cli
 from commons import show
 from commons.archive import PART
 from commons.audit import offline
+from commons.commands.log import tell_audit
 from commons.core import codec, entries, envelope, tiles
 from commons.core.entries import Charter, Decided, Publish, Received
 from commons.core.ids import cid
@@ -299,7 +300,7 @@ async def test_times_and_amounts_that_no_calendar_has_are_still_printed(
         forger.change(index, time=2**64 - 1)
     forger.change(LISTED_GRANTED, expires=2**64 - 1)
     told = await audited(forger.write(tmp_path / "log"))
-    show.audit(told)
+    tell_audit(told)
     show.as_csv(told["rows"])
     show.as_json(told)
     assert "18446744073709551615" in capsys.readouterr().out

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from commons import licensing
 from commons.core import codec, entries, manifest, note, proof
 from commons.core.reference import parse
-from commons.core.terms import Terms
 from commons.disk.log import Record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
-from commons.fetch import licence_of
 from tests.conftest import Start
 
 
@@ -245,7 +242,7 @@ async def test_an_export_is_audited_without_network_from_folder_and_zip(
     for name in ("log", "log.zip"):
         for openings in (True, False):
             path = tmp_path / f"{openings}-{name}"
-            await alice.desk.export(path=str(path), openings=openings)
+            await alice.desk.export_log(path=str(path), openings=openings)
             told = await offline(str(path), None, None, None, None, None)
             assert told["faults"] == []
             assert told["rows"][0]["who"] == (bob.peer if openings else None)
@@ -271,7 +268,7 @@ async def test_what_is_unknown_is_said(start: Start, folder: Path, tmp_path: Pat
 async def test_any_web_server_can_host_the_log(start: Start, folder: Path, tmp_path: Path) -> None:
     alice, bob = await start("alice"), await start("bob", listen=())
     await alice.publish(folder)
-    await alice.desk.export(path=str(tmp_path / "www"))
+    await alice.desk.export_log(path=str(tmp_path / "www"))
     app = web.Application()
     app.router.add_static("/logs", tmp_path / "www")
     runner = web.AppRunner(app)
@@ -351,20 +348,15 @@ async def test_what_is_not_kept_leaves_what_others_need(start: Start, folder: Pa
 async def test_a_name_of_ones_own_licence_that_is_none_is_refused(start: Start, folder: Path, name: str) -> None:
     alice = await start("alice", listen=())
     with pytest.raises(Malformed, match="LicenseRef-Ours"):
-        await alice.publish(folder, licence=name, licence_text="Be kind.")
+        await alice.publish(folder, licence=name, licence_texts=["Be kind."])
     assert alice.home.log.size == 1
 
 
 def test_a_manifests_licence_that_is_none_is_malformed() -> None:
-    text = "Be kind."
-    said = Terms(
-        licence="LicenseRef-", licence_url="", licence_sha256=hashlib.sha256(text.encode()).digest(), licence_text=text,
-        title="t", creators=(), copyright=None, credit_line=None, source_url=None, conditions=None, purposes=(),
-        grant_days=None,
-    )  # fmt: skip
     with pytest.raises(Malformed, match="not well formed"):
-        licence_of(said)
-    assert licence_of(replace(said, licence="LicenseRef-Ours")).id == "LicenseRef-Ours"
+        licensing.licence("LicenseRef-", {"LicenseRef-": "Be kind."})
+    assert licensing.licence("LicenseRef-Ours", {"LicenseRef-Ours": "Be kind."}).id == "LicenseRef-Ours"
+    assert licensing.licence("NOT-YET-KNOWN-1.0", url="https://x.example").allows("adapt").answer == "unknown"
 
 
 async def test_a_public_version_does_not_open_earlier_ones_that_were_not(start: Start, folder: Path) -> None:

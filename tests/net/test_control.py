@@ -210,8 +210,8 @@ async def test_each_verb_says_through_the_node_what_it_says_in_process(
     }.items():  # fmt: skip
         through, here = await door.run(verb, **more), await desk.call(verb, more)
         assert through == json.loads(json.dumps(here)), verb
-    exported = await door.run("export", path=str(tmp_path / "a.zip"))
-    assert exported["bytes"] == (await desk.export(path=str(tmp_path / "b.zip")))["bytes"]
+    exported = await door.run("export_log", path=str(tmp_path / "a.zip"))
+    assert exported["bytes"] == (await desk.export_log(path=str(tmp_path / "b.zip")))["bytes"]
     fetched = await door.run("fetch", dataset=reference, dest=str(tmp_path / "copy"))
     assert fetched["files"] == 3
     assert {"publish", "fetch", "mirror", "drop", "decide", "erase"} < VERBS
@@ -223,7 +223,7 @@ async def test_each_verb_says_through_the_node_what_it_says_in_process(
         ("decide", {"request": 99, "outcome": "grant"}, NotFound), ("erase", {"entry": 99}, NotFound),
         ("erase", {"entry": 0}, Conflict), ("decide", {"request": 0, "outcome": "perhaps"}, Malformed),
         ("show", {"dataset": "commons:nonsense"}, Malformed), ("audit", {"source": "/nowhere"}, NotFound),
-        ("export", {"path": "/nowhere/at/all"}, StorageFailed), ("peers", {"add": "/ip4/x"}, Malformed),
+        ("export_log", {"path": "/nowhere/at/all"}, StorageFailed), ("peers", {"add": "/ip4/x"}, Malformed),
     ],
 )  # fmt: skip
 async def test_an_error_is_the_same_through_the_node_and_in_process(
@@ -233,7 +233,7 @@ async def test_an_error_is_the_same_through_the_node_and_in_process(
         await door.run(verb, **words)
     with pytest.raises(error) as here:
         await door.party.desk.call(verb, words)
-    if verb != "export":  # which names its temporary folder
+    if verb != "export_log":  # which names its temporary folder
         assert through.value.as_dict() == here.value.as_dict()
 
 

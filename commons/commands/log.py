@@ -1,0 +1,156 @@
+"""The commands of the log: answer requests, audit, export, erase."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commons import show
+from commons.errors import Untrue
+from commons.show import Told, amount, count, say, table, when
+from commons.terminal import Context, pass_context
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Decided ones too.")
+@pass_context
+def requests(c: Context, everything: bool) -> None:
+    """Who asks for what: the steward's desk."""
+    c.tell(c.call("requests", everything=everything), tell_requests)
+
+
+@click.command()
+@click.argument("request", type=int)
+@click.option("--until", metavar="DATE", help="The grant ends on this day, e.g. 2030-12-31.")
+@click.option("--reason", default="", help="Why, in words; part of the signed decision.")
+@pass_context
+def approve(c: Context, request: int, until: str | None, reason: str) -> None:
+    """Grant request number REQUEST."""
+    told = c.call("decide", request=request, outcome="grant", reason=reason, expires=show.day(until))
+    c.tell(told, tell_decided)
+
+
+@click.command()
+@click.argument("request", type=int)
+@click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@pass_context
+def refuse(c: Context, request: int, reason: str) -> None:
+    """Refuse request number REQUEST."""
+    c.tell(c.call("decide", request=request, outcome="refuse", reason=reason), tell_decided)
+
+
+@click.command()
+@click.argument("request", type=int)
+@click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@pass_context
+def revoke(c: Context, request: int, reason: str) -> None:
+    """End the grant of request number REQUEST. Nothing is taken back: the next version gets a new key."""
+    c.tell(c.call("decide", request=request, outcome="revoke", reason=reason), tell_decided)
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--commons", metavar="ID", help="Whose log it must be.")
+@click.option("--who", metavar="PEER", help="Only requests by this peer.")
+@click.option("--dataset", metavar="REF", help="Only this dataset: a reference, or a part of its title.")
+@click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
+@click.option("--until", metavar="DATE", help="Only requests before this day (UTC).")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+@pass_context
+def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
+    """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
+    from commons.audit import offline
+
+    if source is not None and Path(source).exists():
+        source = str(Path(source).absolute())
+    words.update(source=source, since=show.day(since), until=show.day(until))
+    if source is not None and Path(source).exists() and not (c.home / "config.json").exists():
+        told = asyncio.run(offline(**words))  # no home: nothing is remembered
+    else:
+        told = c.call("audit", bar="Verifying", **words)
+    if as_csv:
+        show.as_csv(told["rows"])
+    else:
+        c.tell(told, tell_audit)
+    if told["faults"]:
+        raise Untrue(f"{len(told['faults'])} entries of this log are faulty", hint="they are listed above")
+
+
+@click.group()
+def log() -> None:
+    """The commons' own log."""
+
+
+@log.command("export")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--openings", is_flag=True, help="With who asked for what: for an auditor, not for the public.")
+@pass_context
+def log_export(c: Context, path: Path, openings: bool) -> None:
+    """Write the log as static files (C2SP tlog-tiles) into a new folder, or into one file that ends in .zip."""
+    c.tell(c.call("export_log", path=str(path.absolute()), openings=openings), tell_exported)
+
+
+@log.command("erase")
+@click.argument("entry", type=int)
+@click.option("--reason", default="requested", show_default=True, help="A word for the log.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_context
+def log_erase(c: Context, entry: int, reason: str, yes: bool) -> None:
+    """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
+    if not yes and not c.json:
+        click.confirm(f"The details of entry {entry} cannot be brought back. Erase them?", abort=True)
+    c.tell(c.call("erase", entry=entry, reason=reason), tell_erased)
+
+
+def tell_requests(told: Told) -> None:
+    if not told["requests"]:
+        say("No request waits for you.")
+        return
+    table(("request", "time", "who", "dataset", "purpose", "outcome", "details"), [
+        (r["request"], when(r["time"]), r["who"] or "erased", r["title"], r["purpose"], r["outcome"], r["details"])
+        for r in told["requests"]
+    ])  # fmt: skip
+    say("`commons approve N` or `commons refuse N --reason …` answers.")
+
+
+def tell_decided(told: Told) -> None:
+    done = {"grant": "granted", "refuse": "refused", "revoke": "revoked"}[told["outcome"]]
+    end = f", until {when(told['expires'])}" if told["expires"] else ""
+    say(f"Request {told['request']} is {done}{end}: entry {told['entry']} of the log.")
+    if told["outcome"] == "revoke":
+        say("What they hold stays theirs. The next version of this series gets a new key: publish it with --update.")
+        if told["automatic"]:
+            say(f"The rule {told['access']} grants a new request by itself: to end that, publish under another rule.")
+
+
+def tell_exported(told: Told) -> None:
+    shown = "with" if told["openings"] else "without"
+    say(f"Exported {count(told['entries'], 'entry')} {shown} openings, {amount(told['bytes'])}, to {told['path']}")
+    say("`commons audit` verifies it anywhere, without a network.")
+
+
+def tell_erased(told: Told) -> None:
+    say(f"Erased the details of {', '.join(map(str, told['erased']))}; entry {told['entry']} says so. Backups and the "
+        "requester's own copies are out of reach.")  # fmt: skip
+
+
+def tell_audit(told: Told) -> None:
+    table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
+        (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
+         f"{r['decision']} ({r['reason']})" if r["reason"] else r["decision"],
+         "yes" if r["receipt"] is not None else "", r["state"]) for r in told["rows"]
+    ])  # fmt: skip
+    for entry in told["unknown"]:
+        say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
+    for fault in told["faults"]:
+        say(f"FAULT in entry {fault['entry']}: {fault['what']}")
+    verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
+    say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
+    if any(row["state"] == "no opening given" for row in told["rows"]):
+        say("Where no opening is given, it was not checked who asked, nor who decided.")
+
+
+COMMANDS = (requests, approve, refuse, revoke, audit, log)

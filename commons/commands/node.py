@@ -1,0 +1,142 @@
+"""The commands of the node: its home, its peers, its life."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from commons.errors import StorageFailed
+from commons.show import Told, count, say, table
+from commons.terminal import Context, pass_context
+
+if TYPE_CHECKING:
+    from commons.node import Node
+
+
+LISTEN = "/ip4/0.0.0.0/tcp/4001"
+
+
+@click.command()
+@click.option("--name", default="a commons of one", show_default=True, help="What the commons is called.")
+@click.option("--readers", type=click.Choice(["owner", "members", "public"]), default="members", show_default=True,
+              help="Who may read who asked for what.")  # fmt: skip
+@pass_context
+def init(c: Context, name: str, readers: str) -> None:
+    """Make a home: an identity, and a commons of one with its log."""
+    import time
+
+    from commons.disk import home
+
+    home.create(c.home, name, readers, int(time.time()), {})
+    c.tell(c.call("status"), tell_made)
+
+
+@click.command()
+@click.option("--listen", multiple=True, metavar="MULTIADDR", help=f"Where peers reach this node. [default: {LISTEN}]")
+@click.option("--no-listen", is_flag=True, help="Let no peer in; only this machine's owner.")
+@click.option("--http", metavar="HOST:PORT", help="Also open a plain HTTP door, for sealed packs and public tiles.")
+@pass_context
+def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None) -> None:
+    """Run the node until Ctrl-C."""
+    from commons import control
+
+    asyncio.run(control.serve(c.home, () if no_listen else listen or (LISTEN,), http, tell_ready(c.json)))
+
+
+@click.command()
+@pass_context
+def status(c: Context) -> None:
+    """This home, its log, its addresses, and the requests it made; asks again after those that wait."""
+    c.tell(c.call("status"), tell_status)
+
+
+@click.group()
+def peer() -> None:
+    """The peers this home asks when a reference names none."""
+
+
+@peer.command("add")
+@click.argument("address")
+@pass_context
+def peer_add(c: Context, address: str) -> None:
+    """Remember a peer's address (/ip4/…/tcp/…/p2p/…) or an HTTP door."""
+    c.tell(c.call("peers", add=address), tell_peers)
+
+
+@peer.command("list")
+@pass_context
+def peer_list(c: Context) -> None:
+    """The peers remembered."""
+    c.tell(c.call("peers"), tell_peers)
+
+
+@click.command()
+@click.argument("addresses", nargs=-1)
+@pass_context
+def announce(c: Context, addresses: tuple[str, ...]) -> None:
+    """Set the addresses that this node's references carry; none to carry none."""
+    c.tell(c.call("announce", addresses=list(addresses)), tell_announced)
+
+
+@click.command()
+@pass_context
+def demo(c: Context) -> None:
+    """Three nodes on this machine: publish, mirror, fetch, audit. Cleans up after itself."""
+    from commons import demo as story
+
+    try:
+        sys.exit(story.run())
+    except OSError as error:
+        raise StorageFailed(f"the demo could not run: {error}") from error
+
+
+def tell_made(told: Told) -> None:
+    say(f"Made a home at {told['home']}.")
+    say(f"Peer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
+    say("Back up the file `seed` in it: it is the only secret, and who has it is you.")
+
+
+def tell_ready(as_json: bool) -> Callable[[Node], None]:
+    def told(node: Node) -> None:
+        if as_json:
+            click.echo(json.dumps({"peer": node.home.keys.identity.peer, "commons": node.home.commons,
+                                   "addresses": list(node.addresses), "door": node.door}))  # fmt: skip
+        else:
+            say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
+            for address in (*node.addresses, *((node.door,) if node.door else ())):
+                say(f"  {address}")
+        sys.stdout.flush()
+
+    return told
+
+
+def tell_status(told: Told) -> None:
+    say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
+    say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
+        f"requests that wait for you: {told['waiting']}")  # fmt: skip
+    for address in (*told["addresses"], *((told["door"],) if told["door"] else ())):
+        say(f"Reachable   {address}")
+    if told["limited"]:
+        say(f"Limited     {told['limited']} requests were over the rate limit and not logged")
+    if told["my_requests"]:
+        say()
+        table(("my request", "dataset", "outcome", "reason", "key"), [
+            (r["request"], r["dataset"], r["outcome"], r["reason"], "held" if r["key"] else "")
+            for r in told["my_requests"]
+        ])  # fmt: skip
+
+
+def tell_peers(told: Told) -> None:
+    say("\n".join(told["peers"]) or "No peer is remembered. `commons peer add ADDRESS` adds one.")
+
+
+def tell_announced(told: Told) -> None:
+    say("References of this node carry: " + (", ".join(told["announce"]) or "no address"))
+
+
+COMMANDS = (init, node, status, peer, announce, demo)

@@ -1,0 +1,104 @@
+"""The command `publish`: the words of a publisher, whose options `licence check` has too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from commons.show import Told, amount, extent, say
+from commons.terminal import Context, pass_context, read_text, sources
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_WORDS = (
+    click.argument("path", type=click.Path(path_type=Path)),
+    click.option("--title", help="What the dataset is called."),
+    click.option("--licence", "--license", metavar="LICENCE",
+                 help="CC-BY-4.0, a licence's URL or name, LicenseRef-NAME, or an SPDX expression of several."),
+    click.option("--licence-text", "licence_texts", multiple=True, metavar="[ID=]FILE",
+                 help="The text of a LicenseRef-NAME; repeat for several."),
+    click.option("--creator", "creators", multiple=True, metavar="NAME", help='Whom to credit, as "Ana Martins" or '
+                 '"Ana Martins <https://orcid.org/…>"; repeat for several.'),
+    click.option("--organisation", "organisations", multiple=True, metavar="NAME",
+                 help='An organisation to credit, as "Name" or "Name <https://ror.org/…>".'),
+    click.option("--description", help="What it is, in a few sentences."),
+    click.option("--keyword", "keywords", multiple=True, metavar="WORD", help="What it is about; repeat for several."),
+    click.option("--identifier", metavar="DOI", help="A DOI or address it has elsewhere."),
+    click.option("--copyright", help="The copyright notice to keep."),
+    click.option("--credit-line", help="The licensor's own wording of the credit, kept as it is."),
+    click.option("--source-url", metavar="URL", help="Where the data comes from."),
+    click.option("--updated", metavar="DATE", help="The day of the data's last update, e.g. 2030-12-31."),
+    click.option("--label", "labels", multiple=True, metavar="NAME=FILE",
+                 help="A community's label or notice (Local Contexts), kept by every copy; repeat for several."),
+    click.option("--changes", metavar="TEXT", help="What was changed, for data made from other data."),
+    click.option("--collection", is_flag=True, help="The files stand side by side, each under its own licence."),
+    click.option("--conditions", help="Conditions of yours beside the licence, where you are the licensor."),
+    click.option("--access", type=click.Choice(["public", "acknowledge", "allow-list", "approval"]),
+                 default="acknowledge", show_default=True, help="Who is given the key."),
+    click.option("--allow", multiple=True, metavar="PEER", help="A peer id on the allow-list; repeat for several."),
+    click.option("--purpose", "purposes", multiple=True, metavar="CODE",
+                 help="Allow this purpose only; may be repeated."),
+    click.option("--grant-days", type=int, help="Grants end after so many days."),
+    click.option("--follow-links", is_flag=True, help="Take what symbolic links point to; they are refused otherwise."),
+)  # fmt: skip
+
+
+def words(command: F) -> F:
+    """The options that say what is published."""
+    for option in reversed(_WORDS):
+        command = option(command)
+    return command
+
+
+def spoken(path: Path, **words: Any) -> dict[str, Any]:
+    """The words as verbs take them: files read, paths absolute."""
+    if words["allow"] and words["access"] == "acknowledge":
+        words["access"] = "allow-list"
+    for name in ("licence_texts", "labels"):
+        pairs = [each.rpartition("=") for each in words[name]]
+        words[name] = [f"{key}{equals}{read_text(Path(file))}" for key, equals, file in pairs]
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in words.items()}
+    return {"path": str(path.absolute()), **listed}
+
+
+@click.command()
+@words
+@click.option("--based-on", multiple=True, metavar="REF",
+              help="A dataset it is made from: licence checked, credit kept; repeat for several.")  # fmt: skip
+@sources
+@click.option("--update", metavar="REF", help="Publish as the next version of this dataset.")
+@pass_context
+def publish(c: Context, /, path: Path, **words: Any) -> None:
+    """Seal a file or a folder, log it, and print its reference.
+
+    What the folder's own metadata says (croissant.json, ro-crate-metadata.json, datapackage.json, CITATION.cff,
+    .zenodo.json, a README's front matter, REUSE) need not be said again.
+    """
+    told = c.call("publish", bar="Publishing", **spoken(path, **words))
+    c.tell(told, tell_published)
+
+
+def tell_findings(told: Told) -> None:
+    for field, file in told["taken"].items():
+        say(f"Taken: {field} from {file}.")
+    for warning in told["warnings"]:
+        say(f"Warning: {warning['text']} [{warning['code']}]: {warning['todo']}.")
+    for notice in told["notices"]:
+        say(f"Note: {notice}.")
+
+
+def tell_published(told: Told) -> None:
+    say(f"Published {told['title']!r}, version {told['version']}: {extent(told)}, under {told['licence']}, "
+        f"access {told['access']}.")  # fmt: skip
+    if told["reused_bytes"]:
+        say(f"{amount(told['reused_bytes'])} did not change and are shared with the version before.")
+    tell_findings(told)
+    say(f"It is entry {told['entry']} of the log. Its reference:\n{told['reference']}")
+    if "?" not in told["reference"]:
+        say("It names no address: give your node's too, or set one with `commons announce`.")
+
+
+COMMANDS = (publish,)

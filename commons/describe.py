@@ -1,0 +1,83 @@
+"""A dataset as others describe theirs: its manifest and, where this home has the key, its files, in any of the formats.
+
+The file list of a dataset is sealed: formats that need it are only for who holds the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from commons import download, licensing, request
+from commons.core import ids
+from commons.core.contents import Contents, File
+from commons.core.envelope import Opened
+from commons.core.manifest import Manifest
+from commons.disk import unpacker
+from commons.disk.home import Home
+from commons.errors import Malformed, Refused
+from commons.metadata import FORMATS
+from commons.metadata.description import Description, Entry
+from commons.sources import Network
+
+Bytes = Mapping[str, bytes]  # by file name
+Columns = Mapping[str, Sequence[str]]  # by path
+
+NEED_FILES = ("croissant", "bagit", "datapackage", "ro-crate", "reuse")  # are about files
+
+
+async def contents(home: Home, net: Network, sources: list[str], dataset: Opened[Manifest]) -> Contents:
+    """The table of files, fetched if need be. Refused without the key."""
+    value = dataset.value
+    secret = request.kept_key(home, dataset)
+    if secret is None:
+        raise Refused("the list of files is sealed, and this home has no key to it", hint="`commons fetch` asks for it")
+    await download.packs(home.packs, net, sources, value.sealed()[-1:], lambda done: None)
+    return await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+
+
+def description(dataset: Opened[Manifest], table: Contents | None) -> Description:
+    """What every format is written from. Most demand a description: a dataset without one has its title there."""
+    value, terms = dataset.value, dataset.value.terms
+    known = licensing.of(terms)
+    texts = ((each.id, text) for each, licence in zip(terms.licences, known, strict=True)
+             if (text := each.text or licence.text()) is not None)  # fmt: skip
+    return Description(
+        title=value.title, description=value.description or value.title, creators=terms.creators, licence=terms.licence,
+        licences=tuple((each.id, each.url) for each in terms.licences), texts=tuple(texts), copyright=terms.copyright,
+        credit_line=terms.credit_line, source_url=terms.source_url, updated=terms.updated,
+        published=datetime.fromtimestamp(value.created, UTC).date().isoformat(), conditions=terms.conditions,
+        keywords=value.keywords, identifier=value.identifier, reference=f"commons:{ids.cid(dataset.data)}",
+        version=value.version, publisher=dataset.signer, labels=terms.labels, origins=terms.origins,
+        changes=terms.changes, files=tuple(_entry(table, file) for file in table.files) if table else (),
+    )  # fmt: skip
+
+
+def _entry(table: Contents, file: File) -> Entry:
+    rights = table.rights_of(file)
+    return Entry(
+        path=file.path, size=file.size, sha256=file.sha256, media_type=file.media_type,
+        licence=(rights.licence or None) if rights else None, copyright=(rights.copyright or None) if rights else None,
+    )  # fmt: skip
+
+
+def write(form: str, said: Description, columns: Columns | None = None) -> Bytes:
+    """The files of one format, by name; `columns` of CSV files by path, where known. Malformed for a format that is
+    none, or one that needs more than is said."""
+    from commons.metadata import bagit, citation, croissant, datacite, datapackage, dcat, reuse, rocrate
+
+    single: dict[str, tuple[str, Callable[[Description], bytes]]] = {
+        "croissant": (croissant.FILE, lambda said: croissant.write(said, columns)),
+        "ro-crate": (rocrate.FILE, rocrate.write),
+        "datapackage": (datapackage.FILE, datapackage.write), "dcat": (dcat.FILE, dcat.write),
+        "datacite": (datacite.FILE, datacite.write), "citation": (citation.FILE, citation.write),
+    }  # fmt: skip
+    if form in single:
+        name, writer = single[form]
+        return {name: writer(said)}
+    if form == "reuse":
+        return reuse.write(said)
+    if form == "bagit":
+        return bagit.write(said.files, said)
+    raise Malformed(f"not a format: {form[:40]!r}", hint=f"one of {', '.join(FORMATS)}")

@@ -1,0 +1,209 @@
+"""What a folder already says of itself, in whatever format: found, read, put together, and told from where it comes.
+
+Metadata is a claim: a declared hash is compared with the bytes, never taken for them. Nothing remote is ever fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commons import licensing
+from commons.core.contents import File
+from commons.core.rights import Rights
+from commons.disk import folder
+from commons.disk.folder import Source
+from commons.errors import CommonsError, Conflict, Malformed
+from commons.metadata.description import LIMIT, Description, Entry
+
+Reader = Callable[[str], Description | None]
+
+# Which words are taken: those that say nothing about who publishes, when and under which number.
+TAKEN = (
+    "title", "description", "creators", "licence", "copyright", "credit_line", "source_url", "updated", "conditions",
+    "keywords", "identifier", "labels", "origins", "changes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The words found, from which file each `field` comes, and what the files declare of others, by path."""
+
+    said: Description
+    taken: tuple[tuple[str, str], ...] = ()
+    differ: tuple[str, ...] = ()
+    declared: Mapping[str, tuple[tuple[str, Entry], ...]]
+
+
+def readers() -> dict[str, Reader]:
+    """By name of file, the most trusted first. Imported when somebody publishes."""
+    from commons.metadata import card, citation, croissant, datacite, datapackage, dcat, rocrate, zenodo
+
+    return {
+        croissant.FILE: croissant.read, rocrate.FILE: rocrate.read, datapackage.FILE: datapackage.read,
+        dcat.FILE: dcat.read, datacite.FILE: datacite.read, zenodo.FILE: zenodo.read,
+        "dataset-metadata.json": zenodo.read_kaggle, citation.FILE: citation.read, "README.md": card.read,
+    }  # fmt: skip
+
+
+def gather(sources: Sequence[Source], licence_given: bool = False) -> Gathered:
+    """Read every metadata file at the top of a folder. Malformed, naming the file, for one that is broken; Conflict
+    where two name different licences, unless `licence_given` decides, or declare different hashes."""
+    by_path = {source.path: source for source in sources}
+    found: list[tuple[str, Description]] = []
+    for name, read in readers().items():
+        if name in by_path:
+            try:
+                description = read(text_of(by_path[name]))
+            except CommonsError as error:
+                hint = error.hint or "mend it, or leave it out of the folder"
+                raise type(error)(f"{name}: {error.message}", hint=hint) from error
+            if description is not None:
+                found.append((name, description))
+    return merge(found, licence_given)
+
+
+def text_of(source: Source) -> str:
+    """A metadata file as text; Malformed if it is not UTF-8, or too large for what it is."""
+    data = head_of(source, LIMIT + 1)
+    if len(data) > LIMIT:
+        raise Malformed(f"{source.path}: larger than {LIMIT >> 20} MiB, which no metadata is")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"{source.path}: not UTF-8: {error.reason}", hint="save it as UTF-8") from error
+
+
+def head_of(source: Source, most: int) -> bytes:
+    """The first `most` bytes of a file."""
+    data = bytearray(min(source.size, most))
+    with folder.reading(source) as fd:
+        folder.fill(source, fd, memoryview(data))
+    return bytes(data)
+
+
+def merge(found: Sequence[tuple[str, Description]], licence_given: bool = False) -> Gathered:
+    """Each word from the first file that says it; those that say otherwise are told."""
+    words: dict[str, Any] = {}
+    taken: dict[str, str] = {}
+    differ: list[str] = []
+    if not licence_given and (licence := _licence(found)):
+        words["licence"], taken["licence"] = licence
+    for field in TAKEN:
+        for name, description in found:
+            value = getattr(description, field)
+            if not value or field == "licence":
+                continue
+            if field not in words:
+                words[field], taken[field] = value, name
+            elif words[field] != value:
+                differ.append(f"{field}: taken from {taken[field]}; {name} says otherwise")
+    if licence_given:
+        differ += [f"licence: as you said; {name} says {each.licence}" for name, each in found if each.licence]
+    return Gathered(
+        said=Description(**words), taken=tuple(taken.items()), differ=tuple(differ), declared=_declared(found)
+    )
+
+
+def _licence(found: Sequence[tuple[str, Description]]) -> tuple[str, str] | None:
+    """The one licence that the files name, and where. "cc-by" beside "CC BY 4.0" contradicts nothing, it says less."""
+    import licences
+
+    named: list[tuple[str, str]] = []
+    vague: list[tuple[str, licences.AmbiguousLicence]] = []
+    for name, description in found:
+        if description.licence:
+            try:
+                named.append((str(licences.parse(description.licence)), name))
+            except licences.AmbiguousLicence as error:
+                vague.append((name, error))
+            except licences.LicenceError:
+                try:
+                    licensing.expression_of(description.licence)
+                except Malformed as error:
+                    raise Malformed(f"{name}: {error.message}", hint=error.hint) from error
+    for licence, name in named[1:]:
+        if licence != named[0][0]:
+            raise Conflict(
+                f"two licences: {named[0][1]} says {named[0][0]}, {name} says {licence}",
+                hint="mend one of the files, or say which holds with --licence",
+            )
+    for name, several in vague:
+        if not named or named[0][0] not in several.candidates:
+            told = f", and {named[0][1]} says {named[0][0]}" if named else ""
+            raise Conflict(f"{name}: {several}{told}", hint="say which with --licence")
+    return named[0] if named else None
+
+
+def _declared(found: Sequence[tuple[str, Description]]) -> dict[str, tuple[tuple[str, Entry], ...]]:
+    declared: dict[str, tuple[tuple[str, Entry], ...]] = {}
+    for name, description in found:
+        for entry in description.files:
+            for other, before in declared.get(entry.path, ()):
+                for what in ("size", "sha256", "md5"):
+                    a, b = getattr(before, what), getattr(entry, what)
+                    if a is not None and b is not None and a != b:
+                        raise Conflict(
+                            f"{other} and {name} declare a different {what} of {entry.path}", hint="mend one of them"
+                        )
+            declared[entry.path] = (*declared.get(entry.path, ()), (name, entry))
+    return declared
+
+
+def compare_early(gathered: Gathered, sources: Sequence[Source]) -> tuple[str, ...]:
+    """Before the sealing: declared sizes, and hashes that the sealing does not compute. Conflict where one is wrong.
+    Tells of files declared that are not there."""
+    by_path = {source.path: source for source in sources}
+    for path, entries in gathered.declared.items():
+        source = by_path.get(path)
+        if source is None:
+            continue
+        for name, entry in entries:
+            if entry.size is not None and entry.size != source.size:
+                raise _wrong(name, path, f"{entry.size} bytes", f"{source.size} bytes")
+            if entry.md5 is not None and entry.sha256 is None:
+                with folder.reading(source) as fd, open(fd, "rb", closefd=False) as file:
+                    digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+                if digest != entry.md5:
+                    raise _wrong(name, path, f"MD5 {entry.md5.hex()}", digest.hex())
+    return tuple(
+        f"{entries[0][0]} lists {path}, which is not there"
+        for path, entries in gathered.declared.items() if path not in by_path
+    )  # fmt: skip
+
+
+def compare(gathered: Gathered, files: Sequence[File]) -> None:
+    """After the sealing and before anything is signed: declared SHA-256 against the bytes that were sealed."""
+    for file in files:
+        for name, entry in gathered.declared.get(file.path, ()):
+            if entry.sha256 is not None and entry.sha256 != file.sha256:
+                raise _wrong(name, file.path, f"SHA-256 {entry.sha256.hex()}", file.sha256.hex())
+
+
+def _wrong(name: str, path: str, declared: str, found: str) -> Conflict:
+    return Conflict(
+        f"{name} says that {path} has {declared}, but it has {found}",
+        hint=f"is {path} the right file? Write {name} anew, or leave it out of the folder",
+    )
+
+
+def rights(gathered: Gathered, own: Mapping[str, Rights], paths: Sequence[str]) -> dict[str, Rights]:
+    """What files say of themselves, by their own headers and by metadata. Conflict where these name two licences."""
+    found = dict(own)
+    for path in paths:
+        for name, entry in gathered.declared.get(path, ()):
+            if not entry.licence and not entry.copyright:
+                continue
+            licence = licensing.expression_of(entry.licence) if entry.licence else ""
+            before = found.get(path, Rights(licence="", copyright=""))
+            if before.licence and licence and before.licence != licence:
+                raise Conflict(
+                    f"two licences of {path}: it says {before.licence} itself, {name} says {licence}",
+                    hint="mend one of them",
+                )
+            found[path] = Rights(
+                licence=before.licence or licence, copyright=before.copyright or (entry.copyright or "").strip()
+            )
+    return found

@@ -1,0 +1,53 @@
+"""What is known of a dataset, whatever format says it: the noun that every format is read into and written from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from commons.core.rights import Creator, Label, Origin
+
+LIMIT = 16 << 20  # bytes of a metadata file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file. Where a format does not say: None. `sha256` has 32 bytes; `md5` (16) is read and compared, never written.
+    `licence`, an SPDX expression, and `copyright`, lines, are the file's own where they differ from the dataset's."""
+
+    path: str
+    size: int | None = None
+    sha256: bytes | None = None
+    md5: bytes | None = None
+    media_type: str | None = None
+    licence: str | None = None
+    copyright: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """None or empty: not said. To read, `licence` is spelt as the file spells it (an id, an address, a name); to write,
+    it is an SPDX expression. `licences` gives the (id, address) of each licence in the expression, `texts` the
+    (id, text) of those whose text is at hand. Days are "2026-11-24". `identifier` is a DOI or an address of its own;
+    `reference` is ours, "commons:bafy…". `version` counts from 1."""
+
+    title: str | None = None
+    description: str | None = None
+    creators: tuple[Creator, ...] = ()
+    licence: str | None = None
+    licences: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    copyright: str | None = None
+    credit_line: str | None = None
+    source_url: str | None = None
+    updated: str | None = None
+    published: str | None = None
+    conditions: str | None = None
+    keywords: tuple[str, ...] = ()
+    identifier: str | None = None
+    reference: str | None = None
+    version: int | None = None
+    publisher: str | None = None
+    labels: tuple[Label, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    changes: str | None = None
+    files: tuple[Entry, ...] = ()

@@ -1,0 +1,260 @@
+"""What is about to be published: the publisher's words, completed by what the folder says of itself, and checked.
+
+`prepare` signs and writes nothing. `publish` goes on from it; `licence check` stops here and tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import licences
+from commons import gather, licensing, lint
+from commons.core import manifest
+from commons.core.rights import Creator, Label, Origin, Rights
+from commons.core.rules import Rule
+from commons.core.terms import Terms
+from commons.disk import folder
+from commons.disk.folder import Source
+from commons.errors import CommonsError, Conflict, Malformed, NotFound
+from commons.gather import Gathered
+from licences import compat
+
+_HEADER = 64 << 10  # bytes of a file in which its rights are looked for
+_TEXTUAL = ("text/", "application/json", "application/xml", "image/svg", "application/javascript", "application/x-sh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What the publisher says of a dataset; None or empty is left to the folder's own metadata, whose words these
+    override. `licence` in any spelling, `licence_texts` by id for each LicenseRef. `collection`: its files are
+    published side by side, each under its own licence, not as one mixed work."""
+
+    path: Path
+    title: str | None = None
+    licence: str | None = None
+    licence_texts: tuple[tuple[str, str], ...] = ()
+    creators: tuple[Creator, ...] = ()
+    description: str | None = None
+    keywords: tuple[str, ...] = ()
+    identifier: str | None = None
+    copyright: str | None = None
+    credit_line: str | None = None
+    source_url: str | None = None
+    updated: str | None = None
+    labels: tuple[Label, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    changes: str | None = None
+    conditions: str | None = None
+    collection: bool = False
+    access: str = "acknowledge"
+    allow: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    grant_days: int | None = None
+    previous: str | None = None
+    follow_links: bool = False
+
+
+def from_words(
+    *, path: str, creators: Iterable[str] = (), organisations: Iterable[str] = (), licence_texts: Iterable[str] = (),
+    labels: Iterable[str] = (), **words: Any,
+) -> Publication:  # fmt: skip
+    """As the command line says it: creators "Name <URL>", licence texts "ID=TEXT" or TEXT, labels "NAME=TEXT"."""
+    people = [licensing.creator(each) for each in creators]
+    people += [licensing.creator(each, organisation=True) for each in organisations]
+    named = [(name, text) for name, _, text in (each.partition("=") for each in labels)]
+    for several in ("keywords", "allow", "purposes"):
+        words[several] = tuple(words.get(several) or ())
+    return Publication(
+        path=Path(path), creators=tuple(people), labels=tuple(Label(name=name, text=text) for name, text in named),
+        licence_texts=tuple(licensing.texts_of(licence_texts, words.get("licence")).items()), **words,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Ready to be sealed and signed. `said` is complete; `rights` are those of files that have their own."""
+
+    said: Publication
+    sources: tuple[Source, ...]
+    gathered: Gathered
+    rights: Mapping[str, Rights]
+    terms: Terms
+    rule: Rule
+    findings: tuple[lint.Finding, ...]
+    notices: tuple[str, ...]
+
+
+def prepare(said: Publication) -> Prepared:
+    """Read the folder, and let everything be said that must be. Malformed for what is missing or no licence, Conflict
+    for what contradicts itself: two licences, a wrong hash, a mixture that no licence allows."""
+    sources = folder.scan(said.path, said.follow_links)
+    if not sources:
+        raise NotFound(f"{said.path} holds no file", hint="there is nothing to publish")
+    gathered = gather.gather(sources, said.licence is not None)
+    notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
+    rights = gather.rights(gathered, _own_rights(sources), [source.path for source in sources])
+    said = _complete(said, gathered)
+    said, rights, mixed = _licence(said, rights, sources)
+    notices += mixed
+    terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))))
+    notices += _derived(said, terms)
+    manifest.check_words(terms.title, said.description or "", said.keywords)  # now, not after an hour of sealing
+    manifest.check_identifier(said.identifier)
+    return Prepared(
+        said=said, sources=sources, gathered=gathered, rights=rights, terms=terms, rule=rule,
+        findings=lint.lint(terms, rule, said.description or ""), notices=tuple(notices),
+    )  # fmt: skip
+
+
+def _own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
+    """By REUSE: `REUSE.toml`, `.license` files, and the headers of files that are text."""
+    from commons.metadata import reuse
+
+    by_path = {source.path: source for source in sources}
+
+    def read(path: str) -> bytes:
+        source = by_path[path]
+        whole = path.endswith((".license", "REUSE.toml"))
+        if not whole and not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
+            return b""
+        return gather.head_of(source, 1 << 20 if whole else _HEADER)
+
+    return reuse.rights(by_path, read)
+
+
+def _complete(said: Publication, gathered: Gathered) -> Publication:
+    words = {
+        field: getattr(gathered.said, field)
+        for field in gather.TAKEN
+        if not getattr(said, field) and getattr(gathered.said, field)
+    }
+    if words.get("description") == gathered.said.title:
+        words.pop("description", None)  # the title again says nothing; formats that demand one are given it
+    labels = tuple(dict.fromkeys((*said.labels, *gathered.said.labels)))  # none is ever dropped
+    return replace(said, **(words | {"labels": labels}))
+
+
+def _licence(
+    said: Publication, rights: dict[str, Rights], sources: Sequence[Source]
+) -> tuple[Publication, dict[str, Rights], list[str]]:
+    """The expression of the whole: what the publisher names, and what files name for themselves beside it."""
+    from commons.metadata import reuse
+
+    own: dict[str, list[str]] = {}
+    for path, right in rights.items():
+        if right.licence:
+            own.setdefault(right.licence, []).append(path)
+    if said.licence is None and not own:
+        raise Malformed("no licence was named", hint="--licence CC-BY-4.0, or let the folder's metadata name one")
+    unnamed = [s.path for s in sources if not rights.get(s.path) or not rights[s.path].licence]
+    unnamed = [path for path in unnamed if not reuse.is_about(path)]
+    if said.licence is None and unnamed:
+        raise Malformed(
+            f"no licence was named for {unnamed[0]}{_more(len(unnamed) - 1)}",
+            hint="--licence names that of everything which names none itself",
+        )
+    whole = licensing.expression_of(said.licence) if said.licence else ""
+    parts = [*([whole] if whole and unnamed else []), *(each for each in own if each != whole)] or [whole]
+    where = {whole: "the dataset", **{each: f"{paths[0]}{_more(len(paths) - 1)}" for each, paths in own.items()}}
+    notices = _mixture(parts, where, said.collection)
+    expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts)) if len(parts) > 1 else parts[0]
+    if len(parts) == 1:
+        rights = {path: replace(r, licence="") for path, r in rights.items() if r.copyright}
+    return replace(said, licence=expression), rights, notices
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count else ""
+
+
+def _mixture(parts: Sequence[str], where: Mapping[str, str], collection: bool) -> list[str]:
+    """Conflict, with the pair and the reason, where recipients could not use the parts together."""
+    notices = []
+    for a, b in combinations(parts, 2):
+        verdict = compat.can_remix(licences.parse(a), licences.parse(b))
+        reasons = "; ".join(reason.text for reason in verdict.reasons)
+        if verdict.answer == "no" and not collection:
+            raise Conflict(
+                f"{where[a]} is under {a}, {where[b]} under {b}, which cannot be mixed: {reasons}",
+                hint="--collection publishes the files side by side, each unchanged under its own licence; or leave "
+                "one of them out, or ask its licensor",
+            )
+        if verdict.answer in ("no", "unknown"):
+            notices.append(f"{a} and {b} stay side by side, each under its own licence: {reasons}")
+    return notices
+
+
+def _terms(said: Publication) -> Terms:
+    """The terms a requester will acknowledge. Malformed, with what to add, where the licence asks for more."""
+    licence, texts = said.licence or "", dict(said.licence_texts)
+    listed = licensing.described(licence, texts)
+    if unused := texts.keys() - {each.id for each in listed}:
+        raise Malformed(f"the licence does not name {min(unused)}", hint=f'--licence "{licence} AND {min(unused)}"')
+    asked = licensing.asked(licence, texts)
+    missing = [field for field in dict.fromkeys((*asked, "title")) if not getattr(said, field)]
+    if missing:
+        raise Malformed(
+            f"{licence} asks for attribution, so {' and '.join(missing)} must be named" if asked
+            else "a dataset has a title",
+            hint=" ".join(f"--{_OPTIONS.get(field, field)} …" for field in missing),
+        )  # fmt: skip
+    return Terms(
+        licence=licence, licences=listed, title=said.title or "", creators=said.creators, copyright=said.copyright,
+        credit_line=said.credit_line, source_url=said.source_url, updated=said.updated,
+        labels=tuple(sorted(set(said.labels), key=lambda label: (label.name, label.text))), origins=said.origins,
+        changes=said.changes, conditions=said.conditions, purposes=tuple(sorted(set(said.purposes))),
+        grant_days=said.grant_days,
+    )  # fmt: skip
+
+
+_OPTIONS = {"creators": "creator", "source_url": "source-url", "credit_line": "credit-line"}
+
+
+def _derived(said: Publication, terms: Terms) -> list[str]:
+    """Conflict where what it was made from does not allow this licence, with the ways out."""
+    if not terms.origins:
+        return []
+    if not said.changes and any(each.mark_modifications for each in _known(terms.origins)):
+        raise Malformed(
+            "the licence of a source asks that changes be marked", hint='--changes "what you changed", in a sentence'
+        )
+    return check_origins(terms)
+
+
+def check_origins(terms: Terms) -> list[str]:
+    """Whether the licences of the origins allow this one: Conflict, or what stays to be asked."""
+    sources = [licences.parse(origin.licence) for origin in terms.origins]
+    verdict = compat.adaptation_licences(sources, to=licences.parse(terms.licence))
+    reasons = "; ".join(f"{reason.text}{f' ({reason.clause})' if reason.clause else ''}" for reason in verdict.reasons)
+    if verdict.answer == "no":
+        ways = [*verdict.allowed, *verdict.conditional, *verdict.discouraged]
+        raise Conflict(
+            f"{terms.licence} is impossible for what is based on "
+            f"{', '.join(f'{o.title} ({o.licence})' for o in terms.origins)}: {reasons}",
+            hint=f"possible: {', '.join(ways)}" if ways
+            else "; ".join(dict.fromkeys(reason.todo for reason in verdict.reasons)) or "ask the licensors",
+        )  # fmt: skip
+    if verdict.answer == "yes":
+        return []
+    return [f"based on {', '.join(o.title for o in terms.origins)}: {reasons}" if reasons else "ask the licensors"]
+
+
+def _known(origins: Iterable[Origin]) -> list[licences.Licence]:
+    return [licensing.licence(id) for origin in origins for id in licences.parse(origin.licence).ids]
+
+
+def impossible(terms: Terms) -> str | None:
+    """Why a dataset that others published claims what its origins do not allow; None where it does not."""
+    if not terms.origins:
+        return None
+    try:
+        check_origins(terms)
+    except Conflict as error:
+        return error.message
+    except (CommonsError, licences.LicenceError) as error:
+        return str(error)
+    return None
