@@ -1,14 +1,17 @@
 """Licences of data as values that can be asked: what they permit, what they require, and how they combine.
 
 Pure and typed, with no dependency; usable on its own. Not legal advice, and never a guess: what is not known is
-"unknown". `licences.compat` combines licences, and loads only when imported.
+"unknown". `ids()` are those that can be asked in full, `ports()` Creative Commons' national versions made by rule,
+`others()` the rest of SPDX's list, known by name only; `get`, `resolve` and `parse` know all three. `licences.compat`
+combines licences, and loads only when imported.
 """
 
 from __future__ import annotations
 
 from licences.attribution import Work, attribution
-from licences.catalogue import all, custom, get, ids
+from licences.catalogue import all, custom, get, ids, others, ports
 from licences.errors import AmbiguousLicence, InvalidLicence, LicenceError, UnknownLicence
+from licences.expression import Expression, parse
 from licences.licence import NOT_LEGAL_ADVICE, USES, Adaptation, Answer, Licence, Outcome, Plain, Use
 
 
@@ -23,6 +26,7 @@ def resolve(text: str) -> Licence:
 
 
 __all__ = [
-    "NOT_LEGAL_ADVICE", "USES", "Adaptation", "AmbiguousLicence", "Answer", "InvalidLicence", "Licence", "LicenceError",
-    "Outcome", "Plain", "UnknownLicence", "Use", "Work", "all", "attribution", "custom", "get", "ids", "resolve",
+    "NOT_LEGAL_ADVICE", "USES", "Adaptation", "AmbiguousLicence", "Answer", "Expression", "InvalidLicence", "Licence",
+    "LicenceError", "Outcome", "Plain", "UnknownLicence", "Use", "Work", "all", "attribution", "custom", "get", "ids",
+    "others", "parse", "ports", "resolve",
 ]  # fmt: skip

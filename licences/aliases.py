@@ -56,9 +56,6 @@ NAMES: Final = _by_name({
         "ogl 3.0", "ogl v3.0", "ogl uk 3.0", "open government licence 3.0", "open government licence v3",
         "open government licence v3.0", "ogl v3",
     ),
-    "GPL-3.0-only": (
-        "gpl-3.0",
-    ),
     "LAL-1.3": (
         "Free Art License 1.3", "licence art libre 1.3", "fal 1.3",
     ),
@@ -86,8 +83,8 @@ SEVERAL: Final = {
          ("CC0-1.0", "CC-PDM-1.0", "PDDL-1.0")),
         (("Free Art License", "licence art libre", "lal"),
          ("LAL-1.3",)),
-        (("gpl", "gpl-3.0-or-later", "gpl-3.0+"),
-         ("GPL-3.0-only",)),
+        (("gpl",),
+         ("GPL-3.0-only", "GPL-3.0-or-later", "GPL-2.0-only", "GPL-2.0-or-later")),
     )
     for name in names
 }  # fmt: skip

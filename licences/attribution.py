@@ -18,6 +18,7 @@ _VERBS: Final = {
     "dedication": "is dedicated to the public domain under",
     "mark": "is marked with",
     "custom": "is shared under the terms of",
+    "other": "is licensed under",
 }
 _NO_WARRANTIES: Final = "No warranties are given."
 _ANCESTORS: Final = 100  # that a credit lists
@@ -25,7 +26,9 @@ _ANCESTORS: Final = 100  # that a credit lists
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is credited. `credit_line`: the licensor's own wording; `ancestors`: the works it was made from."""
+    """What is credited. `credit_line`: the licensor's own wording; `ancestors`: the works it was made from; `updated`:
+    the date of its last update, as its publisher writes it.
+    """
 
     title: str
     creators: tuple[str, ...]
@@ -34,6 +37,7 @@ class Work:
     copyright: str | None = None
     credit_line: str | None = None
     ancestors: tuple[Work, ...] = ()
+    updated: str | None = None
 
     def missing(self) -> tuple[str, ...]:
         """What the licence asks for and the work does not give."""
@@ -61,7 +65,8 @@ def lineage(work: Work) -> Iterator[Work]:
 
 def _same(work: Work) -> tuple[object, ...]:
     """What makes two works the same in a credit. Not the works themselves: comparing those would recurse."""
-    return work.title, work.creators, work.licence.id, work.source_url, work.copyright, work.credit_line
+    about = work.source_url, work.updated, work.copyright, work.credit_line
+    return work.title, work.creators, work.licence.id, *about
 
 
 def _and(names: list[str]) -> str:
@@ -84,6 +89,7 @@ def _text(work: Work, modified: str | None) -> str:
         parts = [f"{head}{by} {_VERBS[licence.kind]} {line(licence.short)}{where}."]
         parts += [_stop(line(work.copyright))] if work.copyright else []
         parts += [f"Source: {_stop(line(work.source_url))}"] if work.source_url else []
+        parts += [f"Last update: {_stop(line(work.updated))}"] if work.updated else []
         parts += [f"Changes: {_stop(line(modified))}"] if modified else []
         parts += [_NO_WARRANTIES] if licence.kind == "licence" else []
         return " ".join(parts) + (f"\n{verbatim(work.credit_line)}" if work.credit_line else "")
@@ -107,6 +113,7 @@ def _markdown(work: Work, modified: str | None) -> str:
         parts += [markdown(_stop(line(work.copyright)))] if work.copyright else []
         if work.source_url and address(work.source_url) is None:
             parts.append(f"Source: {markdown(_stop(line(work.source_url)))}")
+        parts += [f"Last update: {markdown(_stop(line(work.updated)))}"] if work.updated else []
         parts += [f"Changes: {markdown(_stop(line(modified)))}"] if modified else []
         parts += [_NO_WARRANTIES] if licence.kind == "licence" else []
         quoted = "\\\n".join(markdown(row) for row in verbatim(work.credit_line or "").split("\n") if row.strip())
@@ -139,6 +146,8 @@ def _html(work: Work, modified: str | None) -> str:
         parts += [f'<span property="dct:rights">{html(_stop(line(work.copyright)))}</span>'] if work.copyright else []
         if work.source_url and source is None:
             parts.append(f"Source: {html(_stop(line(work.source_url)))}")
+        if work.updated:
+            parts.append(f"Last update: {html(_stop(line(work.updated)))}")
         parts += [f"Changes: {html(_stop(line(modified)))}"] if modified else []
         parts += [_NO_WARRANTIES] if licence.kind == "licence" else []
         quoted = "<br>".join(html(row) for row in verbatim(work.credit_line or "").split("\n") if row.strip())
@@ -162,6 +171,7 @@ def _bibtex(work: Work, modified: str | None) -> str:
         notes = [_stop(f"{_VERBS[licence.kind].capitalize()} {bibtex(licence.short)}{where}")]
         notes += [bibtex(_stop(line(work.copyright)))] if work.copyright else []
         notes += [f"Source: {bibtex(_stop(line(work.source_url)))}"] if work.source_url and url is None else []
+        notes += [f"Last update: {bibtex(_stop(line(work.updated)))}"] if work.updated else []
         notes += [f"Changes: {bibtex(_stop(line(modified)))}"] if modified else []
         notes += [bibtex(verbatim(work.credit_line))] if work.credit_line else []
         rows = [f"  title = {{{{{bibtex(work.title)}}}}}"] if line(work.title) else []
@@ -189,7 +199,7 @@ def _json(work: Work, modified: str | None) -> str:
         licence = work.licence
         return {
             "title": work.title, "creators": list(work.creators), "source_url": work.source_url,
-            "copyright": work.copyright, "credit_line": work.credit_line,
+            "updated": work.updated, "copyright": work.copyright, "credit_line": work.credit_line,
             "licence": {"id": licence.id, "spdx": licence.spdx, "name": licence.name, "url": licence.url},
         }  # fmt: skip
 

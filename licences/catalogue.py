@@ -1,6 +1,7 @@
-"""The licences this package carries: found by id, read one file at a time, kept once read. And those of one's own.
+"""Licences by their exact ids, and those of one's own. In files: all that can be asked in full, read one at a time and
+kept once read. By rule: Creative Commons' ports without an SPDX id. By name only: the rest of SPDX's list.
 
-Knows where the files lie, nothing of names in the wild (that is `names`) nor of law.
+Knows nothing of names in the wild (that is `names`) nor of law.
 """
 
 from __future__ import annotations
@@ -8,48 +9,76 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from licences.errors import InvalidLicence, UnknownLicence
+from licences.files import room, table
 from licences.licence import Adaptation, Answer, Licence, Plain
 
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-_OWN: Final = re.compile(r"LicenseRef-[A-Za-z0-9.-]{1,100}", re.ASCII)
+_OWN: Final = r"LicenseRef-[A-Za-z0-9.-]{1,100}"
 _OWN_TEXT_LIMIT: Final = 1 << 20  # characters
-
-
-def _room(name: str) -> Traversable:
-    from importlib.resources import files  # several milliseconds: only when a file is wanted
-
-    return files("licences") / name
 
 
 @cache
 def ids() -> tuple[str, ...]:
-    """Every id, sorted. Reads a folder, no file."""
-    return tuple(sorted(f.name[: -len(".json")] for f in _room("data").iterdir() if f.name.endswith(".json")))
+    """The ids of the licences that have a file here, sorted. Reads a folder, no file."""
+    names = (f.name for f in room("data").iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != "_"))
+
+
+def ports() -> tuple[str, ...]:
+    """The ids of Creative Commons' ports that SPDX has no id for, sorted: made by rule, without a file. Some 550."""
+    from licences import jurisdictions
+
+    return tuple(id for id in jurisdictions.ports() if id not in ids())
+
+
+def others() -> tuple[str, ...]:
+    """The ids of every other licence in SPDX's list, sorted: known by name only. Some 640."""
+    from licences import spdx
+
+    return tuple(spdx.names())
+
+
+def is_port(id: str) -> bool:
+    """Whether `id` is one of `ports`."""
+    from licences import jurisdictions
+
+    return id not in ids() and jurisdictions.exists(id)
 
 
 @cache
 def get(id: str) -> Licence:
-    """The licence of exactly this id; UnknownLicence otherwise (`resolve` is the lenient one)."""
-    if id not in ids():
-        raise UnknownLicence(id, "no licence has this id")
-    import json
+    """The licence of exactly this id; UnknownLicence otherwise (`resolve` is the lenient one).
 
-    return read(json.loads((_room("data") / f"{id}.json").read_text("utf-8")))
+    A port that SPDX has no id for is found as "CC-BY-3.0-FR" and as "LicenseRef-CC-BY-3.0-FR", its SPDX spelling.
+    """
+    if id in ids():
+        return read(table(id))
+    from licences import jurisdictions, spdx
+
+    if id.startswith("LicenseRef-CC-") and is_port(port := id.removeprefix("LicenseRef-")):
+        return get(port)
+    if (record := jurisdictions.record(id)) is not None:
+        return read(record)
+    if (other := spdx.licence(id)) is not None:
+        return other
+    if (successors := spdx.withdrawn().get(id)) is not None:
+        instead = f": write {' or '.join(successors)}" if successors else ""
+        raise UnknownLicence(id, f"SPDX withdrew this id{instead}", successors)
+    from licences.names import near
+
+    raise UnknownLicence(id, "no licence has this id", near(id) if id.startswith("CC-") else ())
 
 
 @cache
 def all() -> tuple[Licence, ...]:
-    """Every licence carried, sorted by id."""
+    """Every licence that has a file here, sorted by id; not the ports and others beside them."""
     return tuple(get(id) for id in ids())
 
 
 def shipped_text(id: str) -> str:
-    return (_room("texts") / f"{id}.txt").read_bytes().decode()
+    return (room("texts") / f"{id}.txt").read_bytes().decode()
 
 
 def read(record: Mapping[str, Any]) -> Licence:
@@ -83,7 +112,7 @@ def custom(id: str, name: str, text: str, url: str | None = None) -> Licence:
     """
     import hashlib
 
-    if not _OWN.fullmatch(id):
+    if not re.fullmatch(_OWN, id):
         raise InvalidLicence(f"not an id of a licence of one's own: {id[:80]!r}; ids look like LicenseRef-Ours-1.0")
     if not name.strip() or not name.isprintable() or len(name) > 200:
         raise InvalidLicence(f"{id}: its name must be one printable line of at most 200 characters")

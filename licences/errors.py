@@ -3,7 +3,7 @@
     LicenceError
     +- UnknownLicence     no licence is called that; `suggestions` are near misses, never used by themselves
     +- AmbiguousLicence   it names several; the caller must choose one of `candidates`
-    +- InvalidLicence     a licence of one's own that is not well formed
+    +- InvalidLicence     a licence of one's own, or an expression of several, that is not well formed
 
 Messages quote foreign text with control characters escaped, so that they are safe on a terminal.
 """
@@ -39,4 +39,4 @@ class AmbiguousLicence(LicenceError, LookupError):
 
 
 class InvalidLicence(LicenceError, ValueError):
-    """A licence of one's own lacks what would make it usable: an id, a name or its full text."""
+    """A licence of one's own lacks an id, a name or its full text; or an expression does not follow SPDX's grammar."""

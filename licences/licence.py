@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 Outcome = Literal["yes", "no", "conditional", "unknown"]
 Use = Literal["commercial", "redistribute", "adapt", "adapt-privately", "p2p-share"]
-Kind = Literal["licence", "dedication", "mark", "custom"]
+Kind = Literal["licence", "dedication", "mark", "custom", "other"]
 
 USES: Final[tuple[Use, ...]] = ("commercial", "redistribute", "adapt", "adapt-privately", "p2p-share")
 NOT_LEGAL_ADVICE: Final = "A summary, not the licence and not legal advice: the licence's own text decides."
@@ -55,7 +55,11 @@ class Adaptation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence:
-    """One licence. `id` is its SPDX id, or a LicenseRef of a community's own; `url` its canonical address.
+    """One licence. `id` is its SPDX id, or one made like those (CC-BY-3.0-FR) where SPDX has none and `spdx` is None,
+    or a LicenseRef of a community's own; `url` is its canonical address.
+
+    `kind`: a licence, a dedication to the public domain, a mark that says it is there, "custom" for a community's own
+    text, "other" for one of which only the name is known. Nothing is said about what the last two allow.
 
     `elements`: ("BY", "SA") for Creative Commons, else empty. `jurisdiction`: "DE", "IGO", or None for unported.
     `database_rights`: licensed, conditions-waived, waived, not-licensed or unstated. `mark_modifications`: always,
@@ -99,9 +103,11 @@ class Licence:
         """
         if use not in USES:
             raise ValueError(f"no such use: {use!r}; one of {', '.join(USES)}")
-        return dict(self.answers).get(use) or Answer(
-            answer="unknown", because=f"these are terms of a community's own: read the text of {self.id}, or ask"
-        )
+        if self.kind == "other":
+            because = f"this library knows the name of {self.id} and does not interpret its terms: read its text"
+        else:
+            because = f"these are terms of a community's own: read the text of {self.id}, or ask"
+        return dict(self.answers).get(use) or Answer(answer="unknown", because=because)
 
     def clause(self, topic: str) -> str:
         """Where the legal code speaks of "attribution", "share-alike", "adapt", … as "s.3(b)(1)"; "" if unrecorded."""
@@ -112,7 +118,7 @@ class Licence:
         return self.sentences
 
     def asks(self) -> tuple[str, ...]:
-        """The fields of a work that a publisher must fill for this licence to be kept: ("creators", "title")."""
+        """The fields of a work that have to be filled for this licence to be kept: "creators", "title", "updated"."""
         return self.fields
 
     @property
@@ -129,8 +135,8 @@ class Licence:
 
     @property
     def spdx_expression(self) -> str:
-        """How to write it where SPDX syntax is needed."""
-        return self.spdx or self.id
+        """How to write it where SPDX syntax is needed: "LicenseRef-CC-BY-3.0-FR" where SPDX has no id for it."""
+        return self.spdx or (self.id if self.id.startswith("LicenseRef-") else f"LicenseRef-{self.id}")
 
     def text(self) -> str | None:
         """The full text, None where only its address is known. Same bytes (as UTF-8) as `text_sha256`."""

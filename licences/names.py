@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
+from functools import cache
 from typing import Final
 
+from licences import jurisdictions, spdx
 from licences.aliases import NAMES, PLACES, REFUSED, SEVERAL
-from licences.catalogue import ids
+from licences.catalogue import ids, is_port
 from licences.errors import AmbiguousLicence, UnknownLicence
 
 _LONGEST: Final = 500  # characters; no licence has a longer name or address
@@ -41,22 +43,21 @@ _WORDS: Final = (
     (r"unported|non transpose", "3.0 only"),
     (r"generic|generique", "old only"),
     (r"\d\.\d(?![\d.])", "version"),
-    (r"england and wales|angleterre et pays de galles|uk", "UK"),
-    (r"germany|allemagne|de", "DE"),
-    (r"austria|autriche|at", "AT"),
-    (r"australia|australie|au", "AU"),
-    (r"netherlands|pays bas|nl", "NL"),
-    (r"united states|etats unis|us", "US"),
-    (r"france|fr", "FR"),
-    (r"japan|japon|jp", "JP"),
-    (r"igo|oig", "IGO"),
-)
-_TOKEN: Final = re.compile(
-    "|".join(f"(?P<w{n}>{pattern})(?![a-z0-9])" for n, (pattern, _) in enumerate(_WORDS))
-    + r"|(?P<gap>[ (),/]+|v(?:ersion)? ?(?=\d))"
 )
 _ELEMENTS: Final = ("BY", "NC", "ND", "SA")
 _NEWEST_FIRST: Final = ("4.0", "3.0", "2.5", "2.0", "1.0")
+
+
+@cache
+def _grammar() -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """What may stand next in a name, as numbered groups, and what each means. Jurisdictions by code and by name."""
+    places = tuple(
+        ("|".join(re.sub(r"[^a-z0-9]+", " ", _fold(name)) for name in (*names, code)), code)
+        for code, names in jurisdictions.names().items()
+    )
+    words = (*_WORDS, *places)
+    parts = "|".join(f"(?P<w{n}>{pattern})(?![a-z0-9])" for n, (pattern, _) in enumerate(words))
+    return re.compile(parts + r"|(?P<gap>[ (),/]+|v(?:ersion)? ?(?=\d))"), tuple(kind for _, kind in words)
 
 
 def identify(text: str) -> str:
@@ -72,10 +73,12 @@ def identify(text: str) -> str:
     if word in REFUSED:
         raise UnknownLicence(text, REFUSED[word])
     if word.startswith("licenseref-"):
+        if is_port(port := word.removeprefix("licenseref-").upper()):
+            return port
         raise UnknownLicence(text, "a licence of one's own: its whole text has to be given with it")
     if (address := _ADDRESS.fullmatch(word)) and ("/" in word or address["rest"].endswith(".org")):
         return _at(text, address["scheme"] or "https", address["rest"], known)
-    if (found := _titles().get(word)) is not None:
+    if (found := _in_spdx(text, word) or _titles().get(word)) is not None:
         return found
     if re.search(r" (?:and(?! wales)|or|with) |\+$", word):
         raise UnknownLicence(text, "more than one licence, or a condition beside it: name one licence", near(word))
@@ -86,8 +89,22 @@ def near(text: str) -> tuple[str, ...]:
     """Ids that look like `text`, best first, at most four. For an error's hint only."""
     import difflib
 
-    known = {id.lower(): id for id in ids()}
-    return tuple(known[id] for id in difflib.get_close_matches(_fold(text[:60]), list(known), n=4, cutoff=0.6))
+    for known in ({id.lower(): id for id in ids()}, {id.lower(): id for id in spdx.names()}):
+        if found := difflib.get_close_matches(_fold(text[:60]), list(known), n=4, cutoff=0.6):
+            return tuple(known[id] for id in found)
+    return ()
+
+
+def _in_spdx(text: str, word: str) -> str | None:
+    """The licence of an SPDX id that has no file here; AmbiguousLicence or UnknownLicence for a withdrawn one."""
+    id = spdx.by_lower().get(word)
+    successors = spdx.withdrawn().get(id or "")
+    if successors is None:
+        return id
+    if not successors or any(" " in each for each in successors):
+        instead = f": write {successors[0]}" if successors else ""
+        raise UnknownLicence(text, f"SPDX withdrew this id{instead}", successors)
+    raise AmbiguousLicence(text, successors)
 
 
 def _fold(text: str) -> str:
@@ -101,11 +118,14 @@ _PLAIN: Final = str.maketrans(
 )
 
 
+@cache
 def _titles() -> dict[str, str]:
     """Every licence by its own English, French and short name. Reads all files: asked only when nothing else fits."""
     from licences.catalogue import all
 
-    return {_fold(name): licence.id for licence in all() for name in (licence.name, licence.name_fr, licence.short)}
+    others = {_fold(name): id for id, name in spdx.names().items()}
+    own = {_fold(name): licence.id for licence in all() for name in (licence.name, licence.name_fr, licence.short)}
+    return others | own
 
 
 def _at(text: str, scheme: str, rest: str, known: dict[str, str]) -> str:
@@ -114,6 +134,8 @@ def _at(text: str, scheme: str, rest: str, known: dict[str, str]) -> str:
     place = _TAIL.sub("", path).rstrip("/")
     if scheme not in ("http", "https"):
         raise UnknownLicence(text, f"no licence lives at a {scheme[:20]}: address", near(_id_in(place)))
+    if " " in rest:
+        raise UnknownLicence(text, "there is more than one address in it", near(_id_in(place)))
     if place in PLACES:
         return PLACES[place]
     if found := _CC_FREE.fullmatch(place):
@@ -121,7 +143,9 @@ def _at(text: str, scheme: str, rest: str, known: dict[str, str]) -> str:
     if found := _SPDX.fullmatch(path):
         if found["id"] in known:
             return known[found["id"]]
-        raise UnknownLicence(text, "no licence with this SPDX id is known here", near(found["id"]))
+        if other := _in_spdx(text, found["id"]):
+            return other
+        raise UnknownLicence(text, "SPDX has no licence of this id", near(found["id"]))
     if found := _EUROPE.fullmatch(place):
         if found["version"] is None:
             return "CC0-1.0"
@@ -146,11 +170,12 @@ def _creative_commons(text: str, word: str) -> str:
     units: list[set[str]] = []
     versions: list[str] = []
     said, ports, at, named = set[str](), list[str](), 0, False
+    grammar, kinds = _grammar()
     while at < len(word):
-        token = _TOKEN.match(word, at)
+        token = grammar.match(word, at)
         if token is None or token.end() == at:
             raise UnknownLicence(text, "no id, address or name of a licence known here", near(text))
-        kind = "" if token.lastgroup in ("gap", None) else _WORDS[int(str(token.lastgroup)[1:])][1]
+        kind = "" if token.lastgroup in ("gap", None) else kinds[int(str(token.lastgroup)[1:])]
         if kind == "version":
             versions.append(token[0])
         elif kind == "cc" or (kind == "by" and token[0].startswith("attribution")):
@@ -177,38 +202,23 @@ def _creative_commons(text: str, word: str) -> str:
 def _chosen(text: str, elements: Collection[str], version: str | None, port: str) -> str:
     """The licence of these elements; AmbiguousLicence with the candidates if the version is open."""
     unit = "-".join(e for e in _ELEMENTS if e in elements)
-    fitting = [id for id in ids() if id.startswith("CC-") and id[3].isupper() and _unit_of(id) == unit]
     if not unit or (version is None and "BY" not in elements):
         every = [
             f"CC-{u}-{v}" for v in _NEWEST_FIRST for u in ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")
         ]
         fits = [id for id in every if set(elements) <= set(id.split("-"))]
         raise AmbiguousLicence(text, tuple(fits if elements else [*fits, "CC0-1.0"]))
-    if version is None:
-        if not fitting:
-            raise UnknownLicence(text, "Creative Commons has no licence of these elements", near(f"cc-{unit}"))
-        raise AmbiguousLicence(text, tuple(sorted((i for i in fitting if _fits(i, port)), key=_age, reverse=True)))
+    made = jurisdictions.of(unit, port) if port else tuple(f"CC-{unit}-{v}" for v in _NEWEST_FIRST)
+    made = tuple(id for id in made if id in ids() or is_port(id))
+    if version is None and made:
+        raise AmbiguousLicence(text, made)
     wanted = f"CC-{unit}-{version}" + (f"-{port}" if port else "")
-    if wanted in ids():
+    if wanted in ids() or is_port(wanted):
         return wanted
+    if not port and f"CC-{unit}-2.5" in ids() and (national := jurisdictions.numbered(unit, version or "")):
+        raise AmbiguousLicence(text, national)
     generic = f"CC-{unit}-{version}"
     if port and generic in ids():
-        why = (
-            "version 4.0 has no national versions"
-            if version == "4.0"
-            else ("this national version has no SPDX id: carry its text as a LicenseRef of its own")
-        )
-        raise UnknownLicence(text, why, (generic,))
-    raise UnknownLicence(text, "Creative Commons has no such licence", near(wanted))
-
-
-def _unit_of(id: str) -> str:
-    return "-".join(part for part in _ELEMENTS if part in id.split("-"))
-
-
-def _fits(id: str, port: str) -> bool:
-    return id.endswith(f"-{port}") if port else id.split("-")[-1][0].isdigit()
-
-
-def _age(id: str) -> str:
-    return next(part for part in id.split("-") if part[0].isdigit())
+        why = "version 4.0 has no national versions" if version == "4.0" else "no such national version was made"
+        raise UnknownLicence(text, why, (generic, *made))
+    raise UnknownLicence(text, "Creative Commons has no such licence", made or near(wanted))

@@ -6,7 +6,7 @@ Knows nothing of mixes (that is `compat`). Every outcome but "yes" carries its r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from licences.licence import Licence
 
@@ -28,21 +28,32 @@ class Step:
     reason: Reason | None = None
 
 
+UNREAD: Final = ("custom", "other")  # kinds of licences that nobody but a reader can combine
 _YES = Step(outcome="yes")
+
+
+def unread(licence: Licence) -> tuple[str, str]:
+    """Why nothing is said about such a licence, and what to do."""
+    if licence.kind == "other":
+        return f"{licence.id} is a licence whose name this library knows and whose terms it does not", "read its text"
+    return (
+        f"{licence.id} is a community's own text, which this library does not interpret",
+        "read its text, or ask those who wrote it",
+    )
 
 
 def step(source: Licence, target: Licence) -> Step:
     """From `source` into `target`."""
-    if "custom" in (source.kind, target.kind):
-        own = source if source.kind == "custom" else target
-        return _not("unknown", "UNKNOWN_LICENCE", source, "", f"{own.id} is a community's own text",
-                    "read its text, or ask those who wrote it")  # fmt: skip
-    if source.kind != "licence":
-        return _from_free(source, target)
-    if not source.adaptation.share:
+    if source.kind in UNREAD:
+        return _not("unknown", "UNKNOWN_LICENCE", source, "", *unread(source))
+    if source.kind == "licence" and not source.adaptation.share:
         return _not("no", "NO_DERIVATIVES", source, source.clause("adapt"),
                     f"{source.short} does not allow changed versions to be shared",
                     f"use it unchanged in a collection, or ask the licensor of the {source.short} part")  # fmt: skip
+    if target.kind in UNREAD:
+        return _into_unread(source, target)
+    if source.kind != "licence":
+        return _from_free(source, target)
     if source.id == target.id or target.id in source.adaptation.also:
         return _YES
     if target.kind == "mark":
@@ -96,7 +107,7 @@ def _share_alike(source: Licence, target: Licence) -> Step:
         return _not("no", "SHAREALIKE_CONFLICT", source, clause,
                     f"{source.short} demands the same elements, {'-'.join(source.elements)}; {target.short} has others",
                     f"publish the result under CC {'-'.join(source.elements)}, or ask the licensor")  # fmt: skip
-    if (source.adaptation.versions or "").startswith("=") and target.version != source.version:
+    if (source.adaptation.versions or "").startswith("="):  # and `step` has seen that it is not the same
         return _not("no", "NO_UPGRADE_CLAUSE", source, clause, f"{source.short} allows no other version than itself",
                     "use that version, or ask the licensor for a later one")  # fmt: skip
     if target.version < source.version:
@@ -104,6 +115,17 @@ def _share_alike(source: Licence, target: Licence) -> Step:
                     f"{source.short} allows later versions, and {target.short} is an earlier one",
                     f"use {source.short} or a later version")  # fmt: skip
     return _YES
+
+
+def _into_unread(source: Licence, target: Licence) -> Step:
+    """A published licence of another name is not what a Creative Commons ShareAlike licence or ODbL demands."""
+    demands = source.share_alike and source.family in ("cc", "odc", "cdla") and target.kind == "other"
+    if not demands or ("GPL-3.0-only" in source.adaptation.also and target.id == "GPL-3.0-or-later"):
+        return _not("unknown", "UNKNOWN_LICENCE", source, "", *unread(target))
+    return _not("no", "SHAREALIKE_CONFLICT", source, source.clause("share-alike"),
+                f"{source.short} demands that what is made from it be under {source.short}, or what it names;"
+                f" {target.id} is another licence",
+                f"publish the result under {source.short}, or keep the two apart in a collection")  # fmt: skip
 
 
 def _into_neighbour(source: Licence, target: Licence) -> Step:

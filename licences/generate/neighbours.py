@@ -183,7 +183,7 @@ def etalab() -> Record:
         "etalab-2.0", "Etalab Open Licence 2.0", "Licence Ouverte / Open Licence 2.0", "Licence Ouverte 2.0",
         "https://www.etalab.gouv.fr/wp-content/uploads/2018/11/open-licence.pdf",
         family="etalab", version="2.0", requires=["cc:Attribution"], database_rights="licensed",
-        asks=["creators"],
+        asks=["creators", "updated"],
         also=[*free, "ODC-By-1.0", "OGL-UK-3.0", "ODbL-1.0"],
         notice="keep naming the source and the date of its last update",
         clauses={"attribution": "« Sous réserve de »", "compatibility": "« Compatibilité de la présente licence »"},

@@ -117,8 +117,30 @@ def test_the_other_kinds_have_verbs_of_their_own() -> None:
     assert attribution(mark) == (
         '"Old map" is marked with Public Domain Mark 1.0 (https://creativecommons.org/publicdomain/mark/1.0/).'
     )
+    mit = Work(title="Tool", creators=("Ana",), licence=licences.get("MIT"))
+    assert attribution(mit) == '"Tool" by Ana is licensed under MIT (https://spdx.org/licenses/MIT.html).'
     own = Work(title="", creators=("Ana",), licence=licences.custom("LicenseRef-Ours", "Our terms", "Be kind."))
     assert attribution(own) == "This work by Ana is shared under the terms of Our terms."
+
+
+def test_the_date_of_the_last_update_is_told_in_every_form() -> None:
+    """The Licence Ouverte asks for the source and the date of its last update."""
+    etalab = licences.get("etalab-2.0")
+    assert etalab.asks() == ("creators", "updated")
+    assert Work(title="", creators=("INSEE",), licence=etalab).missing() == ("updated",)
+    work = Work(
+        title="Communes", creators=("INSEE",), licence=etalab, source_url="https://insee.example/", updated="2026-01-02"
+    )
+    assert work.missing() == ()
+    where = "https://www.etalab.gouv.fr/wp-content/uploads/2018/11/open-licence.pdf"
+    assert attribution(work, modified="cut") == (
+        f'"Communes" by INSEE is licensed under Licence Ouverte 2.0 ({where}). Source: https://insee.example/.'
+        " Last update: 2026-01-02. Changes: cut. No warranties are given."
+    )
+    assert r" Last update: 2026\-01\-02\. No warranties" in attribution(work, "markdown")
+    assert "</a>. Last update: 2026-01-02. No warranties" in attribution(work, "html")
+    assert " Last update: 2026-01-02.}" in attribution(work, "bibtex")
+    assert json.loads(attribution(work, "json"))["updated"] == "2026-01-02"
 
 
 def test_a_credit_line_is_kept_verbatim() -> None:
@@ -221,7 +243,7 @@ def test_spiteful_words_do_no_harm_in_any_field(spite: str) -> None:
         mother = Work(title=spite, creators=(spite,), licence=licence)
         work = Work(
             title=spite, creators=(spite, spite), licence=licence, source_url=spite, copyright=spite, credit_line=spite,
-            ancestors=(mother,),
+            ancestors=(mother,), updated=spite,
         )  # fmt: skip
         harmless(work, spite)
 
@@ -235,6 +257,6 @@ def test_no_words_at_all_do_harm(
 ) -> None:
     work = Work(
         title=title, creators=tuple(creators), licence=licences.get("CC-BY-4.0"), source_url=url or None,
-        copyright=copyright or None, credit_line=credit or None,
+        copyright=copyright or None, credit_line=credit or None, updated=modified or None,
     )  # fmt: skip
     harmless(work, modified)

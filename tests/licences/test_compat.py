@@ -13,7 +13,7 @@ from licences.compat import CODES, Verdict, adaptation_licences, can_collect, ca
 from tests.licences.charts import adapter, at, remix
 
 CC = [licence.id for licence in licences.all() if licence.family == "cc"]
-EVERY = licences.ids()
+EVERY = (*licences.ids(), *licences.ports()[::10], *licences.others()[::20])
 OWN = licences.custom("LicenseRef-Ours", "Our terms", "Be kind.")
 
 
@@ -126,6 +126,18 @@ def test_the_compatible_licences_are_offered_where_every_source_allows_them() ->
         (["CC-BY-4.0"], "CC-PDM-1.0", "no", "MARK_NOT_LICENCE"),
         (["CC0-1.0"], "CC-PDDC", "conditional", "RETIRED"),
         (["CC-BY-SA-4.0", "CC-BY-NC-SA-4.0"], None, "no", "SHAREALIKE_CONFLICT"),
+        (["MIT"], None, "unknown", "UNKNOWN_LICENCE"),
+        (["MIT"], "CC-BY-4.0", "unknown", "UNKNOWN_LICENCE"),
+        (["CC0-1.0"], "MIT", "unknown", "UNKNOWN_LICENCE"),
+        (["CC-BY-4.0"], "Apache-2.0", "unknown", "UNKNOWN_LICENCE"),
+        (["CC-BY-SA-4.0"], "GPL-3.0-or-later", "unknown", "UNKNOWN_LICENCE"),
+        (["CC-BY-SA-4.0"], "MIT", "no", "SHAREALIKE_CONFLICT"),
+        (["CC-BY-ND-4.0"], "MIT", "no", "NO_DERIVATIVES"),
+        (["CC-BY-SA-4.0", "MIT"], None, "unknown", "UNKNOWN_LICENCE"),
+        (["CC-BY-SA-3.0-FR"], "CC-BY-SA-4.0", "yes", None),
+        (["CC-BY-SA-3.0-FR", "CC-BY-SA-2.5-SCOTLAND"], "CC-BY-SA-3.0", "yes", None),
+        (["CC-BY-SA-3.0-FR"], "CC-BY-SA-2.0-FR", "no", "VERSION_DOWNGRADE"),
+        (["CC-BY-3.0-FR"], "CC-BY-NC-2.5-CH", "yes", None),
     ],
 )
 def test_the_neighbours_answer(sources: list[str], to: str | None, answer: str, code: str | None) -> None:
@@ -164,6 +176,8 @@ def test_ports_and_old_versions_come_with_notes() -> None:
     assert {note.code for note in can_remix("CC-BY-3.0-DE").notes} == {"PORT"}
     assert {note.code for note in can_remix("CC-BY-3.0").notes} == {"DB_RIGHTS_NOT_LICENSED"}
     assert can_remix("CC-BY-4.0").notes == ()
+    assert {note.code for note in can_remix("CC-BY-3.0-FR").notes} == {"PORT"}
+    assert can_collect(["CC-BY-3.0-FR", "MIT"]).answer == "unknown"
 
 
 def test_no_source_is_a_bug_and_a_wrong_id_an_error() -> None:
@@ -202,3 +216,47 @@ def test_what_is_allowed_is_what_each_source_allows(a: str, b: str) -> None:
     for target in can_remix(a, b).allowed:
         assert adaptation_licences([a], target).ok
         assert adaptation_licences([b], target).ok
+
+
+def test_version_1_0_with_share_alike_goes_into_no_port_and_no_port_of_it_into_another() -> None:
+    """Its section 4(b) names "the terms of this License" and no other."""
+    sa = licences.get("CC-BY-SA-1.0")
+    port = licences.get("CC-BY-SA-1.0-NL")
+    for source, to in ((sa, port), (port, sa)):
+        assert codes(adaptation_licences([source], to)) == {"NO_UPGRADE_CLAUSE"}
+
+
+@given(st.sampled_from(EVERY), st.sampled_from(EVERY))
+def test_remix_is_symmetric(a: str, b: str) -> None:
+    one, other = can_remix(a, b), can_remix(b, a)
+    assert (one.answer, set(one.allowed), set(one.conditional), set(one.discouraged), codes(one)) == (
+        other.answer, set(other.allowed), set(other.conditional), set(other.discouraged), codes(other),
+    )  # fmt: skip
+
+
+UNITS = ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")
+VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
+RANK = ("no", "unknown", "conditional", "yes")
+
+
+@given(st.sampled_from(UNITS), st.sampled_from(UNITS), *[st.sampled_from(VERSIONS)] * 3)
+def test_a_later_version_of_the_target_is_never_worse(unit: str, to: str, a: str, b: str, c: str) -> None:
+    """True of every version but 1.0 with ShareAlike, which knows no later one."""
+    source, old, new = a, *sorted((b, c))
+    if "SA" in unit and source == "1.0":
+        return
+    before = adaptation_licences([f"CC-{unit}-{source}"], f"CC-{to}-{old}").answer
+    after = adaptation_licences([f"CC-{unit}-{source}"], f"CC-{to}-{new}").answer
+    assert RANK.index(after) >= RANK.index(before)
+
+
+@given(st.sampled_from(UNITS), st.sampled_from(UNITS), *[st.sampled_from(VERSIONS)] * 3)
+def test_an_earlier_version_of_the_source_is_never_worse(unit: str, to: str, a: str, b: str, c: str) -> None:
+    """From 2.0 on: what 4.0 lets into 4.0, 2.0 lets too. And without ShareAlike versions never decide."""
+    old, new = sorted((a, b))
+    if "SA" in unit and old == "1.0":
+        return
+    late = adaptation_licences([f"CC-{unit}-{new}"], f"CC-{to}-{c}").answer
+    early = adaptation_licences([f"CC-{unit}-{old}"], f"CC-{to}-{c}").answer
+    assert RANK.index(early) >= RANK.index(late)
+    assert "SA" in unit or early == late

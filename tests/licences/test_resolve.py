@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import licences
-from licences import AmbiguousLicence, Licence, UnknownLicence, resolve
+from licences import AmbiguousLicence, Licence, UnknownLicence, resolve, spdx
 from licences.aliases import NAMES, PLACES, REFUSED, SEVERAL
 
 EVERY = licences.all()
@@ -116,7 +116,8 @@ def test_a_name_of_several_licences_is_refused_with_candidates_that_exist(text: 
         ("ftp://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0"),
         ("https://creativecommons.org/licenses/by/4.0/ (CC BY 4.0)", "CC-BY-4.0"),
         ("https://creativecommons.org/licenses/by/4.0.", "CC-BY-4.0"),
-        ("https://creativecommons.org/licenses/by/3.0/fr/", "CC-BY-3.0"),
+        ("https://creativecommons.org/licenses/by/3.0/xx/", "CC-BY-3.0"), ("CC-BY-3.0-SCOTLAND", "CC-BY-2.5-SCOTLAND"),
+        ("CC BY 2.0 IGO", "CC-BY-3.0-IGO"), ("CC BY 2.1 France", "CC-BY-2.0-FR"), ("Apache-2", "Apache-2.0"),
         ("https://creativecommons.org/licenses/by-sa/4.0/de/", "CC-BY-SA-4.0"),
         ("https://example.org/licenses/by/4.0/", "CC-BY-4.0"),
         ("https://creativecommons.org.example.org/licenses/by/4.0/", "CC-BY-4.0"),
@@ -128,13 +129,13 @@ def test_near_misses_are_refused_with_a_suggestion(text: str, suggested: str) ->
     with pytest.raises(UnknownLicence) as caught:
         resolve(text)
     assert suggested in caught.value.suggestions
-    assert set(caught.value.suggestions) <= set(licences.ids())
+    assert all(licences.get(id).id == id for id in caught.value.suggestions)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *REFUSED, "MIT", "https://creativecommons.org/", "CC BY 3.0 International", "CC BY 4.0 Unported",
+        *REFUSED, "https://creativecommons.org/", "CC BY 3.0 International", "CC BY 4.0 Unported",
         "CC BY 4.0 3.0", "CC BY 4.00", "CC BY 4.0.1",
         "CC BY-SA 4.0 (Attribution 4.0 International)", "CC-BY-4.0 AND ODbL-1.0", "CC-BY-4.0 WITH exception",
         "CC-BY-SA-4.0 OR MIT", "LicenseRef-Ours", "javascript:alert(1)",
@@ -149,6 +150,117 @@ def test_what_names_no_licence_is_refused(text: str) -> None:
     assert caught.value.reason
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+PORTS = licences.ports()
+OTHERS = licences.others()
+
+
+def test_every_port_is_found_by_its_id_its_names_and_every_address() -> None:
+    for id in PORTS:
+        port = licences.get(id)
+        assert (port.id, port.spdx, port.spdx_expression, port.kind) == (id, None, f"LicenseRef-{id}", "licence")
+        assert port.url
+        bare = port.url.removeprefix("https://")
+        for text in (id, id.lower(), f"LicenseRef-{id}", port.name, port.name_fr, port.short, port.url, f"http://{bare}",
+                     f"www.{bare}legalcode", f"{port.url}deed.fr?ref=x#y", port.url.rstrip("/")):  # fmt: skip
+            assert resolve(text) is port, text
+        assert licences.get(f"LicenseRef-{id}") is port
+
+
+def test_ports_without_and_with_an_spdx_id_are_those_that_were_made() -> None:
+    named = [licence.id for licence in CC if licence.jurisdiction]
+    assert (len(PORTS), len(named)) == (554, 22)
+    assert len({*PORTS, *named}) == 6 * (3 + 18 + 4 + 28 + 43)
+    assert "CC-BY-ND-3.0-IGO" in PORTS
+
+
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        ("CC BY 3.0 FR", "CC-BY-3.0-FR"), ("cc-by-sa-3.0-fr", "CC-BY-SA-3.0-FR"), ("CC BY 3.0 France", "CC-BY-3.0-FR"),
+        ("Creative Commons Attribution-NoDerivatives 3.0 IGO", "CC-BY-ND-3.0-IGO"),
+        ("CC BY-NC-SA 2.5 Écosse", "CC-BY-NC-SA-2.5-SCOTLAND"), ("CC BY 3.0 New Zealand", "CC-BY-3.0-NZ"),
+        ("Creative Commons Attribution-No Derivative Works 3.0 Norway", "CC-BY-ND-3.0-NO"),
+        ("CC BY-ND 3.0 NO", "CC-BY-ND-3.0-NO"), ("CC BY 2.0 Nouvelle-Zélande", ""), ("CC BY 3.0 XX", ""),
+        ("http://creativecommons.org/licenses/by-nd-nc/2.0/jp/", "CC-BY-NC-ND-2.0-JP"),
+        ("https://creativecommons.org/licenses/by-nc-nd/1.0/fi/", "CC-BY-NC-ND-1.0-FI"), ("CC BY 4.0 FR", ""),
+        ("LicenseRef-CC-BY-4.0", ""), ("LicenseRef-CC-BY-3.0-XX", ""),
+        ("https://creativecommons.org/licenses/by/4.0/fr", ""),
+    ],
+)  # fmt: skip
+def test_ports_in_real_spellings(text: str, id: str) -> None:
+    if id:
+        assert resolve(text).id == id
+        return
+    with pytest.raises(UnknownLicence):
+        resolve(text)
+
+
+def test_a_port_without_its_version_is_refused_with_its_versions() -> None:
+    for text, candidates in (
+        ("CC BY France", ("CC-BY-3.0-FR", "CC-BY-2.0-FR")),
+        ("CC BY 2.1", ("CC-BY-2.1-AU", "CC-BY-2.1-CA", "CC-BY-2.1-ES", "CC-BY-2.1-JP")),
+        ("Creative Commons Attribution Canada", ("CC-BY-3.0-CA", "CC-BY-2.5-CA", "CC-BY-2.1-CA", "CC-BY-2.0-CA")),
+    ):
+        with pytest.raises(AmbiguousLicence) as caught:
+            resolve(text)
+        assert caught.value.candidates == candidates
+
+
+def test_every_other_spdx_licence_is_known_by_its_name_and_by_nothing_else() -> None:
+    for id in OTHERS:
+        other = licences.get(id)
+        assert (other.id, other.spdx, other.kind, other.url) == (
+            id,
+            id,
+            "other",
+            f"https://spdx.org/licenses/{id}.html",
+        )
+        for text in (id, id.lower(), id.upper(), other.url):
+            assert resolve(text) is other
+        assert licences.parse(id).ids == (id,)
+        assert not other.permits | other.requires | other.prohibits
+        assert {other.allows(use).answer for use in licences.USES} == {"unknown"}
+        assert (other.text(), other.asks()) == (None, ())
+    assert len(OTHERS) == 740 - 32 - len(licences.ids())
+    assert resolve("MIT License").id == "MIT"
+    assert "does not interpret" in licences.get("MIT").allows("adapt").because
+    assert "MIT" in licences.get("MIT").plain().requires[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "candidates"),
+    [
+        ("GPL-3.0", ("GPL-3.0-only", "GPL-3.0-or-later")), ("gpl-2.0+", ("GPL-2.0-or-later",)),
+        ("https://spdx.org/licenses/LGPL-2.1.html", ("LGPL-2.1-only", "LGPL-2.1-or-later")),
+        ("StandardML-NJ", ("SMLNJ",)),
+    ],
+)  # fmt: skip
+def test_an_id_that_spdx_withdrew_is_refused_with_what_followed_it(text: str, candidates: tuple[str, ...]) -> None:
+    with pytest.raises(AmbiguousLicence) as caught:
+        resolve(text)
+    assert caught.value.candidates == candidates
+    assert all(licences.get(id).id == id for id in candidates)
+
+
+def test_no_withdrawn_id_is_a_licence() -> None:
+    for id, successors in spdx.withdrawn().items():
+        with pytest.raises((AmbiguousLicence, UnknownLicence)):
+            resolve(id)
+        with pytest.raises(UnknownLicence) as caught:
+            licences.get(id)
+        assert caught.value.suggestions == successors
+        assert all(str(licences.parse(each)) == each for each in successors)
+    with pytest.raises(UnknownLicence, match=r"write GPL-2\.0-only WITH Classpath-exception-2\.0"):
+        resolve("GPL-2.0-with-classpath-exception")
+
+
+def test_a_port_that_was_never_made_is_unknown_with_what_there_is() -> None:
+    for id, there in (("CC-BY-3.0-XX", "CC-BY-3.0"), ("CC-BY-4.0-FR", "CC-BY-4.0"), ("LicenseRef-CC-BY-3.0-XX", "")):
+        with pytest.raises(UnknownLicence) as caught:
+            licences.get(id)
+        assert there in (*caught.value.suggestions, "")
 
 
 def test_get_takes_exact_ids_only() -> None:
@@ -167,7 +279,7 @@ FRAGMENTS = [
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)))
 def test_no_text_raises_anything_but_the_two_errors(text: str) -> None:
     with contextlib.suppress(UnknownLicence, AmbiguousLicence):
-        assert resolve(text).id in licences.ids()
+        assert licences.get(resolve(text).id) is resolve(text)
 
 
 @given(st.sampled_from(EVERY), st.text("0123456789+abcxyz", min_size=1, max_size=3))

@@ -14,20 +14,7 @@ ELEMENTS_FR: Final = {
     "NC": "Pas d'Utilisation Commerciale",
     "ND": "Pas de Modification",
 }
-JURISDICTIONS: Final = {
-    "generic": ("Generic", "générique"),
-    "unported": ("Unported", "non transposé"),
-    "international": ("International", "International"),
-    "AT": ("Austria", "Autriche"),
-    "AU": ("Australia", "Australie"),
-    "DE": ("Germany", "Allemagne"),
-    "FR": ("France", "France"),
-    "IGO": ("IGO", "OIG"),
-    "JP": ("Japan", "Japon"),
-    "NL": ("Netherlands", "Pays-Bas"),
-    "UK": ("England and Wales", "Angleterre et Pays de Galles"),
-    "US": ("United States", "États-Unis"),
-}
+EDITIONS: Final = {"3.0": ("Unported", "non transposé"), "4.0": ("International", "International")}
 
 
 def _answer(answer: str, because: str, clause: str) -> dict[str, str]:
