@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import licences
 from commons import download, licensing, request
 from commons.core import ids
 from commons.core.contents import Contents, File
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
+from commons.core.rights import Rights
 from commons.disk import unpacker
 from commons.disk.home import Home
 from commons.errors import Malformed, Refused
@@ -25,6 +28,7 @@ Bytes = Mapping[str, bytes]  # by file name
 Columns = Mapping[str, Sequence[str]]  # by path
 
 NEED_FILES = ("croissant", "bagit", "datapackage", "ro-crate", "reuse")  # are about files
+DEMAND_WORDS = ("croissant", "ro-crate", "dcat")  # need a description: a dataset without one has its title there
 
 
 async def contents(home: Home, net: Network, sources: list[str], dataset: Opened[Manifest]) -> Contents:
@@ -38,14 +42,15 @@ async def contents(home: Home, net: Network, sources: list[str], dataset: Opened
 
 
 def description(dataset: Opened[Manifest], table: Contents | None) -> Description:
-    """What every format is written from. Most demand a description: a dataset without one has its title there."""
+    """What every format is written from."""
     value, terms = dataset.value, dataset.value.terms
     known = licensing.of(terms)
-    texts = ((each.id, text) for each, licence in zip(terms.licences, known, strict=True)
-             if (text := each.text or licence.text()) is not None)  # fmt: skip
+    named = [(licence.spdx_expression if each.text is None else each.id, each, licence)
+             for each, licence in zip(terms.licences, known, strict=True)]  # fmt: skip
+    texts = tuple((id, text) for id, each, licence in named if (text := each.text or licence.text()) is not None)
     return Description(
-        title=value.title, description=value.description or value.title, creators=terms.creators, licence=terms.licence,
-        licences=tuple((each.id, each.url) for each in terms.licences), texts=tuple(texts), copyright=terms.copyright,
+        title=value.title, description=value.description or None, creators=terms.creators, licence=_spdx(terms.licence),
+        licences=tuple((id, each.url) for id, each, _ in named), texts=texts, copyright=terms.copyright,
         credit_line=terms.credit_line, source_url=terms.source_url, updated=terms.updated,
         published=datetime.fromtimestamp(value.created, UTC).date().isoformat(), conditions=terms.conditions,
         keywords=value.keywords, identifier=value.identifier, reference=f"commons:{ids.cid(dataset.data)}",
@@ -55,11 +60,19 @@ def description(dataset: Opened[Manifest], table: Contents | None) -> Descriptio
 
 
 def _entry(table: Contents, file: File) -> Entry:
-    rights = table.rights_of(file)
+    rights = table.rights_of(file) or Rights(licence="", copyright="")
     return Entry(
         path=file.path, size=file.size, sha256=file.sha256, media_type=file.media_type,
-        licence=(rights.licence or None) if rights else None, copyright=(rights.copyright or None) if rights else None,
+        licence=_spdx(rights.licence) if rights.licence else None, copyright=rights.copyright or None,
     )  # fmt: skip
+
+
+def _spdx(expression: str) -> str:
+    """As SPDX spells it: a national version that its list does not have is a LicenseRef there, and is read back."""
+    try:
+        return licences.parse(expression).spdx
+    except licences.LicenceError:  # of a later version than ours
+        return expression
 
 
 def write(form: str, said: Description, columns: Columns | None = None) -> Bytes:
@@ -73,6 +86,8 @@ def write(form: str, said: Description, columns: Columns | None = None) -> Bytes
         "datapackage": (datapackage.FILE, datapackage.write), "dcat": (dcat.FILE, dcat.write),
         "datacite": (datacite.FILE, datacite.write), "citation": (citation.FILE, citation.write),
     }  # fmt: skip
+    if form in DEMAND_WORDS and not said.description:
+        said = replace(said, description=said.title)
     if form in single:
         name, writer = single[form]
         return {name: writer(said)}

@@ -15,7 +15,7 @@ from commons.core.contents import File
 from commons.core.rights import Rights
 from commons.disk import folder
 from commons.disk.folder import Source
-from commons.errors import CommonsError, Conflict, Malformed
+from commons.errors import CommonsError, Conflict, Malformed, TooLarge
 from commons.metadata.description import LIMIT, Description, Entry
 
 Reader = Callable[[str], Description | None]
@@ -67,21 +67,15 @@ def gather(sources: Sequence[Source], licence_given: bool = False) -> Gathered:
 
 def text_of(source: Source) -> str:
     """A metadata file as text; Malformed if it is not UTF-8, or too large for what it is."""
-    data = head_of(source, LIMIT + 1)
-    if len(data) > LIMIT:
-        raise Malformed(f"{source.path}: larger than {LIMIT >> 20} MiB, which no metadata is")
+    if source.size > LIMIT:
+        raise TooLarge(f"{source.path}: larger than {LIMIT >> 20} MiB, which no metadata is", hint="leave it out")
+    data = bytearray(source.size)
+    with folder.reading(source) as fd:
+        folder.fill(source, fd, memoryview(data))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Malformed(f"{source.path}: not UTF-8: {error.reason}", hint="save it as UTF-8") from error
-
-
-def head_of(source: Source, most: int) -> bytes:
-    """The first `most` bytes of a file."""
-    data = bytearray(min(source.size, most))
-    with folder.reading(source) as fd:
-        folder.fill(source, fd, memoryview(data))
-    return bytes(data)
 
 
 def merge(found: Sequence[tuple[str, Description]], licence_given: bool = False) -> Gathered:

@@ -19,7 +19,7 @@ from commons.core.rules import Rule
 from commons.core.terms import Terms
 from commons.disk import folder
 from commons.disk.folder import Source
-from commons.errors import CommonsError, Conflict, Malformed, NotFound
+from commons.errors import Conflict, Malformed, NotFound
 from commons.gather import Gathered
 from licences import compat
 
@@ -98,10 +98,11 @@ def prepare(said: Publication) -> Prepared:
     notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
     rights = gather.rights(gathered, _own_rights(sources), [source.path for source in sources])
     said = _complete(said, gathered)
-    said, rights, mixed = _licence(said, rights, sources)
+    said, rights, whole, mixed = _licence(said, rights, sources)
     notices += mixed
+    said = replace(said, licence_texts=_texts(said, sources))
     terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))))
-    notices += _derived(said, terms)
+    notices += _derived(said, terms, whole)
     manifest.check_words(terms.title, said.description or "", said.keywords)  # now, not after an hour of sealing
     manifest.check_identifier(said.identifier)
     return Prepared(
@@ -121,7 +122,7 @@ def _own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
         whole = path.endswith((".license", "REUSE.toml"))
         if not whole and not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
             return b""
-        return gather.head_of(source, 1 << 20 if whole else _HEADER)
+        return folder.head(source, 1 << 20 if whole else _HEADER)
 
     return reuse.rights(by_path, read)
 
@@ -140,8 +141,8 @@ def _complete(said: Publication, gathered: Gathered) -> Publication:
 
 def _licence(
     said: Publication, rights: dict[str, Rights], sources: Sequence[Source]
-) -> tuple[Publication, dict[str, Rights], list[str]]:
-    """The expression of the whole: what the publisher names, and what files name for themselves beside it."""
+) -> tuple[Publication, dict[str, Rights], str, list[str]]:
+    """The expression of everything: what the publisher names for the whole, and what files name for themselves."""
     from commons.metadata import reuse
 
     own: dict[str, list[str]] = {}
@@ -164,7 +165,17 @@ def _licence(
     expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts)) if len(parts) > 1 else parts[0]
     if len(parts) == 1:
         rights = {path: replace(r, licence="") for path, r in rights.items() if r.copyright}
-    return replace(said, licence=expression), rights, notices
+    return replace(said, licence=expression), rights, whole or expression, notices
+
+
+def _texts(said: Publication, sources: Sequence[Source]) -> tuple[tuple[str, str], ...]:
+    """The texts of LicenseRefs: given, or found where REUSE has them, in `LICENSES/`."""
+    found, by_path = dict(said.licence_texts), {source.path: source for source in sources}
+    for id in licences.parse(said.licence or "").ids:
+        source = by_path.get(f"LICENSES/{id}.txt")
+        if id.startswith("LicenseRef-") and id not in found and source is not None:
+            found[id] = gather.text_of(source)
+    return tuple(found.items())
 
 
 def _more(count: int) -> str:
@@ -214,33 +225,32 @@ def _terms(said: Publication) -> Terms:
 _OPTIONS = {"creators": "creator", "source_url": "source-url", "credit_line": "credit-line"}
 
 
-def _derived(said: Publication, terms: Terms) -> list[str]:
-    """Conflict where what it was made from does not allow this licence, with the ways out."""
+def _derived(said: Publication, terms: Terms, whole: str) -> list[str]:
+    """Conflict where what it was made from does not allow the licence of the `whole`, with the ways out."""
     if not terms.origins:
         return []
     if not said.changes and any(each.mark_modifications for each in _known(terms.origins)):
         raise Malformed(
             "the licence of a source asks that changes be marked", hint='--changes "what you changed", in a sentence'
         )
-    return check_origins(terms)
+    return check_origins(terms.origins, whole)
 
 
-def check_origins(terms: Terms) -> list[str]:
-    """Whether the licences of the origins allow this one: Conflict, or what stays to be asked."""
-    sources = [licences.parse(origin.licence) for origin in terms.origins]
-    verdict = compat.adaptation_licences(sources, to=licences.parse(terms.licence))
+def check_origins(origins: Sequence[Origin], licence: str) -> list[str]:
+    """Whether the licences of the origins allow `licence`: Conflict, or what stays to be asked."""
+    verdict = compat.adaptation_licences([licences.parse(o.licence) for o in origins], to=licences.parse(licence))
     reasons = "; ".join(f"{reason.text}{f' ({reason.clause})' if reason.clause else ''}" for reason in verdict.reasons)
     if verdict.answer == "no":
         ways = [*verdict.allowed, *verdict.conditional, *verdict.discouraged]
         raise Conflict(
-            f"{terms.licence} is impossible for what is based on "
-            f"{', '.join(f'{o.title} ({o.licence})' for o in terms.origins)}: {reasons}",
+            f"{licence} is impossible for what is based on "
+            f"{', '.join(f'{o.title} ({o.licence})' for o in origins)}: {reasons}",
             hint=f"possible: {', '.join(ways)}" if ways
             else "; ".join(dict.fromkeys(reason.todo for reason in verdict.reasons)) or "ask the licensors",
         )  # fmt: skip
     if verdict.answer == "yes":
         return []
-    return [f"based on {', '.join(o.title for o in terms.origins)}: {reasons}" if reasons else "ask the licensors"]
+    return [f"based on {', '.join(o.title for o in origins)}: {reasons or 'ask the licensors'}"]
 
 
 def _known(origins: Iterable[Origin]) -> list[licences.Licence]:
@@ -248,13 +258,15 @@ def _known(origins: Iterable[Origin]) -> list[licences.Licence]:
 
 
 def impossible(terms: Terms) -> str | None:
-    """Why a dataset that others published claims what its origins do not allow; None where it does not."""
-    if not terms.origins:
-        return None
-    try:
-        check_origins(terms)
-    except Conflict as error:
-        return error.message
-    except (CommonsError, licences.LicenceError) as error:
-        return str(error)
-    return None
+    """Why a dataset that others published claims what its origins do not allow; None where it may be allowed. Some of
+    its files may be under licences of their own: one that the origins allow is enough."""
+    why = None
+    for each in terms.licences if terms.origins else ():
+        try:
+            check_origins(terms.origins, each.id)
+            return None
+        except Conflict as error:
+            why = error.message
+        except licences.LicenceError:  # an id this version does not know
+            return None
+    return why

@@ -201,7 +201,7 @@ def test_architecture_names_every_module_and_only_files_that_exist() -> None:
     for module in (HOUSE / "commons").rglob("*.py"):
         if module.name != "__init__.py":
             assert f"`{module.stem}.py`" in text, f"{module.relative_to(HOUSE)} is not in architecture.md"
-    folders = [HOUSE, *(HOUSE / "commons" / part for part in ("", "core", "disk", "net", "web"))]
+    folders = [HOUSE, *(HOUSE / "commons" / part for part in ("", "core", "disk", "net", "metadata", "commands"))]
     for named in re.findall(r"`([\w./-]+\.(?:py|md|cfg|toml)|\.ci/run|Makefile|[\w/]+/)`", text):
         assert any((folder / named).exists() for folder in folders), named
 

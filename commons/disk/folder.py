@@ -60,22 +60,37 @@ def scan(path: Path, follow_links: bool = False) -> tuple[Source, ...]:
     return tuple(sources)
 
 
+def head(source: Source, most: int) -> bytes:
+    """The first bytes of `source`, at most `most`; enough of them to look at, not to trust."""
+    fd = _open(source)
+    try:
+        return os.read(fd, most)
+    except OSError as error:
+        raise _unreadable(source.place, error) from error
+    finally:
+        os.close(fd)
+
+
 @contextmanager
 def reading(source: Source) -> Iterator[int]:
     """A descriptor to read `source` from; Conflict, at the latest on leaving, if it is not as `scan` found it."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if source.follow else os.O_NOFOLLOW)
-    try:
-        fd = os.open(source.place, flags)
-    except FileNotFoundError as error:
-        raise _changed(source) from error
-    except OSError as error:
-        raise _unreadable(source.place, error) from error
+    fd = _open(source)
     try:
         _check(source, fd)
         yield fd
         _check(source, fd)
     finally:
         os.close(fd)
+
+
+def _open(source: Source) -> int:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if source.follow else os.O_NOFOLLOW)
+    try:
+        return os.open(source.place, flags)
+    except FileNotFoundError as error:
+        raise _changed(source) from error
+    except OSError as error:
+        raise _unreadable(source.place, error) from error
 
 
 def fill(source: Source, fd: int, view: memoryview) -> None:

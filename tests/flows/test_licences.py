@@ -227,7 +227,10 @@ async def test_what_is_made_from_others_keeps_their_credit_and_their_conditions(
         await bob.publish(folder, licence="CC-BY-4.0", **words)
     assert "possible: CC-BY-SA-4.0" in no.value.hint
     assert "3(b)(1)" in no.value.message
+    write(folder, "plot.py", "# SPDX-License-Identifier: CC0-1.0\n")  # one's own, beside what was made from others
     waters = await bob.publish(folder, licence="CC-BY-SA-4.0", **words)
+    assert (await carol.desk.show(dataset=waters, sources=[bob.address]))["impossible"] is None
+    (folder / "plot.py").unlink()
     seas = await carol.publish(
         folder, licence="CC-BY-SA-4.0", title="Seas", based_on=[waters], sources=[bob.address], changes="Joined"
     )
@@ -246,7 +249,7 @@ async def test_a_claim_that_the_origins_do_not_allow_is_shown(
     alice, bob = await start("alice"), await start("bob")
     springs = await alice.publish(folder, title="Springs", licence="CC-BY-ND-4.0")
     with monkeypatch.context() as patch:
-        patch.setattr("commons.publication.check_origins", lambda terms: [])
+        patch.setattr("commons.publication.check_origins", lambda origins, licence: [])
         lie = await alice.publish(folder, licence="CC0-1.0", based_on=[springs], changes="Cut", title="Mine")
     shown = await bob.desk.show(dataset=lie, sources=[alice.address])
     assert "CC0-1.0 is impossible" in shown["impossible"]
