@@ -1,0 +1,192 @@
+"""DataCite metadata, schema 4.5, in its JSON form (schema.datacite.org).
+
+Not carried, for want of a place: copyright, credit line, conditions and labels; licence and credit of an origin; the
+files, of which only sizes and formats are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from commons.core.rights import Creator
+from commons.errors import Malformed
+from commons.metadata import texts
+from commons.metadata.description import Description
+from commons.metadata.jsonld import dump, load
+
+FILE = "datacite.json"
+CARRIES = frozenset({
+    "title", "description", "creators", "licence", "source_url", "updated", "published", "keywords", "identifier",
+    "reference", "version", "publisher",
+})  # fmt: skip
+
+_SCHEMA = "http://datacite.org/schema/kernel-4"
+_SPDX = "https://spdx.org/licenses/"
+_IDS = {"ORCID": "https://orcid.org", "ROR": "https://ror.org"}
+_OURS = "Commons"  # the type of our own references among alternate identifiers, a free text there
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
+
+
+def read(text: str) -> Description:
+    """Malformed for what is no such record. What DataCite's API wraps, {"data": {"attributes": …}}, is read too."""
+    record: Mapping[str, Any] = load(text)
+    if isinstance(record.get("data"), dict):
+        record = texts.mapping("attributes", record["data"].get("attributes"))
+    if "titles" not in record:
+        raise Malformed("a DataCite record has titles")
+    dates = {
+        row.get("dateType"): found
+        for row in texts.rows("dates", record.get("dates"))
+        if isinstance(row.get("dateType"), str) and (found := texts.day("a date", row.get("date")))
+    }
+    others = list(texts.rows("alternateIdentifiers", record.get("alternateIdentifiers")))
+    others += texts.rows("identifiers", record.get("identifiers"))
+    named = [row.get("alternateIdentifier", row.get("identifier")) for row in others]
+    doi = texts.doi(texts.word("doi", record.get("doi")))
+    return Description(
+        title=_first("titles", record, "title", "titleType", None),
+        description=_first("descriptions", record, "description", "descriptionType", "Abstract"),
+        creators=tuple(creator for row in texts.rows("creators", record.get("creators")) for creator in _creator(row)),
+        licence=texts.joined(_licence(row) for row in texts.rows("rightsList", record.get("rightsList"))),
+        source_url=next(_origins(record), None),
+        updated=dates.get("Updated"),
+        published=dates.get("Issued"),
+        keywords=tuple(
+            word for row in texts.rows("subjects", record.get("subjects"))
+            if (word := texts.word("a subject", row.get("subject")))
+        ),
+        identifier=f"https://doi.org/{doi}" if doi
+        else next((one for each in named if (one := texts.identifier("an identifier", each))), None),
+        reference=next((one for each in named if (one := texts.reference("an identifier", each))), None),
+        version=texts.count(record.get("version")),
+        publisher=_publisher(record.get("publisher")),
+    )  # fmt: skip
+
+
+def _first(what: str, record: Mapping[str, Any], key: str, kind: str, wanted: str | None) -> str | None:
+    """The first of the kind that is wanted, else the first."""
+    rows = list(texts.rows(what, record.get(what)))
+    rows.sort(key=lambda row: row.get(kind) != wanted)
+    return next((text for row in rows if (text := texts.word(f"one of {what}", row.get(key)))), None)
+
+
+def _creator(row: Mapping[str, Any]) -> Iterator[Creator]:
+    """DataCite turns names round; a name that is given in its two parts is turned back."""
+    parts = [texts.word(f"a creator's {key}", row.get(key)) for key in ("givenName", "familyName")]
+    name = " ".join(part for part in parts if part) if all(parts) else row.get("name")
+    url = None
+    for each in texts.rows("nameIdentifiers", row.get("nameIdentifiers")):
+        url = url or _address(each)
+    found = texts.creator("a creator's name", name, url, row.get("nameType") == "Organizational")
+    if found:
+        yield found
+
+
+def _address(row: Mapping[str, Any]) -> str | None:
+    """Of an identifier of a person or an organisation; bare ones of a known scheme become addresses."""
+    text = texts.word("a name's identifier", row.get("nameIdentifier")) or ""
+    scheme = row.get("nameIdentifierScheme")
+    if isinstance(scheme, str) and scheme.upper() in _IDS and "/" not in text:
+        text = f"{_IDS[scheme.upper()]}/{text}"
+    return texts.address("a name's identifier", text if ":" in text else f"https://{text}")
+
+
+def _licence(row: Mapping[str, Any]) -> str | None:
+    return texts.licence(
+        "a licence of rightsList", row.get("rightsIdentifier"), row.get("rightsUri"), row.get("rights")
+    )
+
+
+def _origins(record: Mapping[str, Any]) -> Iterator[str]:
+    for row in texts.rows("relatedIdentifiers", record.get("relatedIdentifiers")):
+        if row.get("relationType") == "IsDerivedFrom":
+            found = texts.identifier("a related identifier", row.get("relatedIdentifier"))
+            if found:
+                yield f"https://doi.org/{found}" if texts.doi(found) == found else found
+
+
+def _publisher(value: object) -> str | None:
+    return texts.word("publisher", value.get("name") if isinstance(value, dict) else value)
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def write(d: Description) -> bytes:
+    """Malformed without a title, a creator, a publisher or a day of publication, which DataCite demands."""
+    for field, hint in (("title", "title"), ("creators", "creator"), ("publisher", ""), ("published", "")):
+        if not getattr(d, field):
+            raise Malformed(
+                f"DataCite needs {field}, and it is not said", hint=f"publish with --{hint}" if hint else ""
+            )
+    doi = texts.doi(d.identifier)
+    dates = [(d.published, "Issued"), (d.updated, "Updated")]
+    others = [(d.identifier if not doi else None, "URL"), (d.reference, _OURS)]
+    addresses = dict(d.licences)
+    record = {
+        "doi": doi,
+        "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Dataset"},
+        "creators": [_person(creator) for creator in d.creators],
+        "titles": [{"title": d.title}],
+        "publisher": {"name": d.publisher},
+        "publicationYear": (d.published or "")[:4],
+        "subjects": [{"subject": word} for word in dict.fromkeys(d.keywords)],
+        "dates": [{"date": day, "dateType": kind} for day, kind in dates if day],
+        "alternateIdentifiers": [
+            {"alternateIdentifier": text, "alternateIdentifierType": kind} for text, kind in others if text
+        ],
+        "relatedIdentifiers": _related(d),
+        "sizes": _sizes(d),
+        "formats": sorted({file.media_type for file in d.files if file.media_type}),
+        "version": str(d.version) if d.version is not None else None,
+        "rightsList": [_right(part, addresses.get(part)) for part in texts.parts(d.licence)] if d.licence else [],
+        "descriptions": [{"description": d.description, "descriptionType": "Abstract"}] if d.description else [],
+        "schemaVersion": _SCHEMA,
+    }
+    return dump({key: value for key, value in record.items() if value})
+
+
+def _person(creator: Creator) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": creator.name, "nameType": "Organizational" if creator.organisation else "Personal"
+    }  # fmt: skip
+    if creator.url:
+        scheme = next((name for name, home in _IDS.items() if creator.url.startswith(f"{home}/")), None)
+        known = (
+            {"nameIdentifierScheme": scheme, "schemeUri": _IDS[scheme]} if scheme else {"nameIdentifierScheme": "URL"}
+        )
+        row["nameIdentifiers"] = [{"nameIdentifier": creator.url, **known}]
+    return row
+
+
+def _right(part: str, url: str | None) -> dict[str, str]:
+    """An id of SPDX in lower case, as DataCite spells it. A choice, or an exception, is free text."""
+    where = {"rightsUri": url} if url else {}
+    if " " in part:
+        return {"rights": part, **where}
+    if part.startswith("LicenseRef-"):
+        return {"rights": part, **where, "rightsIdentifier": part}
+    spdx = {"rightsIdentifierScheme": "SPDX", "schemeUri": _SPDX}
+    return {"rights": part, **where, "rightsIdentifier": part.lower(), **spdx}
+
+
+def _related(d: Description) -> list[dict[str, str]]:
+    found = []
+    for text in (d.source_url, *(f"{texts.OURS}{origin.manifest}" for origin in d.origins)):
+        if text:
+            doi = texts.doi(text)
+            found.append({
+                "relatedIdentifier": doi or text, "relatedIdentifierType": "DOI" if doi else "URL",
+                "relationType": "IsDerivedFrom",
+            })  # fmt: skip
+    return found
+
+
+def _sizes(d: Description) -> list[str]:
+    if not d.files:
+        return []
+    sizes = [file.size for file in d.files if file.size is not None]
+    return [f"{len(d.files)} files", *([f"{sum(sizes)} bytes"] if len(sizes) == len(d.files) else [])]

@@ -1,0 +1,319 @@
+"""REUSE 3.3 (reuse.software/spec): licence and copyright of each file, written as `REUSE.toml` and licence texts, and
+read from there, from `.license` files and from the headers of files.
+
+Knows no folder: who asks lists the paths and reads what is asked for. `.reuse/dep5`, its former form, is not read.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commons.core import names
+from commons.core.rights import Rights, licence_ids
+from commons.errors import Malformed, TooLarge
+from commons.metadata import texts
+from commons.metadata.description import LIMIT, Description
+from licences.errors import AmbiguousLicence, LicenceError, UnknownLicence
+from licences.expression import parse
+
+FILE = "REUSE.toml"
+_FREE = frozenset({"CC0-1.0", "CC-PDM-1.0", "CC-PDDC", "PDDL-1.0"})  # nobody's copyright is left to be named
+
+
+def is_about(path: str) -> bool:
+    """Whether a file tells of the rights of others, and so is no data: licence texts, `.license` files, REUSE.toml."""
+    *folders, name = path.split("/")
+    return (
+        "LICENSES" in folders or folders[:1] == [".reuse"] or name == FILE or name.endswith(".license")
+        or re.fullmatch(r"(?:LICEN[CS]E|COPYING)(?:[-.].*)?", name) is not None
+    )  # fmt: skip
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def write(d: Description) -> dict[str, bytes]:
+    """`REUSE.toml` and each licence's text, by path. Malformed without a licence, without the text of one, or where
+    nobody is named whose copyright it could be."""
+    if not d.licence:
+        raise Malformed("REUSE needs a licence, and none is said", hint="publish with --licence …")
+    whole = (d.licence, _notices(d, d.licence, None))
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for file in d.files:
+        own = (file.licence or d.licence, _notices(d, file.licence or d.licence, file.copyright))
+        if own != whole:
+            groups.setdefault(own, []).append(re.sub(r"([\\*])", r"\\\1", file.path))
+    table = [f"version = 1\n{_annotation(['**'], 'closest', *whole)}"]
+    table += [_annotation(paths, "override", *own) for own, paths in groups.items()]
+    written = {FILE: texts.encoded("".join(table))}
+    given = dict(d.texts)
+    for id in sorted({id for licence, _ in (whole, *groups) for id in _ids(licence)}):
+        if not given.get(id, "").strip():
+            raise Malformed(f"REUSE needs the text of {id}, and it is not given", hint=f"--licence-text {id}=FILE")
+        written[f"LICENSES/{id}.txt"] = texts.encoded(given[id])
+    return written
+
+
+def _notices(d: Description, licence: str, own: str | None) -> tuple[str, ...]:
+    said = own or d.copyright or ""
+    lines = tuple(dict.fromkeys(line.strip() for line in said.splitlines() if line.strip()))
+    if lines:
+        return lines
+    names = ", ".join(" ".join(creator.name.split()) for creator in d.creators)
+    if not names and not _FREE.issuperset(licence_ids(licence)):
+        raise Malformed("REUSE needs a copyright notice, and nobody is named", hint="publish with --copyright …")
+    return (f"{(d.published or d.updated or '')[:4]} {names}".strip() if names else "NONE",)
+
+
+def _ids(licence: str) -> set[str]:
+    """Each licence and exception that has a text of its own. They become names of files, so they are only names."""
+    found = {id.removesuffix("+") for id in (*licence_ids(licence), *re.findall(r" WITH ([^ ()]+)", licence))}
+    for id in found:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", id):
+            raise Malformed(f"not the id of a licence: {id[:80]!r}")
+    return found
+
+
+def _annotation(paths: Sequence[str], precedence: str, licence: str, notices: Sequence[str]) -> str:
+    return (
+        f"\n[[annotations]]\npath = {_quoted(*paths)}\nprecedence = {_quoted(precedence)}\n"
+        f"SPDX-FileCopyrightText = {_quoted(*notices)}\nSPDX-License-Identifier = {_quoted(licence)}\n"
+    )
+
+
+def _quoted(*words: str) -> str:
+    """A basic string of TOML, or a list of them."""
+    if len(words) != 1:
+        return "[\n" + "".join(f"    {_quoted(word)},\n" for word in words) + "]"
+    signs = (
+        f"\\{c}" if c in '"\\' else c if c.isprintable() or "\ud7ff" < c < "\ue000" else f"\\U{ord(c):08x}"
+        for c in words[0]
+    )
+    return f'"{texts.encoded("".join(signs)).decode()}"'
+
+
+# -- in: the header of a file ------------------------------------------------------------------------------------------
+
+_BINARY = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+_LOOKED = 2048  # bytes that tell whether it is text
+_LICENCE = re.compile(r"SPDX-License-Identifier:(.*)")
+_NOTICE = re.compile(r"SPDX-(?:File|Snippet)CopyrightText:(?P<tagged>.*)|(?P<bare>(?:Copyright(?:\s|©|\([Cc]\))|©).*)")
+_ENDINGS = re.compile(r"""(?:\*/|\*\)|--%?>|--\}\}|-/|=\#|\*\#|'/|\#\}|:\)|\}|["']\s*/*>|\]\s*::)$""")
+_BARE, _BARE_LENGTH, _ROOM = 100, 500, 20_000  # more lines, or characters, with a © are what the file is about
+
+
+def header(data: bytes) -> Rights | None:
+    """What the beginning of a file says of the whole: its SPDX tags and copyright notices. None for a binary file and
+    for one that says nothing; Malformed for a licence that is none. Snippets and ignored blocks are passed over."""
+    if not any(mark in data for mark in (b"SPDX-", b"Copyright", b"\xa9", b"\xff\xfe", b"\xfe\xff")):
+        return None
+    named: list[str] = []
+    tagged: list[str] = []
+    bare: list[str] = []
+    inside = 0
+    for line in _shown(_text(data)).split("\n"):
+        inside = max(0, inside + ("SPDX-SnippetBegin" in line) - ("SPDX-SnippetEnd" in line))
+        if inside:
+            continue
+        if notice := _NOTICE.search(line):
+            said, into = (notice["bare"], bare) if notice["tagged"] is None else (notice["tagged"], tagged)
+            into.append(_bared(line[: notice.start()], said.strip()))
+        elif found := _LICENCE.search(line):
+            named.append(_bared(line[: found.start()], found[1].strip()))
+    bare = bare if len(bare) <= _BARE and all(len(each) <= _BARE_LENGTH for each in bare) else []
+    if sum(len(each) + 1 for each in (*tagged, *bare)) > _ROOM:
+        bare = []
+    return _rights(named, (*tagged, *bare))
+
+
+def _text(data: bytes) -> str:
+    """Empty for what is not text."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    if _BINARY.search(data, 0, _LOOKED):
+        return ""
+    try:
+        data[:_LOOKED].decode()
+        return data.decode(errors="replace")
+    except UnicodeDecodeError as error:
+        cut = error.end >= _LOOKED - 3 and error.reason == "unexpected end of data"
+        western = not cut and not re.search(rb"[\x80-\x9f]", data[:_LOOKED])
+        return data.decode("latin-1" if western else "utf-8", "replace")
+
+
+def _shown(text: str) -> str:
+    """Without what stands between REUSE-IgnoreStart and REUSE-IgnoreEnd."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept, at = [], 0
+    while (start := text.find("REUSE-IgnoreStart", at)) >= 0:
+        kept.append(text[at:start])
+        end = text.find("REUSE-IgnoreEnd", start)
+        at = end + len("REUSE-IgnoreEnd") if end >= 0 else len(text)
+    return "".join((*kept, text[at:]))
+
+
+def _bared(before: str, text: str) -> str:
+    """Without the end of a comment: one of many languages, or the mirror of what the line began with."""
+    if mirror := before.strip()[::-1]:
+        text = text.removesuffix(mirror).rstrip()
+    for _ in range(16):
+        ending = _ENDINGS.search(text, max(0, len(text) - 64))
+        if ending is None:
+            break
+        text = text[: ending.start()].rstrip()
+    return text
+
+
+def _rights(named: Iterable[str], notices: Iterable[str]) -> Rights | None:
+    licence = _expression([text for text in named if text])
+    copyright = "\n".join(dict.fromkeys(text for text in notices if text))
+    return Rights(licence=licence, copyright=copyright) if licence or copyright else None
+
+
+def _expression(named: Sequence[str]) -> str:
+    """All of them together, in the one spelling; "" for none."""
+    if not named:
+        return ""
+    try:
+        return str(parse(" AND ".join(dict.fromkeys(f"({text})" for text in named)) if len(named) > 1 else named[0]))
+    except LicenceError as error:
+        near = error.suggestions if isinstance(error, UnknownLicence) else ()
+        near = error.candidates if isinstance(error, AmbiguousLicence) else near
+        hint = f"did you mean {', '.join(near[:8])}? " if near else ""
+        hint += 'If the file only quotes this, let REUSE.toml say what holds, with precedence = "override"'
+        raise Malformed(str(error), hint=hint) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """An annotation: the paths it covers, "closest", "aggregate" or "override", and what it says ("" for nothing)."""
+
+    paths: frozenset[str]
+    globs: tuple[re.Pattern[str], ...]
+    precedence: str
+    licence: str
+    copyright: tuple[str, ...]
+
+    def covers(self, path: str) -> bool:
+        """`path` counts from the folder of the REUSE.toml."""
+        return path in self.paths or any(glob.fullmatch(path) for glob in self.globs)
+
+
+def toml(text: str) -> tuple[Rule, ...]:
+    """The rules of a `REUSE.toml`, of which the last that covers a file is the one. Malformed for anything else."""
+    if len(text) > LIMIT:
+        raise TooLarge(f"a REUSE.toml of more than {LIMIT >> 20} MiB")
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not TOML: {str(error)[:200]!r}") from error
+    if table.get("version") != 1 or isinstance(table["version"], bool):
+        raise Malformed("a REUSE.toml says version = 1")
+    return tuple(_rule(row) for row in texts.rows("annotations", table.get("annotations")))
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    globs = [_glob(path) for path in _listed("path", row)]
+    precedence = row.get("precedence", "closest")
+    if not globs or precedence not in ("closest", "aggregate", "override"):
+        raise Malformed("an annotation has a path, and its precedence is closest, aggregate or override")
+    notices = (line.removeprefix("SPDX-FileCopyrightText:").strip() for line in _listed("SPDX-FileCopyrightText", row))
+    return Rule(
+        paths=frozenset(glob for glob in globs if isinstance(glob, str)),
+        globs=tuple(glob for glob in globs if not isinstance(glob, str)),
+        precedence=precedence, licence=_expression(_listed("SPDX-License-Identifier", row)), copyright=tuple(notices),
+    )  # fmt: skip
+
+
+def _listed(key: str, row: Mapping[str, Any]) -> list[str]:
+    value = row.get(key, [])
+    return list(texts.words(key, [value] if isinstance(value, str) else value))
+
+
+def _glob(glob: str) -> re.Pattern[str] | str:
+    r"""A plain path, or a pattern: `\` takes the meaning from what follows, `*` is anything within a folder, `**`
+    anything, and the "/" after it.
+
+    What lies before a wildcard is matched where it first can be, once and for all, so that no pattern runs away: what a
+    later place would leave to the wildcard is less.
+    """
+    if len(glob) > 4 * names.PATH:
+        raise Malformed(f"a path of an annotation is too long: {glob[:80]!r}…")
+    parts = [[""]]  # of texts between "*", between "**"
+    for token in re.findall(r"\\.|\*\*+/*|.", glob, re.DOTALL):
+        if token.startswith("**"):
+            parts.append([""])
+        elif token == "*":
+            parts[-1].append("")
+        else:
+            parts[-1][-1] += token[-1]
+    if parts == [parts[0][:1]]:
+        return parts[0][0]
+    *heads, (*before, end) = parts
+    written = [_first(head) if n == 0 else f"(?>.*?{_first(head)})" for n, head in enumerate(heads)]
+    written += [".*"] if heads else []
+    written += [_first(before), "[^/]*"] if before else []
+    return re.compile("".join(written) + re.escape(end), re.DOTALL)
+
+
+def _first(texts: Sequence[str]) -> str:
+    return re.escape(texts[0]) + "".join(f"(?>[^/]*?{re.escape(text)})" for text in texts[1:])
+
+
+def rights(paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Rights]:
+    """What a folder says of each of its files that is data; those of which nothing is said are left out.
+
+    `read` gives the first 64 KiB of a file, and all of a `.license` file or REUSE.toml. Malformed names the file.
+    """
+    if ".reuse/dep5" in paths:
+        raise Malformed(".reuse/dep5 is not read", hint="`reuse convert-dep5` writes a REUSE.toml from it")
+    present = frozenset(paths)
+    tables = {path.removesuffix(FILE): _table(path, read) for path in present if path.split("/")[-1] == FILE}
+    found = {path: _resolved(path, present, tables, read) for path in sorted(present) if not is_about(path)}
+    return {path: each for path, each in found.items() if each}
+
+
+def _table(path: str, read: Callable[[str], bytes]) -> tuple[Rule, ...]:
+    try:
+        return toml(read(path).decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise Malformed(f"{path} is not UTF-8") from error
+    except (Malformed, TooLarge) as error:
+        raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _resolved(
+    path: str, present: Collection[str], tables: Mapping[str, tuple[Rule, ...]], read: Callable[[str], bytes]
+) -> Rights | None:
+    """The precedence of REUSE: from the top folder down, until one overrides; the closest fills what is not said."""
+    said: list[Rule] = []
+    folders = path.split("/")[:-1]
+    for depth in range(len(folders) + 1):
+        folder = "".join(f"{each}/" for each in folders[:depth])
+        rule = next((rule for rule in reversed(tables.get(folder, ())) if rule.covers(path[len(folder) :])), None)
+        if rule is not None:
+            said.append(rule)
+            if rule.precedence == "override":
+                break
+    over = [rule for rule in said if rule.precedence == "override"]
+    where = f"{path}.license" if f"{path}.license" in present else path
+    try:
+        own = None if over else header(read(where))
+    except Malformed as error:
+        raise Malformed(f"{where}: {error.message}", hint=error.hint) from error
+    firm = [*over, *(rule for rule in said if rule.precedence == "aggregate")]
+    close = [rule for rule in reversed(said) if rule.precedence == "closest"]
+    licences = [rule.licence for rule in firm] + ([own.licence] if own else [])
+    notices = [line for rule in firm for line in rule.copyright] + (own.copyright.split("\n") if own else [])
+    settled = over[0] if over else own
+    if settled is None or not settled.licence:
+        licences += [rule.licence for rule in close if rule.licence][:1]
+    if settled is None or not settled.copyright:
+        notices += next((list(rule.copyright) for rule in close if rule.copyright), [])
+    return _rights(licences, notices)

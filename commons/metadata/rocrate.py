@@ -1,0 +1,129 @@
+"""RO-Crate 1.3 (researchobject.org/ro-crate): a schema.org Dataset as a flat list of entities that name each other.
+
+Reads 1.1 to 1.3. Says with croissant what schema.org has words for; here is only how a crate lays them out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from commons.errors import Malformed
+from commons.metadata import croissant, jsonld
+from commons.metadata.description import Description, Entry
+from commons.metadata.jsonld import Graph, Node, address, is_a, said, tidy, values
+
+FILE = "ro-crate-metadata.json"
+CARRIES = croissant.CARRIES
+
+_PROFILE = "https://w3id.org/ro/crate/1.3"
+_ROOT = "./"
+
+
+def read(text: str) -> Description:
+    """Malformed unless a metadata descriptor in it names the root of a crate."""
+    graph = Graph(text)
+    root = _root(graph)
+    return Description(**croissant.understood(graph, root), files=jsonld.entries(_files(graph, root)))
+
+
+def write(d: Description) -> bytes:
+    """Malformed if something is missing that every crate has: its title, description, licence and day. A crate does
+    not list its own FILE."""
+    croissant.need(FILE, d, "title", "description", "licence", "published")
+    crate = _Crate()
+    files = [crate.add(_file(each, d), _id(each.path)) for each in d.files if each.path != FILE]
+    root = {"@type": "Dataset", **croissant.told(d), "author": croissant.people(d), "hasPart": files}
+    laid = {key: crate.lay(value) for key, value in tidy(root).items()}
+    descriptor = {
+        "@id": FILE, "@type": "CreativeWork", "conformsTo": {"@id": _PROFILE}, "about": {"@id": _ROOT},
+    }  # fmt: skip
+    return jsonld.dump(
+        {"@context": f"{_PROFILE}/context", "@graph": [descriptor, {"@id": _ROOT, **laid}, *crate.entities]}
+    )
+
+
+class _Crate:
+    """The entities so far. Each has an id of its own, and one that says the same as another is that other."""
+
+    def __init__(self) -> None:
+        self.entities: list[dict[str, Any]] = []
+        self._taken = {_ROOT, FILE}
+        self._alike: dict[str, str] = {}
+
+    def lay(self, value: Any) -> Any:
+        """`value` with a reference in the place of every node in it."""
+        if isinstance(value, list):
+            return [self.lay(each) for each in value]
+        if not isinstance(value, dict) or "@type" not in value:
+            return value
+        return self.add(value, value.get("@id") or address(value.get("url")))
+
+    def add(self, node: dict[str, Any], id: str | None) -> dict[str, str]:
+        """The reference to `node`, under `id` if no other has that."""
+        inner = {key: self.lay(value) for key, value in node.items() if key != "@id"}
+        same = json.dumps([id, inner])
+        if same not in self._alike:
+            if id is None or id in self._taken:
+                kind = inner["@type"] if isinstance(inner["@type"], str) else inner["@type"][0]
+                id = f"#{kind.lower()}-{len(self._taken)}"
+            self._alike[same] = id
+            self._taken.add(id)
+            self.entities.append({"@id": id, **inner})
+        return {"@id": self._alike[same]}
+
+
+def _id(path: str) -> str:
+    """Percent-encoded, but for letters beyond ASCII, which a crate keeps."""
+    return re.sub(r"[\x00-\x7f]+", lambda plain: quote(plain[0]), path)
+
+
+def _file(each: Entry, d: Description) -> dict[str, Any]:
+    return tidy(
+        {
+            "@type": "File",
+            "name": each.path,
+            "contentSize": None if each.size is None else str(each.size),
+            "encodingFormat": each.media_type,
+            "sha256": each.sha256 and each.sha256.hex(),
+            "license": croissant.licences(each.licence, d) if each.licence else [],
+            "copyrightNotice": each.copyright,
+        }
+    )
+
+
+def _root(graph: Graph) -> Node:
+    """The root data entity, found as the specification tells: by what the descriptor is about."""
+    for name in (FILE, f"./{FILE}", "ro-crate-metadata.jsonld"):
+        descriptor = graph.follow({"@id": [name]})
+        for root in graph.nodes(descriptor, "about") if descriptor else ():
+            if is_a(root, "Dataset"):
+                return root
+    for descriptor in graph.tops:  # of a crate apart from its files, it has an address
+        if (said(descriptor, "@id") or "").endswith(f"/{FILE}"):
+            for root in graph.nodes(descriptor, "about"):
+                if is_a(root, "Dataset"):
+                    return root
+    raise Malformed(
+        f"no RO-Crate: no {FILE} in it is about a Dataset", hint="the descriptor has an about, with the id of the root"
+    )
+
+
+def _files(graph: Graph, root: Node) -> Iterator[Entry]:
+    """The files of the folder, found from part to part."""
+    seen: set[str] = set()
+    parts = list(reversed(graph.nodes(root, "hasPart")))
+    while parts:
+        part = parts.pop()
+        id = said(part, "@id")
+        if id is None or id in seen:
+            continue
+        seen.add(id)
+        if is_a(part, "File", "MediaObject"):
+            if (path := jsonld.path(id, encoded=True)) is not None:
+                yield croissant.entry(graph, path, part)
+        elif values(part, "hasPart"):
+            parts.extend(reversed(graph.nodes(part, "hasPart")))

@@ -1,0 +1,287 @@
+"""Texts of others, read within bounds: YAML, and the words, lists, days, names and licences that stand in any of them.
+
+What is no text where a text belongs is Malformed; what merely cannot be used (a day that is none, an address without a
+scheme) is as if not said. Knows no format.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from commons.core import ids, names
+from commons.core.rights import Creator, check_date, check_url
+from commons.errors import Malformed, TooLarge
+from commons.metadata.description import Entry
+from licences.errors import LicenceError
+from licences.expression import parse
+
+YAML_LIMIT = 1 << 20  # characters
+_DEEPEST, _MOST = 64, 100_000  # values in values, and values
+OURS = "commons:"
+_SAID = 200  # characters of somebody's text that a message repeats
+
+
+# -- YAML --------------------------------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what only an attacker needs. Plain scalars are null, true, false, whole numbers or text: no dates,
+    no "no" for Norway, no sixty-based numbers."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+    deep = many = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise Malformed(f"YAML{_at(event)}: an anchor or alias, which is not followed here", hint="write it out")
+        if event.tag is not None:
+            raise Malformed(f"YAML{_at(event)}: a tag, which is not followed here: {event.tag[:40]!r}")
+        self.deep, self.many = self.deep + 1, self.many + 1
+        if self.deep > _DEEPEST:
+            raise Malformed(f"YAML{_at(event)}: nested deeper than {_DEEPEST}")
+        if self.many > _MOST:
+            raise TooLarge(f"YAML of more than {_MOST} values")
+        node = super().compose_node(parent, index)
+        self.deep -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise Malformed(f"YAML{_at(key_node)}: a key that is no text")
+            key = self.construct_object(key_node, deep=True)
+            if key in found:
+                raise Malformed(f"YAML{_at(key_node)}: the key {str(key)[:_SAID]!r} stands twice")
+            found[key] = self.construct_object(value_node, deep=deep)
+        return found
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]{0,17})", list("-+0123456789")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def _at(marked: Any) -> str:
+    mark = getattr(marked, "start_mark", None)
+    return f", line {mark.line + 1}" if mark is not None else ""
+
+
+def load_yaml(text: str) -> Any:
+    """The one document in `text`. Malformed for anything else, for anchors, aliases, tags, a key that stands twice, and
+    nesting over 64; TooLarge over 1 MiB or 100,000 values. Nothing else is raised."""
+    if len(text) > YAML_LIMIT:
+        raise TooLarge(f"YAML of more than {YAML_LIMIT >> 20} MiB")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise Malformed(f"not YAML{where}: {_tame(error.problem)}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise Malformed(f"not YAML: {_tame(error)}") from error
+
+
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_str(self, data: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, '"' if _UNSEEN.search(data) else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+def dump_yaml(value: Any) -> bytes:
+    """UTF-8, keys in their order. What the eye would not see, or see elsewhere, is escaped."""
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
+    return encoded(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8. Malformed for half a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("a text is not valid Unicode", hint="type it again") from error
+
+
+def _tame(said: object) -> str:
+    return repr(str(said)[:_SAID])[1:-1]
+
+
+# -- what stands in them -----------------------------------------------------------------------------------------------
+
+
+def mapping(what: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed(f"{what} is not an object of keys and values")
+    return value
+
+
+def word(what: str, value: object) -> str | None:
+    """A text as it stands; None where there is none or only blanks. Malformed for what is no text."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Malformed(f"{what} is not a text")
+    encoded(value)
+    return value if value.strip() else None
+
+
+def rows(what: str, value: object) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list; none where there is no list."""
+    if value is not None and not isinstance(value, list):
+        raise Malformed(f"{what} is not a list")
+    for each in value or ():
+        yield mapping(f"one of {what}", each)
+
+
+def words(what: str, value: object) -> tuple[str, ...]:
+    """The texts of a list, as they stand."""
+    if value is not None and not isinstance(value, list):
+        raise Malformed(f"{what} is not a list")
+    return tuple(text for each in value or () if (text := word(f"one of {what}", each)))
+
+
+def day(what: str, value: object) -> str | None:
+    """The day of a date or a moment, "2026-11-24…"; None for a mere year and what is no day."""
+    found = re.fullmatch(r"\s*(\d{4}-\d{2}-\d{2})(?:[T ].{0,40})?\s*", word(what, value) or "", re.ASCII)
+    try:
+        check_date(found and found[1])
+    except Malformed:
+        return None
+    return found and found[1]
+
+
+def count(value: object) -> int | None:
+    """A version that counts from 1; None for any other ("1.2.0")."""
+    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,8}", value, re.ASCII):
+        return int(value)
+    return value if type(value) is int and 0 < value < 10**9 else None
+
+
+def size(what: str, value: object) -> int | None:
+    if value is not None and (type(value) is not int or not 0 <= value <= sys.maxsize):
+        raise Malformed(f"{what} is not a number of bytes")
+    return value
+
+
+def address(what: str, value: object, schemes: tuple[str, ...] = ()) -> str | None:
+    """An absolute address, of one of `schemes` if any are given; None for what is none."""
+    text = (word(what, value) or "").strip()
+    try:
+        check_url(what, text)
+    except Malformed:
+        return None
+    return text if not schemes or text.partition(":")[0].lower() in schemes else None
+
+
+def doi(text: str | None) -> str | None:
+    """The bare DOI, "10.5281/zenodo.1", in any of its spellings; None if it is none."""
+    found = re.fullmatch(
+        r"(?:https?://(?:dx\.|www\.)?doi\.org/|doi:\s?)?(10\.[0-9]{4,9}/[!-~]{1,200})", (text or "").strip(), re.I
+    )
+    return found[1] if found else None
+
+
+def identifier(what: str, value: object) -> str | None:
+    """A DOI or an address, as it is spelt; None for what is neither, and for a reference of ours."""
+    text = (word(what, value) or "").strip()
+    if doi(text) == text:
+        return text
+    return None if text.startswith(OURS) else address(what, text)
+
+
+def reference(what: str, value: object) -> str | None:
+    """ "commons:bafy…"; None for anything else."""
+    text = (word(what, value) or "").strip()
+    try:
+        ids.digest_of(text.removeprefix(OURS))
+    except Malformed:
+        return None
+    return text if text.startswith(OURS) else None
+
+
+def creator(what: str, name: object, url: object = None, organisation: bool = False) -> Creator | None:
+    """Whom to credit; None without a name. A bare ORCID becomes its address; a ROR tells an organisation."""
+    said = word(what, name)
+    if said is None:
+        return None
+    said = " ".join(said.split()) if "\n" in said else said
+    link = (word(f"the address of {what}", url) or "").strip()
+    if re.fullmatch(r"(?:orcid\.org/)?(?:\d{4}-){3}\d{3}[\dX]", link, re.ASCII):
+        link = f"https://orcid.org/{link[-19:]}"
+    found = address(what, link)
+    return Creator(name=said, url=found, organisation=organisation or bool(found and "://ror.org/" in found))
+
+
+def file(what: str, path: object, **said: Any) -> Entry:
+    """A file of the folder, its path as a dataset spells it (NFC). Malformed for one not safe to write anywhere."""
+    text = word(what, path)
+    if text is None:
+        raise Malformed(f"{what} is missing")
+    return Entry(path=names.check(unicodedata.normalize("NFC", text.removeprefix("./"))), **said)
+
+
+# -- licences ----------------------------------------------------------------------------------------------------------
+
+
+def licence(what: str, *spellings: object) -> str | None:
+    """Of several ways in which a file names one licence the first that is understood, else the first. An id gets the
+    case it is known by. Malformed where two are understood and name different licences."""
+    said = [text.strip() for each in spellings if (text := word(what, each))]
+    known = {text: canonical for text in said if (canonical := _known(text))}
+    if len(set(known.values())) > 1:
+        raise Malformed(f"{what} is both {' and '.join(sorted(set(known.values())))}", hint="mend one of them")
+    for text, canonical in known.items():
+        return canonical if canonical.lower() == text.lower() else text
+    return said[0] if said else None
+
+
+def _known(text: str) -> str | None:
+    try:
+        return str(parse(text))
+    except LicenceError:
+        return None
+
+
+def joined(licences: Iterable[str | None], operator: str = "AND") -> str | None:
+    """One expression of licences that hold together, or that one may choose between."""
+    each = tuple(dict.fromkeys(text for text in licences if text))
+    if len(each) < 2:
+        return each[0] if each else None
+    return f" {operator} ".join(f"({text})" if " " in text and len(parts(text, "OR")) > 1 else text for text in each)
+
+
+def parts(expression: str, operator: str = "AND") -> list[str]:
+    """What `operator` joins in an expression, parentheses around a part taken off; all of it, if that is not what joins
+    it. AND binds tighter than OR."""
+    found: list[list[str]] = [[]]
+    depth = 0
+    for piece in expression.replace("(", " ( ").replace(")", " ) ").split():
+        depth += {"(": 1, ")": -1}.get(piece, 0)
+        sign = piece.upper() if depth == 0 else ""
+        if sign == "OR" and operator == "AND":
+            return [expression]
+        if sign == operator:
+            found.append([])
+        else:
+            found[-1].append(piece)
+    texts = [" ".join(each).replace("( ", "(").replace(" )", ")") for each in found]
+    return [expression] if len(texts) < 2 else [
+        text[1:-1] if text.startswith("(") and text.endswith(")") and text.count("(") == 1 else text for text in texts
+    ]  # fmt: skip

@@ -1,0 +1,153 @@
+"""The `.zenodo.json` that Zenodo takes its metadata from (developers.zenodo.org), read and written; and Kaggle's
+`dataset-metadata.json`, read.
+
+Not carried, for want of a place: creators other than by name and ORCID; publisher, day of update, copyright, credit
+line and labels; files. Origins are not written: Zenodo refuses identifiers of a scheme it does not know.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from commons.core.rights import Creator
+from commons.errors import Malformed
+from commons.metadata import texts
+from commons.metadata.description import Description
+from commons.metadata.jsonld import dump, load
+
+FILE = ".zenodo.json"
+CARRIES = frozenset({
+    "title", "description", "licence", "source_url", "published", "conditions", "keywords", "identifier", "version",
+})  # fmt: skip
+
+_ORCID = re.compile(r"https://orcid\.org/((?:\d{4}-){3}\d{3}[\dX])", re.ASCII)
+_WEB = ("http", "https", "ftp")
+_TAG = re.compile(r"<(?:!--|[!?][^<>]*>?|/?([A-Za-z][A-Za-z0-9]*)[^<>]*>?)")
+_BLOCKS = frozenset({
+    "p", "div", "ul", "ol", "table", "tr", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "section", "hr",
+})  # fmt: skip
+_HIDDEN = {"script": re.compile("</script", re.I), "style": re.compile("</style", re.I)}
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
+
+
+def read(text: str) -> Description:
+    """Malformed for what has neither title nor creators nor licence."""
+    record = load(text)
+    if not {"title", "creators", "license", "upload_type"} & record.keys():
+        raise Malformed("Zenodo's metadata has a title, creators or a `license`")
+    named = record.get("license")
+    doi = texts.doi(texts.word("doi", record.get("doi")))
+    return Description(
+        title=texts.word("title", record.get("title")),
+        description=_text("description", record.get("description")),
+        creators=tuple(
+            creator for row in texts.rows("creators", record.get("creators"))
+            if (creator := texts.creator("a creator", row.get("name"), row.get("orcid")))
+        ),
+        licence=texts.licence("license", named.get("id") if isinstance(named, dict) else named),
+        source_url=next(
+            (found for row in texts.rows("related_identifiers", record.get("related_identifiers"))
+             if row.get("relation") == "isDerivedFrom" and (found := _origin(row.get("identifier")))), None,
+        ),
+        published=texts.day("publication_date", record.get("publication_date")),
+        conditions=_text("access_conditions", record.get("access_conditions")),
+        keywords=texts.words("keywords", record.get("keywords")),
+        identifier=f"https://doi.org/{doi}" if doi else None,
+        version=texts.count(record.get("version")),
+    )  # fmt: skip
+
+
+def _text(what: str, value: object) -> str | None:
+    said = texts.word(what, value)
+    return texts.word(what, plain(said)) if said else None
+
+
+def _origin(value: object) -> str | None:
+    text = texts.word("a related identifier", value)
+    doi = texts.doi(text)
+    return f"https://doi.org/{doi}" if doi else texts.address("a related identifier", text)
+
+
+def read_kaggle(text: str) -> Description:
+    """`dataset-metadata.json`. Malformed for what has no title."""
+    record = load(text)
+    if texts.word("title", record.get("title")) is None:
+        raise Malformed("Kaggle's metadata has a title")
+    return Description(
+        title=texts.word("title", record["title"]),
+        description=texts.word("description", record.get("description"))
+        or texts.word("subtitle", record.get("subtitle")),
+        licence=texts.joined(
+            texts.licence("a licence", row.get("name")) for row in texts.rows("licenses", record.get("licenses"))
+        ),
+        keywords=texts.words("keywords", record.get("keywords")),
+    )
+
+
+def plain(markup: str) -> str:
+    """The text of HTML: without tags, comments, scripts and styles, entities resolved. In one pass over it."""
+    paragraphs: list[list[str]] = [[]]
+    at, markup = 0, markup.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")  # blanks, as a browser has it
+    while tag := _TAG.search(markup, at):
+        paragraphs[-1].append(html.unescape(markup[at : tag.start()]))
+        name, at = (tag[1] or "").lower(), tag.end()
+        if tag[0] == "<!--":
+            end = markup.find("-->", at)
+            at = end + 3 if end >= 0 else len(markup)
+        elif name in _HIDDEN and not tag[0].startswith("</"):
+            closing = _HIDDEN[name].search(markup, at)
+            at = closing.start() if closing else len(markup)
+        elif name == "br" or tag[0].lower().startswith("<li"):
+            paragraphs[-1].append("\n")
+        elif name in _BLOCKS:
+            paragraphs.append([])
+    paragraphs[-1].append(html.unescape(markup[at:]))
+    found = ["".join(pieces) for pieces in paragraphs]
+    return found[0] if len(found) == 1 else "\n\n".join(text.strip() for text in found if text.strip())
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def write(d: Description) -> bytes:
+    """Malformed without a title or a creator, and for several licences, of which Zenodo knows one."""
+    for field, option in (("title", "--title"), ("creators", "--creator")):
+        if not getattr(d, field):
+            raise Malformed(f"Zenodo needs {field}, and none is said", hint=f"publish with {option} …")
+    if d.licence and " " in d.licence:
+        raise Malformed(f"Zenodo takes one licence, not {d.licence[:200]}", hint="deposit its parts one by one")
+    doi = texts.doi(d.identifier)
+    record: dict[str, Any] = {
+        "upload_type": "dataset",
+        "title": d.title,
+        "description": _marked(d.description),
+        "creators": [_person(creator) for creator in d.creators],
+        "license": d.licence if d.licence and d.licence.startswith("LicenseRef-") else (d.licence or "").lower(),
+        "keywords": list(d.keywords),
+        "publication_date": d.published,
+        "access_right": "restricted" if d.conditions else "open",
+        "access_conditions": _marked(d.conditions),
+        "doi": doi,
+        "version": str(d.version) if d.version is not None else None,
+        "related_identifiers": _related(d),
+    }
+    return dump({key: value for key, value in record.items() if value})
+
+
+def _marked(text: str | None) -> str | None:
+    """As HTML that says nothing but this text."""
+    return html.escape(text).replace("\r", "&#13;").replace("\n", "<br>") if text else None
+
+
+def _person(creator: Creator) -> dict[str, str]:
+    orcid = _ORCID.fullmatch(creator.url or "")
+    return {"name": creator.name, "orcid": orcid[1]} if orcid else {"name": creator.name}
+
+
+def _related(d: Description) -> list[dict[str, str]]:
+    url = texts.address("the source", d.source_url, _WEB)
+    return [{"identifier": texts.doi(url) or url, "relation": "isDerivedFrom"}] if url else []

@@ -1,0 +1,343 @@
+"""Bounded YAML, and that no reader of metadata raises anything but Malformed or TooLarge, whatever it is given."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from commons.core.rights import Rights
+from commons.errors import Malformed, TooLarge
+from commons.metadata import bagit, card, citation, datacite, datapackage, reuse, texts, zenodo
+from tests.metadata.samples import FULL, HOSTILE, MIXED
+
+# -- YAML --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: 2024-11-24", {"a": "2024-11-24"}),
+        ("a: 1.10", {"a": "1.10"}),
+        ("a: 12", {"a": 12}),
+        ("a: 012", {"a": "012"}),
+        ("a: 1:30", {"a": "1:30"}),
+        ("a: no", {"a": "no"}),
+        ("a: true", {"a": True}),
+        ("a:", {"a": None}),
+        ("a: '12'", {"a": "12"}),
+        ("<<: {b: 1}", {"<<": {"b": 1}}),
+        ("a: =", {"a": "="}),
+        ("[a, b]", ["a", "b"]),
+        ("", None),
+        ("a: 99999999999999999999999999", {"a": "99999999999999999999999999"}),
+    ],
+)
+def test_plain_scalars_are_text_or_whole_numbers(text: str, value: object) -> None:
+    assert texts.load_yaml(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &x 1\nb: *x", "line 1: an anchor"),
+        ("a: *x", "anchor or alias"),
+        ("a: &x\n  - *x", "anchor"),
+        ("a: !!python/object/apply:os.system [ls]", "a tag"),
+        ("a: !!binary aGk=", "a tag"),
+        ("!mine {a: 1}", "a tag"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
+        ("{a: 1, a: 2}", "twice"),
+        ("? [a, b]\n: c", "a key that is no text"),
+        ("a: [" * 70, "nested deeper than 64"),
+        ("[" * 100_000, "nested deeper than 64"),
+        ("a: b: c", "not YAML, line 1"),
+        ("a: 1\n---\nb: 2", "not YAML"),
+        ('a: "\x1b[2J"', "not YAML"),
+        ('a: "\\U00110000"', "not YAML"),
+        ("\ud800", "not YAML"),
+        ("a: `b`\n\tc", "not YAML"),
+    ],
+)
+def test_what_only_an_attacker_needs_is_refused(text: str, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        texts.load_yaml(text)
+
+
+def test_a_bomb_is_refused_before_it_goes_off() -> None:
+    bomb = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    with pytest.raises(Malformed, match="anchor"):
+        texts.load_yaml(bomb)
+    with pytest.raises(TooLarge):
+        texts.load_yaml("a: " + "x" * texts.YAML_LIMIT)
+    with pytest.raises(TooLarge):
+        texts.load_yaml("- 1\n" * 150_000)
+
+
+def test_the_full_sample_says_everything() -> None:
+    assert [each.name for each in dataclasses.fields(FULL) if not getattr(FULL, each.name)] == []
+
+
+YAML = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 10**6) | st.text() | st.sampled_from(HOSTILE),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(YAML)
+@example("\x85 \u2028 \u202e \ufeff \x9b")
+def test_what_is_written_as_yaml_is_read_again(value: object) -> None:
+    try:
+        written = texts.dump_yaml({"a": value, "b": value})
+    except Malformed:
+        return
+    assert texts.load_yaml(written.decode()) == {"a": value, "b": value} == yaml.safe_load(written)
+
+
+@given(st.text() | st.text("-: \n\t[]{}&*!|>'\"%@`#,?ab~0<="))
+def test_no_text_breaks_the_loader(text: str) -> None:
+    with contextlib.suppress(Malformed, TooLarge):
+        texts.load_yaml(text)
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "split"),
+    [
+        ("CC-BY-4.0", ["CC-BY-4.0"]),
+        ("CC-BY-4.0 AND LicenseRef-Ours", ["CC-BY-4.0", "LicenseRef-Ours"]),
+        ("CC-BY-4.0 OR ODbL-1.0", ["CC-BY-4.0 OR ODbL-1.0"]),
+        ("A AND B OR C", ["A AND B OR C"]),
+        ("A AND (B OR C)", ["A", "B OR C"]),
+        ("(A OR B) AND (C OR D)", ["A OR B", "C OR D"]),
+        ("A AND (B OR (C AND D))", ["A", "(B OR (C AND D))"]),
+        ("A WITH X AND B", ["A WITH X", "B"]),
+    ],
+)
+def test_an_expression_falls_into_what_holds_together(expression: str, split: list[str]) -> None:
+    assert texts.parts(expression) == split
+    assert texts.joined(split) == expression
+
+
+def test_of_two_spellings_of_a_licence_the_one_that_is_understood_is_taken() -> None:
+    by = "https://creativecommons.org/licenses/by/4.0/"
+    assert texts.licence("x", "cc-by-4.0", by) == "CC-BY-4.0"
+    assert texts.licence("x", "cc-by", by) == by
+    assert texts.licence("x", "cc-by", None) == "cc-by"
+    assert texts.licence("x", None, " ") is None
+    with pytest.raises(Malformed, match=r"both CC-BY-4.0 and CC-BY-SA-4.0"):
+        texts.licence("x", "CC-BY-SA-4.0", by)
+
+
+@pytest.mark.parametrize(
+    ("said", "day"),
+    [
+        ("2024-11-24", "2024-11-24"),
+        ("2024-11-24T10:00:00Z", "2024-11-24"),
+        ("2024", None),
+        ("2024-11-245", None),
+        ("2024-13-01", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_day_is_read_or_left(said: object, day: str | None) -> None:
+    assert texts.day("x", said) == day
+
+
+def test_dois_are_known_in_all_their_spellings() -> None:
+    for text in (
+        "10.5281/zenodo.1",
+        "doi:10.5281/zenodo.1",
+        "https://doi.org/10.5281/zenodo.1",
+        "http://dx.doi.org/10.5281/zenodo.1",
+    ):
+        assert texts.doi(text) == "10.5281/zenodo.1"
+    for none in (None, "", "10.5/x", "https://example.org/10.5281/zenodo.1", "10.5281/a b"):
+        assert texts.doi(none) is None
+
+
+# -- every reader, with anything ---------------------------------------------------------------------------------------
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "datapackage": datapackage.read,
+    "datacite": datacite.read,
+    "citation": citation.read,
+    "zenodo": zenodo.read,
+    "kaggle": zenodo.read_kaggle,
+    "card": lambda text: card.read(f"---\n{text}\n---\n"),
+}
+KEYS = [
+    "title",
+    "name",
+    "description",
+    "licenses",
+    "license",
+    "path",
+    "url",
+    "contributors",
+    "creators",
+    "authors",
+    "roles",
+    "role",
+    "sources",
+    "created",
+    "keywords",
+    "homepage",
+    "id",
+    "version",
+    "resources",
+    "bytes",
+    "hash",
+    "mediatype",
+    "data",
+    "titles",
+    "publisher",
+    "dates",
+    "date",
+    "dateType",
+    "rightsList",
+    "rights",
+    "rightsUri",
+    "rightsIdentifier",
+    "subjects",
+    "relatedIdentifiers",
+    "relatedIdentifier",
+    "relationType",
+    "identifiers",
+    "nameIdentifiers",
+    "doi",
+    "nameIdentifier",
+    "cff-version",
+    "orcid",
+    "given-names",
+    "family-names",
+    "license-url",
+    "tags",
+    "license_link",
+    "pretty_name",
+    "subtitle",
+    "attributes",
+    "value",
+    "upload_type",
+    "related_identifiers",
+    "relation",
+    "identifier",
+    "descriptions",
+    "subject",
+    "message",
+    "label",
+]
+WORDS = [
+    "x",
+    "../up",
+    "a/b.csv",
+    "sha256:00",
+    "cc-by",
+    "CC-BY-4.0",
+    "10.5281/x",
+    "https://a.b/c",
+    "commons:bafk",
+    "2024-11-24",
+    "IsDerivedFrom",
+    "isDerivedFrom",
+    "Issued",
+    "author",
+    "publisher",
+    "other",
+    "AND",
+    "OR",
+    "WITH",
+    "(",
+    ")",
+    "1",
+]
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", " ", "A AND", "md5:" + "0" * 32, *WORDS, *HOSTILE])
+)  # fmt: skip
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    max_leaves=20,
+)
+FOUND = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=12)
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(found=FOUND)
+def test_any_json_is_read_or_refused(name: str, found: dict[str, Any]) -> None:
+    full = {"resources": [], "titles": [{"title": "x"}], "cff-version": "1.2.0", "title": "x", **found}
+    for value in (found, full):
+        with contextlib.suppress(Malformed, TooLarge):
+            READERS[name](json.dumps(value))
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(text=st.text())
+@example(text="[" * 100_000)
+@example(text='{"a":' * 50_000)
+@example(text="null")
+@example(text="\ud800")
+@example(text='{"title": "\\ud800", "titles": [{"title": "\\ud800"}], "resources": [], "cff-version": 1}')
+def test_any_text_is_read_or_refused(name: str, text: str) -> None:
+    with contextlib.suppress(Malformed, TooLarge):
+        READERS[name](text)
+
+
+WRITTEN: dict[str, tuple[bytes, Callable[[str], Any]]] = {
+    "datapackage": (datapackage.write(MIXED), datapackage.read),
+    "datacite": (datacite.write(MIXED), datacite.read),
+    "citation": (citation.write(MIXED), citation.read),
+    "zenodo": (zenodo.write(FULL), zenodo.read),
+    "REUSE.toml": (reuse.write(MIXED)["REUSE.toml"], reuse.toml),
+    "manifest": (bagit.write(MIXED.files, MIXED)["manifest-sha256.txt"], bagit.read),
+    "header": (
+        b"# SPDX-FileCopyrightText: 2024 Ana\n# SPDX-License-Identifier: MIT\n",
+        lambda t: reuse.header(t.encode()),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@given(seed=st.integers(0, 2**32))
+def test_a_document_that_was_damaged_is_read_or_refused(name: str, seed: int) -> None:
+    data, read = WRITTEN[name]
+    chance, damaged = random.Random(seed), bytearray(data)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(damaged))
+        match chance.randrange(3):
+            case 0:
+                damaged[at] = chance.choice(b'"{}[],:\\\n -0aZ*/')
+            case 1:
+                del damaged[at : at + chance.randint(1, 40)]
+            case _:
+                damaged[at:at] = damaged[at : at + chance.randint(1, 200)]
+        if not damaged:
+            return
+    with contextlib.suppress(Malformed, TooLarge):
+        read(damaged.decode(errors="replace"))
+
+
+PLACES = ["a.csv", "REUSE.toml", "b/REUSE.toml", "b/c.txt", "b/c.txt.license", "LICENSES/X.txt"]
+INSIDE = [b"version = 1\n", b"SPDX-License-Identifier: MIT", b"\xff\xfe\0", b"\xff\xfe\0\0\1", b"Copyright \xa9 x"]
+
+
+@given(st.dictionaries(st.sampled_from(PLACES), st.binary(max_size=80) | st.sampled_from(INSIDE)))
+def test_any_folder_is_read_or_refused(folder: dict[str, bytes]) -> None:
+    try:
+        found = reuse.rights(folder, folder.__getitem__)
+    except (Malformed, TooLarge):
+        return
+    assert all(isinstance(each, Rights) for each in found.values())
