@@ -14,8 +14,9 @@ from commons.archive import Read, files
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle, note, opening, reference, rules, tiles
 from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
-from commons.core.entries import Asked, Charter, Decided, Decision, Entry, Receipt, Received, Request, Unknown
+from commons.core.entries import Asked, Decided, Decision, Entry, Receipt, Received, Request, Unknown
 from commons.core.envelope import Opened
+from commons.core.governance import Charter
 from commons.core.opening import Opening
 from commons.core.state import State
 from commons.core.terms import DAY
@@ -194,15 +195,22 @@ class _Judge:
     def _automatic(self, entry: Decision) -> None:
         """A decision without a steward's signature must be the one that the rule itself makes."""
         access = self.state.accesses[entry.request]
-        published = self.state.datasets[access.entry.dataset].entry
+        published, community = self.state.datasets[access.entry.dataset], self.state.community
         asked = self.opened.get(entry.request)
         if entry.outcome == "revoke":
             raise Untrue("a revocation that nobody signed")
-        whoever = ["", *published.rule.peers[:1]]  # where it is not shown who asked: a stranger, or one of the list
+        if entry.reason == "voted":  # the fold has compared it with the ballots
+            self._limits(entry)
+            return
+        # where it is not shown who asked: a stranger, one of the list, or a member
+        whoever = ["", *published.rule.peers[:1], *sorted(community.members if community else ())]
         verdicts = [
-            rules.decide(published.rule, who, published.purposes, access.entry.purpose)
+            rules.decide(
+                published.rule, who, published.entry.purposes, access.entry.purpose,
+                community.colleges_of(who) if community else (),
+            )
             for who in (whoever if asked is None else [entries.requester(asked)])
-        ]
+        ]  # fmt: skip
         if all((verdict.outcome, verdict.reason) != (entry.outcome, entry.reason) for verdict in verdicts):
             raise Untrue(
                 f"decided {entry.outcome} ({entry.reason}); the rule says {verdicts[0].outcome} ({verdicts[0].reason})"
@@ -218,8 +226,9 @@ class _Judge:
 
     def _decision(self, entry: Decision, said: Opened[Decided]) -> None:
         charter = self.state.charter
-        if charter is None or said.signer not in charter.members:
-            raise Untrue(f"{said.signer} decided, and is no member of this commons")
+        published = self.state.datasets[self.state.accesses[entry.request].entry.dataset]
+        if charter is None or said.signer not in (charter.registrar, published.publisher):
+            raise Untrue(f"{said.signer} decided, and is not the steward of this dataset")
         if (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
             self.state.commons, entry.request, entry.outcome, entry.expires,
         ):  # fmt: skip
@@ -290,7 +299,7 @@ def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "root": report.head.checkpoint.root.hex(), "head": report.head.note.decode(),
         "datasets": [
             {"cid": cid, "title": p.entry.title, "version": p.entry.version, "licence": p.entry.licence,
-             "access": str(p.entry.rule), "epoch": p.entry.epoch, "entry": p.index, "publisher": p.publisher}
+             "access": str(p.rule), "epoch": p.entry.epoch, "entry": p.index, "publisher": p.publisher}
             for cid, p in report.state.datasets.items()
         ],
         "rows": rows, "faults": [{"entry": index, "what": what} for index, what in report.faults],

@@ -5,10 +5,12 @@ Fulfils `net.api.Site` and is the auditor's view of this home. Every resource is
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgpack
 
+from commons import cosigning
 from commons.access import Registrar
 from commons.core import codec, manifest, merkle, tiles
 from commons.core.entries import commitments, decode, requester
@@ -17,13 +19,14 @@ from commons.core.opening import Opening
 from commons.core.tiles import Bundle, Tile
 from commons.disk.home import Home
 from commons.errors import Malformed, NotFound
+from commons.witness import Witness
 
 
 class Shown:
     """One home, seen from outside."""
 
     def __init__(self, home: Home, registrar: Registrar) -> None:
-        self.home, self.log, self.registrar = home, home.log, registrar
+        self.home, self.log, self.registrar, self.witness = home, home.log, registrar, Witness(home)
         self._roots: tuple[int, frozenset[bytes]] = (-1, frozenset())
 
     def _mine(self, commons: str) -> None:
@@ -35,8 +38,16 @@ class Shown:
         return self.home.commons.encode() + b"\n"
 
     def checkpoint(self, commons: str) -> bytes:
+        """The newest head, with what witnesses have signed of it by now."""
         self._mine(commons)
-        return self.log.head.note
+        return cosigning.signed(self.home, self.log.head)
+
+    def cosigned(self, commons: str) -> bytes:
+        """The newest head that meets the charter's quorum of witnesses."""
+        self._mine(commons)
+        if (found := cosigning.covering(self.home)) is None:
+            raise NotFound("no head of this log is signed by enough witnesses", hint="they may be away: try later")
+        return found
 
     def tile(self, commons: str, path: str) -> bytes:
         """A tile or an entry bundle; made on request, from committed entries only."""
@@ -80,13 +91,17 @@ class Shown:
             return reader is None
         if reader is None or charter.readers == "public":
             return True
-        if reader == charter.registrar or (charter.readers == "members" and reader in charter.members):
+        community = self.log.state.community
+        member = community is not None and reader in community.members
+        if reader == charter.registrar or (charter.readers == "members" and member):
             return True
-        if value.get("requester") is not None:
-            return requester(value) == reader
         entry = decode(self.log.entry(index))
-        request = getattr(entry, "request", None)
-        asked = self.log.opening(request) if request is not None and commitments(entry) else None
+        request = index if value.get("requester") is not None else getattr(entry, "request", None)
+        if request is None or not commitments(entry):
+            return False
+        if member and community is not None and request in community.shown:  # opened by the members' decision
+            return True
+        asked = self.log.opening(request)
         return asked is not None and requester(asked) == reader
 
     async def submit(self, commons: str, body: bytes) -> bytes:
@@ -113,6 +128,12 @@ class Shown:
     def pieces(self, root: bytes) -> bytes:
         self.pack(root)
         return self.home.packs.layer(root)
+
+    async def add_checkpoint(self, body: bytes) -> bytes:
+        return await asyncio.to_thread(self.witness.add_checkpoint, body)
+
+    def monitored(self, log: str) -> bytes:
+        return self.witness.monitored(log)
 
     def _served(self) -> frozenset[bytes]:
         edition, roots = self._roots

@@ -30,7 +30,7 @@ def make_home(tmp_path: Path) -> MakeHome:
 
     def make(name: str, readers: str = "members") -> Path:
         path = tmp_path / name
-        home.create(path, f"{name}'s commons", readers, int(time.time()), {})
+        home.create(path, home.personal(f"{name}'s commons", readers, int(time.time())), {})
         return path
 
     return make

@@ -32,7 +32,7 @@ def init(c: Context, name: str, readers: str) -> None:
 
     from commons.disk import home
 
-    home.create(c.home, name, readers, int(time.time()), {})
+    home.create(c.home, home.personal(name, readers, int(time.time())), {})
     c.tell(c.call("status"), tell_made)
 
 

@@ -13,41 +13,20 @@ from typing import Any
 
 from commons.core import codec, envelope, ids, tiles
 from commons.core.envelope import Opened
+from commons.core.governance import CHARTER, JOIN, PROPOSAL, VOTE, Charter, Join, Proposal, Vote
 from commons.core.ids import PeerId
 from commons.core.opening import Field, Opening, commit
 from commons.core.rules import Rule
 from commons.core.terms import check_days, check_purpose
 from commons.errors import Malformed
 
-CHARTER, PUBLISH = "commons/charter/v1", "commons/publish/v1"
+PUBLISH = "commons/publish/v1"
 REQUEST, DECISION = "commons/request/v1", "commons/decision/v1"
 RECEIPT, REDACTION = "commons/receipt/v1", "commons/redaction/v1"
-READERS = ("owner", "members", "public")
 DETAILS_LIMIT = 2000  # characters of free text
 
 
 # -- governance: signed by members, public ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charter:
-    """The first entry. `next_key` is the SHA-256 of the log's next public key; `readers` may see openings."""
-
-    name: str
-    time: int
-    members: tuple[str, ...]
-    registrar: str
-    log_key: bytes
-    next_key: bytes
-    readers: str
-
-    def __post_init__(self) -> None:
-        for member in (*self.members, self.registrar):
-            ids.public_key(member)
-        if len(self.log_key) != 32 or len(self.next_key) != 32 or self.readers not in READERS:
-            raise Malformed("charter: keys have 32 bytes, readers are owner, members or public")
-        if self.registrar not in self.members or not 0 < len(self.name) <= 200:
-            raise Malformed("charter: it has a name, and its registrar is a member")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,9 +179,12 @@ class Unknown:
 
 
 Leaf = Request | Decision | Receipt | Redaction
-Entry = Opened[Charter] | Opened[Publish] | Leaf | Unknown
+Governance = Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[Vote] | Opened[Join]
+Entry = Governance | Leaf | Unknown
 
-_GOVERNANCE: Mapping[str, type[Any]] = {CHARTER: Charter, PUBLISH: Publish}
+_GOVERNANCE: Mapping[str, type[Any]] = {
+    CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, VOTE: Vote, JOIN: Join
+}  # fmt: skip
 _ACCESS: Mapping[str, type[Any]] = {REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, REDACTION: Redaction}
 _PRIVATE: Mapping[type[Any], tuple[str, ...]] = {
     Request: ("requester", "statement", "details"),

@@ -69,10 +69,15 @@ class Policy:
 
     def holds(self, name: str, present: Collection[str]) -> bool:
         """Whether witness, member or group `name` is fulfilled."""
-        group = self._group(name)
-        if group is None:
-            return name in present
-        return sum(self.holds(member, present) for member in group.members) >= group.need
+        groups = {group.name: group for group in self.groups}
+
+        def held(name: str) -> bool:
+            group = groups.get(name)
+            if group is None:
+                return name in present
+            return sum(map(held, group.members)) >= group.need
+
+        return held(name)
 
     def open(self, absent: Collection[str]) -> bool:
         """Whether the quorum can still be met when these names never will be present."""
@@ -85,7 +90,7 @@ class Policy:
     def _lacks(self, name: str, present: Collection[str]) -> str:
         if self.holds(name, present):
             return ""
-        group = self._group(name)
+        group = next((group for group in self.groups if group.name == name), None)
         if group is None:
             return name
         lacking = [text for member in group.members if (text := self._lacks(member, present))]
@@ -100,23 +105,14 @@ class Policy:
         names = [witness.name for witness in self.witnesses] + [member.name for member in self.members]
         return tuple(name for name in names if name in asked)
 
-    def group(self, name: str) -> Group:
-        """Malformed for a name that is no group."""
-        found = self._group(name)
-        if found is None:
-            raise Malformed(f"no group is called {name[:40]!r}")
-        return found
-
     def _below(self, name: str) -> Iterator[str]:
-        group = self._group(name)
-        if group is None:
-            yield name
-        else:
-            for member in group.members:
-                yield from self._below(member)
-
-    def _group(self, name: str) -> Group | None:
-        return next((group for group in self.groups if group.name == name), None)
+        groups, names = {group.name: group for group in self.groups}, [name]
+        while names:
+            name = names.pop()
+            if name in groups:
+                names += groups[name].members
+            else:
+                yield name
 
     def __str__(self) -> str:
         """In the grammar; `parse` gives the same Policy."""
@@ -129,11 +125,11 @@ class Policy:
         return "\n".join([*lines, f"quorum {self.quorum or 'none'}"]) + "\n"
 
 
-def parse(text: str) -> Policy:
-    """Malformed, with the line, for what is no policy; TooLarge."""
-    if len(text) > LIMIT:
-        raise TooLarge(f"a policy of {len(text)} characters is over the limit of {LIMIT}")
-    reader = _Reader()
+def parse(text: str, people: int = MOST) -> Policy:
+    """Malformed, with the line, for what is no policy; TooLarge. At most so many `people` may be members."""
+    if len(text) > LIMIT + people * 300:
+        raise TooLarge(f"a policy of {len(text)} characters is too long")
+    reader = _Reader(people)
     for number, line in enumerate(text.split("\n"), start=1):
         words = re.split(r"[ \t]+", line.strip(" \t\r"))
         if words == [""] or words[0].startswith("#"):
@@ -146,7 +142,8 @@ def parse(text: str) -> Policy:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, people: int) -> None:
+        self.people = people
         self.logs: list[Log] = []
         self.witnesses: list[Witness] = []
         self.members: list[Member] = []
@@ -172,8 +169,8 @@ class _Reader:
                 self.quorum.append(name)
             case _:
                 raise Malformed(f"not a line of a policy: {' '.join(words)[:60]!r}", hint="log, witness, group, quorum")
-        if max(len(self.logs), len(self.witnesses), len(self.members), len(self.groups)) > MOST:
-            raise Malformed(f"more than {MOST} lines of a kind")
+        if max(len(self.logs), len(self.witnesses), len(self.groups)) > MOST or len(self.members) > self.people:
+            raise Malformed(f"more than {MOST} lines of a kind, or {self.people} members")
 
     def _group(self, name: str, need: str, members: list[str]) -> None:
         for member in members:
@@ -187,7 +184,7 @@ class _Reader:
             raise Malformed(f"groups within groups, more than {DEPTH} deep")
         if need in ("all", "any"):
             count = len(members) if need == "all" else 1
-        elif re.fullmatch(r"[1-9][0-9]{0,3}", need, re.ASCII) and int(need) <= len(members):
+        elif re.fullmatch(r"[1-9][0-9]{0,6}", need, re.ASCII) and int(need) <= len(members):
             count = int(need)
         else:
             raise Malformed(f"{need[:20]!r} of {len(members)}: write all, any or a number from 1 to {len(members)}")

@@ -1,11 +1,13 @@
 """Who may have a dataset's key: the access rule, and its decision over one request. Pure; fails closed.
 
 public: the key is printed in the manifest and nobody is asked. acknowledge: anyone who signs that they saw the terms.
-allow-list: the peers named. approval: a person decides.
+members: whoever is in the commons, or in one college. allow-list: the peers named. approval: the steward decides.
+vote: the members decide, as the charter has it; where a college is named, any one of that college.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,15 +15,17 @@ from commons.core.ids import check_peer
 from commons.errors import Malformed
 
 Outcome = Literal["grant", "refuse", "pending"]
-KINDS = ("public", "acknowledge", "allow-list", "approval")
+KINDS = ("allow-list", "approval", "vote", "members", "acknowledge", "public")
+WIDTH = {"allow-list": 0, "approval": 0, "vote": 0, "members": 1, "acknowledge": 2, "public": 3}  # for ratchets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`peers` is the list of an allow-list, sorted; empty for every other kind."""
+    """`peers` is the list of an allow-list, sorted; empty for every other kind. `college` for members and vote."""
 
     kind: str
     peers: tuple[str, ...] = ()
+    college: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -30,9 +34,13 @@ class Rule:
             raise Malformed("an allow-list names at least one peer, and no other rule names any", hint="--allow PEER")
         if list(self.peers) != sorted({check_peer(peer) for peer in self.peers}):
             raise Malformed("the peers of an allow-list are sorted, each once")
+        if self.college is not None and (self.kind not in ("members", "vote") or not 0 < len(self.college) <= 32):
+            raise Malformed("a college stands in the rules `members` and `vote` only", hint="--college NAME")
 
     def __str__(self) -> str:
-        return f"{self.kind} ({len(self.peers)} peers)" if self.peers else self.kind
+        if self.peers:
+            return f"{self.kind} ({len(self.peers)} peers)"
+        return f"{self.kind} of {self.college}" if self.college else self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +49,23 @@ class Verdict:
     reason: str  # a short code, public in the log
 
 
-def decide(rule: Rule, requester: str, allowed: tuple[str, ...], purpose: str) -> Verdict:
-    """What the rule says to this requester, who signed the exact terms. No `allowed` purposes means any."""
+def decide(
+    rule: Rule, requester: str, allowed: tuple[str, ...], purpose: str, colleges: Collection[str] = ()
+) -> Verdict:
+    """What the rule says to this requester, who is in these `colleges` and signed the exact terms. No `allowed`
+    purposes means any."""
     if allowed and purpose not in allowed:
         return Verdict(outcome="refuse", reason="purpose")
     if rule.kind == "acknowledge":
         return Verdict(outcome="grant", reason="acknowledged")
+    if rule.kind == "members":
+        if rule.college in colleges if rule.college else colleges:
+            return Verdict(outcome="grant", reason="member")
+        return Verdict(outcome="refuse", reason="not-member")
     if rule.kind == "allow-list":
         if requester in rule.peers:
             return Verdict(outcome="grant", reason="listed")
         return Verdict(outcome="refuse", reason="not-listed")
-    if rule.kind == "approval":
-        return Verdict(outcome="pending", reason="approval")
+    if rule.kind in ("approval", "vote"):
+        return Verdict(outcome="pending", reason=rule.kind)
     return Verdict(outcome="refuse", reason="public")  # nobody is asked: the key is in the manifest

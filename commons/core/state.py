@@ -6,11 +6,13 @@ an entry, an auditor reports it as a fault and goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from commons.core import ids
-from commons.core.entries import Charter, Decision, Entry, Publish, Receipt, Redaction, Request, Unknown
+from commons.core.community import Community
+from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
+from commons.core.governance import Charter, Join, Proposal, Vote
 from commons.core.ids import Cid
 from commons.core.rules import Rule
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
@@ -18,9 +20,13 @@ from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
+    """`rule` is in force by the entry `basis`: the publish entry itself, or what the members decided since."""
+
     index: int
     publisher: str
     entry: Publish
+    rule: Rule
+    basis: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,13 +47,18 @@ class Access:
 class State:
     size: int = 0
     time: int = 0
-    charter: Charter | None = None
+    community: Community | None = None
     commons: Cid | None = None
     datasets: dict[str, Published] = field(default_factory=dict)
     series: dict[bytes, str] = field(default_factory=dict)  # to the manifest of the newest version
     epochs: dict[bytes, int] = field(default_factory=dict)  # the least epoch of the next version
     accesses: dict[int, Access] = field(default_factory=dict)
     redacted: dict[int, int] = field(default_factory=dict)  # entry to redaction entry
+
+    @property
+    def charter(self) -> Charter | None:
+        """As it stands by now."""
+        return self.community.charter if self.community else None
 
     def apply(self, entry: Entry) -> None:
         """Take the next entry. Malformed, Refused, Conflict or Untrue; then `size` alone has grown."""
@@ -72,19 +83,38 @@ class State:
             self._redact(index, entry)
         self.time = value.time
 
-    def _govern(self, index: int, entry: Opened[Charter] | Opened[Publish]) -> None:
+    def _govern(self, index: int, entry: Governance) -> None:
         value = entry.value
         if isinstance(value, Charter):
             if entry.signer not in value.members:
                 raise Refused("a charter is signed by one of its members")
-            self.charter, self.commons = value, ids.cid(entry.data)
+            self.community, self.commons = Community(value), ids.cid(entry.data)
             return
-        if self.charter is None or entry.signer not in self.charter.members:
-            raise Refused(f"{entry.signer} is no member of this commons and cannot publish in it")
+        if self.community is None or self.commons is None:
+            raise Malformed("there is no charter in front of this entry")
+        if isinstance(value, Publish):
+            self._publish(index, entry.signer, value, self.community)
+            return
+        if value.commons != self.commons:
+            raise Conflict(f"this was written for {value.commons}, another commons")
+        if isinstance(value, Proposal):
+            self.community.propose(index, entry.signer, value, self)
+        elif isinstance(value, Vote):
+            self.community.vote(index, entry.signer, value, self)
+        elif isinstance(value, Join):
+            self.community.join(index, entry.signer, value)
+        if index in self.community.ruled:
+            series = self.community.ruled[index]
+            newest, rule = self.series[series], self.community.rules[series]
+            self.datasets[newest] = replace(self.datasets[newest], rule=rule, basis=index)
+
+    def _publish(self, index: int, signer: str, value: Publish, community: Community) -> None:
+        if signer not in community.members:
+            raise Refused(f"{signer} is no member of this commons and cannot publish in it")
         if value.manifest in self.datasets:
             raise Conflict(f"{value.manifest} is published already", hint="nothing to do")
         newest = self.series.get(value.series)
-        if newest is not None and self.datasets[newest].publisher != entry.signer:
+        if newest is not None and self.datasets[newest].publisher != signer:
             raise Refused("a series is continued by who began it")
         last = self.datasets[newest].entry.version if newest else 0
         if value.version != last + 1:
@@ -95,7 +125,9 @@ class State:
                 f"this version needs key epoch {needed}, not {value.epoch}",
                 hint="terms, rule or grants changed meanwhile: publish again",
             )
-        self.datasets[value.manifest] = Published(index=index, publisher=entry.signer, entry=value)
+        self.datasets[value.manifest] = Published(
+            index=index, publisher=signer, entry=value, rule=value.rule, basis=index
+        )
         self.series[value.series] = value.manifest
         self.epochs[value.series] = value.epoch
 
@@ -104,13 +136,16 @@ class State:
         if series not in self.series:
             return 0
         newest = self.datasets[self.series[series]].entry
-        changed = newest.terms != terms or newest.rule != rule
+        changed = newest.terms != terms or newest.rule != rule or self.datasets[self.series[series]].rule != rule
         return max(self.epochs[series], newest.epoch + changed)
 
     def _request(self, index: int, entry: Request) -> None:
         known = self.datasets.get(entry.dataset)
         if known is None:
             raise NotFound(f"{entry.dataset} is not published in this commons")
+        if self.community and entry.dataset in self.community.withdrawn:
+            at = self.community.withdrawn[entry.dataset]
+            raise Gone(f"{entry.dataset} was withdrawn by its community at entry {at}")
         if entry.terms != known.entry.terms or entry.epoch != known.entry.epoch:
             raise Conflict("the request names other terms than the dataset's", hint="fetch again to see its terms")
         self.accesses[index] = Access(index=index, entry=entry)
@@ -119,7 +154,8 @@ class State:
         access = self.accesses.get(entry.request)
         if access is None:
             raise NotFound(f"there is no request {entry.request}")
-        if entry.basis != self.datasets[access.entry.dataset].index:
+        known = self.datasets[access.entry.dataset]
+        if entry.basis != known.basis:
             raise Untrue(f"the decision at {index} rests on entry {entry.basis}, which is not what was asked for")
         if entry.outcome == "revoke":
             if access.outcome != "grant":
@@ -128,6 +164,10 @@ class State:
             self.epochs[series] = max(self.epochs[series], access.entry.epoch + 1)
         elif access.outcome != "pending":
             raise Conflict(f"request {entry.request} was decided at entry {access.decision}: {access.outcome}")
+        elif known.rule.kind == "vote" and entry.reason != "purpose":
+            voted, until = self.community.verdicts.get(entry.request, ("", None)) if self.community else ("", None)
+            if (voted, "voted") != (entry.outcome, entry.reason) or (until and (entry.expires or until + 1) > until):
+                raise Refused(f"the members have not decided so about request {entry.request}")
         access.decision, access.outcome, access.reason = index, entry.outcome, entry.reason
         access.expires, access.decided = entry.expires, entry.time
 
@@ -145,6 +185,26 @@ class State:
                 raise NotFound(f"there is no entry {target} to erase")
         for target in entry.entries:
             self.redacted.setdefault(target, index)
+
+    # -- what proposals are about: see community.World ----------------------------------------------------------------
+
+    def rule(self, request: int) -> Rule:
+        return self.datasets[self.access(request).entry.dataset].rule
+
+    def rule_of_series(self, series: bytes) -> Rule:
+        if series not in self.series:
+            raise NotFound("no dataset of this series is published in this commons")
+        return self.datasets[self.series[series]].rule
+
+    def check_target(self, action: str, request: int) -> None:
+        access = self.access(request)
+        if action == "open-identity":
+            if request in self.redacted:
+                raise Gone(f"request {request} was erased at entry {self.redacted[request]}")
+        elif access.outcome != "pending":
+            raise Conflict(f"request {request} is decided already: {access.outcome}")
+        elif self.rule(request).kind != "vote":
+            raise Conflict(f"request {request} is not for the members to decide: the rule is {self.rule(request)}")
 
     def published(self, cid: str) -> Published:
         """NotFound unless the dataset is in this commons."""

@@ -3,6 +3,7 @@
 seed        the backup: 32 bytes in hex, mode 0600          lock       held by whoever uses the home
 log.db      the commons' log (disk.log)                      shelf.db   manifests, my requests, heads, peers
 packs/      sealed packs by their root (disk.packs)          proofs/    one .tlog-proof for each access of mine
+witness.db  heads of others' logs that we cosigned           cosigned.db  what witnesses signed of our own
 config.json the node's settings                              control    the running node's loopback door, mode 0600
 """
 
@@ -13,17 +14,22 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from commons.core import envelope
-from commons.core.entries import CHARTER, Charter
+from commons.core.governance import CHARTER, Charter, College
 from commons.core.keys import Keys
+from commons.disk.cosigned import Cosigned
 from commons.disk.log import Log
 from commons.disk.packs import Store
 from commons.disk.shelf import Shelf
+from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
+
+Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
 
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
 
@@ -42,6 +48,9 @@ class Home:
             self.config = read_config(path)
             self.shelf = Shelf(path / "shelf.db")
             opened.callback(lambda: self.shelf.close())
+            self.witnessed, self.cosigned = Witnessed(path / "witness.db"), Cosigned(path / "cosigned.db")
+            opened.callback(lambda: self.witnessed.close())
+            opened.callback(lambda: self.cosigned.close())
             self.log = Log.open(path / "log.db", self.keys.log(0), self.keys.local("openings"))
             opened.callback(lambda: self.log.close())
             self.packs = Store(path / "packs")
@@ -63,8 +72,24 @@ class Home:
         return self.log.origin.partition("/")[2]
 
 
-def create(path: Path, name: str, readers: str, now: int, config: dict[str, Any]) -> None:
-    """A new home with its personal commons. Conflict if there is one.
+def personal(name: str, readers: str, now: int) -> Found:
+    """The charter of a commons of one."""
+    return lambda keys: Charter(
+        name=name, purpose="", time=now, colleges=(College(name="members", members=(keys.identity.peer,)),), powers=(),
+        readers=readers, retention_days=None, witnesses="", custodians="", ratchets=(), **keeper(keys),
+    )  # fmt: skip
+
+
+def keeper(keys: Keys) -> dict[str, Any]:
+    """The fields of a charter that say who keeps the log, with which key now and which one next."""
+    return {
+        "registrar": keys.identity.peer, "log_key": keys.log(0).public,
+        "next_key": hashlib.sha256(keys.log(1).public).digest(),
+    }  # fmt: skip
+
+
+def create(path: Path, found: Found, config: dict[str, Any]) -> None:
+    """A new home with the commons that `found` charters. Conflict if there is one.
 
     The settings are written last: a crash before that leaves no home, and the same call makes it, with the same seed.
     """
@@ -79,13 +104,9 @@ def create(path: Path, name: str, readers: str, now: int, config: dict[str, Any]
             keys = Keys(_read_seed(path / "seed"))
             for leftover in path.glob("log.db*"):
                 leftover.unlink()
-            log_key = keys.log(0)
-            charter = Charter(
-                name=name, time=now, members=(keys.identity.peer,), registrar=keys.identity.peer,
-                log_key=log_key.public, next_key=hashlib.sha256(keys.log(1).public).digest(), readers=readers,
-            )  # fmt: skip
+            charter = found(keys)
             signed = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, charter, keys.identity))
-            Log.create(path / "log.db", signed, log_key, keys.local("openings")).close()
+            Log.create(path / "log.db", signed, keys.log(0), keys.local("openings")).close()
             (path / "packs").mkdir(exist_ok=True)
             (path / "proofs").mkdir(exist_ok=True)
             write_config(path, config)

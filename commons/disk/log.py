@@ -18,14 +18,15 @@ from pathlib import Path
 
 from commons.core import checkpoint, codec, entries, merkle, note, tiles
 from commons.core.checkpoint import Signed
-from commons.core.entries import Charter, Entry
+from commons.core.entries import Entry
 from commons.core.envelope import Opened
+from commons.core.governance import Charter
 from commons.core.ids import cid
 from commons.core.keys import Signer
 from commons.core.opening import Opening
 from commons.core.state import Access, State
 from commons.disk import sql
-from commons.disk.stored import Stored, damaged
+from commons.disk.stored import Stored, damaged, rolled_back
 from commons.errors import CommonsError, Conflict, Internal, Pending, StorageFailed
 
 BATCH = 1024  # drafts of one commit
@@ -127,7 +128,7 @@ class Log(Stored):
             wrong = [n for n, data in enumerate(self.entries(0, size)) if merkle.leaf(data) != self.read(0, n)]
             self.broken = damaged(f"its entries are not those of its tree, see {wrong[:9] or 'its hashes'}")
         if alarm is not None:
-            self.broken = _rolled_back(self.head, alarm[0])
+            self.broken = rolled_back(self.head, alarm[0])
 
     def _begin(self, edge: tuple[bytes, ...], head: bytes | None, charter: Opened[Charter]) -> None:
         self._edge, self.origin = edge, origin_of(charter)
@@ -211,6 +212,7 @@ class Log(Stored):
         self._fresh.clear()
         for future, first in waiting:
             future.set_result(Appended(first=first, head=head))
+        self.told()
 
     def _fold(self, draft: Draft, first: int, now: int) -> list[Record]:
         records, before = list(draft(self.state, first, now)), self.state.size
@@ -279,7 +281,7 @@ class Log(Stored):
         theirs = checkpoint.open(head, self.key).checkpoint
         if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
             return theirs.size
-        self.broken = _rolled_back(self.head, head)
+        self.broken = rolled_back(self.head, head)
         with suppress(StorageFailed), self._reading, sql.door(self._path):
             self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
         raise self.broken
@@ -310,11 +312,3 @@ def _damage(what: str) -> Iterator[None]:
 def origin_of(charter: Opened[Charter]) -> str:
     """The log's name in its checkpoints: "commons/" and the charter's CID."""
     return f"commons/{cid(charter.data)}"
-
-
-def _rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
-    return StorageFailed(
-        f"this log was rolled back or forked: its {ours.checkpoint.size} entries do not lead to a head that it signed",
-        hint="restore the newest backup of this home; never continue an old copy of a log",
-        evidence=(ours.note.decode(), theirs.decode()),
-    )

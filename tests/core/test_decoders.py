@@ -15,7 +15,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from commons.core import answer, codec, entries, envelope, ids, manifest, opening, reference, release, rules, terms
+from commons.core import (
+    answer,
+    codec,
+    entries,
+    envelope,
+    governance,
+    ids,
+    manifest,
+    opening,
+    reference,
+    release,
+    rules,
+    terms,
+)
 from commons.core.contents import PackEntry
 from commons.core.envelope import Envelope
 from commons.core.keys import Signer
@@ -29,7 +42,8 @@ from tests.vectors import generate
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, entries.Charter, entries.Publish, entries.Asked,
+        envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, governance.Charter, governance.Proposal,
+        governance.Vote, governance.Join, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         opening.Opening, answer.Submission, answer.Answer, release.Bound,
     )
@@ -309,17 +323,42 @@ def manifests(draw: st.DrawFn) -> Manifest:
 
 
 field = st.builds(Field, name=st.sampled_from(["requester", "statement", "details"]), salt=b32, value=st.binary())
-members = st.lists(peers, min_size=1, max_size=3)
+charters = st.lists(peers, min_size=1, max_size=3, unique=True).flatmap(
+    lambda all_: st.builds(
+        governance.Charter, name=st.text(min_size=1, max_size=9), purpose=text, time=some,
+        colleges=st.just((governance.College(name="workers", members=tuple(sorted(all_))),)),
+        powers=st.just(()) | st.builds(
+            lambda days: (governance.Power(
+                action="amend-charter", rule="group w majority *workers\nquorum w", days=days),), st.integers(1, 366)
+        ),
+        registrar=st.sampled_from(all_), log_key=b32, next_key=b32, readers=st.sampled_from(governance.READERS),
+        retention_days=st.none() | st.integers(1, 36_500), witnesses=st.just(""), custodians=st.just("quorum none"),
+        ratchets=st.sampled_from([(), ("access",), ("access", "readers")]),
+    )
+)  # fmt: skip
+nonce = st.binary(min_size=16, max_size=16)
+proposal = partial(st.builds, governance.Proposal, commons=cids, time=some, nonce=nonce, words=text)
+proposals = st.one_of(
+    proposal(action=st.sampled_from(["admit", "expel"]), college=st.just("workers"), peer=peers),
+    proposal(action=st.just("admit"), college=st.just("workers"), key=b32, expires=some),
+    proposal(action=st.sampled_from(["grant", "refuse", "open-identity", "close-invitation"]), target=some),
+    proposal(action=st.just("set-rule"), series=nonce, rule=rule.filter(lambda said: said.kind != "public")),
+    proposal(action=st.just("withdraw"), dataset=cids),
+    proposal(action=st.just("change-custodians"), custodians=st.just("quorum none\n")),
+    proposal(action=st.just("amend-charter"), charter=charters),
+)
 VALID: dict[str, st.SearchStrategy[Any]] = {
     "Envelope": st.builds(Envelope, type=text, payload=st.binary(), signer=text, signature=st.binary(max_size=70)),
     "Manifest": manifests(),
     "Terms": term,
     "Rule": rule,
-    "Charter": members.flatmap(
-        lambda all_: st.builds(
-            entries.Charter, name=st.text(min_size=1, max_size=9), time=some, members=st.just(tuple(all_)),
-            registrar=st.sampled_from(all_), log_key=b32, next_key=b32, readers=st.sampled_from(entries.READERS),
-        )
+    "Charter": charters,
+    "Proposal": proposals,
+    "Vote": st.builds(
+        governance.Vote, commons=cids, proposal=some, choice=st.sampled_from(governance.CHOICES), reason=text, time=some
+    ),
+    "Join": st.builds(
+        governance.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
     ),
     "Publish": st.builds(
         entries.Publish, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),

@@ -20,6 +20,7 @@ from tests.vectors.generate import (
     BOB,
     CHARTER,
     CHARTER_BYTES,
+    COMMONS,
     DECIDED,
     DECISION,
     DETAILS,
@@ -134,9 +135,11 @@ def test_governance_that_is_signed_by_nobody_is_untrue() -> None:
 @pytest.mark.parametrize(
     ("value", "lies"),
     [
-        (CHARTER, {"name": ""}), (CHARTER, {"name": "n" * 201}), (CHARTER, {"members": ()}),
-        (CHARTER, {"members": (BOB.peer,)}), (CHARTER, {"members": (ALICE.peer, "x")}), (CHARTER, {"registrar": ""}),
-        (CHARTER, {"registrar": EVE.peer}), (CHARTER, {"log_key": bytes(31)}), (CHARTER, {"next_key": bytes(33)}),
+        (CHARTER, {"name": ""}), (CHARTER, {"name": "n" * 201}), (CHARTER, {"colleges": ()}),
+        (CHARTER, {"colleges": CHARTER.colleges[:1]}), (CHARTER, {"colleges": CHARTER.colleges[::-1]}),
+        (CHARTER, {"registrar": ""}), (CHARTER, {"registrar": COMMONS}), (CHARTER, {"retention_days": 0}),
+        (CHARTER, {"powers": CHARTER.powers[::-1]}), (CHARTER, {"ratchets": ("access", "access")}),
+        (CHARTER, {"log_key": bytes(31)}), (CHARTER, {"next_key": bytes(33)}),
         (CHARTER, {"readers": ""}), (CHARTER, {"readers": "nobody"}),
         (PUBLISH, {"manifest": ""}), (PUBLISH, {"series": bytes(15)}), (PUBLISH, {"terms": bytes(31)}),
         (PUBLISH, {"version": 0}), (PUBLISH, {"epoch": -1}), (PUBLISH, {"grant_days": 0}),

@@ -118,10 +118,11 @@ def test_what_is_no_policy_is_refused_with_its_line(text: str, why: str) -> None
 
 def test_a_policy_is_bounded() -> None:
     with pytest.raises(TooLarge):
-        policy.parse("#" * (policy.LIMIT + 1))
+        policy.parse("#" * (policy.LIMIT + policy.MOST * 300 + 1))
     many = "".join(f"member m{n} {peer(str(n))}\n" for n in range(policy.MOST + 1))
     with pytest.raises(Malformed, match="more than 256"):
         policy.parse(many + "quorum none")
+    assert len(policy.parse(many + "quorum none", people=1000).members) == policy.MOST + 1
     deep = COLLEGES + "group g0 all ana\n" + "".join(f"group g{n} all g{n - 1}\n" for n in range(1, 17))
     with pytest.raises(Malformed, match="deep"):
         policy.parse(deep + "quorum none")

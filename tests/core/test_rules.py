@@ -48,7 +48,7 @@ def test_a_verdict_is_one_that_a_decision_can_carry(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "peers"),
     [
-        ("", ()), ("everyone", ()), ("Public", ()), ("members", ()), ("vote", ()), ("public", (ALICE,)),
+        ("", ()), ("everyone", ()), ("Public", ()), ("members", (ALICE,)), ("vote", (ALICE,)), ("public", (ALICE,)),
         ("acknowledge", (ALICE,)), ("approval", (ALICE,)), ("allow-list", ()), ("allow-list", (BOB, ALICE)),
         ("allow-list", (ALICE, ALICE)), ("allow-list", ("alice",)), ("allow-list", ("",)),
         ("allow-list", (ALICE + " ",)), ("allow-list", (ALICE, "é" * 10_000)), ("a\x1b[2J", ()),
@@ -61,6 +61,24 @@ def test_what_is_no_rule_cannot_be_held(kind: str, peers: tuple[str, ...]) -> No
     assert len(caught.value.message) < 200
 
 
+@pytest.mark.parametrize(
+    ("college", "in_them", "outcome"),
+    [(None, ("users",), "grant"), (None, (), "refuse"), ("users", ("users",), "grant"),
+     ("users", ("workers",), "refuse"), ("users", (), "refuse")],
+)  # fmt: skip
+def test_members_are_given_what_members_have(college: str | None, in_them: tuple[str, ...], outcome: str) -> None:
+    assert rules.decide(Rule(kind="members", college=college), EVE, (), "research", in_them).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "college"), [("approval", "users"), ("acknowledge", "x"), ("vote", ""), ("members", "m" * 33)]
+)
+def test_a_college_stands_where_it_means_something(kind: str, college: str) -> None:
+    with pytest.raises(Malformed, match="college"):
+        Rule(kind=kind, college=college)
+
+
 def test_a_rule_is_told_in_a_word_and_how_many_it_names() -> None:
-    assert [str(Rule(kind=kind)) for kind in KINDS if kind != "allow-list"] == ["public", "acknowledge", "approval"]
+    assert [str(Rule(kind=kind)) for kind in KINDS if kind != "allow-list"] == list(KINDS[1:])
+    assert str(Rule(kind="vote", college="ethics")) == "vote of ethics"
     assert str(LIST) == "allow-list (2 peers)"

@@ -25,6 +25,7 @@ from commons.core.entries import (
     Request,
     Unknown,
 )  # fmt: skip
+from commons.core.governance import College
 from commons.core.keys import Signer
 from commons.core.rules import Rule
 from commons.core.state import State
@@ -36,8 +37,9 @@ FREE, ASKED = Rule(kind="acknowledge"), Rule(kind="approval")
 
 def charter(signer: Signer = ALICE, **lies: Any) -> Any:
     said = {
-        "name": "c", "time": 1, "members": (ALICE.peer,), "registrar": ALICE.peer, "log_key": bytes(32),
-        "next_key": bytes(32), "readers": "members",
+        "name": "c", "purpose": "", "time": 1, "colleges": (College(name="members", members=(ALICE.peer,)),),
+        "powers": (), "registrar": ALICE.peer, "log_key": bytes(32), "next_key": bytes(32), "readers": "members",
+        "retention_days": None, "witnesses": "", "custodians": "", "ratchets": (),
     }  # fmt: skip
     return envelope.open(CHARTER, Charter, envelope.sign(CHARTER, Charter(**{**said, **lies}), signer))
 
@@ -154,7 +156,7 @@ def test_an_entry_that_breaks_a_rule_changes_nothing_but_the_size(
 
 
 def test_a_series_is_continued_by_who_began_it_and_under_its_next_epoch() -> None:
-    both = charter(members=(ALICE.peer, EVE.peer))
+    both = charter(colleges=(College(name="members", members=tuple(sorted((ALICE.peer, EVE.peer)))),))
     with pytest.raises(Refused):
         fold(both, publish(), publish(2, EVE))
     assert fold(both, publish(), publish(2)).epochs[bytes(16)] == 0

@@ -35,7 +35,9 @@ def entry(data: bytes) -> Any:
 READERS: dict[str, Callable[[bytes], Any]] = {
     **{name: partial(codec.decode, type(value)) for name, value in generate.PLAIN.items()},
     **{name: partial(signed, name) for name in generate.SIGNED},
-    **dict.fromkeys(("charter", "publish", "request", "decision", "receipt", "redaction"), entry),
+    **dict.fromkeys(
+        ("charter", "publish", "proposal", "vote", "join", "request", "decision", "receipt", "redaction"), entry
+    ),
     "manifest": lambda data: manifest.open(data).value,
     "opening": opening.decode,
 }

@@ -21,7 +21,7 @@ from tests.flows.crash_driver import die_at, in_child, told
 
 
 def create(path: Path) -> None:
-    home.create(path, "river watch", "members", int(time.time()), {"answer": 42})
+    home.create(path, home.personal("river watch", "members", int(time.time())), {"answer": 42})
 
 
 def whole(path: Path) -> str:

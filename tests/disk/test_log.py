@@ -19,9 +19,10 @@ import pytest
 from commons.access import Registrar
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle
 from commons.core.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
+from commons.core.governance import CHARTER, Charter
 from commons.core.keys import Keys
 from commons.core.rules import Rule
-from commons.disk import sql
+from commons.disk import home, sql
 from commons.disk.home import Home
 from commons.disk.log import BATCH, Log, Record, record
 from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, StorageFailed, Untrue
@@ -581,12 +582,8 @@ def little_disk(tmp_path: Path) -> Iterator[Path]:
 
 def make_log(path: Path) -> tuple[Log, Keys]:
     keys = Keys(bytes(32))
-    charter = entries.Charter(
-        name="x", time=1, members=(keys.identity.peer,), registrar=keys.identity.peer, log_key=keys.log(0).public,
-        next_key=bytes(32), readers="members",
-    )  # fmt: skip
-    signed = envelope.sign(entries.CHARTER, charter, keys.identity)
-    opened = envelope.open(entries.CHARTER, entries.Charter, signed)
+    signed = envelope.sign(CHARTER, home.personal("x", "members", 1)(keys), keys.identity)
+    opened = envelope.open(CHARTER, Charter, signed)
     return Log.create(path, opened, keys.log(0), b""), keys
 
 

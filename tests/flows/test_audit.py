@@ -28,6 +28,7 @@ from commons.audit import offline
 from commons.commands.log import tell_audit
 from commons.core import codec, entries, envelope, tiles
 from commons.core.entries import Charter, Decided, Publish, Received
+from commons.core.governance import College
 from commons.core.ids import cid
 from commons.core.keys import Signer
 from commons.errors import CommonsError, Malformed, NotFound, SplitView, Untrue
@@ -329,7 +330,11 @@ async def test_a_log_of_another_commons_is_not_taken_for_this_one(party: Party, 
 async def test_a_charter_that_its_founder_did_not_sign_is_none(party: Party, tmp_path: Path) -> None:
     forger = Forger(party.home)
     said = envelope.open(entries.CHARTER, Charter, forger.entries[CHARTER]).value
-    forger.entries[CHARTER] = envelope.sign(entries.CHARTER, replace(said, members=(EVE.peer, party.peer)), EVE)
+    forger.entries[CHARTER] = envelope.sign(
+        entries.CHARTER,
+        replace(said, colleges=(College(name="members", members=tuple(sorted((EVE.peer, party.peer)))),)),
+        EVE,
+    )
     with pytest.raises(Untrue, match="calls itself"):  # another charter is another commons
         await audited(forger.write(tmp_path / "log"))
 

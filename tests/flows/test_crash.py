@@ -38,7 +38,7 @@ def make(folder: Path) -> None:
     (data / "big.bin").write_bytes(os.urandom((3 << 20) + 5))
     (data / "small.txt").write_text("small\n")
     for name in ("steward", "reader"):
-        home.create(folder / name, name, "members", int(time.time()), {})
+        home.create(folder / name, home.personal(name, "members", int(time.time())), {})
 
 
 def steward(folder: Path, work: Callable[[Desk], Awaitable[T]]) -> T:

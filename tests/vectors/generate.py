@@ -17,10 +17,11 @@ from typing import Any
 
 import msgpack
 
-from commons.core import codec, entries, envelope, ids, keys, manifest, opening, release
+from commons.core import codec, entries, envelope, governance, ids, keys, manifest, opening, release
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.contents import PackEntry
-from commons.core.entries import Asked, Charter, Decided, Decision, Publish, Receipt, Received, Redaction
+from commons.core.entries import Asked, Decided, Decision, Publish, Receipt, Received, Redaction
+from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
 from commons.core.keys import Keys, Signer
 from commons.core.manifest import Manifest, PackRef
 from commons.core.opening import Field, Opening
@@ -65,9 +66,16 @@ TERMS = Terms(
     origins=(Origin(manifest=ids.cid(b"older"), title="Springs", licence="CC0-1.0", credit="Springs by nobody"),),
     changes="Added lengths", conditions="Tell us what you find.", purposes=("research", "DUO:0000042"), grant_days=365,
 )  # fmt: skip
+VOTED = "group w majority *workers\ngroup u any *users\ngroup both all w u\nquorum both\n"
 CHARTER = Charter(
-    name="Rivers' commons", time=TIME, members=(ALICE.peer, BOB.peer), registrar=ALICE.peer,
-    log_key=OWNER.log(0).public, next_key=hashlib.sha256(OWNER.log(1).public).digest(), readers="members",
+    name="Rivers' commons", purpose="To know our rivers", time=TIME,
+    colleges=(
+        College(name="users", members=(EVE.peer,)),
+        College(name="workers", members=tuple(sorted((ALICE.peer, BOB.peer)))),
+    ),
+    powers=(Power(action="amend-charter", rule=VOTED, days=14), Power(action="grant", rule=VOTED, days=7)),
+    registrar=ALICE.peer, log_key=OWNER.log(0).public, next_key=hashlib.sha256(OWNER.log(1).public).digest(),
+    readers="members", retention_days=365, witnesses="", custodians="", ratchets=("access",),
 )  # fmt: skip
 CHARTER_BYTES = envelope.sign(entries.CHARTER, CHARTER, ALICE)
 COMMONS = ids.cid(CHARTER_BYTES)
@@ -128,6 +136,13 @@ REFERENCE = Reference(
     cid=DATASET, peers=(f"/ip4/203.0.113.7/tcp/4001/p2p/{ALICE.peer}",), doors=("https://data.example",)
 )
 
+PROPOSAL = Proposal(
+    commons=COMMONS, action="admit", time=TIME + 7, nonce=bytes(16), words="She helped us", college="users",
+    key=salt(9), expires=TIME + 9,
+)  # fmt: skip
+BALLOT = Vote(commons=COMMONS, proposal=7, choice="yes", reason="Gladly", time=TIME + 8)
+JOINED = Join(commons=COMMONS, invitation=7, proof=governance.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
+
 PLAIN: dict[str, Any] = {
     "rule": RULE, "terms": TERMS, "request": REQUEST, "decision": DECISION, "receipt": RECEIPT, "redaction": REDACTION,
     "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND,
@@ -139,6 +154,9 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "asked": (entries.REQUEST, ASKED, BOB),
     "decided": (entries.DECISION, DECIDED, ALICE),
     "received": (entries.RECEIPT, RECEIVED, BOB),
+    "proposal": (governance.PROPOSAL, PROPOSAL, ALICE),
+    "vote": (governance.VOTE, BALLOT, BOB),
+    "join": (governance.JOIN, JOINED, BOB),
 }
 ENCODED: dict[str, bytes] = {name: codec.encode(value) for name, value in PLAIN.items()} | {
     name: envelope.sign(kind, value, signer) for name, (kind, value, signer) in SIGNED.items()
@@ -231,6 +249,10 @@ def forged(name: str) -> Iterator[dict[str, str]]:
                "hex": resigned(name, bytes.fromhex(spelling["hex"])).hex()}  # fmt: skip
 
 
+STRANGER = Signer(b"s" * 32).peer
+GOVERNANCE = ("charter", "publish", "proposal", "vote", "join")
+
+
 def own(**lies: Any) -> dict[str, Any]:
     return {"licences": [asdict(ZERO), {**asdict(OURS), **lies}]}
 
@@ -288,8 +310,30 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("manifest", "identifier in words", {"identifier": "our first"}, "a DOI or an address"),
     ("charter", "no name", {"name": ""}, "it has a name"),
     ("charter", "name of 201 characters", {"name": "n" * 201}, "at most 200"),
-    ("charter", "registrar from outside", {"registrar": EVE.peer}, "the registrar is a member"),
-    ("charter", "no members", {"members": []}, "the registrar is a member"),
+    ("charter", "registrar from outside", {"registrar": STRANGER}, "the registrar is a member"),
+    ("charter", "no members", {"colleges": []}, "the registrar is a member"),
+    ("charter", "members not sorted", {"colleges": [{"name": "users", "members": [EVE.peer]},
+     {"name": "workers", "members": sorted((ALICE.peer, BOB.peer))[::-1]}]}, "sorted"),
+    ("charter", "a rule that nobody can meet", {"powers": [{"action": "amend-charter", "days": 7,
+     "rule": "group w 3 *workers\nquorum w\n"}]}, "it locks itself out"),
+    ("charter", "a rule that asks nobody", {"powers": [{"action": "amend-charter", "days": 7, "rule": "quorum none"}]},
+     "somebody decides"),
+    ("charter", "a rule of strangers", {"powers": [{"action": "amend-charter", "days": 7,
+     "rule": "group w any *elders\nquorum w"}]}, "its colleges"),
+    ("charter", "a power nobody knows", {"powers": [{"action": "sing", "rule": VOTED, "days": 7}]}, "an action"),
+    ("charter", "a thousand days", {"powers": [{"action": "admit", "rule": VOTED, "days": 1000}]}, "1 to 366"),
+    ("charter", "unknown ratchet", {"ratchets": ["wheel"]}, "readers or access"),
+    ("charter", "kept for no day", {"retention_days": 0}, "1 to 36500"),
+    ("charter", "witnesses in words", {"witnesses": "all of them"}, "a policy"),
+    ("proposal", "unknown action", {"action": "sing"}, "an action"),
+    ("proposal", "of two things", {"dataset": DATASET}, "the fields of its action"),
+    ("proposal", "of nothing", {"college": None}, "the fields of its action"),
+    ("proposal", "nonce of 15 bytes", {"nonce": bytes(15)}, "16"),
+    ("proposal", "key of 31 bytes", {"key": bytes(31)}, "32"),
+    ("vote", "choice in words", {"choice": "perhaps"}, "yes, no or abstain"),
+    ("vote", "on a negative entry", {"proposal": -1}, "an index"),
+    ("join", "proof of 63 bytes", {"proof": bytes(63)}, "64"),
+    ("rule", "college of another rule", {"kind": "approval", "peers": [], "college": "workers"}, "members and vote"),
     ("charter", "unknown readers", {"readers": "everyone"}, "owner, members or public"),
     ("charter", "next key of 31 bytes", {"next_key": CHARTER.next_key[1:]}, "32"),
     ("publish", "version 0", {"version": 0}, "versions count from 1"),
@@ -328,7 +372,7 @@ def vector(name: str) -> dict[str, Any]:
     wrong = list(respelt(encoded))
     if name in SIGNED:
         wrong += forged(name)
-        if name not in ("charter", "publish"):  # a log keeps entries of types it does not know
+        if name not in GOVERNANCE:  # a log keeps entries of types it does not know
             wrong.append(bad("other type", envelope_of(name, type="commons/other/v1"), "another type"))
     for of, title, lies, reason in LIES:
         if of == name:
@@ -343,8 +387,8 @@ def vector(name: str) -> dict[str, Any]:
         ("a reserved byte", b"\xc1"),
     ):
         wrong.append(bad(title, data, "not whole msgpack"))
-    times = {"manifest": manifest.LIMIT, "charter": 65_535, "publish": 65_535, "request": 65_535, "decision": 65_535,
-             "receipt": 65_535, "redaction": 65_535}.get(name, codec.LIMIT) + 1  # fmt: skip
+    entry = dict.fromkeys((*GOVERNANCE, "request", "decision", "receipt", "redaction"), 65_535)
+    times = {"manifest": manifest.LIMIT, **entry}.get(name, codec.LIMIT) + 1
     wrong.append({**bad("oversize", b"\xc0", f"{times} bytes", "TooLarge"), "times": times})  # type: ignore[dict-item]
     return {"hex": encoded.hex(), "bad": wrong}
 

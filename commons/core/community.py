@@ -1,0 +1,279 @@
+"""The part of the fold that is about people: colleges, powers, proposals and what the ballots make of them.
+
+Nobody closes a vote. A proposal passes at the ballot that fulfils its rule, and is rejected at the one after which the
+rule cannot be fulfilled any more; its effect, and the rule it was judged by, are those of that entry.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from commons.core import governance
+from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
+from commons.core.policy import Policy
+from commons.core.rules import WIDTH, Rule
+from commons.core.terms import DAY
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused
+
+Standing = Literal["open", "passed", "rejected", "expired", "void"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Ballot:
+    """A proposal and what became of it. `closed` is the entry that decided it; `why` says what made it void."""
+
+    index: int
+    proposer: str
+    entry: Proposal
+    rule: str
+    deadline: int
+    votes: dict[str, str] = field(default_factory=dict)  # choice by peer
+    standing: Standing = "open"
+    closed: int | None = None
+    why: str = ""
+    taken: int | None = None  # of an invitation: the entry of who joined
+
+    def who(self, choice: str) -> set[str]:
+        return {peer for peer, chosen in self.votes.items() if chosen == choice}
+
+
+class Community:
+    """Of a charter and the entries after it. `datasets` and the other arguments are what the rest of the fold knows."""
+
+    def __init__(self, charter: Charter) -> None:
+        self.charter = charter
+        self.colleges: Colleges = {}
+        self.ballots: dict[int, Ballot] = {}
+        self._open: dict[int, Ballot] = {}  # those of them that wait
+        self._where: dict[str, tuple[str, ...]] = {}  # the colleges of each member
+        self._rules: dict[str, Policy] = {}  # as they are with these colleges
+        self.custodians = charter.custodians
+        self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
+        self.ruled: dict[int, bytes] = {}  # the series whose rule an entry changed
+        self.withdrawn: dict[str, int] = {}
+        self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
+        self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
+        self._arrange(charter.listed())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Community) and _public(self) == _public(other)
+
+    # -- who ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> Collection[str]:
+        return self._where.keys()
+
+    def colleges_of(self, peer: str) -> tuple[str, ...]:
+        return self._where.get(peer, ())
+
+    def _arrange(self, colleges: Colleges) -> None:
+        """Let these be the colleges from now on."""
+        for name in {*self.colleges, *colleges}:
+            before, after = self.colleges.get(name, ()), colleges.get(name, ())
+            if before is not after:
+                for peer in {*before} - {*after}:
+                    left = tuple(each for each in self._where[peer] if each != name)
+                    self._where.pop(peer) if not left else self._where.update({peer: left})
+                for peer in {*after} - {*before}:
+                    self._where[peer] = tuple(sorted((*self._where.get(peer, ()), name)))
+        self.colleges, self._rules = colleges, {}
+
+    def _names(self, peers: Iterable[str]) -> set[str]:
+        return {f"{college}/{peer}" for peer in peers for college in self.colleges_of(peer)}
+
+    # -- entries ------------------------------------------------------------------------------------------------------
+
+    def propose(self, index: int, signer: str, entry: Proposal, world: World) -> None:
+        """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
+        self._expire(entry.time)
+        if signer not in self.members:
+            raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
+        self._check(entry, world)
+        rule, days = governance.rule_of(self.charter.powers, entry.action, self.colleges)
+        if entry.action in ("grant", "refuse"):
+            college = world.rule(entry.target or 0).college
+            rule = f"group any any *{college}\nquorum any\n" if college else rule
+        ballot = Ballot(index=index, proposer=signer, entry=entry, rule=rule, deadline=entry.time + days * DAY)
+        asked = self._policy(ballot)
+        if entry.action in ("grant", "refuse") and not self._names([signer]) & set(asked.leaves()):
+            raise Refused(f"{signer} is not among those who decide about this")
+        self.ballots[index] = self._open[index] = ballot
+        ballot.votes[signer] = "yes"
+        self._judge(ballot, index, world)
+
+    def vote(self, index: int, signer: str, entry: Vote, world: World) -> None:
+        """A member's ballot, once. Refused, NotFound, Conflict; Gone after the end."""
+        self._expire(entry.time)
+        if signer not in self.members:
+            raise Refused(f"{signer} is no member of this commons and cannot vote in it")
+        ballot = self.ballot(entry.proposal)
+        if ballot.standing != "open":
+            closed = "" if ballot.closed is None else f" at entry {ballot.closed}"
+            raise Gone(f"proposal {entry.proposal} is {ballot.standing}{closed}", hint="nothing is left to decide")
+        if signer in ballot.votes:
+            raise Conflict(f"{signer} has voted on proposal {entry.proposal} already", hint="a ballot is cast once")
+        ballot.votes[signer] = entry.choice
+        self._judge(ballot, index, world)
+
+    def join(self, index: int, signer: str, entry: Join) -> None:
+        """Somebody takes an invitation. NotFound, Gone, Conflict, Malformed."""
+        self._expire(entry.time)
+        ballot = self.ballot(entry.invitation)
+        said = ballot.entry
+        if said.key is None or said.college is None or ballot.standing != "passed":
+            raise NotFound(f"proposal {entry.invitation} is no invitation that holds", hint="ask for a new one")
+        if ballot.taken is not None or entry.time >= (said.expires or 0):
+            raise Gone("this invitation was taken, closed, or has expired", hint="ask for a new one")
+        if said.college not in self.colleges:
+            raise Gone(f"there is no college {said.college} any more", hint="ask for a new invitation")
+        if signer in self.colleges[said.college]:
+            raise Conflict(f"{signer} is in {said.college} already")
+        governance.check_taking(entry, said.key, signer)
+        ballot.taken = index
+        self._arrange(self._with(said.college, signer))
+
+    def ballot(self, index: int) -> Ballot:
+        if index not in self.ballots:
+            raise NotFound(f"entry {index} is no proposal", hint="`commons community status` lists them")
+        return self.ballots[index]
+
+    # -- what ballots make --------------------------------------------------------------------------------------------
+
+    def _expire(self, now: int) -> None:
+        for ballot in [ballot for ballot in self._open.values() if now > ballot.deadline]:
+            ballot.standing = "expired"
+            del self._open[ballot.index]
+
+    def missing(self, ballot: Ballot) -> str:
+        """What the proposal lacks, in words."""
+        return self._policy(ballot).missing(self._names(ballot.who("yes")))
+
+    def silent(self, ballot: Ballot) -> list[str]:
+        """Who is asked and has not voted."""
+        asked = {name.partition("/")[2] for name in self._policy(ballot).leaves()}
+        return sorted(asked - set(ballot.votes))
+
+    def _policy(self, ballot: Ballot) -> Policy:
+        if ballot.rule not in self._rules:
+            self._rules[ballot.rule] = governance.expand(ballot.rule, self.colleges)
+        return self._rules[ballot.rule]
+
+    def _judge(self, ballot: Ballot, index: int, world: World) -> None:
+        self._count(ballot, index, world)
+        if ballot.standing != "open":
+            del self._open[ballot.index]
+
+    def _count(self, ballot: Ballot, index: int, world: World) -> None:
+        try:
+            rule = self._policy(ballot)
+        except Malformed as error:  # the colleges have changed, and too few are left
+            ballot.standing, ballot.closed, ballot.why = "void", index, error.message
+            return
+        if rule.met(self._names(ballot.who("yes"))):
+            ballot.standing, ballot.closed = "passed", index
+            try:
+                self._check(ballot.entry, world)
+                self._effect(ballot, index)
+            except CommonsError as error:  # another proposal was faster
+                ballot.standing, ballot.why = "void", error.message
+        elif not rule.open(self._names(ballot.who("no") | ballot.who("abstain"))):
+            ballot.standing, ballot.closed = "rejected", index
+
+    def _check(self, said: Proposal, world: World) -> None:
+        """Whether it could be done now."""
+        if said.college is not None and said.college not in self.colleges:
+            raise NotFound(f"no college is called {said.college!r}", hint=f"there are {', '.join(self.colleges)}")
+        if said.action == "admit" and said.peer in self.colleges[said.college or ""]:
+            raise Conflict(f"{said.peer} is in {said.college} already")
+        if said.action == "expel":
+            if said.peer not in self.colleges[said.college or ""]:
+                raise NotFound(f"{said.peer} is not in {said.college}")
+            left = self._without(said.college or "", said.peer or "")
+            if self.charter.registrar not in {peer for peers in left.values() for peer in peers}:
+                raise Conflict("the registrar keeps the log, and stays a member")
+            governance.check_livable(self.charter.powers, left)
+        if said.action == "close-invitation":
+            ballot = self.ballot(said.target or 0)
+            if ballot.entry.key is None or ballot.taken is not None:
+                raise Conflict(f"proposal {said.target} is no invitation that could be closed")
+        if said.action == "amend-charter" and said.charter is not None:
+            self._check_charter(said.charter)
+        if said.action in ("grant", "refuse", "open-identity"):
+            world.check_target(said.action, said.target or 0)
+        if said.dataset is not None:
+            world.published(said.dataset)
+        if said.series is not None and said.rule is not None:
+            before = world.rule_of_series(said.series)
+            if "access" in self.charter.ratchets and WIDTH[said.rule.kind] < WIDTH[before.kind]:
+                raise Refused(f"the charter lets access only be widened, and {said.rule} is narrower than {before}")
+            if said.rule.college is not None and said.rule.college not in self.colleges:
+                raise NotFound(f"no college is called {said.rule.college!r}")
+
+    def _check_charter(self, new: Charter) -> None:
+        old = self.charter
+        if (new.registrar, new.log_key, new.next_key, new.time) != (old.registrar, old.log_key, old.next_key, old.time):
+            raise Refused("an amendment keeps the registrar, the keys of the log and the day it began")
+        if set(old.ratchets) - set(new.ratchets):
+            raise Refused("a ratchet is never taken back")
+        order = governance.READERS
+        if "readers" in old.ratchets and order.index(new.readers) < order.index(old.readers):
+            raise Refused("the charter lets the circle of readers only be widened")
+        governance.check_livable(new.powers, self._merged(new))
+
+    def _effect(self, ballot: Ballot, index: int) -> None:
+        said = ballot.entry
+        if said.action == "admit" and said.peer is not None and said.college is not None:
+            self._arrange(self._with(said.college, said.peer))
+        elif said.action == "expel" and said.peer is not None and said.college is not None:
+            self._arrange(self._without(said.college, said.peer))
+        elif said.action == "close-invitation" and said.target is not None:
+            self.ballots[said.target].taken = index
+        elif said.action == "set-rule" and said.series is not None and said.rule is not None:
+            self.rules[said.series], self.ruled[index] = said.rule, said.series
+        elif said.action in ("grant", "refuse") and said.target is not None:
+            self.verdicts[said.target] = said.action, said.expires
+        elif said.action == "withdraw" and said.dataset is not None:
+            self.withdrawn[said.dataset] = index
+        elif said.action == "open-identity" and said.target is not None:
+            self.shown[said.target] = index
+        elif said.action == "change-custodians" and said.custodians is not None:
+            self.custodians = said.custodians
+        elif said.action == "amend-charter" and said.charter is not None:
+            self._arrange(self._merged(said.charter))
+            colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
+            self.charter = replace(said.charter, colleges=colleges)
+
+    def _with(self, college: str, peer: str) -> Colleges:
+        peers = self.colleges[college]
+        at = bisect_left(peers, peer)
+        return {**self.colleges, college: (*peers[:at], peer, *peers[at:])}
+
+    def _without(self, college: str, peer: str) -> Colleges:
+        return {**self.colleges, college: tuple(each for each in self.colleges[college] if each != peer)}
+
+    def _merged(self, new: Charter) -> Colleges:
+        """The colleges of an amendment: one that stays keeps the members it has by now."""
+        return {each.name: self.colleges.get(each.name, each.members) for each in new.colleges}
+
+
+def _public(community: Community) -> dict[str, object]:
+    """Without what is only remembered to be fast."""
+    return {name: value for name, value in vars(community).items() if not name.startswith("_")}
+
+
+class World(Protocol):
+    """What proposals are about, and the rest of the fold knows. See `state.State`."""
+
+    def rule(self, request: int) -> Rule:
+        """The rule in force for the dataset of a request."""
+
+    def rule_of_series(self, series: bytes) -> Rule: ...
+
+    def check_target(self, action: str, request: int) -> None:
+        """Whether `action` could be done to a request. NotFound, Conflict, Refused."""
+
+    def published(self, cid: str) -> object: ...
