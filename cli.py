@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from commons import __version__
-from commons.commands import data, licence, log, node, publish
+from commons.commands import community, data, licence, log, node, publish, witness
 from commons.terminal import Commons, Context
 
 
@@ -24,8 +24,9 @@ def main(ctx: click.Context, home: Path | None, as_json: bool) -> None:
     ctx.obj = Context(home, as_json)
 
 
-for command in (*node.COMMANDS, *publish.COMMANDS, *data.COMMANDS, *log.COMMANDS, *licence.COMMANDS):
-    main.add_command(command)
+for room in (node, publish, data, log, community, witness, licence):
+    for command in room.COMMANDS:
+        main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from commons import cosigning, govern
 from commons.core import codec, entries, envelope, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
@@ -58,6 +59,9 @@ class Registrar:
         kind = codec.decode(envelope.Envelope, submission.statement).type
         if kind == entries.RECEIPT:
             return await self._receive(submission)
+        if kind in govern.KINDS:
+            known = self._check(self.home.commons, submission.head)
+            return self._one(await self.govern(submission.statement), known)
         said = envelope.open(entries.REQUEST, Asked, submission.statement)
         digest = entries.statement_digest(said.data)
         known = self._check(said.value.commons, submission.head)
@@ -77,12 +81,13 @@ class Registrar:
         def draft(state: State, index: int, now: int) -> list[Record]:
             leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
             published = state.published(said.value.dataset)
-            verdict = rules.decide(published.entry.rule, said.signer, published.entry.purposes, said.value.purpose)
+            colleges = state.community.colleges_of(said.signer) if state.community else ()
+            verdict = rules.decide(published.rule, said.signer, published.entry.purposes, said.value.purpose, colleges)
             records = [record(leaf, opening, said.signer, digest)]
             if verdict.outcome != "pending":
                 expires = _until(verdict.outcome, now, published.entry.grant_days)
                 records.append(
-                    record(_decision(now, index, verdict.outcome, verdict.reason, published.index, expires, None))
+                    record(_decision(now, index, verdict.outcome, verdict.reason, published.basis, expires, None))
                 )
             return records
 
@@ -109,6 +114,20 @@ class Registrar:
                 return [record(leaf, opening, said.signer, digest)]
 
             index = await self._once(said.signer, digest, draft)
+        return self._one(index, known)
+
+    async def govern(self, statement: bytes) -> int:
+        """The index of the entry that a member's proposal, ballot or joining makes; then what the ballots decided by
+        it. A crash between the two leaves a decision to log: the next such entry, or the node's start, logs it."""
+        who, digest, new = govern.taken(self.log, self.home.commons, statement, self._clock())
+        index = self.log.answered(digest)
+        if index is None:
+            index = await self._once(who, digest, lambda _state, _index, _now: [new])
+        await govern.settle(self.log)
+        return index
+
+    def _one(self, index: int, known: int) -> bytes:
+        """An Answer that shows one entry."""
         head = self.log.head
         shown = self._show(index, head)
         return codec.encode(Answer(shown=(shown,), head=head.note, consistency=self.log.lead(known, head)))
@@ -120,7 +139,14 @@ class Registrar:
         if index is None:
             raise NotFound("this request is not in the log", hint="submit it first")
         access = self.log.granted(index, int(self._clock()))
-        published = self.log.state.published(access.entry.dataset)
+        cosigning.demand(self.home, index if access.decision is None else access.decision)
+        published, community = self.log.state.published(access.entry.dataset), self.log.state.community
+        if community is not None:
+            if access.entry.dataset in community.withdrawn:
+                at = community.withdrawn[access.entry.dataset]
+                raise Gone(f"{access.entry.dataset} was withdrawn by its community at entry {at}")
+            if published.rule.kind == "members" and not community.colleges_of(said.signer):
+                raise Refused("this dataset is for members, and you are none any more")
         bound = release.Bound(
             commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
             request=index, decision=access.decision if access.decision is not None else index,
@@ -155,14 +181,14 @@ class Registrar:
             published = state.published(access.entry.dataset)
             asked = self.log.opening(request)
             hidden, opening = entries.hide(_salt, statement=statement)
-            leaf = _decision(now, request, outcome, code, published.index, expires, hidden["statement"])
+            leaf = _decision(now, request, outcome, code, published.basis, expires, hidden["statement"])
             return [record(leaf, opening, entries.requester(asked) if asked else "")]
 
         done = await self._append(draft)
-        rule = self.log.state.published(self.log.state.access(request).entry.dataset).entry.rule
+        rule = self.log.state.published(self.log.state.access(request).entry.dataset).rule
         return {
             "entry": done.first, "request": request, "outcome": outcome, "expires": expires, "access": str(rule),
-            "automatic": rule.kind != "approval",
+            "automatic": rule.kind not in ("approval", "vote"),
         }  # fmt: skip
 
     async def erase(self, index: int, reason: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from commons.core.rights import Rights
 from commons.disk import unpacker
 from commons.disk.home import Home
 from commons.errors import Malformed, Refused
-from commons.metadata import FORMATS
+from commons.metadata import FORMATS, jsonld
 from commons.metadata.description import Description, Entry
 from commons.sources import Network
 
@@ -51,7 +51,7 @@ def description(dataset: Opened[Manifest], table: Contents | None) -> Descriptio
     return Description(
         title=value.title, description=value.description or None, creators=terms.creators, licence=_spdx(terms.licence),
         licences=tuple((id, each.url) for id, each, _ in named), texts=texts, copyright=terms.copyright,
-        credit_line=terms.credit_line, source_url=terms.source_url, updated=terms.updated,
+        credit_line=terms.credit_line, source_url=jsonld.address(terms.source_url), updated=terms.updated,
         published=datetime.fromtimestamp(value.created, UTC).date().isoformat(), conditions=terms.conditions,
         keywords=value.keywords, identifier=value.identifier, reference=f"commons:{ids.cid(dataset.data)}",
         version=value.version, publisher=dataset.signer, labels=terms.labels, origins=terms.origins,

@@ -5,45 +5,23 @@ A verb reads its arguments, calls the room that knows, and returns what is to be
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import (
-    archive,
-    audit,
-    credit,
-    describe,
-    export,
-    fetch,
-    licensing,
-    publication,
-    publish,
-    request,
-)
-from commons.archive import Read
-from commons.core import entries, ids, manifest, reference, terms
+from commons import credit, describe, export, fetch, licensing, publication, publish, request
+from commons.core import ids, manifest, reference, terms
 from commons.core.manifest import Manifest
+from commons.council import Council
 from commons.disk.home import write_config
-from commons.disk.shelf import Ask
-from commons.errors import CommonsError, Malformed, NotFound
-from commons.node import Node
-from commons.progress import Progress
+from commons.errors import Malformed
+from commons.ledger import Told, checked
 from commons.sources import is_peer
 
-FOLLOW_UP = 10.0  # seconds that `status` gives to registrars who may be away
 
-Told = dict[str, Any]
-
-
-class Desk:
-    """The owner's verbs over one node. `progress(done, whole)` may be called from any thread."""
-
-    def __init__(self, node: Node, progress: Progress = lambda done, whole: None) -> None:
-        self.node, self.home, self.net, self.progress = node, node.home, node.net, progress
+class Desk(Council):
+    """The owner's verbs over one node."""
 
     async def call(self, verb: str, words: Told) -> Told:
         """Dispatch by name; Malformed for a verb or an argument that is none."""
@@ -126,7 +104,7 @@ class Desk:
     ) -> Told:
         async with self.node.carrying:
             return await export.export(
-                self.home, self.net, reference.parse(dataset), Path(dest), formats, self.progress, _checked(sources)
+                self.home, self.net, reference.parse(dataset), Path(dest), formats, self.progress, checked(sources)
             )
 
     async def fetch(
@@ -136,14 +114,14 @@ class Desk:
     ) -> Told:  # fmt: skip
         async with self.node.carrying:
             return await fetch.fetch(
-                self.home, self.net, reference.parse(dataset), Path(dest), self.progress, extra=_checked(sources),
+                self.home, self.net, reference.parse(dataset), Path(dest), self.progress, extra=checked(sources),
                 acknowledge=acknowledge, purpose=terms.check_purpose(purpose), details=details, serve=serve, keep=keep,
                 replace=replace,
             )  # fmt: skip
 
     async def mirror(self, *, dataset: str, sources: list[str] | None = None) -> Told:
         async with self.node.carrying:
-            told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, _checked(sources))
+            told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, checked(sources))
         return {**told, "reference": str(self._refer(told["cid"]))}
 
     async def drop(self, *, dataset: str) -> Told:
@@ -162,123 +140,6 @@ class Desk:
                 })  # fmt: skip
         return {"datasets": rows}
 
-    # -- the log ----------------------------------------------------------------------------------------------------
-
-    async def status(self) -> Told:
-        """What this home is and holds. Asks again after requests that wait, and delivers receipts still owed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FOLLOW_UP):
-                for ask in self.home.shelf.asks():
-                    if ask.outcome in ("pending", "fetched"):
-                        await self._follow_up(ask)
-        log, state = self.home.log, self.home.log.state
-        return {
-            "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
-            "name": state.charter.name if state.charter else "", "entries": log.size, "addresses": list(
-                self.node.addresses), "door": self.node.door, "datasets": len(state.datasets),
-            "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
-            "limited": self.node.registrar.denied,
-            "log": log.broken.message if log.broken else "writable",
-            "my_requests": [
-                {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
-                 "reason": ask.reason, "key": ask.secret is not None}
-                for ask in self.home.shelf.asks()
-            ],
-        }  # fmt: skip
-
-    async def _follow_up(self, ask: Ask) -> None:
-        data = self.home.shelf.manifest(ask.dataset)
-        if data is None:
-            return
-        value, peers = manifest.open(data).value, self.home.shelf.peers()
-        with contextlib.suppress(CommonsError):  # it stays as it is, and status shows it
-            if ask.outcome == "pending":
-                await request.resubmit(self.home, self.net, peers, value, ask)
-            else:
-                await request.deliver(self.home, self.net, peers, value, ask)
-
-    async def requests(self, *, everything: bool = False) -> Told:
-        """The desk: who asks for what, and what was decided."""
-        state, rows = self.home.log.state, []
-        for access in [*state.accesses.values()]:
-            if access.outcome != "pending" and not everything:
-                continue
-            shown = self.home.log.opening(access.index)
-            details = shown.get("details") if shown else None
-            rows.append({
-                "request": access.index, "time": access.entry.time, "who": entries.requester(shown) if shown else None,
-                "dataset": access.entry.dataset, "title": state.datasets[access.entry.dataset].entry.title,
-                "purpose": access.entry.purpose, "details": details.decode("utf-8", "replace") if details else None,
-                "outcome": access.outcome, "reason": access.reason, "expires": access.expires,
-            })  # fmt: skip
-        return {"requests": rows}
-
-    async def decide(self, *, request: int, outcome: str, reason: str = "", expires: int | None = None) -> Told:
-        if outcome not in ("grant", "refuse", "revoke"):
-            raise Malformed(f"not an outcome: {outcome[:20]!r}")
-        return await self.node.registrar.decide(request, outcome, reason, expires)
-
-    async def erase(self, *, entry: int, reason: str = "requested") -> Told:
-        return await self.node.registrar.erase(entry, reason)
-
-    async def export_log(self, *, path: str, openings: bool = False) -> Told:
-        return await asyncio.to_thread(archive.write, self.home, self.node.site, Path(path), openings)
-
-    async def audit(
-        self, *, source: str | None = None, commons: str | None = None, who: str | None = None,
-        dataset: str | None = None, since: int | None = None, until: int | None = None,
-    ) -> Told:  # fmt: skip
-        """Verify a log, remember its head, and tell who accessed what. See `audit.audit`."""
-        read, commons = await self._log_at(source, commons)
-        log = await audit.log_of(read, commons)
-        trusted = self.home.log.head.note if source is None else self.home.shelf.head(log.vkey) or b""
-        report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
-        if source is not None and not report.faults:
-            request.advance(self.home, log.vkey, trusted, report.head.note)
-        return audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
-
-    async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
-        site, home = self.node.site, self.home
-        if source is None:
-
-            async def own(path: str) -> bytes:
-                if path == "checkpoint":
-                    return site.checkpoint(home.commons)
-                if path.startswith("openings/"):
-                    return site.openings(home.commons, path.removeprefix("openings/"), None)
-                return site.tile(home.commons, path)
-
-            return own, home.commons
-        if not source.startswith(("http://", "https://")) and "/p2p/" not in source:
-            if not Path(source).exists():
-                raise NotFound(
-                    f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL"
-                )
-            return archive.files(Path(source)), commons
-        base, net = _checked([source])[0], self.net
-        prefix = ""
-        if is_peer(base) or not await self._static(base):
-            commons = commons or await self._commons_at(base)
-            prefix = f"/{commons}"
-
-        async def remote(path: str) -> bytes:
-            return await net.get(base, f"{prefix}/{path}", limit=64 << 20)
-
-        return remote, commons
-
-    async def _static(self, base: str) -> bool:
-        """Whether a log's static files lie at this URL itself; else a node may be there."""
-        try:
-            await self.net.get(base, "/checkpoint", limit=64 << 10)
-        except NotFound:
-            return False
-        return True
-
-    async def _commons_at(self, source: str) -> str:
-        """Whose log this source keeps: it says so itself, and the charter must bear it out."""
-        said = (await self.net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
-        return ids.check_cid(said)
-
     # -- the node ---------------------------------------------------------------------------------------------------
 
     async def peers(self, *, add: str | None = None) -> Told:
@@ -288,17 +149,18 @@ class Desk:
 
     async def announce(self, *, addresses: list[str]) -> Told:
         """The addresses that references of this node carry from now on."""
-        checked = _checked(addresses)
-        self.home.config["announce"] = checked
+        own = checked(addresses)
+        self.home.config["announce"] = own
         write_config(self.home.path, self.home.config)
-        return {"announce": checked}
+        return {"announce": own}
 
-
-def _checked(sources: list[str] | None) -> list[str]:
-    return [reference.check_address(s) if is_peer(s) else reference.check_door(s) for s in sources or ()]
+    async def witness(self, *, add: str | None = None, remove: str | None = None) -> Told:
+        """Whose logs this node cosigns, after adding or removing one; `own` says who cosigns ours."""
+        return {**self.node.site.witness.change(add, remove), "own": self.node.cosigning.told()}
 
 
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
-    "export", "export_log", "describe", "audit", "peers", "announce",
+    "export", "export_log", "describe", "audit", "peers", "announce", "witness", "community",
+    "invite", "join", "propose", "vote", "statistics",
 })  # fmt: skip

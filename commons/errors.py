@@ -11,7 +11,7 @@ what happened; `hint` says what to do next. Foreign exceptions are translated in
     +- TooLarge         13   over a limit that is stated
     +- Malformed        22   bytes or words that do not follow the format
     +- Busy             23   another process holds this home
-    +- Pending          25   logged; a person still has to decide
+    +- Pending          25   logged; a person still has to decide, or witnesses to sign
     +- Unacknowledged   28   the licence terms were not acknowledged by name
     +- TooMany          29   over a rate limit; later is fine
     +- Internal        100   a bug of ours

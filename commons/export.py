@@ -8,12 +8,12 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import describe, fetch
+from commons import describe, fetch, request
 from commons.core.reference import Reference
 from commons.disk import folder
 from commons.disk.home import Home
@@ -37,6 +37,10 @@ async def export(
         raise Conflict(f"{dest} exists already", hint="name a new folder")
     if unknown := [form for form in formats if form not in FORMATS]:
         raise Malformed(f"not a format: {unknown[0][:40]!r}", hint=f"one of {', '.join(FORMATS)}")
+    sources = fetch.sources_of(home, reference, extra)
+    dataset = await fetch.describe(home, net, reference.cid, sources)
+    if request.kept_key(home, dataset) is not None:
+        _check(describe.description(dataset, await describe.contents(home, net, sources, dataset)), formats)
     try:
         work = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
     except OSError as error:
@@ -46,8 +50,6 @@ async def export(
         payload = bag / "data" if "bagit" in formats else bag
         payload.parent.mkdir(exist_ok=True)
         told = await fetch.fetch(home, net, reference, payload, progress, extra=extra)
-        sources = fetch.sources_of(home, reference, extra)
-        dataset = await fetch.describe(home, net, reference.cid, sources)
         said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
         written = await asyncio.to_thread(_write, said, formats, bag, payload)
         os.rename(bag, dest)
@@ -60,6 +62,22 @@ async def export(
     return {**told, "dest": str(dest), "written": written}
 
 
+def _check(said: Description, formats: Sequence[str]) -> None:
+    """What each format demands, before anything is fetched and written."""
+    files = {entry.path for entry in said.files}
+    for form in formats:
+        for name in describe.write(form, replace(said, files=said.files[:1])):
+            if form != "bagit":
+                _check_free(name, files, form)
+
+
+def _check_free(name: str, files: Collection[str], form: str) -> None:
+    if name in files:
+        raise Conflict(
+            f"the dataset has a {name} of its own, which travels as it is", hint=f"leave out --format {form}"
+        )
+
+
 def _write(said: Description, formats: Sequence[str], bag: Path, payload: Path) -> list[str]:
     files = {entry.path for entry in said.files}
     written: dict[str, bytes] = {}
@@ -67,10 +85,7 @@ def _write(said: Description, formats: Sequence[str], bag: Path, payload: Path) 
         if form == "bagit":
             continue  # last: it lists what the others write
         for name, data in describe.write(form, said, columns(said, payload)).items():
-            if name in files:
-                raise Conflict(
-                    f"the dataset has a {name} of its own, which travels as it is", hint=f"leave out --format {form}"
-                )
+            _check_free(name, files, form)
             path = payload / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

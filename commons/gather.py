@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from commons import licensing
@@ -37,6 +38,11 @@ class Gathered:
     declared: Mapping[str, tuple[tuple[str, Entry], ...]]
 
 
+TEXTS = ("README.md",)  # no metadata, but for what may stand before it
+_MATTER = (b"---", b"\xef\xbb\xbf---")
+_MEND = "mend it, or leave it out of the folder"
+
+
 def readers() -> dict[str, Reader]:
     """By name of file, the most trusted first. Imported when somebody publishes."""
     from commons.metadata import card, citation, croissant, datacite, datapackage, dcat, rocrate, zenodo
@@ -48,42 +54,53 @@ def readers() -> dict[str, Reader]:
     }  # fmt: skip
 
 
-def gather(sources: Sequence[Source], licence_given: bool = False) -> Gathered:
+@cache
+def metadata() -> frozenset[str]:
+    """The names of files that are about the others and no data themselves."""
+    return frozenset(readers()) - frozenset(TEXTS)
+
+
+def gather(sources: Sequence[Source], given: str | None = None) -> Gathered:
     """Read every metadata file at the top of a folder. Malformed, naming the file, for one that is broken; Conflict
-    where two name different licences, unless `licence_given` decides, or declare different hashes."""
+    where two name different licences, unless that which is `given` decides, or declare different hashes."""
     by_path = {source.path: source for source in sources}
     found: list[tuple[str, Description]] = []
     for name, read in readers().items():
-        if name in by_path:
+        if name in by_path and (name not in TEXTS or folder.head(by_path[name], 8).startswith(_MATTER)):
+            text = text_of(by_path[name])
             try:
-                description = read(text_of(by_path[name]))
+                description = read(text)
             except CommonsError as error:
-                hint = error.hint or "mend it, or leave it out of the folder"
-                raise type(error)(f"{name}: {error.message}", hint=hint) from error
+                raise type(error)(f"{name}: {error.message}", hint=error.hint or _MEND) from error
             if description is not None:
                 found.append((name, description))
-    return merge(found, licence_given)
+    return merge(found, given)
 
 
-def text_of(source: Source) -> str:
-    """A metadata file as text; Malformed if it is not UTF-8, or too large for what it is."""
+def bytes_of(source: Source) -> bytes:
+    """A metadata file; TooLarge for what it is, over 16 MiB."""
     if source.size > LIMIT:
         raise TooLarge(f"{source.path}: larger than {LIMIT >> 20} MiB, which no metadata is", hint="leave it out")
     data = bytearray(source.size)
     with folder.reading(source) as fd:
         folder.fill(source, fd, memoryview(data))
+    return bytes(data)
+
+
+def text_of(source: Source) -> str:
+    """A metadata file as text; Malformed if it is not UTF-8, TooLarge over 16 MiB."""
     try:
-        return data.decode("utf-8-sig")
+        return bytes_of(source).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Malformed(f"{source.path}: not UTF-8: {error.reason}", hint="save it as UTF-8") from error
 
 
-def merge(found: Sequence[tuple[str, Description]], licence_given: bool = False) -> Gathered:
+def merge(found: Sequence[tuple[str, Description]], given: str | None = None) -> Gathered:
     """Each word from the first file that says it; those that say otherwise are told."""
     words: dict[str, Any] = {}
     taken: dict[str, str] = {}
     differ: list[str] = []
-    if not licence_given and (licence := _licence(found)):
+    if given is None and (licence := _licence(found)):
         words["licence"], taken["licence"] = licence
     for field in TAKEN:
         for name, description in found:
@@ -92,13 +109,40 @@ def merge(found: Sequence[tuple[str, Description]], licence_given: bool = False)
                 continue
             if field not in words:
                 words[field], taken[field] = value, name
-            elif words[field] != value:
+            elif not _alike(field, words[field], value):
                 differ.append(f"{field}: taken from {taken[field]}; {name} says otherwise")
-    if licence_given:
-        differ += [f"licence: as you said; {name} says {each.licence}" for name, each in found if each.licence]
+    words["keywords"] = tuple(dict.fromkeys(words.get("keywords", ())))
+    words["texts"] = _texts(found)
+    for name, each in found if given is not None else ():
+        if each.licence and not _alike("licence", given, each.licence):
+            differ.append(f"licence: as you said; {name} says {each.licence[:200]}")
     return Gathered(
         said=Description(**words), taken=tuple(taken.items()), differ=tuple(differ), declared=_declared(found)
     )
+
+
+def _texts(found: Sequence[tuple[str, Description]]) -> tuple[tuple[str, str], ...]:
+    texts: dict[str, tuple[str, str]] = {}
+    for name, description in found:
+        for id, text in description.texts:
+            before, other = texts.setdefault(id, (text, name))
+            if before.strip() != text.strip():
+                raise Conflict(f"two texts of {id}: in {other} and in {name}", hint="mend one of the files")
+    return tuple((id, text) for id, (text, _) in texts.items())
+
+
+def _alike(field: str, ours: Any, theirs: Any) -> bool:
+    """Whether two spellings say the same."""
+    from commons.metadata import texts
+
+    if field == "identifier":
+        return (texts.doi(ours) or ours) == (texts.doi(theirs) or theirs)
+    if field == "licence":
+        try:
+            return licensing.expression_of(ours) == licensing.expression_of(theirs)
+        except Malformed:
+            return False
+    return bool(ours == theirs)
 
 
 def _licence(found: Sequence[tuple[str, Description]]) -> tuple[str, str] | None:
@@ -114,10 +158,7 @@ def _licence(found: Sequence[tuple[str, Description]]) -> tuple[str, str] | None
             except licences.AmbiguousLicence as error:
                 vague.append((name, error))
             except licences.LicenceError:
-                try:
-                    licensing.expression_of(description.licence)
-                except Malformed as error:
-                    raise Malformed(f"{name}: {error.message}", hint=error.hint) from error
+                _expression(description.licence, name)
     for licence, name in named[1:]:
         if licence != named[0][0]:
             raise Conflict(
@@ -129,6 +170,13 @@ def _licence(found: Sequence[tuple[str, Description]]) -> tuple[str, str] | None
             told = f", and {named[0][1]} says {named[0][0]}" if named else ""
             raise Conflict(f"{name}: {several}{told}", hint="say which with --licence")
     return named[0] if named else None
+
+
+def _expression(spelt: str, where: str) -> str:
+    try:
+        return licensing.expression_of(spelt)
+    except Malformed as error:
+        raise Malformed(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def _declared(found: Sequence[tuple[str, Description]]) -> dict[str, tuple[tuple[str, Entry], ...]]:
@@ -162,9 +210,14 @@ def compare_early(gathered: Gathered, sources: Sequence[Source]) -> tuple[str, .
                     digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
                 if digest != entry.md5:
                     raise _wrong(name, path, f"MD5 {entry.md5.hex()}", digest.hex())
+    missing: dict[str, list[str]] = {}
+    for path, entries in gathered.declared.items():
+        if path not in by_path:
+            missing.setdefault(entries[0][0], []).append(path)
     return tuple(
-        f"{entries[0][0]} lists {path}, which is not there"
-        for path, entries in gathered.declared.items() if path not in by_path
+        f"{name} lists {paths[0]}, which is not there" if len(paths) == 1
+        else f"{name} lists {len(paths)} files that are not there, {paths[0]} among them"
+        for name, paths in missing.items()
     )  # fmt: skip
 
 
@@ -190,7 +243,7 @@ def rights(gathered: Gathered, own: Mapping[str, Rights], paths: Sequence[str]) 
         for name, entry in gathered.declared.get(path, ()):
             if not entry.licence and not entry.copyright:
                 continue
-            licence = licensing.expression_of(entry.licence) if entry.licence else ""
+            licence = _expression(entry.licence, f"{name}, of {path}") if entry.licence else ""
             before = found.get(path, Rights(licence="", copyright=""))
             if before.licence and licence and before.licence != licence:
                 raise Conflict(

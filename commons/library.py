@@ -7,7 +7,7 @@ from typing import Any
 
 import licences
 from commons import credit, licensing, publication
-from commons.errors import Malformed
+from commons.errors import Malformed, NotFound
 from licences import Licence, compat
 from licences.paths import Reason
 
@@ -25,12 +25,15 @@ def listed() -> list[Told]:
 
 
 def shown(name: str, text: bool = False) -> Told:
-    """One licence in plain words. Malformed, with the candidates, for a name that is none or several."""
+    """One licence in plain words. Malformed, with the candidates, for a name that is none or several; NotFound for a
+    `text` that does not travel with this library."""
     expression = licensing.expression_of(name)
     try:
         each = licences.get(expression)
     except licences.UnknownLicence as error:
         raise Malformed(f"{expression} is not one licence whose text is known here", hint="name one") from error
+    if text and each.text() is None:
+        raise NotFound(f"the text of {each.id} is not at hand", hint=f"read it at {each.url}")
     permits, requires, forbids = each.plain()
     return {
         "id": each.id, "name": each.name, "name_fr": each.name_fr, "url": each.url, "spdx": each.spdx,
@@ -51,6 +54,10 @@ def combined(names: Sequence[str], to: str | None = None, collection: bool = Fal
     """Whether works under these licences go together: mixed (under `to`), or side by side in a `collection`."""
     sources = [licences.parse(licensing.expression_of(name)) for name in names]
     target = licences.parse(licensing.expression_of(to)) if to else None
+    if collection and target:
+        raise Malformed("a collection has no licence of its own to ask for", hint="ask with --to or --collection")
+    if commercial and not collection:
+        raise Malformed("whether it is sold matters to a collection", hint="--commercial goes with --collection")
     verdict = compat.can_collect(sources, commercial) if collection else compat.adaptation_licences(sources, to=target)
     return {
         "names": [str(each) for each in sources], "to": str(target) if target else None, "answer": verdict.answer,

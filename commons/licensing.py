@@ -57,7 +57,7 @@ def described(expression: str, texts: Texts) -> tuple[LicenceText, ...]:
     found = []
     for id in licence_ids(expression):
         text = texts.get(id)
-        if id.startswith("LicenseRef-") and text is None:
+        if id.startswith("LicenseRef-") and not (text or "").strip():
             raise Malformed(f"{id} is a licence of your own: its text is needed", hint=f"--licence-text {id}=FILE")
         known = licence(id, texts)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() if text else known.text_sha256

@@ -12,8 +12,10 @@ from typing import Self
 
 from aiohttp import web
 
+from commons import govern
 from commons.access import Registrar
 from commons.core.ids import PeerId
+from commons.cosigning import Cosigning
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, Unreachable
 from commons.net import api
@@ -46,6 +48,7 @@ class Node:
 
     async def __aenter__(self) -> Self:
         self.net = Client(self._start)
+        self.cosigning = Cosigning(self.home, self.net)
         self._runner = web.AppRunner(
             api.application(self.site, self._doors), access_log=None, handle_signals=False, shutdown_timeout=0.5,
             keepalive_timeout=90, logger=api.server_log,
@@ -56,6 +59,10 @@ class Node:
                 await self._start()
             if self._http:
                 await self._open_plain_door(self._http)
+            if self.home.log.broken is None:  # what is shut can still be read
+                await govern.settle(self.home.log)
+            if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
+                self.cosigning.start()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -64,6 +71,7 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.cosigning.stop()
         await self.net.close()
         if self._plain is not None:
             self._plain.close()

@@ -14,7 +14,7 @@ from typing import Any
 import licences
 from commons import gather, licensing, lint
 from commons.core import manifest
-from commons.core.rights import Creator, Label, Origin, Rights
+from commons.core.rights import Creator, Label, Origin, Rights, check_url
 from commons.core.rules import Rule
 from commons.core.terms import Terms
 from commons.disk import folder
@@ -24,6 +24,7 @@ from commons.gather import Gathered
 from licences import compat
 
 _HEADER = 64 << 10  # bytes of a file in which its rights are looked for
+_JUDGED = 20  # licences that others claim, or sources of different ones: more are not looked at
 _TEXTUAL = ("text/", "application/json", "application/xml", "image/svg", "application/javascript", "application/x-sh")
 
 
@@ -52,6 +53,7 @@ class Publication:
     collection: bool = False
     access: str = "acknowledge"
     allow: tuple[str, ...] = ()
+    college: str | None = None
     purposes: tuple[str, ...] = ()
     grant_days: int | None = None
     previous: str | None = None
@@ -66,6 +68,7 @@ def from_words(
     people = [licensing.creator(each) for each in creators]
     people += [licensing.creator(each, organisation=True) for each in organisations]
     named = [(name, text) for name, _, text in (each.partition("=") for each in labels)]
+    words["keywords"] = tuple(dict.fromkeys(words.get("keywords") or ()))
     for several in ("keywords", "allow", "purposes"):
         words[several] = tuple(words.get(several) or ())
     return Publication(
@@ -94,21 +97,40 @@ def prepare(said: Publication) -> Prepared:
     sources = folder.scan(said.path, said.follow_links)
     if not sources:
         raise NotFound(f"{said.path} holds no file", hint="there is nothing to publish")
-    gathered = gather.gather(sources, said.licence is not None)
+    gathered = gather.gather(sources, said.licence)
     notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
     rights = gather.rights(gathered, _own_rights(sources), [source.path for source in sources])
     said = _complete(said, gathered)
+    rights = {path: own for path, r in rights.items() if (own := _own(r, said)) is not None}
     said, rights, whole, mixed = _licence(said, rights, sources)
     notices += mixed
-    said = replace(said, licence_texts=_texts(said, sources))
-    terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))))
+    said = replace(said, licence_texts=_texts(said, sources, gathered))
+    terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))), college=said.college)
     notices += _derived(said, terms, whole)
-    manifest.check_words(terms.title, said.description or "", said.keywords)  # now, not after an hour of sealing
-    manifest.check_identifier(said.identifier)
+    _check_words(said, gathered)
     return Prepared(
         said=said, sources=sources, gathered=gathered, rights=rights, terms=terms, rule=rule,
         findings=lint.lint(terms, rule, said.description or ""), notices=tuple(notices),
     )  # fmt: skip
+
+
+def _check_words(said: Publication, gathered: Gathered) -> None:
+    """Malformed for what no manifest holds: now, not after an hour of sealing."""
+    try:
+        manifest.check_words(said.title or "", said.description or "", said.keywords)
+    except Malformed as error:
+        taken = [f"{f} from {n}" for f, n in gathered.taken if f in ("title", "description", "keywords")]
+        hint = f"{', '.join(taken)}: say your own with --title, --description, --keyword" if taken else error.hint
+        raise Malformed(error.message, hint=hint) from error
+    check_url("where the data comes from", said.source_url)
+    manifest.check_identifier(said.identifier)
+
+
+def _own(rights: Rights, said: Publication) -> Rights | None:
+    """What a file says beyond the dataset."""
+    if rights.copyright != said.copyright:
+        return rights
+    return replace(rights, copyright="") if rights.licence else None
 
 
 def _own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
@@ -119,10 +141,12 @@ def _own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
 
     def read(path: str) -> bytes:
         source = by_path[path]
-        whole = path.endswith((".license", "REUSE.toml"))
-        if not whole and not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
+        if path.endswith((".license", "REUSE.toml")):
+            return gather.bytes_of(source)
+        if not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
             return b""
-        return folder.head(source, 1 << 20 if whole else _HEADER)
+        data = folder.head(source, _HEADER)
+        return data if len(data) < _HEADER else data[: data.rfind(b"\n") + 1] or data  # no line that is cut
 
     return reuse.rights(by_path, read)
 
@@ -152,7 +176,7 @@ def _licence(
     if said.licence is None and not own:
         raise Malformed("no licence was named", hint="--licence CC-BY-4.0, or let the folder's metadata name one")
     unnamed = [s.path for s in sources if not rights.get(s.path) or not rights[s.path].licence]
-    unnamed = [path for path in unnamed if not reuse.is_about(path)]
+    unnamed = [path for path in unnamed if not reuse.is_about(path) and path not in gather.metadata()]
     if said.licence is None and unnamed:
         raise Malformed(
             f"no licence was named for {unnamed[0]}{_more(len(unnamed) - 1)}",
@@ -161,21 +185,28 @@ def _licence(
     whole = licensing.expression_of(said.licence) if said.licence else ""
     parts = [*([whole] if whole and unnamed else []), *(each for each in own if each != whole)] or [whole]
     where = {whole: "the dataset", **{each: f"{paths[0]}{_more(len(paths) - 1)}" for each, paths in own.items()}}
-    notices = _mixture(parts, where, said.collection)
     expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts)) if len(parts) > 1 else parts[0]
+    notices = _mixture(parts, where, said.collection)
     if len(parts) == 1:
         rights = {path: replace(r, licence="") for path, r in rights.items() if r.copyright}
     return replace(said, licence=expression), rights, whole or expression, notices
 
 
-def _texts(said: Publication, sources: Sequence[Source]) -> tuple[tuple[str, str], ...]:
-    """The texts of LicenseRefs: given, or found where REUSE has them, in `LICENSES/`."""
-    found, by_path = dict(said.licence_texts), {source.path: source for source in sources}
+def _texts(said: Publication, sources: Sequence[Source], gathered: Gathered) -> tuple[tuple[str, str], ...]:
+    """The texts of LicenseRefs: given, or found where REUSE has them, in `LICENSES/`, or in other metadata."""
+    given, told = dict(said.licence_texts), dict(gathered.said.texts)
+    by_path = {source.path: source for source in sources}
     for id in licences.parse(said.licence or "").ids:
+        if id in given or not id.startswith("LicenseRef-"):
+            continue
         source = by_path.get(f"LICENSES/{id}.txt")
-        if id.startswith("LicenseRef-") and id not in found and source is not None:
-            found[id] = gather.text_of(source)
-    return tuple(found.items())
+        text = gather.text_of(source) if source else told.get(id)
+        if text is not None and told.get(id, text).strip() != text.strip():
+            raise Conflict(f"two texts of {id}: LICENSES/{id}.txt says otherwise than the folder's metadata",
+                           hint=f"mend one of them, or say which holds with --licence-text {id}=FILE")  # fmt: skip
+        if text is not None:
+            given[id] = text
+    return tuple(given.items())
 
 
 def _more(count: int) -> str:
@@ -213,13 +244,15 @@ def _terms(said: Publication) -> Terms:
             else "a dataset has a title",
             hint=" ".join(f"--{_OPTIONS.get(field, field)} …" for field in missing),
         )  # fmt: skip
-    return Terms(
+    terms = Terms(
         licence=licence, licences=listed, title=said.title or "", creators=said.creators, copyright=said.copyright,
         credit_line=said.credit_line, source_url=said.source_url, updated=said.updated,
         labels=tuple(sorted(set(said.labels), key=lambda label: (label.name, label.text))), origins=said.origins,
         changes=said.changes, conditions=said.conditions, purposes=tuple(sorted(set(said.purposes))),
         grant_days=said.grant_days,
     )  # fmt: skip
+    terms.digest()  # Malformed for what is no Unicode
+    return terms
 
 
 _OPTIONS = {"creators": "creator", "source_url": "source-url", "credit_line": "credit-line"}
@@ -258,12 +291,14 @@ def _known(origins: Iterable[Origin]) -> list[licences.Licence]:
 
 
 def impossible(terms: Terms) -> str | None:
-    """Why a dataset that others published claims what its origins do not allow; None where it may be allowed. Some of
-    its files may be under licences of their own: one that the origins allow is enough."""
+    """Why a dataset that others published claims what its origins do not allow; None where it may be allowed, or the
+    claim is too long to be judged. Some of its files may be under licences of their own: one that the origins allow is
+    enough."""
+    origins = tuple({origin.licence: origin for origin in terms.origins}.values())
     why = None
-    for each in terms.licences if terms.origins else ():
+    for each in terms.licences if 0 < len(origins) <= _JUDGED and len(terms.licences) <= _JUDGED else ():
         try:
-            check_origins(terms.origins, each.id)
+            check_origins(origins, each.id)
             return None
         except Conflict as error:
             why = error.message

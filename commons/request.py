@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import secrets
 import time
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from commons import quorum
 from commons.core import answer, codec, entries, envelope, ids, note, release, terms
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.entries import Asked, Received
@@ -34,6 +37,7 @@ from commons.errors import (
 from commons.sources import Network, first, is_peer
 
 ANSWER_LIMIT = 256 << 10  # bytes
+WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that waits for witnesses
 
 
 async def key(
@@ -68,7 +72,7 @@ async def key(
         ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
         checked, registrars, said = await resubmit(home, net, sources, value, ask)
     ask = _answered(ask, checked)
-    secret = await _release(home, net, registrars, ask, said, checked)
+    secret = await _release(home, net, registrars, value, ask, said, checked)
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
 
@@ -195,8 +199,11 @@ def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
 
 
 async def _release(
-    home: Home, net: Network, registrars: Sequence[str], ask: Ask, said: Opened[Asked], checked: Checked
-) -> bytes:
+    home: Home, net: Network, registrars: Sequence[str], value: Manifest, ask: Ask, said: Opened[Asked],
+    checked: Checked,
+) -> bytes:  # fmt: skip
+    """The key, opened only after the grant is seen to be witnessed as the charter asks. Pending while witnesses are
+    missing: they are given some seconds here, and the same command can be repeated."""
     bound = release.Bound(
         commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
         request=checked.request, decision=checked.request if checked.decision is None else checked.decision,
@@ -204,9 +211,14 @@ async def _release(
 
     async def get(source: str) -> bytes:
         sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
+        await quorum.check(net, source, value, verifier(value), checked)
         return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
 
     try:
+        for wait in WAITS:
+            with contextlib.suppress(Pending):
+                return await first(registrars, "the key", get)
+            await asyncio.sleep(wait)
         return await first(registrars, "the key", get)
     except (Gone, Refused, NotFound) as error:  # revoked or expired meanwhile: the next fetch asks anew
         home.shelf.put_ask(replace(ask, outcome="gone", reason=error.message[:200]))

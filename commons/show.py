@@ -101,7 +101,7 @@ def count(number: int, noun: str) -> str:
     """As in: 1 file, 2 files, 3 entries."""
     if number == 1:
         return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("ry") else f"{number} {noun}s"
 
 
 def extent(told: Told) -> str:

@@ -67,4 +67,4 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise Malformed(f"cannot read {path}: {error}", hint="the licence's text is a UTF-8 file") from error
+        raise Malformed(f"cannot read {path}: {error}", hint="name a text file, in UTF-8") from error

@@ -19,7 +19,7 @@ NAMES: Final = _by_name({
         "cc0", "cc-zero", "cc zero", "creative commons zero", "creative commons cc0", "cc0 1.0 universal",
         "cc0 1.0 universel", "cc0 1.0", "cc0-1.0-universal", "cc0 1.0 universal (cc0 1.0) public domain dedication",
         "cc0 1.0 public domain dedication", "creative commons zero v1.0 universal",
-        "creative commons zero 1.0 universal", "creative commons zero 1.0", "cc-zero 1.0",
+        "creative commons zero 1.0 universal", "creative commons zero 1.0", "cc-zero 1.0", "cc0: public domain",
     ),
     "CC-PDM-1.0": (
         "pdm", "pdm 1.0", "cc-pdm", "cc pdm 1.0", "public domain mark", "public domain mark 1.0",
@@ -31,7 +31,7 @@ NAMES: Final = _by_name({
         "Open Data Commons Open Database License", "Open Data Commons Open Database License 1.0",
     ),
     "ODC-By-1.0": (
-        "odc-by", "odc by 1.0", "Open Data Commons Attribution License", "Open Data Commons Attribution License 1.0",
+        "odc-by", "odc by 1.0", "odc attribution license", "odc attribution license (odc-by)", "Open Data Commons Attribution License", "Open Data Commons Attribution License 1.0",
     ),
     "PDDL-1.0": (
         "odc-pddl", "odc-pddl-1.0", "pddl", "pddl 1.0", "open data commons public domain dedication and licence",

@@ -26,7 +26,10 @@ _CC_PATH: Final = re.compile(
 )
 _CC_FREE: Final = re.compile(r"creativecommons\.org/publicdomain/(?P<what>zero|mark)(?:/1\.0(?:/[a-z]{2})?)?")
 _TAIL: Final = re.compile(r"/(?:deed|legalcode|rdf)(?:\.[a-z]{2,3}(?:[-_@][a-z0-9]{2,8})*)?(?:\.html|\.txt)?$")
-_SPDX: Final = re.compile(r"spdx\.org/licenses/(?P<id>[a-z0-9.-]+?)(?:\.html|\.json|\.txt)?")
+_SPDX: Final = re.compile(
+    r"(?:spdx\.org|choosealicense\.com|opensource\.org|opendefinition\.org)/licen[cs]es?/(?P<id>[a-z0-9.-]+?)"
+    r"(?:\.html|\.json|\.txt|\.php)?"
+)
 _EUROPE: Final = re.compile(
     r"publications\.europa\.eu/resource/authority/licence/"
     r"(?:cc0|cc_by(?P<nc>_?nc)?(?:_?(?P<more>nd|sa))?_(?P<version>\d_\d))"
@@ -143,9 +146,11 @@ def _at(text: str, scheme: str, rest: str, known: dict[str, str]) -> str:
     if found := _SPDX.fullmatch(path):
         if found["id"] in known:
             return known[found["id"]]
-        if other := _in_spdx(text, found["id"]):
+        if other := NAMES.get(found["id"]) or _in_spdx(text, found["id"]):
             return other
-        raise UnknownLicence(text, "SPDX has no licence of this id", near(found["id"]))
+        if found["id"].startswith("cc-"):
+            return _creative_commons(text, found["id"])
+        raise UnknownLicence(text, "no licence known here has this id", near(found["id"]))
     if found := _EUROPE.fullmatch(place):
         if found["version"] is None:
             return "CC0-1.0"

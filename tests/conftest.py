@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from commons.charter import founding
 from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
@@ -28,9 +29,9 @@ Start = Callable[..., Any]
 def make_home(tmp_path: Path) -> MakeHome:
     """make_home("alice") makes a home and returns its path."""
 
-    def make(name: str, readers: str = "members") -> Path:
-        path = tmp_path / name
-        home.create(path, home.personal(f"{name}'s commons", readers, int(time.time())), {})
+    def make(name: str, readers: str = "members", charter: str | None = None) -> Path:
+        path, now = tmp_path / name, int(time.time())
+        home.create(path, founding(charter, now) if charter else home.personal(f"{name}'s commons", readers, now), {})
         return path
 
     return make
@@ -67,9 +68,9 @@ async def start(make_home: MakeHome) -> AsyncIterator[Start]:
 
         async def begin(
             name: str, *, listen: tuple[str, ...] = (ANY,), http: str | None = None, readers: str = "members",
-            lie: Callable[[Any], Any] | None = None,
+            lie: Callable[[Any], Any] | None = None, charter: str | None = None,
         ) -> Party:  # fmt: skip
-            path = make_home(name, readers)
+            path = make_home(name, readers, charter)
             opened = stack.enter_context(Home(path))
             node = Node(opened, listen, http)
             if lie is not None:  # see tests.dishonest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def licence_compat(c: Context, /, names: tuple[str, ...], **words: Any) -> None:
     told = library.combined(names, **words)
     c.tell(told, tell_compat)
     if told["answer"] == "no":
+        if c.json:  # it is said: one document, not two
+            sys.exit(Conflict.number)
         raise Conflict("these licences do not go together", hint="the reasons are above")
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from commons.errors import Malformed
 from commons.show import Told, amount, extent, say
 from commons.terminal import Context, pass_context, read_text, sources
 
@@ -36,9 +37,11 @@ _WORDS = (
     click.option("--changes", metavar="TEXT", help="What was changed, for data made from other data."),
     click.option("--collection", is_flag=True, help="The files stand side by side, each under its own licence."),
     click.option("--conditions", help="Conditions of yours beside the licence, where you are the licensor."),
-    click.option("--access", type=click.Choice(["public", "acknowledge", "allow-list", "approval"]),
+    click.option("--access", type=click.Choice(["public", "acknowledge", "members", "allow-list", "approval", "vote"]),
                  default="acknowledge", show_default=True, help="Who is given the key."),
     click.option("--allow", multiple=True, metavar="PEER", help="A peer id on the allow-list; repeat for several."),
+    click.option("--college", metavar="NAME",
+                 help="With --access members: only this college; with vote: any one of it decides."),
     click.option("--purpose", "purposes", multiple=True, metavar="CODE",
                  help="Allow this purpose only; may be repeated."),
     click.option("--grant-days", type=int, help="Grants end after so many days."),
@@ -59,6 +62,8 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
         words["access"] = "allow-list"
     for name in ("licence_texts", "labels"):
         pairs = [each.rpartition("=") for each in words[name]]
+        if name == "labels" and not all(equals for _, equals, _ in pairs):
+            raise Malformed("a label has a name", hint='--label "TK Attribution=FILE"')
         words[name] = [f"{key}{equals}{read_text(Path(file))}" for key, equals, file in pairs]
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in words.items()}
     return {"path": str(path.absolute()), **listed}

@@ -137,6 +137,18 @@ def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier
     return head
 
 
+def check_entry(answer: Answer, statement: bytes, log: Verifier, old: bytes) -> Signed:
+    """The head of a log in which `statement` stands as an entry. Untrue, Malformed or SplitView otherwise."""
+    head = extend(old, answer.head, answer.consistency, log)
+    if len(answer.shown) != 1 or answer.shown[0].entry != statement:
+        raise Untrue("the answer does not show what was sent")
+    shown = answer.shown[0]
+    merkle.check_inclusion(
+        shown.index, head.checkpoint.size, merkle.leaf(shown.entry), head.checkpoint.root, shown.proof
+    )
+    return head
+
+
 def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: bytes) -> Signed:
     """The head that holds the receipt. Untrue, Malformed or SplitView otherwise."""
     head = extend(old, answer.head, answer.consistency, log)

@@ -68,6 +68,10 @@ class Keys:
         """The log's signing key; generation n+1 is committed to while n signs."""
         return Signer(derive(self._seed, f"log/v1/{generation}"))
 
+    def witness(self) -> Signer:
+        """The key this node cosigns the heads of others' logs with."""
+        return Signer(derive(self._seed, "witness/v1"))
+
     def epoch(self, series: bytes, epoch: int) -> bytes:
         """The 32-byte secret of one key epoch of a series: derived, so no crash can lose it."""
         return derive(self._seed, f"epoch/v1/{series.hex()}/{epoch}")
@@ -75,6 +79,10 @@ class Keys:
     def hpke_seed(self, nonce: bytes) -> bytes:
         """X25519 private key of one request, fresh for each nonce."""
         return derive(self._seed, f"hpke/v1/{nonce.hex()}")
+
+    def custody(self) -> bytes:
+        """X25519 private key to which shares of other people's secrets are sealed."""
+        return derive(self._seed, "custody/v1")
 
     def local(self, use: str) -> bytes:
         """A secret for this node's own use on its own disk."""

@@ -128,6 +128,17 @@ def add(data: bytes, *lines: bytes) -> bytes:
     return _join(text, *(one.encode() for one in merged.values()))
 
 
+def only(data: bytes, verifiers: Iterable[Verifier]) -> bytes:
+    """The note without the lines of others than `verifiers`. Verifies nothing: `open` it
+    first. Malformed if none is left."""
+    known = {(verifier.name, verifier.id) for verifier in verifiers}
+    text, lines = _split(data)
+    kept = [one.encode() for one in lines if (one.name, one.id) in known]
+    if not kept:
+        raise Malformed("no line of this note is by a key that is known here")
+    return _join(text, *kept)
+
+
 def peek(data: bytes) -> str:
     """The text of a note, unverified: only to learn by whose key to open it. Malformed or TooLarge."""
     return _split(data)[0]

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS asks(
     request INTEGER, outcome TEXT NOT NULL, reason TEXT NOT NULL, secret BLOB, receipt BLOB,
     PRIMARY KEY(log, series, epoch, terms)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heads(log TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seats(commons TEXT PRIMARY KEY, key BLOB NOT NULL, sources TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -113,6 +114,17 @@ class Shelf:
                 said = "UPDATE heads SET note = ? WHERE log = ? AND note = ? RETURNING 1"
                 done = self._db.execute(said, (new, log, old)).fetchall()
         return bool(done)  # and not rowcount, which another thread's statement may have changed
+
+    # -- seats: the communities this node takes part in, the key of each one's log, and where its registrar is ------
+
+    def put_seat(self, commons: str, key: bytes, sources: list[str]) -> None:
+        with sql.door(self._path):
+            self._db.execute("INSERT OR REPLACE INTO seats VALUES(?, ?, ?)", (commons, key, "\n".join(sources)))
+
+    def seats(self) -> list[tuple[str, bytes, list[str]]]:
+        with sql.door(self._path):
+            rows = self._db.execute("SELECT commons, key, sources FROM seats ORDER BY commons").fetchall()
+        return [(commons, key, sources.split("\n")) for commons, key, sources in rows]
 
     # -- peers ------------------------------------------------------------------------------------------------------
 

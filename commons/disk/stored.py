@@ -6,7 +6,7 @@ Every read is of what a COMMIT has made durable. A proof is checked before it is
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from commons.core import merkle
@@ -30,9 +30,11 @@ CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
 
 
 class Stored:
-    """`head` is the newest durable checkpoint; `broken` says why the log is shut, if it is."""
+    """`head` is the newest durable checkpoint; `broken` says why the log is shut, if it is; `told` is called, by the
+    committer's thread, after each new head, and must be quick."""
 
     head: Signed
+    told: Callable[[], None] = staticmethod(lambda: None)
     broken: CommonsError | None = None
 
     def __init__(self, path: Path, local: bytes) -> None:
@@ -100,6 +102,14 @@ class Stored:
         """What entry `index` hides, or None where it hides nothing or was erased."""
         with self._reading, sql.door(self._path):
             return self._openings.get(index, self._reads) if index < self.size else None
+
+
+def rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
+    return StorageFailed(
+        f"this log was rolled back or forked: its {ours.checkpoint.size} entries do not lead to a head that it signed",
+        hint="restore the newest backup of this home; never continue an old copy of a log",
+        evidence=(ours.note.decode(), theirs.decode()),
+    )
 
 
 def damaged(what: str) -> StorageFailed:

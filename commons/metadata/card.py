@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from commons.errors import Malformed
@@ -9,6 +10,7 @@ from commons.metadata import texts
 from commons.metadata.description import Description
 
 FILE = "README.md"
+_KEY = re.compile(r"""^["']?[A-Za-z_][\w-]*["']?[ \t]*:(?:\s|$)""", re.MULTILINE)  # else a rule, and prose below it
 
 
 def read(text: str) -> Description | None:
@@ -17,7 +19,7 @@ def read(text: str) -> Description | None:
     Of several licences all hold: the card does not say that one may choose.
     """
     matter = _matter(text)
-    card = texts.load_yaml(matter) if matter is not None else None
+    card = texts.load_yaml(matter) if matter is not None and _KEY.search(matter) else None
     if not isinstance(card, dict):
         return None
     named = card.get("license")
@@ -26,7 +28,7 @@ def read(text: str) -> Description | None:
     return Description(
         title=texts.word("pretty_name", card.get("pretty_name")),
         licence=texts.joined(_licence(card, each) for each in listed),
-        keywords=texts.words("tags", [tags] if isinstance(tags, str) else tags),
+        keywords=texts.words("tags", [tags] if isinstance(tags, str) else tags, numbers=True),
     )
 
 

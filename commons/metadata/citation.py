@@ -53,7 +53,7 @@ def read(text: str) -> Description:
         licence=_licence(cited),
         source_url=next((url for key in places if (url := texts.address(key, cited.get(key), _WEB))), None),
         published=texts.day("date-released", cited.get("date-released")),
-        keywords=texts.words("keywords", cited.get("keywords")),
+        keywords=texts.words("keywords", cited.get("keywords"), numbers=True),
         identifier=f"https://doi.org/{doi}" if doi
         else next((one for each in others if (one := texts.identifier("an identifier", each))), None),
         reference=next((one for each in others if (one := texts.reference("an identifier", each))), None),

@@ -150,11 +150,12 @@ def rows(what: str, value: object) -> Iterator[Mapping[str, Any]]:
         yield mapping(f"one of {what}", each)
 
 
-def words(what: str, value: object) -> tuple[str, ...]:
-    """The texts of a list, as they stand."""
+def words(what: str, value: object, numbers: bool = False) -> tuple[str, ...]:
+    """The texts of a list, as they stand; with `numbers`, those of YAML that nobody put into quotes, too."""
     if value is not None and not isinstance(value, list):
         raise Malformed(f"{what} is not a list")
-    return tuple(text for each in value or () if (text := word(f"one of {what}", each)))
+    said = (str(each) if numbers and type(each) is int else each for each in value or ())
+    return tuple(text for each in said if (text := word(f"one of {what}", each)))
 
 
 def day(what: str, value: object) -> str | None:

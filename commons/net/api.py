@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
 
+from commons.core import witness
 from commons.core.ids import PeerId, check_cid
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooLarge, TooMany
 
@@ -49,6 +50,7 @@ class Site(Protocol):
 
     def name(self) -> bytes: ...
     def checkpoint(self, commons: str) -> bytes: ...
+    def cosigned(self, commons: str) -> bytes: ...
     def tile(self, commons: str, path: str) -> bytes: ...
     def openings(self, commons: str, bundle: str, reader: PeerId | None) -> bytes: ...
     def consistency(self, commons: str, old: int, new: int) -> bytes: ...
@@ -57,6 +59,8 @@ class Site(Protocol):
     def manifest(self, cid: str) -> bytes: ...
     def pack(self, root: bytes) -> Path: ...
     def pieces(self, root: bytes) -> bytes: ...
+    async def add_checkpoint(self, body: bytes) -> bytes: ...
+    def monitored(self, log: str) -> bytes: ...
 
 
 class Pack(web.FileResponse):
@@ -157,6 +161,15 @@ def application(site: Site, doors: Doors) -> web.Application:
             body=site.openings(request.match_info["commons"], request.match_info["bundle"], caller.peer)
         )
 
+    async def add_checkpoint(request: web.Request) -> web.StreamResponse:
+        """Open to everybody: what counts is the log's signature. Its statuses are those of C2SP tlog-witness."""
+        try:
+            return web.Response(body=await site.add_checkpoint(await _body(request)), content_type="text/plain")
+        except witness.Behind as behind:
+            return web.Response(body=behind.body, status=409, content_type=witness.SIZE)
+        except witness.Ahead as error:
+            return web.json_response(error.as_dict(), status=400)
+
     async def pack(request: web.Request) -> web.StreamResponse:
         answer = Pack(site.pack(_root(request)), chunk_size=256 << 10, headers={**FOREVER, "Content-Type": BINARY})
         await answer.prepare(request)  # sent here, so that it counts as this caller's work
@@ -172,6 +185,11 @@ def application(site: Site, doors: Doors) -> web.Application:
         web.get("/packs/{root}/pieces", reading(lambda r: site.pieces(_root(r)), FOREVER)),
         web.get(commons + "/checkpoint", reading(
             lambda r: site.checkpoint(r.match_info["commons"]), {"Cache-Control": "max-age=1"}, "text/plain")),
+        web.get(commons + "/cosigned", reading(
+            lambda r: site.cosigned(r.match_info["commons"]), {"Cache-Control": "max-age=1"}, "text/plain")),
+        web.post("/add-checkpoint", add_checkpoint),
+        web.get("/monitoring/{log:[0-9a-f]{64}}/checkpoint", reading(
+            lambda r: site.monitored(r.match_info["log"]), {"Cache-Control": "max-age=1"}, "text/plain")),
         web.get(commons + "/tile/{path:.+}", reading(
             lambda r: site.tile(r.match_info["commons"], f"tile/{r.match_info['path']}"), FOREVER)),
         web.get(commons + "/consistency/{old:[0-9]{1,18}}/{new:[0-9]{1,18}}", reading(

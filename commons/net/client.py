@@ -12,12 +12,15 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from commons import __version__
+from commons.core import witness
 from commons.core.ids import PeerId
 from commons.core.reference import peer_of
 from commons.errors import (
+    KINDS,
     Busy,
     CommonsError,
     Internal,
+    Malformed,
     NotFound,
     SplitView,
     StorageFailed,
@@ -123,12 +126,17 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, source: str) -> byte
 async def _failure(answer: aiohttp.ClientResponse, source: str) -> CommonsError:
     """What the other side said went wrong, as our own error; who said it is part of the message."""
     try:
-        told = json.loads(await _read(answer, ERROR_LIMIT, source))
+        body = await _read(answer, ERROR_LIMIT, source)
+        if answer.status == 409 and answer.content_type == witness.SIZE:
+            return witness.Behind.parse(body)
+        told = json.loads(body)
         error = from_dict(told) if isinstance(told, dict) and "error" in told else None
-    except (ValueError, RecursionError, TooLarge, Untrue):  # a web server's own page, or nonsense
+    except (ValueError, RecursionError, TooLarge, Untrue, Malformed):  # a web server's own page, or nonsense
         error = None
     if error is None and answer.status == 404:
         return NotFound(f"{source} has no such resource")
+    if error is None and answer.status in (409, 422):  # what witnesses of other makers say, in words of their own
+        return KINDS[answer.status - 400](f"{source} answered with status {answer.status}")
     if error is None:
         return Unreachable(f"{source} answered with status {answer.status}", hint="is it a commons node?")
     kind = Unreachable if isinstance(error, OURS_ALONE) else type(error)

@@ -1,0 +1,73 @@
+"""A charter as a file: TOML that people write, and the value that a log begins with."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from commons.core import ids
+from commons.core.community import Community
+from commons.core.governance import Charter, College, Power
+from commons.disk.home import Found, keeper
+from commons.errors import Malformed
+
+Told = dict[str, Any]
+
+
+def founding(text: str, now: int) -> Found:
+    """What a charter in TOML founds. "me" in a college is whoever founds it. Malformed, with what is wrong."""
+    said = read(text)
+    return lambda keys: _charter(said, keeper(keys), now, keys.identity.peer)
+
+
+def amended(text: str, community: Community) -> Charter:
+    """The same log and registrar under another charter; "me" is the registrar. A college that there is keeps the
+    members that it has by now, whatever the file says."""
+    old, said = community.charter, read(text)
+    listed = said.get("colleges", {})
+    if isinstance(listed, dict):
+        said["colleges"] = {name: list(community.colleges.get(name, listed[name])) for name in listed}
+    kept = {name: getattr(old, name) for name in ("registrar", "log_key", "next_key")}
+    return _charter(said, kept, old.time, old.registrar)
+
+
+def read(text: str) -> Told:
+    try:
+        said = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Malformed(f"the charter is no TOML: {error}", hint="see docs/communities.md for one") from error
+    unknown = set(said) - {"name", "purpose", "readers", "retention_days", "ratchets", "witnesses", "custodians",
+                           "colleges", "powers"}  # fmt: skip
+    if unknown:
+        raise Malformed(f"a charter has no {min(unknown)!r}", hint="see docs/communities.md for what it has")
+    return said
+
+
+def _charter(said: Told, kept: Told, now: int, me: str) -> Charter:
+    try:
+        return Charter(
+            name=_of(said.get("name", ""), str), purpose=_of(said.get("purpose", ""), str), time=now,
+            colleges=tuple(
+                College(name=name, members=tuple(sorted({_peer(each, me) for each in _of(peers, list)})))
+                for name, peers in sorted(_of(said.get("colleges", {}), dict).items())
+            ),
+            powers=tuple(
+                Power(action=action, rule=_of(power["rule"], str), days=_of(power.get("days", 14), int))
+                for action, power in sorted(_of(said.get("powers", {}), dict).items())
+            ),
+            readers=_of(said.get("readers", "members"), str), retention_days=said.get("retention_days"),
+            witnesses=_of(said.get("witnesses", ""), str), custodians=_of(said.get("custodians", ""), str),
+            ratchets=tuple(sorted(_of(each, str) for each in _of(said.get("ratchets", []), list))), **kept,
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Malformed(f"the charter is not well formed: {error}", hint="see docs/communities.md for one") from error
+
+
+def _of(value: Any, kind: type[Any]) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{str(value)[:60]!r} where a {kind.__name__} belongs")
+    return value
+
+
+def _peer(word: Any, me: str) -> str:
+    return me if word == "me" else ids.check_peer(_of(word, str))

@@ -1,0 +1,169 @@
+"""The commands of communities: found one, take part, propose, vote, see how it stands and what its gate-keepers did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commons import show
+from commons.show import Told, say, table, when
+from commons.terminal import Context, pass_context, read_text
+
+ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "withdraw", "open-identity",
+           "change-custodians", "amend-charter")  # fmt: skip
+named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
+
+
+@click.group()
+def community() -> None:
+    """Communities that govern their data: charter, colleges, proposals, votes."""
+
+
+@community.command("new")
+@click.argument("charter", type=click.Path(path_type=Path))
+@pass_context
+def community_new(c: Context, charter: Path) -> None:
+    """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
+    import time
+
+    from commons.charter import founding
+    from commons.disk import home
+
+    home.create(c.home, founding(read_text(charter), int(time.time())), {})
+    c.tell(c.call("community"), tell_community)
+
+
+@community.command("status")
+@named
+@click.option("--all", "everything", is_flag=True, help="Closed proposals too.")
+@pass_context
+def community_status(c: Context, named: str | None, everything: bool) -> None:
+    """Who is in it, what is open, who has not voted and what is missing. Read anew from the log, and verified."""
+    c.tell(c.call("community", bar="Verifying", named=named, everything=everything), tell_community)
+
+
+@community.command("invite")
+@click.argument("college")
+@click.option("--days", type=int, default=14, show_default=True, help="How long the invitation may be taken.")
+@click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
+@named
+@pass_context
+def community_invite(c: Context, /, **words: Any) -> None:
+    """Propose to admit whoever holds a new invitation into COLLEGE, and print the invitation."""
+    c.tell(c.call("invite", **words), tell_invited)
+
+
+@community.command("join")
+@click.argument("invitation")
+@pass_context
+def community_join(c: Context, invitation: str) -> None:
+    """Take an invitation: your peer id stands in the log of the community from then on."""
+    c.tell(c.call("join", text=invitation), tell_joined)
+
+
+@community.command("propose")
+@click.argument("action", type=click.Choice(ACTIONS))
+@click.option("--college", help="Into or from which college.")
+@click.option("--peer", metavar="PEER", help="Whom to admit or expel.")
+@click.option("--dataset", metavar="REF", help="Which dataset to withdraw, or whose rule to set.")
+@click.option("--access", help="The rule to set: acknowledge, members, approval or vote.")
+@click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
+@click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")
+@click.option("--until", metavar="DATE", help="When a grant ends.")
+@click.option("--file", type=click.Path(path_type=Path), help="The amended charter (TOML), or the custodians.")
+@click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
+@named
+@pass_context
+def community_propose(c: Context, /, file: Path | None, until: str | None, **words: Any) -> None:
+    """Propose something that the charter lets members decide. Whoever proposes has voted yes."""
+    text = read_text(file) if file else None
+    c.tell(c.call("propose", file=text, expires=show.day(until), **words), tell_voted)
+
+
+@community.command("vote")
+@click.argument("proposal", type=int)
+@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.option("--reason", default="", help="Why, in words; public to all who read the log.")
+@named
+@pass_context
+def community_vote(c: Context, /, **words: Any) -> None:
+    """Cast your ballot, once. It is signed, and public to all who read the log."""
+    c.tell(c.call("vote", **words), tell_voted)
+
+
+@community.command("statistics")
+@click.argument("source", required=False)
+@click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
+@click.option("--until", metavar="DATE", help="Only requests before this day (UTC).")
+@named
+@pass_context
+def community_statistics(c: Context, source: str | None, since: str | None, until: str | None,
+                         named: str | None) -> None:  # fmt: skip
+    """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
+    if source is not None and Path(source).exists():
+        source = str(Path(source).absolute())
+    words = {"source": source, "since": show.day(since), "until": show.day(until), "named": named}
+    c.tell(c.call("statistics", bar="Verifying", **words), tell_statistics)
+
+
+def tell_community(told: Told) -> None:
+    say(f"{told['name']} ({told['commons']})")
+    if told["purpose"]:
+        say(told["purpose"])
+    say(f"Registrar   {told['registrar']}; openings are read by: {told['readers']}")
+    for name, peers in told["colleges"].items():
+        say(f"College     {name}, {show.count(len(peers), 'member')}: {', '.join(peers)}")
+    say(f"You are     {'in ' + ', '.join(told['mine']) if told['mine'] else 'no member'}")
+    for power in told["powers"]:
+        rule = "; ".join(line.strip() for line in power["rule"].splitlines() if line.strip())
+        say(f"Decides     {power['action']}, within {show.count(power['days'], 'day')}: {rule}")
+    if told["ratchets"]:
+        say(f"Only wider  {', '.join(told['ratchets'])}")
+    for cid, entry in told["withdrawn"].items():
+        say(f"Withdrawn   commons:{cid}, by entry {entry}")
+    for each in told["proposals"]:
+        say()
+        tell_proposal(each)
+    if not told["proposals"]:
+        say("No proposal is open.")
+
+
+def tell_proposal(told: Told) -> None:
+    closed = f" at entry {told['closed']}" if told["closed"] is not None else ""
+    say(f"Proposal {told['proposal']}: {told['action']}, {told['about']}. It is {told['standing']}{closed}: "
+        f"{told['yes']} yes, {told['no']} no, {told['abstain']} abstain.")  # fmt: skip
+    if told["words"]:
+        say(f"  Because: {told['words']}")
+    if told["why"]:
+        say(f"  It had no effect: {told['why']}")
+    if told["standing"] == "open":
+        say(f"  Until {when(told['deadline'])}. Missing: {told['missing']}.")
+        if told["silent"]:
+            say(f"  Has not voted: {', '.join(told['silent'])}")
+
+
+def tell_voted(told: Told) -> None:
+    tell_proposal(told["outcome"])
+
+
+def tell_invited(told: Told) -> None:
+    tell_proposal(told["outcome"])
+    say(f"Give this to one person, in private; it can be taken once the proposal has passed:\n{told['invitation']}")
+
+
+def tell_joined(told: Told) -> None:
+    say(f"You take part in {told['commons']} from entry {told['entry']} on. `commons community status` shows it.")
+
+
+def tell_statistics(told: Told) -> None:
+    table(("dataset", "requests", "granted", "refused", "waiting", "median time", "reasons"), [
+        (row["title"], row["requests"], row["granted"], row["refused"], row["waiting"],
+         "" if row["median_seconds"] is None else f"{row['median_seconds']} s",
+         ", ".join(f"{reason} {count}" for reason, count in sorted(row["reasons"].items())))
+        for row in told["datasets"]
+    ])  # fmt: skip
+
+
+COMMANDS = (community,)

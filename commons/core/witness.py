@@ -1,0 +1,162 @@
+"""A witness says of a log that it only ever grew: what it is sent, what it checks, and whose word is enough.
+
+C2SP tlog-witness (`add-checkpoint`), tlog-cosignature, and the quorum of a tlog-policy. `encode` and `parse` are the
+pair; `check` is the whole of what a witness promises. Knows nothing of where the last head is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commons.core import checkpoint, merkle, note, policy
+from commons.core.checkpoint import Checkpoint, Signed
+from commons.core.note import Verifier
+from commons.core.policy import Policy
+from commons.errors import Conflict, Malformed, Refused, Untrue
+
+PROOF = 63  # hashes of a consistency proof
+SIZE = "text/x.tlog.size"  # the media type of what `Behind.body` holds
+
+
+class Behind(Conflict):
+    """The proof begins at another size than the witness has cosigned last, which is `size`."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the last head cosigned of this log has {size} entries", hint="prove from there")
+        self.size = size
+
+    @property
+    def body(self) -> bytes:
+        return b"%d\n" % self.size
+
+    @classmethod
+    def parse(cls, body: bytes) -> Behind:
+        """The inverse of `body`; Malformed."""
+        text = body.decode("ascii", "replace")
+        if not text.endswith("\n"):
+            raise Malformed("the size of a log is a number and a newline")
+        return cls(checkpoint.number(text[:-1]))
+
+
+class Ahead(Malformed):
+    """The proof begins behind the end of the log: the one mistake whose status on the wire is 400."""
+
+
+class Forked(Malformed):
+    """The log signed two histories. `evidence` holds the head cosigned last and the one that contradicts it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The wish to have `note`, the signed checkpoint of any log, cosigned; `proof` leads to it from size `old`."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: bytes
+
+    def encode(self) -> bytes:
+        lines = [f"old {self.old}", *map(note.encode64, self.proof), "", ""]
+        return "\n".join(lines).encode() + self.note
+
+
+def parse(body: bytes) -> Request:
+    """In its only spelling; Malformed otherwise. Nothing in it is verified."""
+    head, blank, rest = body.partition(b"\n\n")
+    lines = head.decode("ascii", "replace").split("\n")
+    if not blank or not lines[0].startswith("old "):
+        raise Malformed("a request to a witness is a line `old SIZE`, a proof, a blank line and a checkpoint")
+    if len(lines) > 1 + PROOF:
+        raise Malformed(f"the proof has {len(lines) - 1} hashes, at most {PROOF} are possible")
+    proof = tuple(note.decode64(line) for line in lines[1:])
+    if any(len(each) != 32 for each in proof):
+        raise Malformed("a hash is 32 bytes")
+    return Request(old=checkpoint.number(lines[0][4:]), proof=proof, note=rest)
+
+
+def origin(data: bytes) -> str:
+    """The log that a note claims to be of, unverified: to learn by whose keys to open it. Malformed."""
+    return note.check_name(note.peek(data).split("\n")[0])
+
+
+def head_of(text: str) -> Checkpoint:
+    """The checkpoint that a log of any maker signed: extension lines may follow, which a witness signs unread."""
+    lines = text.split("\n")
+    if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+        raise Malformed("a checkpoint is three lines, origin, size and root, and perhaps others that are not empty")
+    return checkpoint.parse("\n".join([*lines[:3], ""]))
+
+
+def check(request: Request, keys: Sequence[Verifier], last: Signed | None) -> Signed:
+    """The head that may be cosigned: signed by one of the log's `keys`, and it contains the `last` one that was.
+
+    In the order of the specification: Refused without a trusted signature, or with one that fails; Ahead; Behind, of
+    the size to prove from; Malformed where the proof fails, Forked where what was sent proves two histories.
+    """
+    try:
+        opened = note.open(request.note, keys)
+    except Untrue as error:
+        raise Refused(f"not signed by a key that is trusted for this log: {error.message}") from error
+    head = head_of(opened.text)
+    if any(signature.verifier.name != head.origin for signature in opened.signatures):
+        raise Refused("signed by the key of another log")
+    if request.old > head.size:
+        raise Ahead(f"a proof from {request.old} entries to {head.size} leads backwards")
+    before = last.checkpoint if last else Checkpoint(origin=head.origin, size=0, root=merkle.EMPTY)
+    if request.old != before.size:
+        raise Behind(before.size)
+    try:
+        merkle.check_consistency(before.size, head.size, before.root, head.root, request.proof)
+    except Untrue as error:
+        if last is not None and _contradicts(before, head, request.proof):
+            raise Forked(
+                f"this log has signed two histories: {error.message}", hint="both heads are kept: they prove it",
+                evidence=(last.note.decode(), request.note.decode()),
+            ) from error  # fmt: skip
+        raise Malformed(f"the proof fails: {error.message}", hint="nothing was cosigned") from error
+    return Signed(checkpoint=head, note=request.note)
+
+
+def _contradicts(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:
+    """Whether it is shown, and not only claimed, that the new head does not contain the old one: at one size two roots,
+    or a proof that leads to the new root from another old one. (If the old size is a power of two, a proof does not
+    hold the old root, and shows nothing.)"""
+    if old.size == new.size:
+        return old.root != new.root
+    if old.size.bit_count() < 2 or not proof:
+        return False
+    fn, sn, top = old.size - 1, new.size - 1, proof[0]
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    for step in proof[1:]:
+        if fn & 1 or fn == sn:
+            top = merkle.node(step, top)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        fn, sn = fn >> 1, sn >> 1
+    try:
+        merkle.check_consistency(old.size, new.size, top, new.root, proof)
+    except Untrue:
+        return False
+    return top != old.root
+
+
+# -- whose word is enough ----------------------------------------------------------------------------------------------
+
+
+def quorum(text: str) -> Policy:
+    """The charter's field `witnesses`, read; "" asks for nobody. Malformed."""
+    return policy.parse(text) if text else Policy()
+
+
+def open(data: bytes, log: Verifier, asked: Policy) -> tuple[Signed, frozenset[str]]:
+    """A head of our kind, and the names of the policy's witnesses that signed it too. As `checkpoint.open`."""
+    names = {witness.key: witness.name for witness in asked.witnesses}
+    signed = checkpoint.open(data, log, names)
+    return signed, frozenset(names[each.verifier] for each in signed.cosignatures)
+
+
+def monitored(of: str) -> str:
+    """The path, under a witness's URL, of the last head it cosigned of the log `of`."""
+    return f"/monitoring/{hashlib.sha256(of.encode()).hexdigest()}/checkpoint"

@@ -1,0 +1,121 @@
+"""The owner's verbs in communities: take part, propose, vote, and see how things stand."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from commons import audit, charter, govern, invitation, request, standing
+from commons.core import governance, reference
+from commons.core.governance import Join, Proposal, Vote
+from commons.core.note import Verifier
+from commons.core.rules import Rule
+from commons.core.state import State
+from commons.errors import Malformed, NotFound, Untrue
+from commons.govern import Seat
+from commons.ledger import Ledger, Told, checked
+
+
+class Council(Ledger):
+    """Over one node, whose own log may be a community's; else the registrar is asked."""
+
+    def _own(self) -> Seat:
+        return Seat(commons=self.home.commons, key=self.home.log.key)
+
+    def _seat(self, named: str | None) -> Seat:
+        seats = [
+            Seat(commons=commons, key=Verifier(name=f"commons/{commons}", public=key), sources=tuple(sources))
+            for commons, key, sources in self.home.shelf.seats()
+        ]
+        return govern.seat_of(seats, named, self._own())
+
+    async def _state(self, seat: Seat) -> State:
+        """The fold of a community's log: this home's, or read anew from its registrar and verified."""
+        if not seat.sources:
+            return self.home.log.state
+        read, commons = await self._log_at(seat.sources[0], seat.commons)
+        log = await audit.log_of(read, commons)
+        if log.vkey != seat.key.vkey:
+            raise Untrue("this log is signed by another key than the invitation named")
+        trusted = self.home.shelf.head(log.vkey) or b""
+        report = await audit.audit(read, trusted, commons, self.progress)
+        if report.faults:
+            raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
+        request.advance(self.home, log.vkey, trusted, report.head.note)
+        return report.state
+
+    async def _send(self, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
+        if seat.sources:
+            return await govern.send(self.home, self.net, seat, kind, value)
+        return await self.node.registrar.govern(govern.sign(self.home, kind, value))
+
+    async def community(self, *, named: str | None = None, everything: bool = False) -> Told:
+        """How a community stands: members, powers, open proposals and what they lack."""
+        state = await self._state(self._seat(named))
+        return standing.told(state, self.home.keys.identity.peer, int(time.time()), everything)
+
+    async def invite(self, *, college: str, days: int = 14, words: str = "", named: str | None = None) -> Told:
+        """Propose to admit whoever holds a new invitation, and give it out."""
+        seat = self._seat(named)
+        said, token = govern.invite(seat, college, days, words)
+        index = await self._send(seat, governance.PROPOSAL, said)
+        reach = seat.sources or tuple(a for a in (*self.home.config.get("announce", []), *self.node.addresses))
+        made = invitation.Invitation(
+            commons=seat.commons, proposal=index, token=token, log_key=seat.key.public, sources=reach
+        )
+        return {"proposal": index, "invitation": str(made), **await self._outcome(seat, index)}
+
+    async def join(self, *, text: str) -> Told:
+        """Take an invitation, and remember the community."""
+        taken = invitation.parse(text)
+        if not taken.sources:
+            raise Malformed("the invitation names no address", hint="ask for one made while the node runs")
+        key = Verifier(name=f"commons/{taken.commons}", public=taken.log_key)
+        seat = Seat(commons=taken.commons, key=key, sources=tuple(checked(list(taken.sources))))
+        index = await self._send(seat, governance.JOIN, govern.joining(self.home, taken))
+        self.home.shelf.put_seat(seat.commons, key.public, list(seat.sources))
+        return {"entry": index, "commons": seat.commons}
+
+    async def propose(
+        self, *, action: str, named: str | None = None, dataset: str | None = None, access: str | None = None,
+        of: str | None = None, file: str | None = None, **what: Any,
+    ) -> Told:  # fmt: skip
+        seat = self._seat(named)
+        what = {name: value for name, value in what.items() if value is not None}
+        if action == "set-rule":
+            state = await self._state(seat)
+            cid = reference.parse(dataset or "").cid
+            what |= {"series": state.published(cid).entry.series, "rule": Rule(kind=access or "", college=of)}
+        elif dataset is not None:
+            what["dataset"] = str(reference.parse(dataset).cid)
+        if file is not None and action == "amend-charter":
+            community = (await self._state(seat)).community
+            if community is None:
+                raise NotFound("this log has no charter")
+            what["charter"] = charter.amended(file, community)
+        elif file is not None:
+            what["custodians"] = file
+        index = await self._send(seat, governance.PROPOSAL, govern.proposal(seat.commons, action, **what))
+        return {"proposal": index, **await self._outcome(seat, index)}
+
+    async def vote(self, *, proposal: int, choice: str, reason: str = "", named: str | None = None) -> Told:
+        seat = self._seat(named)
+        said = Vote(commons=seat.commons, proposal=proposal, choice=choice, reason=reason, time=int(time.time()))
+        index = await self._send(seat, governance.VOTE, said)
+        return {"entry": index, **await self._outcome(seat, proposal)}
+
+    async def _outcome(self, seat: Seat, proposal: int) -> Told:
+        told = standing.told(await self._state(seat), self.home.keys.identity.peer, int(time.time()), True)
+        return {"outcome": next(each for each in told["proposals"] if each["proposal"] == proposal)}
+
+    async def statistics(
+        self, *, source: str | None = None, named: str | None = None, since: int | None = None, until: int | None = None
+    ) -> Told:
+        """What the keepers of the gate did, from a log: its own, a community's, or any that is named."""
+        if source is None:
+            state = await self._state(self._seat(named))
+        else:
+            read, commons = await self._log_at(source if not Path(source).exists() else str(Path(source)), None)
+            state = (await audit.audit(read, b"", commons, self.progress)).state
+        return {"commons": state.commons, "datasets": standing.statistics(state, since, until)}

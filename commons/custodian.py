@@ -1,0 +1,198 @@
+"""Keeping shares of other people's keys: taking them in, and giving one out on nobody's word.
+
+A custodian follows the log itself, and checks proof, quorum, decision, rule, expiry and revocation before its share
+leaves. It signs what it gave and why: without the log's leave, that signature convicts it (`core.misconduct`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from commons.core import answer, codec, custody, entries, envelope, handover, policy, release, rules, shares, witness
+from commons.core.answer import Answer, Checked
+from commons.core.checkpoint import Signed
+from commons.core.custody import Taken
+from commons.core.entries import Asked, Decision, Request
+from commons.core.envelope import Opened
+from commons.core.handover import Handover, Part
+from commons.core.keys import Keys
+from commons.core.note import Verifier
+from commons.core.policy import Policy
+from commons.core.state import Published
+from commons.core.terms import DAY
+from commons.disk.deposits import Deposits, Gave, Kept
+from commons.errors import Gone, Malformed, NotFound, Pending, Refused, Untrue
+from commons.follow import Follower
+
+CLAIM_LIMIT = 128 << 10  # bytes of what a requester sends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a requester shows a custodian: their signed statement and the registrar's Answer, both in exact bytes, and
+    the digest of the publisher's sharing of which they want shares."""
+
+    statement: bytes
+    answer: bytes
+    sharing: bytes
+
+
+class Custodian:
+    """Keeps shares for the commons in `logs`, each followed by itself. `clock` gives seconds since 1970."""
+
+    def __init__(
+        self, keys: Keys, deposits: Deposits, logs: Mapping[str, Follower], clock: Callable[[], float] = time.time
+    ) -> None:
+        self.keys, self.deposits, self.logs, self._clock = keys, deposits, logs, clock
+
+    def announce(self, commons: str) -> bytes:
+        """`GET /{commons}/custody-key`: NotFound for a commons that this node keeps no shares for."""
+        self._log(commons)
+        return custody.announce(commons, release.public_of(self.keys.custody()), self.keys.identity)
+
+    async def deposit(self, commons: str, body: bytes) -> bytes:
+        """`POST /{commons}/deposits`: keep a share; the sharing's digest says that it is on the disk.
+
+        Refused unless it is of a member's secret, or for a series that is known, of its publisher's; and by the policy
+        that the commons has voted, if it has. A custodian who goes passes on a share of theirs in the same way.
+        """
+        taken = self.take(body)
+        sharing, publisher = taken.sharing.value, taken.root.signer
+        if sharing.commons != commons:
+            raise Malformed("this share is of another commons' dataset")
+        seen = self._log(commons)
+        voted = await self.custodians(commons)
+        state = seen.state
+        members = state.community.members if state.community else frozenset[str]()
+        begun = state.series.get(sharing.series)
+        if publisher not in members or (begun and state.datasets[begun].publisher != publisher):
+            raise Refused("a share is deposited by who publishes the dataset")
+        if len(taken.line) > 1 and voted is None:
+            raise Refused("custodians pass on their shares where their commons has voted for others")
+        if voted is not None and str(voted) != sharing.policy:
+            raise Refused("this commons has other custodians", hint="share the key as its charter says")
+        digest = custody.digest(taken.sharing)
+        self.deposits.put(Kept(
+            sharing=digest, root=custody.digest(taken.root), commons=commons, series=sharing.series,
+            epoch=sharing.epoch, signer=taken.sharing.signer, data=body,
+        ))  # fmt: skip
+        return digest
+
+    async def hand(self, commons: str, body: bytes, caller: str | None) -> bytes:
+        """`POST /{commons}/shares`: a Claim in, a Handover out. `caller` is the peer at the other end, if known.
+
+        The order: read the log anew; check everything; record each release; only then speak. A crash before the record
+        leaves nothing; one after it leaves a release that nobody got, and the same claim, sent again, gets those bytes.
+        """
+        claim = codec.decode(Claim, body, CLAIM_LIMIT)
+        said = envelope.open(entries.REQUEST, Asked, claim.statement)
+        if said.value.commons != commons or caller not in (None, said.signer):
+            raise Refused("a share is asked for by who signed the request, and of the commons it was signed for")
+        seen = self._log(commons)
+        await seen.follow()
+        given = codec.decode(Answer, claim.answer, CLAIM_LIMIT)
+        await seen.contains(given.head)
+        # From here on nothing waits, so that what is checked, what is named and what is in force are one state.
+        head = seen.known()
+        deposits = [self.take(kept.data) for kept in self.deposits.under(claim.sharing)]
+        if not deposits:
+            raise NotFound("no share of this secret was given to this node", hint="ask the other custodians")
+        now, parts = int(self._clock()), []
+        for taken in deposits:
+            checked = check_release(said, given, taken, seen, now)
+            below = tuple(each.data for each in taken.line[1:])
+            parts.append(Part(released=self._give(taken, said, checked, head, now), below=below))
+        return codec.encode(Handover(parts=tuple(parts)))
+
+    def _give(self, taken: Taken, said: Opened[Asked], checked: Checked, head: Signed, now: int) -> bytes:
+        statement, sharing = entries.statement_digest(said.data), custody.digest(taken.sharing)
+        decision = checked.decision or 0
+        if (before := self.deposits.gave(statement, decision, sharing)) is not None:
+            return before.data
+        data = handover.release(
+            taken, said, self.keys.identity, request=checked.request, decision=decision, shown=checked.head.note,
+            head=head.note, time=now,
+        )  # fmt: skip
+        return self.deposits.record(Gave(
+            statement=statement, decision=decision, sharing=sharing, commons=said.value.commons,
+            dataset=said.value.dataset, requester=said.signer, request=checked.request, time=now, data=data,
+        ))  # fmt: skip
+
+    async def custodians(self, commons: str) -> Policy | None:
+        """Whom the commons has voted to keep its keys, by its newest head; None where it leaves that to publishers."""
+        seen = self._log(commons)
+        await seen.follow()
+        voted = seen.state.community.custodians if seen.state.community else ""
+        return policy.parse(voted) if voted else None
+
+    def take(self, data: bytes) -> Taken:
+        """The share in a deposit for this node."""
+        return custody.take(data, self.keys.identity.peer, self.keys.custody())
+
+    def _log(self, commons: str) -> Follower:
+        if commons not in self.logs:
+            raise NotFound(f"this node keeps no shares for {commons[:80]}")
+        return self.logs[commons]
+
+
+def check_release(said: Opened[Asked], given: Answer, taken: Taken, seen: Follower, now: int) -> Checked:
+    """Whether this share may go to who signed `said`, at `now`, by the log as this custodian has `seen` it itself.
+
+    The answer's head must be one that this log contains: `Follower.contains`. Everything else is checked here, and
+    everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
+    """
+    state, log = seen.state, seen.log
+    if state.community is None or state.charter is None or log is None:
+        raise Untrue("the log has no charter")
+    checked = answer.check(given, said, log, b"", state.charter.registrar)
+    check_quorum(given.head, log, state.charter.witnesses)
+    access = state.granted(checked.request, now)
+    request, decision = entries.decode(given.shown[0].entry), entries.decode(given.shown[-1].entry)
+    if request != access.entry or not isinstance(request, Request):
+        raise Untrue("the request is not the one in this log")
+    if not isinstance(decision, Decision) or (checked.decision, decision.outcome) != (access.decision, "grant"):
+        raise Pending("the answer does not show the decision in force", hint="fetch again: it brings the newest answer")
+    if request.dataset in state.community.withdrawn:
+        raise Gone(f"this dataset was withdrawn by its community at entry {state.community.withdrawn[request.dataset]}")
+    published = state.published(request.dataset)
+    _check_rule(said, decision, published, seen)
+    entry = published.entry
+    custody.check_sharing(
+        taken.root, published.publisher, said.value.commons, entry.series, entry.epoch, entry.terms, entry.rule
+    )
+    voted = state.community.custodians
+    mine = taken.sharing.value.peer(taken.name)
+    if voted and mine not in shares.check(policy.parse(voted)).values():
+        raise Refused("this node is no custodian of this commons any more", hint="ask those who are")
+    return checked
+
+
+def _check_rule(said: Opened[Asked], decision: Decision, published: Published, seen: Follower) -> None:
+    """A decision that nobody signed is the one of the rule in force, or of the ballots, which the fold has compared."""
+    grounds = seen.grounds.get(decision.request)
+    if grounds is None or grounds.basis != decision.basis:
+        raise Untrue("the decision rests on a rule that was not in force")
+    days = published.entry.grant_days
+    if days is not None and (decision.expires is None or decision.expires > decision.time + days * DAY):
+        raise Untrue(f"the grant lasts longer than the {days} days of the terms")
+    if decision.statement is not None or (grounds.rule.kind, decision.reason) == ("vote", "voted"):
+        return
+    verdict = rules.decide(
+        grounds.rule, said.signer, published.entry.purposes, said.value.purpose, grounds.colleges_of(said.signer)
+    )
+    if (verdict.outcome, verdict.reason) != (decision.outcome, decision.reason):
+        raise Untrue(f"granted ({decision.reason}); the rule says {verdict.outcome} ({verdict.reason})")
+
+
+def check_quorum(head: bytes, log: Verifier, witnesses: str) -> Signed:
+    """The head, cosigned by as many as the policy (its text, "" for none) asks for. Refused where some are missing."""
+    asked = witness.quorum(witnesses)
+    opened, present = witness.open(head, log, asked)
+    if not asked.met(present):
+        raise Refused(
+            f"the head is not cosigned by enough witnesses: {asked.missing(present)} missing",
+            hint="ask the registrar again in a while",
+        )
+    return opened

@@ -1,0 +1,82 @@
+"""What witnesses signed of this node's own log: their lines under its heads.
+
+A file of its own: it is written while the log commits, and neither waits for the other. What is lost with it can be
+asked for again; what is read from it is verified again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from commons.disk import sql
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS heads(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS lines(size INTEGER, vkey TEXT, line BLOB NOT NULL, PRIMARY KEY(size, vkey)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One signed head of ours, and the line of each witness by its vkey."""
+
+    size: int
+    note: bytes
+    lines: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Cosigned:
+    """Read from memory, newest first; written from any thread. `edition` grows with every change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = sql.connect(path, SCHEMA)
+        self._lock = threading.Lock()
+        self.edition = 0
+        with sql.door(path):
+            lines: dict[int, dict[str, bytes]] = {}
+            for size, vkey, line in self._db.execute("SELECT size, vkey, line FROM lines"):
+                lines.setdefault(size, {})[vkey] = line
+            rows = self._db.execute("SELECT size, note FROM heads ORDER BY size DESC").fetchall()
+        self.heads: tuple[Head, ...] = tuple(Head(size, note, lines.get(size, {})) for size, note in rows)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def put(self, size: int, note: bytes, lines: Mapping[str, bytes]) -> None:
+        """Verified lines under the head `note`; durable when this returns. A crash before leaves none of them. Lines
+        under another note of this size are dropped: what was said of one head is never said of another."""
+        with self._lock:
+            known = {head.size: head for head in self.heads}
+            old = known.get(size)
+            kept = dict(old.lines) if old is not None and old.note == note else {}
+            new = Head(size, note, {**kept, **lines})
+            with sql.door(self._path):
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    self._db.execute("DELETE FROM lines WHERE size = ?", (size,))
+                    self._db.execute("INSERT OR REPLACE INTO heads VALUES(?, ?)", (size, note))
+                    rows = [(size, vkey, line) for vkey, line in new.lines.items()]
+                    self._db.executemany("INSERT INTO lines VALUES(?, ?, ?)", rows)
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            self._set({**known, size: new})
+
+    def prune(self, sizes: Collection[int]) -> None:
+        """Forget the heads of these sizes. A crash half way leaves lines without a head, which nobody reads."""
+        if sizes:
+            with self._lock:
+                with sql.door(self._path):
+                    self._db.executemany("DELETE FROM heads WHERE size = ?", [(size,) for size in sizes])
+                    self._db.executemany("DELETE FROM lines WHERE size = ?", [(size,) for size in sizes])
+                self._set({head.size: head for head in self.heads if head.size not in sizes})
+
+    def _set(self, known: Mapping[int, Head]) -> None:
+        self.heads = tuple(known[size] for size in sorted(known, reverse=True))
+        self.edition += 1

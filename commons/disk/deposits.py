@@ -1,0 +1,129 @@
+"""What a custodian keeps: the shares given to it, each sealed as it came, and whom it gave one of them, and why.
+
+One SQLite file, mode 0600. What was released is recorded before it is spoken of: a crash in between leaves a record of
+something nobody got, never the reverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from commons.disk import sql
+from commons.errors import Conflict
+
+MOST = 32  # sharings of one key by one peer
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deposits(
+    sharing BLOB PRIMARY KEY, root BLOB NOT NULL, commons TEXT NOT NULL, series BLOB NOT NULL, epoch INTEGER NOT NULL,
+    signer TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deposits_root ON deposits(root);
+CREATE INDEX IF NOT EXISTS deposits_of ON deposits(commons, series, epoch, signer);
+CREATE TABLE IF NOT EXISTS releases(
+    statement BLOB, decision INTEGER, sharing BLOB, commons TEXT NOT NULL, dataset TEXT NOT NULL,
+    requester TEXT NOT NULL, request INTEGER NOT NULL, time INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY(statement, decision, sharing)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A deposit: its exact bytes, and of what. `sharing` is the digest of the sharing, `root` that of the publisher's,
+    which is the same one or leads to it."""
+
+    sharing: bytes
+    root: bytes
+    commons: str
+    series: bytes
+    epoch: int
+    signer: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gave:
+    """A release: its exact bytes, and for which signed statement (by digest) and which decision."""
+
+    statement: bytes
+    decision: int
+    sharing: bytes
+    commons: str
+    dataset: str
+    requester: str
+    request: int
+    time: int
+    data: bytes
+
+
+class Deposits:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = sql.connect(path, SCHEMA)
+        with sql.door(path):
+            sql.forget(self._db)  # what a crash kept `drop` from forgetting
+
+    def close(self) -> None:
+        self._db.close()
+
+    def put(self, kept: Kept) -> None:
+        """Durable when it returns. The same again is no error; Conflict for more than `MOST` of one key by one peer."""
+        with sql.door(self._path):
+            self._db.execute(
+                "INSERT OR IGNORE INTO deposits SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM deposits "
+                "WHERE (commons, series, epoch, signer) = (?, ?, ?, ?)) < ?",
+                (kept.sharing, kept.root, kept.commons, kept.series, kept.epoch, kept.signer, kept.data,
+                 kept.commons, kept.series, kept.epoch, kept.signer, MOST),
+            )  # fmt: skip
+        if self.kept(kept.sharing) is None:
+            raise Conflict(
+                f"{MOST} shares of this key by {kept.signer} are kept here already",
+                hint="ask the custodian to drop the older ones",
+            )
+
+    def kept(self, sharing: bytes) -> Kept | None:
+        return next(iter(self._kept("sharing", sharing)), None)
+
+    def under(self, root: bytes) -> list[Kept]:
+        """All that is kept here of one secret, as its publisher shared it."""
+        return self._kept("root", root)
+
+    def of(self, commons: str) -> list[Kept]:
+        return self._kept("commons", commons)
+
+    def _kept(self, by: str, value: str | bytes) -> list[Kept]:
+        with sql.door(self._path):
+            rows = self._db.execute(f"SELECT * FROM deposits WHERE {by} = ? ORDER BY sharing", (value,)).fetchall()
+        return [Kept(**dict(zip(Kept.__slots__, row, strict=True))) for row in rows]
+
+    def drop(self, sharing: bytes) -> bool:
+        """Forget a share that others keep by now: whether there was one."""
+        with sql.door(self._path):
+            gone = self._db.execute("DELETE FROM deposits WHERE sharing = ? RETURNING 1", (sharing,)).fetchall()
+            sql.forget(self._db)
+        return bool(gone)
+
+    def record(self, gave: Gave) -> bytes:
+        """What may now be sent: durable when it returns. Recorded twice, the first one's bytes are sent again."""
+        with sql.door(self._path):
+            self._db.execute(
+                "INSERT OR IGNORE INTO releases VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (gave.statement, gave.decision, gave.sharing, gave.commons, gave.dataset, gave.requester, gave.request,
+                 gave.time, gave.data),
+            )  # fmt: skip
+        again = self.gave(gave.statement, gave.decision, gave.sharing)
+        return gave.data if again is None else again.data
+
+    def gave(self, statement: bytes, decision: int, sharing: bytes) -> Gave | None:
+        with sql.door(self._path):
+            row = self._db.execute(
+                "SELECT * FROM releases WHERE (statement, decision, sharing) = (?, ?, ?)",
+                (statement, decision, sharing),
+            ).fetchone()
+        return None if row is None else Gave(**dict(zip(Gave.__slots__, row, strict=True)))
+
+    def releases(self) -> list[Gave]:
+        """Everything this custodian gave, oldest first."""
+        with sql.door(self._path):
+            rows = self._db.execute("SELECT * FROM releases ORDER BY time, request").fetchall()
+        return [Gave(**dict(zip(Gave.__slots__, row, strict=True))) for row in rows]

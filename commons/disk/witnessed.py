@@ -1,0 +1,134 @@
+"""What this node vouches for as a witness: the keys of each log it cosigns, and the last head of it that it cosigned.
+
+One SQLite file. A head is never forgotten, not even when its log is removed: whoever forgets signs a second history.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from commons.core.checkpoint import Checkpoint, Signed
+from commons.core.note import Verifier, parse_vkey
+from commons.disk import sql
+from commons.errors import CommonsError, StorageFailed
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS logs(vkey TEXT PRIMARY KEY, origin TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heads(
+    origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, time INTEGER NOT NULL, line BLOB NOT NULL,
+    note BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forks(origin TEXT PRIMARY KEY, ours TEXT NOT NULL, theirs TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The last head cosigned: `head.note` with our signature, which alone is `line`, made at `time`."""
+
+    head: Signed
+    time: int
+    line: bytes
+
+
+Step = Callable[[Seen | None], Seen]  # from the last head to the next; raises a CommonsError to change nothing
+
+
+class Witnessed:
+    """From any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = sql.connect(path, SCHEMA)
+        self._lock = threading.Lock()
+        self.broken: CommonsError | None = None
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- whose heads ------------------------------------------------------------------------------------------------
+
+    def add(self, key: Verifier) -> None:
+        """Several keys of one origin may be there: a log that changes its key signs with both for a while."""
+        with self._lock, sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO logs VALUES(?, ?)", (key.vkey, key.name))
+
+    def remove(self, name: str) -> bool:
+        """One key by its vkey, or all of an origin. Whether there was one."""
+        with self._lock, sql.door(self._path):
+            said = "DELETE FROM logs WHERE vkey = ? OR origin = ? RETURNING 1"
+            return bool(self._db.execute(said, (name, name)).fetchall())
+
+    def keys(self, origin: str) -> tuple[Verifier, ...]:
+        with self._lock, sql.door(self._path):
+            rows = self._db.execute("SELECT vkey FROM logs WHERE origin = ? ORDER BY vkey", (origin,)).fetchall()
+        return tuple(parse_vkey(vkey) for (vkey,) in rows)
+
+    def origins(self) -> list[str]:
+        """All ever cosigned, or to be."""
+        with self._lock, sql.door(self._path):
+            said = "SELECT origin FROM logs UNION SELECT origin FROM heads ORDER BY origin"
+            return [origin for (origin,) in self._db.execute(said)]
+
+    # -- heads ------------------------------------------------------------------------------------------------------
+
+    def last(self, origin: str) -> Seen | None:
+        with self._lock, sql.door(self._path):
+            return self._last(origin)
+
+    def _last(self, origin: str) -> Seen | None:
+        said = "SELECT size, root, time, line, note FROM heads WHERE origin = ?"
+        row = self._db.execute(said, (origin,)).fetchone()
+        if row is None:
+            return None
+        size, root, time, line, note = row
+        head = Signed(checkpoint=Checkpoint(origin=origin, size=size, root=root), note=note)
+        return Seen(head=head, time=time, line=line)
+
+    def step(self, origin: str, work: Step) -> Seen:
+        """Compare and persist in one transaction: whatever `work` compares with is still the last head when its answer
+        takes its place. Durable when this returns: only then may the signature leave the node.
+
+        A crash before COMMIT returns leaves the old head, and a signature that nobody was given, or the new one: then
+        who asks again from the old size is told the new one, and gets the same head signed. A COMMIT that fails may
+        have persisted or not: nothing is signed any more until the file is opened anew.
+        """
+        with self._lock, sql.door(self._path):
+            if self.broken is not None:
+                raise self.broken.with_traceback(None)
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                last = self._last(origin)
+                seen = work(last)
+                if seen == last:
+                    self._db.execute("ROLLBACK")
+                    return seen
+                at = seen.head.checkpoint
+                self._db.execute(
+                    "INSERT OR REPLACE INTO heads VALUES(?, ?, ?, ?, ?, ?)",
+                    (origin, at.size, at.root, seen.time, seen.line, seen.head.note),
+                )
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            try:
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                self.broken = StorageFailed(
+                    f"what this witness signs cannot be stored: {error}", hint="mend the disk, then restart the node"
+                )
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise self.broken from error
+        return seen
+
+    def keep(self, origin: str, ours: str, theirs: str) -> None:
+        """Evidence that a log signed two histories: the first found is kept."""
+        with self._lock, sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO forks VALUES(?, ?, ?)", (origin, ours, theirs))
+
+    def fork(self, origin: str) -> tuple[str, str] | None:
+        with self._lock, sql.door(self._path):
+            return self._db.execute("SELECT ours, theirs FROM forks WHERE origin = ?", (origin,)).fetchone()  # type: ignore[no-any-return]

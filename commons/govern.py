@@ -1,0 +1,142 @@
+"""Governing together: what members sign is sent to the registrar, and taken into the log if the rules allow it.
+
+Nobody closes a vote: everybody computes from the log what passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commons import request
+from commons.core import answer, codec, entries, envelope, governance, ids
+from commons.core.answer import SKEW, Answer, Submission
+from commons.core.entries import Decision
+from commons.core.governance import Join, Proposal, Vote
+from commons.core.ids import PeerId
+from commons.core.keys import Signer
+from commons.core.note import Verifier
+from commons.core.state import State
+from commons.core.terms import DAY
+from commons.disk.home import Home
+from commons.disk.log import Log, Record, record
+from commons.errors import Malformed, NotFound
+from commons.invitation import Invitation
+from commons.sources import Network, first
+
+KINDS: dict[str, type[Any]] = {
+    governance.PROPOSAL: Proposal, governance.VOTE: Vote, governance.JOIN: Join
+}  # fmt: skip
+
+
+# -- the registrar's side ---------------------------------------------------------------------------------------------
+
+
+def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId, bytes, Record]:
+    """Who signed a proposal, a ballot or a joining, its digest, and the record it makes. Malformed, NotFound."""
+    kind = codec.decode(envelope.Envelope, statement).type
+    if kind not in KINDS:
+        raise Malformed(f"not something a log takes from others: {kind[:40]!r}")
+    said = envelope.open(kind, KINDS[kind], statement)
+    if said.value.commons != commons:
+        raise NotFound(f"this node keeps the log of {commons}, not of {said.value.commons}")
+    digest = entries.statement_digest(statement)
+    if log.answered(digest) is None and abs(now - said.value.time) > SKEW:
+        raise Malformed(
+            f"it is dated {said.value.time}, this node's clock says {int(now)}",
+            hint=f"set your clock right: it may be off by {SKEW} s at most",
+        )
+    return said.signer, digest, record(said, statement=digest)
+
+
+def settled(state: State, _index: int, now: int) -> list[Record]:
+    """A draft: the decisions that ballots have made and the log does not have yet."""
+    community = state.community
+    if community is None:
+        return []
+    found = []
+    for asked, (outcome, expires) in community.verdicts.items():
+        access = state.accesses.get(asked)
+        if access is not None and access.outcome == "pending" and asked not in state.redacted:
+            days = state.datasets[access.entry.dataset].entry.grant_days
+            ends = [end for end in (expires, now + days * DAY if days else None) if end is not None]
+            leaf = Decision(
+                type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted",
+                basis=state.datasets[access.entry.dataset].basis,
+                expires=min(ends) if ends and outcome == "grant" else None, statement=None,
+            )  # fmt: skip
+            found.append(record(leaf))
+    return found
+
+
+async def settle(log: Log) -> None:
+    """Log what the ballots have decided, if anything is left to."""
+    await asyncio.wrap_future(log.append(settled))
+
+
+# -- a member's side --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A community this home takes part in: whose log (`key`), and where its registrar is reached; nowhere if here."""
+
+    commons: str
+    key: Verifier
+    sources: tuple[str, ...] = ()
+
+
+def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
+    """The community meant: the one `named` by its id, else the only one this home takes part in, else its own."""
+    if named is not None:
+        cid = ids.check_cid(named.removeprefix("commons:"))
+        found = next((seat for seat in (own, *seats) if seat.commons == cid), None)
+        if found is None:
+            raise NotFound(f"this home takes no part in {cid}", hint="`commons community join` takes an invitation")
+        return found
+    if len(seats) > 1:
+        raise Malformed("this home takes part in several communities", hint="name one with --in ID")
+    return seats[0] if seats else own
+
+
+def proposal(commons: str, action: str, **what: Any) -> Proposal:
+    return Proposal(commons=commons, action=action, time=int(time.time()), nonce=secrets.token_bytes(16), **what)
+
+
+def invite(seat: Seat, college: str, days: int, words: str) -> tuple[Proposal, bytes]:
+    """The proposal to admit whoever holds the token, and the token."""
+    token = os.urandom(32)
+    said = proposal(
+        seat.commons, "admit", college=college, key=Signer(token).public, expires=int(time.time()) + days * DAY,
+        words=words,
+    )  # fmt: skip
+    return said, token
+
+
+def joining(home: Home, invitation: Invitation) -> Join:
+    proof = governance.take(invitation.commons, Signer(invitation.token), home.keys.identity.peer)
+    return Join(commons=invitation.commons, invitation=invitation.proposal, proof=proof, time=int(time.time()))
+
+
+def sign(home: Home, kind: str, value: Proposal | Vote | Join) -> bytes:
+    return envelope.sign(kind, value, home.keys.identity)
+
+
+async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
+    """Sign, send, and check that the log has exactly that: its index. What was refused is in no log."""
+    statement = sign(home, kind, value)
+    old = home.shelf.head(seat.key.vkey) or b""
+    body = codec.encode(Submission(statement=statement, details=None, head=old))
+
+    async def post(source: str) -> bytes:
+        return await net.post(source, f"/{seat.commons}/entries", body, limit=request.ANSWER_LIMIT)
+
+    got = codec.decode(Answer, await first(list(seat.sources), "the registrar's answer", post), request.ANSWER_LIMIT)
+    head = answer.check_entry(got, statement, seat.key, old)
+    request.advance(home, seat.key.vkey, old, head.note)
+    return got.shown[0].index

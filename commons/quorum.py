@@ -1,0 +1,91 @@
+"""The requester's side of the quorum: before a key is used, the log that granted it is seen to be witnessed.
+
+The charter says by whom. Its id is in the signed manifest and its bytes are the log's first entry, so nobody need be
+trusted for it. Where the founders' witnesses did not sign, the log is read to see whether its members chose others.
+"""
+
+from __future__ import annotations
+
+from commons.core import answer, entries, ids, merkle, tiles, witness
+from commons.core.answer import Checked
+from commons.core.checkpoint import Signed
+from commons.core.envelope import Opened
+from commons.core.governance import Charter
+from commons.core.manifest import Manifest
+from commons.core.note import LIMIT, Verifier
+from commons.core.policy import Policy
+from commons.core.state import State
+from commons.errors import CommonsError, NotFound, Untrue
+from commons.sources import Network
+
+BUNDLE = tiles.WIDTH * (tiles.ENTRY_LIMIT + 2)  # bytes
+
+
+async def check(net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
+    """The head, with its cosignatures, that meets the quorum; it holds the checked answer's last entry and agrees with
+    its head. Untrue without one; SplitView, with both heads, where it does not agree. A commons that asks for no
+    witnesses needs none: there it is the answer's head."""
+    asked = witness.quorum((await charter(net, source, value)).witnesses)
+    if asked.quorum is None:
+        return checked.head.note
+    try:
+        data = await net.get(source, f"/{value.commons}/cosigned", limit=LIMIT)
+    except NotFound as error:
+        raise Untrue(_unwitnessed(asked, frozenset())) from error
+    signed, present = witness.open(data, log, asked)
+    index = checked.request if checked.decision is None else checked.decision
+    if signed.checkpoint.size <= index:
+        raise Untrue(f"the witnesses signed {signed.checkpoint.size} entries, and not yet entry {index}")
+    await _agree(net, source, value, log, signed, checked.head)
+    if not asked.met(present):
+        asked = await in_force(net, source, value, signed)
+        _, present = witness.open(data, log, asked)
+        if not asked.met(present):
+            raise Untrue(_unwitnessed(asked, present), hint="the key is not used")
+    return data
+
+
+async def charter(net: Network, source: str, value: Manifest) -> Charter:
+    """The commons' founding charter: the one whose CID the manifest names. Untrue for any other."""
+    try:
+        got = await net.get(source, f"/{value.commons}/{tiles.Bundle(index=0, width=1).path}", limit=BUNDLE)
+        data = tiles.unbundle(got, 1)[0]
+    except NotFound:  # static files have the whole bundle only
+        data = tiles.unbundle(await net.get(source, f"/{value.commons}/tile/entries/000", limit=BUNDLE), tiles.WIDTH)[0]
+    if ids.cid(data) != value.commons:
+        raise Untrue("the charter shown is not that of this dataset's commons")
+    opened = entries.decode(data)
+    if not isinstance(opened, Opened) or not isinstance(opened.value, Charter):
+        raise Untrue("the log does not begin with a charter")
+    return opened.value
+
+
+async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> Policy:
+    """The witnesses that the log itself, all of it under this head, says its members chose. Untrue, Malformed."""
+    state, size = State(), head.checkpoint.size
+    edge: tuple[bytes, ...] = ()
+    for start in range(0, size, tiles.WIDTH):
+        bundle = tiles.Bundle(index=start // tiles.WIDTH, width=min(tiles.WIDTH, size - start))
+        batch = tiles.unbundle(await net.get(source, f"/{value.commons}/{bundle.path}", limit=BUNDLE), bundle.width)
+        _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
+        for index, data in enumerate(batch, start):
+            try:
+                state.apply(entries.decode(data))
+            except CommonsError as error:
+                raise Untrue(f"entry {index} of this log breaks its rules: {error.message}") from error
+    if merkle.edge_root(edge) != head.checkpoint.root or state.charter is None or state.commons != value.commons:
+        raise Untrue("the entries shown are not those that the head signs")
+    return witness.quorum(state.charter.witnesses)
+
+
+async def _agree(net: Network, source: str, value: Manifest, log: Verifier, one: Signed, other: Signed) -> None:
+    old, new = sorted((one, other), key=lambda head: head.checkpoint.size)
+    sizes = (old.checkpoint.size, new.checkpoint.size)
+    proof = b"" if sizes[0] == sizes[1] else await net.get(
+        source, f"/{value.commons}/consistency/{sizes[0]}/{sizes[1]}", limit=64 * 32
+    )  # fmt: skip
+    answer.extend(old.note, new.note, tuple(proof[n : n + 32] for n in range(0, len(proof), 32)), log)
+
+
+def _unwitnessed(asked: Policy, present: frozenset[str]) -> str:
+    return f"the registrar gave a key that is not witnessed as its charter asks: {asked.missing(present)} did not sign"

@@ -1,0 +1,84 @@
+"""How a community stands, from the fold of its log alone: members, open proposals, and what its gate-keepers did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from commons.core import governance
+from commons.core.community import Ballot, Community
+from commons.core.governance import Proposal
+from commons.core.state import State
+from commons.errors import Malformed
+
+Told = dict[str, Any]
+
+
+def told(state: State, me: str, now: int, everything: bool = False) -> Told:
+    """A community in plain words: who is in it, who decides what, what is open and what it lacks."""
+    community = state.community
+    if community is None:
+        raise Malformed("this log has no charter")
+    charter = community.charter
+    ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing == "open"]
+    return {
+        "commons": state.commons, "name": charter.name, "purpose": charter.purpose, "registrar": charter.registrar,
+        "readers": charter.readers, "colleges": {name: list(peers) for name, peers in community.colleges.items()},
+        "mine": list(community.colleges_of(me)),
+        "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
+        "ratchets": list(charter.ratchets), "proposals": [_ballot(community, ballot, me, now) for ballot in ballots],
+        "withdrawn": dict(community.withdrawn),
+    }  # fmt: skip
+
+
+def _ballot(community: Community, ballot: Ballot, me: str, now: int) -> Told:
+    standing = "expired" if ballot.standing == "open" and now > ballot.deadline else ballot.standing
+    try:
+        missing, silent = community.missing(ballot), community.silent(ballot)
+    except Malformed as error:
+        missing, silent = error.message, []
+    return {
+        "proposal": ballot.index, "action": ballot.entry.action, "about": about(ballot.entry),
+        "words": ballot.entry.words, "proposer": ballot.proposer, "standing": standing, "closed": ballot.closed,
+        "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
+        **{choice: len(ballot.who(choice)) for choice in governance.CHOICES}, "mine": ballot.votes.get(me),
+        "missing": missing if standing == "open" else "", "silent": silent if standing == "open" else [],
+    }  # fmt: skip
+
+
+def about(said: Proposal) -> str:
+    """What a proposal is about, in a line."""
+    if said.action == "admit":
+        return f"{said.peer or 'whoever holds the invitation'} into {said.college}"
+    if said.action == "expel":
+        return f"{said.peer} from {said.college}"
+    if said.action == "set-rule":
+        return f"series {(said.series or b'').hex()}: {said.rule}"
+    if said.action == "amend-charter" and said.charter is not None:
+        return f"the charter of {said.charter.name}"
+    if said.action == "change-custodians":
+        return "who keeps the shares of keys"
+    return said.dataset or f"entry {said.target}"
+
+
+def statistics(state: State, since: int | None, until: int | None) -> list[Told]:
+    """What the keepers of the gate did, by dataset: requests, how many were granted, how fast, and why not."""
+    rows: dict[str, list[Any]] = {}
+    for access in state.accesses.values():
+        if (since is None or access.entry.time >= since) and (until is None or access.entry.time < until):
+            rows.setdefault(access.entry.dataset, []).append(access)
+    return [_row(state.datasets[dataset].entry.title, dataset, accesses) for dataset, accesses in rows.items()]
+
+
+def _row(title: str, dataset: str, accesses: Sequence[Any]) -> Told:
+    answered = [each for each in accesses if each.outcome != "pending"]
+    waited = sorted(each.decided - each.entry.time for each in answered if each.decided is not None)
+    granted = sum(each.outcome in ("grant", "revoke") for each in accesses)
+    reasons: dict[str, int] = {}
+    for each in answered:
+        reasons[each.reason] = reasons.get(each.reason, 0) + 1
+    return {
+        "title": title, "dataset": dataset, "requests": len(accesses), "granted": granted,
+        "refused": len(answered) - granted, "waiting": len(accesses) - len(answered),
+        "median_seconds": waited[len(waited) // 2] if waited else None, "reasons": reasons,
+    }  # fmt: skip

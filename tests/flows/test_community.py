@@ -1,0 +1,306 @@
+"""Communities between real nodes: founded from a file, joined by invitation, and deciding together who has a key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commons import invitation
+from commons.core import envelope, governance
+from commons.core.governance import Vote
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
+from tests.conftest import Party, Start
+
+CHARTER = """
+name = "River watch"
+purpose = "To know our rivers"
+readers = "members"
+[colleges]
+workers = ["me"]
+users = []
+[powers.admit]
+rule = "group w any *workers\\nquorum w"
+[powers.grant]
+rule = '''
+group w majority *workers
+group u any *users
+group both all w u
+quorum both
+'''
+days = 7
+[powers.amend-charter]
+rule = "group w majority *workers\\nquorum w"
+"""
+# a rule that asks a user could not be met while there is none
+BEGINNING = CHARTER.replace("users = []", "").replace("group u any *users\n", "").replace("all w u", "all w")
+
+Seats = dict[str, Party]
+Gather = Callable[..., Awaitable[Seats]]
+
+
+@pytest.fixture
+def gather(start: Start) -> Gather:
+    """A registrar and members in their colleges, each with a node of their own."""
+
+    async def make(**members: str) -> Seats:
+        seats = {"coop": await start("coop", charter=BEGINNING)}
+        coop = seats["coop"]
+        for college in {*members.values()} - {"workers"}:
+            text = BEGINNING.replace("[colleges]", f"[colleges]\n{college} = []")
+            await coop.desk.propose(action="amend-charter", file=text)
+        for name, college in members.items():
+            seats[name] = await start(name)
+            invited = await coop.desk.invite(college=college)
+            await seats[name].desk.join(text=invited["invitation"])
+        if "users" in members.values():  # now that there is one, the rule can ask one
+            amended = (await coop.desk.propose(action="amend-charter", file=CHARTER))["proposal"]
+            for name, college in members.items():
+                if college == "workers" and (await coop.desk.community())["proposals"]:
+                    await seats[name].desk.vote(proposal=amended, choice="yes")
+        return seats
+
+    return make
+
+
+async def test_members_join_by_invitation_and_everybody_sees_the_same(gather: Gather) -> None:
+    seats = await gather(ben="workers", dora="users")
+    told = [await seats[name].desk.community() for name in seats]
+    assert {len(each["colleges"]["workers"]) for each in told} == {2}
+    assert {tuple(each["colleges"]["users"]) for each in told} == {(seats["dora"].peer,)}
+    assert [each["mine"] for each in told] == [["workers"], ["workers"], ["users"]]
+    assert len({each["commons"] for each in told}) == 1
+    audited = await seats["dora"].desk.audit(source=seats["coop"].address)
+    assert audited["faults"] == []
+
+
+async def test_a_key_is_granted_when_both_colleges_have_decided(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await gather(ben="workers", cleo="workers", dora="users")
+    coop, asker = seats["coop"], await start("asker")
+    reference = await coop.publish(folder, access="vote")
+    with pytest.raises(Pending):
+        await asker.fetch(reference, tmp_path / "copy", coop.address)
+    asked = (await coop.desk.requests())["requests"][0]["request"]
+    with pytest.raises(Refused, match="not decided so"):
+        await coop.desk.decide(request=asked, outcome="grant")
+    opened = await seats["ben"].desk.propose(action="grant", target=asked, words="For science")
+    told = await seats["cleo"].desk.vote(proposal=opened["proposal"], choice="yes")
+    assert told["outcome"]["standing"] == "open"
+    assert "users/" in told["outcome"]["missing"]
+    assert seats["dora"].peer in told["outcome"]["silent"]
+    with pytest.raises(Pending):
+        await asker.fetch(reference, tmp_path / "copy", coop.address)
+    done = await seats["dora"].desk.vote(proposal=opened["proposal"], choice="yes")
+    assert done["outcome"]["standing"] == "passed"
+    await asker.fetch(reference, tmp_path / "copy", coop.address)
+    assert (tmp_path / "copy" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+    audited = await seats["dora"].desk.audit(source=coop.address)
+    assert (audited["faults"], audited["rows"][0]["reason"]) == ([], "voted")
+    row = (await seats["dora"].desk.statistics())["datasets"][0]
+    assert (row["requests"], row["granted"], row["reasons"]) == (1, 1, {"voted": 1})
+
+
+async def test_members_have_what_is_for_members_until_they_are_none(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await gather(ben="workers", cleo="workers", dora="workers")
+    coop, stranger = seats["coop"], await start("stranger")
+    reference = await coop.publish(folder, access="members")
+    await seats["ben"].fetch(reference, tmp_path / "ben", coop.address)
+    with pytest.raises(Refused, match="not-member"):
+        await stranger.fetch(reference, tmp_path / "stranger", coop.address)
+    expelled = await coop.desk.propose(action="expel", college="workers", peer=seats["cleo"].peer)
+    for name in ("ben", "dora"):
+        await seats[name].desk.vote(proposal=expelled["proposal"], choice="yes")
+    with pytest.raises(Refused, match="not-member"):
+        await seats["cleo"].fetch(reference, tmp_path / "cleo", coop.address)
+    with pytest.raises(Refused, match="no member"):
+        await seats["cleo"].desk.propose(action="admit", college="workers", peer=stranger.peer)
+
+
+async def test_who_is_expelled_between_the_grant_and_the_key_gets_none(
+    gather: Gather, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = await gather(ben="workers", cleo="workers", dora="workers")
+    coop = seats["coop"]
+    reference = await coop.publish(folder, access="members")
+    release = coop.node.registrar.release
+
+    def late(body: bytes) -> bytes:
+        raise Pending("the node is slow")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coop.node.registrar, "release", late)
+        with pytest.raises(Pending):
+            await seats["cleo"].fetch(reference, tmp_path / "cleo", coop.address)
+    expelled = await coop.desk.propose(action="expel", college="workers", peer=seats["cleo"].peer)
+    for name in ("ben", "dora"):
+        await seats[name].desk.vote(proposal=expelled["proposal"], choice="yes")
+    assert coop.node.registrar.release == release
+    with pytest.raises(Refused, match="none any more"):
+        await seats["cleo"].fetch(reference, tmp_path / "cleo", coop.address)
+
+
+async def test_a_rule_is_changed_by_vote_and_later_requests_follow_it(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await gather(ben="workers")
+    coop, asker, other = seats["coop"], await start("asker"), await start("other")
+    reference = await coop.publish(folder)
+    await asker.fetch(reference, tmp_path / "asker", coop.address)
+    changed = await coop.desk.propose(action="set-rule", dataset=reference, access="members")
+    await seats["ben"].desk.vote(proposal=changed["proposal"], choice="yes")
+    with pytest.raises(Refused, match="not-member"):
+        await other.fetch(reference, tmp_path / "other", coop.address)
+    audited = await other.desk.audit(source=coop.address)
+    assert audited["faults"] == []
+    assert audited["datasets"][0]["access"] == "members"
+
+
+async def test_what_the_members_withdraw_is_given_to_nobody(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await gather(ben="workers")
+    coop, asker = seats["coop"], await start("asker")
+    reference = await coop.publish(folder)
+    gone = await coop.desk.propose(action="withdraw", dataset=reference, words="Somebody asked")
+    await seats["ben"].desk.vote(proposal=gone["proposal"], choice="yes")
+    with pytest.raises(Gone, match="withdrawn"):
+        await asker.fetch(reference, tmp_path / "copy", coop.address)
+
+
+async def test_an_identity_is_shown_to_members_only_by_decision(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    coop = await start("coop", charter=BEGINNING.replace('readers = "members"', 'readers = "owner"'))
+    ben, asker = await start("ben"), await start("asker")
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await asker.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
+    assert (await ben.desk.audit(source=coop.address))["rows"][0]["who"] is None
+    opened = await coop.desk.propose(action="open-identity", target=4)
+    await ben.desk.vote(proposal=opened["proposal"], choice="yes")
+    assert (await ben.desk.audit(source=coop.address))["rows"][0]["who"] == asker.peer
+    assert (await asker.desk.audit(source=coop.address))["rows"][0]["who"] == asker.peer
+
+
+# -- what nobody may do -----------------------------------------------------------------------------------------------
+
+
+async def test_an_invitation_is_taken_once_can_be_closed_and_is_no_other(gather: Gather, start: Start) -> None:
+    seats = await gather(ben="workers")
+    coop, dora, emil = seats["coop"], await start("dora"), await start("emil")
+    invited = await coop.desk.invite(college="workers")
+    await dora.desk.join(text=invited["invitation"])
+    with pytest.raises(Gone):
+        await emil.desk.join(text=invited["invitation"])
+    closed = await coop.desk.invite(college="workers")
+    over = await coop.desk.propose(action="close-invitation", target=closed["proposal"])
+    for party in (seats["ben"], dora):
+        if (await party.desk.community())["proposals"]:
+            await party.desk.vote(proposal=over["proposal"], choice="yes")
+    with pytest.raises(Gone):
+        await emil.desk.join(text=closed["invitation"])
+    open_one = invitation.parse((await coop.desk.invite(college="workers"))["invitation"])
+    forged = invitation.Invitation(
+        commons=open_one.commons, proposal=open_one.proposal, token=bytes(32), log_key=open_one.log_key,
+        sources=open_one.sources,
+    )  # fmt: skip
+    with pytest.raises(Malformed, match="another key"):
+        await emil.desk.join(text=str(forged))
+    for text in ("", "commons-invitation:", str(open_one)[:200], "commons:x", str(open_one).replace(",", ";")):
+        with pytest.raises(Malformed):
+            await emil.desk.join(text=text)
+    with pytest.raises(NotFound, match="takes no part"):
+        await emil.desk.community(named=open_one.commons)
+
+
+async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gather, start: Start) -> None:
+    seats = await gather(ben="workers", cleo="workers")
+    coop, ben, other = seats["coop"], seats["ben"], await start("other")
+    opened = (await coop.desk.propose(action="admit", college="workers", peer=other.peer))["proposal"]
+    assert (await coop.desk.community(everything=True))["proposals"][-1]["standing"] == "passed"  # any worker admits
+    amended = (await coop.desk.propose(action="amend-charter", file=BEGINNING.replace("River", "Sea")))["proposal"]
+    await ben.desk.vote(proposal=amended, choice="no")
+    size = coop.home.log.size
+    with pytest.raises(Conflict, match="has voted"):
+        await ben.desk.vote(proposal=amended, choice="yes")
+    with pytest.raises(Gone):
+        await ben.desk.vote(proposal=opened, choice="yes")
+    with pytest.raises(NotFound):
+        await ben.desk.vote(proposal=0, choice="yes")
+    seat = ben.desk._seat(None)
+    for lie, kind in (
+        ({"commons": other.home.commons}, NotFound), ({"time": int(time.time()) - 3600}, Malformed),
+    ):  # fmt: skip
+        said: dict[str, Any] = {"commons": seat.commons, "proposal": amended, "choice": "yes", "reason": "",
+                                "time": int(time.time())}  # fmt: skip
+        with pytest.raises(kind):
+            await ben.desk._send(seat, governance.VOTE, Vote(**{**said, **lie}))
+    statement = envelope.sign(governance.VOTE, Vote(**said), seats["cleo"].home.keys.identity)
+    first = await coop.node.registrar.govern(statement)
+    assert await coop.node.registrar.govern(statement) == first  # replayed: the same entry, and no other
+    broken = statement[:-1] + bytes([statement[-1] ^ 1])
+    with pytest.raises(Untrue):
+        await coop.node.registrar.govern(broken)
+    assert coop.home.log.size == size + 1
+
+
+async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = await gather(ben="workers")
+    coop, asker = seats["coop"], await start("asker")
+    reference = await coop.publish(folder, access="vote")
+    with pytest.raises(Pending):
+        await asker.fetch(reference, tmp_path / "copy", coop.address)
+    asked = (await coop.desk.requests())["requests"][0]["request"]
+
+    async def crash(log: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("commons.govern.settle", crash)
+        opened = coop.desk.propose(action="grant", target=asked)
+        with pytest.raises(KeyboardInterrupt):
+            await opened
+        index = coop.home.log.size - 1
+        with pytest.raises(KeyboardInterrupt):
+            await coop.node.registrar.govern(
+                envelope.sign(
+                    governance.VOTE,
+                    Vote(commons=coop.home.commons, proposal=index, choice="yes", reason="", time=int(time.time())),
+                    seats["ben"].home.keys.identity,
+                )
+            )
+    assert coop.home.log.state.accesses[asked].outcome == "pending"
+    from commons import govern
+
+    await govern.settle(coop.home.log)  # as a node does when it starts
+    assert coop.home.log.state.accesses[asked].outcome == "grant"
+    await asker.fetch(reference, tmp_path / "copy", coop.address)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("name = ", "no TOML"), ("name = 5", "belongs"), ('name = "x"\nregistrar = "me"', "no 'registrar'"),
+        ('name = "x"', "registrar is a member"), ('name = "x"\n[colleges]\nworkers = ["ana"]', "peer"),
+        ('name = "x"\n[colleges]\nworkers = "me"', "belongs"),
+        ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.sing]\nrule = "quorum none"', "not something to decide"),
+        ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.admit]\nrule = "group a 2 *workers\\nquorum a"', "ever"),
+        ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.admit]\ndays = 3', "rule"),
+        (CHARTER, "nobody could ever decide to grant"),
+    ],
+)  # fmt: skip
+def test_a_charter_that_is_none_is_refused_with_what_is_wrong(tmp_path: Path, text: str, why: str) -> None:
+    from commons.charter import founding
+    from commons.disk import home
+
+    with pytest.raises(Malformed, match=why):
+        home.create(tmp_path / "coop", founding(text, 1), {})
+    assert not (tmp_path / "coop" / "config.json").exists()

@@ -1,0 +1,177 @@
+"""A log in memory, kept by real functions and no node: what a custodian follows, and what a dishonest keeper can do.
+
+keeper = Keeper(custodians=3); dataset = keeper.publish(); said = keeper.ask(BOB, dataset); keeper.decide(said)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from commons.core import checkpoint, codec, custody, entries, envelope, ids, merkle, note, policy, release, tiles
+from commons.core.answer import Answer, Checked, Shown
+from commons.core.answer import check as check_answer
+from commons.core.custody import CustodyKey
+from commons.core.entries import Asked, Decided, Decision, Publish, Redaction
+from commons.core.envelope import Opened
+from commons.core.governance import CHARTER, Charter, College
+from commons.core.keys import Keys, Signer
+from commons.core.opening import SALT
+from commons.core.policy import Policy
+from commons.core.rules import Rule
+from commons.errors import NotFound
+
+ALICE = Keys(b"alice".ljust(32))  # publishes, and keeps the log
+BOB, EVE = Keys(b"bob".ljust(32)), Keys(b"eve".ljust(32))
+KEEPERS = tuple(Keys(f"custodian {n}".encode().ljust(32)) for n in range(64))
+SERIES, TERMS = bytes(range(16)), hashlib.sha256(b"terms").digest()
+T0 = 1_767_225_600
+NONCES = (n.to_bytes(32, "big") for n in itertools.count(1))
+
+
+def custodians(count: int, need: int | str) -> Policy:
+    """`need` of so many, called c0, c1, …"""
+    lines = [f"member c{n} {KEEPERS[n].identity.peer}" for n in range(count)]
+    group = f"group g {need} {' '.join(f'c{n}' for n in range(count))}"
+    return policy.parse("\n".join([*lines, group, "quorum g"]))
+
+
+class Keeper:
+    """`clock` is the time of the next entry, and of whoever looks."""
+
+    def __init__(self, witnesses: str = "", custodians: str = "", members: tuple[str, ...] = ()) -> None:
+        self.signer, self.clock = ALICE.log(0), T0
+        charter = Charter(
+            name="Rivers", purpose="", time=T0, powers=(), registrar=ALICE.identity.peer, log_key=self.signer.public,
+            colleges=(College(name="members", members=tuple(sorted({ALICE.identity.peer, *members}))),),
+            next_key=bytes(32), readers="members", retention_days=None, witnesses=witnesses, custodians=custodians,
+            ratchets=(),
+        )  # fmt: skip
+        self.charter = envelope.sign(CHARTER, charter, ALICE.identity)
+        self.commons = ids.cid(self.charter)
+        self.log = note.Verifier(name=f"commons/{self.commons}", public=self.signer.public)
+        self.data = [self.charter]
+        self.openings: dict[int, bytes] = {}
+        self.last = 0  # the newest request
+        self.cosigners: list[tuple[str, Signer]] = []
+
+    # -- entries ------------------------------------------------------------------------------------------------------
+
+    def add(self, data: bytes) -> int:
+        self.data.append(data)
+        self.clock += 1
+        return len(self.data) - 1
+
+    def publish(self, rule: Rule | None = None, series: bytes = SERIES, days: int | None = None, epoch: int = 0) -> str:
+        dataset = ids.cid(b"%s %d %d" % (series, epoch, len(self.data)))
+        self.add(envelope.sign(entries.PUBLISH, Publish(
+            time=self.clock, manifest=dataset, series=series, version=1, title="Rivers", licence="CC0-1.0", terms=TERMS,
+            rule=rule or Rule(kind="acknowledge"), purposes=(), grant_days=days, epoch=epoch,
+        ), ALICE.identity))  # fmt: skip
+        return dataset
+
+    def ask(self, who: Keys, dataset: str, log: bool = True, epoch: int = 0) -> Opened[Asked]:
+        nonce = next(NONCES)
+        statement = envelope.sign(entries.REQUEST, Asked(
+            commons=self.commons, dataset=dataset, terms=TERMS, epoch=epoch, purpose="research", details=None,
+            hpke=release.public_of(who.hpke_seed(nonce)), nonce=nonce, time=self.clock,
+        ), who.identity)  # fmt: skip
+        said = envelope.open(entries.REQUEST, Asked, statement)
+        if log:
+            leaf, hidden = entries.request(said, None, time=self.clock, salt=self.salt)
+            self.last = self.add(codec.encode(leaf))
+            self.openings[self.last] = codec.encode(hidden)
+        return said
+
+    def decide(self, outcome: str = "grant", reason: str = "acknowledged", **words: Any) -> int:
+        """On the last request, by the rule unless a `steward` signs."""
+        request = words.pop("request", self.last)
+        steward: Signer | None = words.pop("steward", None)
+        expires = words.pop("expires", None)
+        hidden: dict[str, bytes] = {"statement": None}  # type: ignore[dict-item]
+        opening = None
+        if steward is not None:
+            said = Decided(commons=self.commons, request=request, outcome=outcome, reason="so", expires=expires,
+                           time=self.clock)  # fmt: skip
+            hidden, opening = entries.hide(self.salt, statement=envelope.sign(entries.DECISION, said, steward))
+        index = self.add(codec.encode(Decision(
+            type=entries.DECISION, time=self.clock, request=request, outcome=outcome, reason=reason,
+            basis=words.pop("basis", 1), expires=expires, statement=hidden["statement"],
+        )))  # fmt: skip
+        if opening is not None:
+            self.openings[index] = codec.encode(opening)
+        return index
+
+    def revoke(self, request: int) -> int:
+        return self.decide("revoke", "revoked", request=request, steward=ALICE.identity)
+
+    def redact(self, *targets: int) -> int:
+        return self.add(codec.encode(
+            Redaction(type=entries.REDACTION, time=self.clock, entries=targets, reason="erased")
+        ))  # fmt: skip
+
+    def salt(self) -> bytes:
+        return hashlib.sha256(b"%d" % len(self.data)).digest()[:SALT]
+
+    # -- the tree -----------------------------------------------------------------------------------------------------
+
+    def reader(self, size: int) -> merkle.Reader:
+        nodes, _ = merkle.grow(0, (), [merkle.leaf(data) for data in self.data[:size]])
+        tree = {(level, position): value for level, position, value in nodes}
+        return lambda level, position: tree[level, position]
+
+    def head(self, size: int | None = None) -> bytes:
+        size = len(self.data) if size is None else size
+        root = merkle.root(size, self.reader(size))
+        head = checkpoint.Checkpoint(origin=self.log.name, size=size, root=root)
+        signed = checkpoint.sign(head, self.signer)
+        if not self.cosigners:
+            return signed
+        return note.add(signed, *(note.cosign(head.text(), name, key, self.clock) for name, key in self.cosigners))
+
+    def shown(self, index: int, size: int | None = None) -> Shown:
+        size = len(self.data) if size is None else size
+        proof = merkle.prove_inclusion(index, size, self.reader(size))
+        return Shown(index=index, entry=self.data[index], opening=self.openings.get(index), proof=proof)
+
+    def answer(self, request: int, decision: int | None, size: int | None = None) -> bytes:
+        places = [request] if decision is None else [request, decision]
+        shown = tuple(self.shown(place, size) for place in places)
+        return codec.encode(Answer(shown=shown, head=self.head(size), consistency=()))
+
+    def granted(self, said: Opened[Asked]) -> tuple[bytes, Checked]:
+        """The answer to the last request, granted by the entry after it, and what its requester makes of it."""
+        data = self.answer(self.last, self.last + 1)
+        return data, check_answer(codec.decode(Answer, data), said, self.log, b"", ALICE.identity.peer)
+
+    async def read(self, path: str) -> bytes:
+        """As a follower reads it: `archive.Read`."""
+        if path == "checkpoint":
+            return self.head()
+        if path.startswith("consistency/"):
+            old, new = map(int, path.split("/")[1:])
+            return b"".join(merkle.prove_consistency(old, new, self.reader(new)))
+        part = tiles.parse(path)
+        if not isinstance(part, tiles.Bundle):
+            raise NotFound(path)
+        first = part.index * tiles.WIDTH
+        return tiles.bundle(self.data[first : first + part.width])
+
+    # -- shares -------------------------------------------------------------------------------------------------------
+
+    def keys(self, rule: Policy) -> Mapping[str, Opened[CustodyKey]]:
+        found = {}
+        for member in rule.members:
+            who = next(each for each in KEEPERS if each.identity.peer == member.peer)
+            data = custody.announce(self.commons, release.public_of(who.custody()), who.identity)
+            found[member.name] = custody.open_key(data, self.commons, member.peer)
+        return found
+
+    def deposit(
+        self, secret: bytes, rule: Policy, chance: Callable[[int], bytes], access: Rule | None = None, **words: Any
+    ) -> tuple[bytes, dict[str, bytes]]:
+        said = {"commons": self.commons, "series": SERIES, "epoch": 0,
+                "bound": custody.binding(TERMS, access or Rule(kind="acknowledge"))}  # fmt: skip
+        return custody.deposit(secret, self.keys(rule), ALICE.identity, chance, rule=rule, **{**said, **words})
