@@ -38,7 +38,7 @@ async def accesses(folder: Path, reference: str, peer: str, count: int) -> tuple
     empty, warm, first = [], [], []
     for n in range(count):
         path = folder / f"reader-{n}"
-        home.create(path, "bench", "members", int(time.time()), {})
+        home.create(path, home.personal("bench", "members", int(time.time())), {})
         with Home(path) as opened:
             async with Node(opened) as node:
                 dataset = await fetch.describe(opened, node.net, parse(reference).cid, [peer])
@@ -69,7 +69,7 @@ def run(folder: Path, count: int) -> None:
     steward, data = folder / "steward", folder / "data"
     data.mkdir()
     (data / "table.csv").write_text("a,b\n1,2\n")
-    home.create(steward, "bench", "members", int(time.time()), {})
+    home.create(steward, home.personal("bench", "members", int(time.time())), {})
     print(f"{'milliseconds':44}{'median':>10}{'p99':>10}")
     helps = []
     for _ in range(7):

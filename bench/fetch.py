@@ -111,7 +111,7 @@ def run(folder: Path, mib: int) -> None:
         for n in range(5000):
             table.writelines(f"{n},{row}\n" for row in rows)
     steward = folder / "steward"
-    home.create(steward, "bench", "members", int(time.time()), {})
+    home.create(steward, home.personal("bench", "members", int(time.time())), {})
     cli = [sys.executable, "-m", "cli", "--home", str(steward), "--json"]
     node = subprocess.Popen(
         [*cli, "node", "--listen", "/ip4/127.0.0.1/tcp/0", "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
@@ -131,7 +131,7 @@ def run(folder: Path, mib: int) -> None:
                 results = []
                 for n in range(ROUNDS):
                     reader = folder / f"reader-{name[:2]}-{way[:3]}-{n}"
-                    home.create(reader, "bench", "members", int(time.time()), {})
+                    home.create(reader, home.personal("bench", "members", int(time.time())), {})
                     dest = folder / "copy"
                     results.append(asyncio.run(once(reader, told["reference"], sources, dest)))
                     shutil.rmtree(dest)

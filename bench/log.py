@@ -102,7 +102,7 @@ def main() -> None:
 
 def run(folder: Path, seconds: float) -> None:
     path = folder / "home"
-    home.create(path, "bench", "members", int(time.time()), {})
+    home.create(path, home.personal("bench", "members", int(time.time())), {})
     limit = fsyncs(folder, seconds)
     print(f"limit: fsync of 4 KiB, one after another   {limit:10.0f} /s")
     print(f"{'writers':>8}{'entries/s':>12}{'of fsync limit':>16}{'median ms':>11}{'p99 ms':>9}")

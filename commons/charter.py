@@ -7,7 +7,7 @@ from typing import Any
 
 from commons.core import ids
 from commons.core.community import Community
-from commons.core.governance import Charter, College, Power
+from commons.core.governance import Charter, College, Power, check_founding
 from commons.disk.home import Found, keeper
 from commons.errors import Malformed
 
@@ -17,16 +17,16 @@ Told = dict[str, Any]
 def founding(text: str, now: int) -> Found:
     """What a charter in TOML founds. "me" in a college is whoever founds it. Malformed, with what is wrong."""
     said = read(text)
-    return lambda keys: _charter(said, keeper(keys), now, keys.identity.peer)
+    return lambda keys: check_founding(_charter(said, keeper(keys), now, keys.identity.peer))
 
 
 def amended(text: str, community: Community) -> Charter:
     """The same log and registrar under another charter; "me" is the registrar. A college that there is keeps the
     members that it has by now, whatever the file says."""
     old, said = community.charter, read(text)
-    listed = said.get("colleges", {})
+    listed, now = said.get("colleges", {}), community.colleges
     if isinstance(listed, dict):
-        said["colleges"] = {name: list(community.colleges.get(name, listed[name])) for name in listed}
+        said["colleges"] = {name: [] if name in now else listed[name] for name in listed}
     kept = {name: getattr(old, name) for name in ("registrar", "log_key", "next_key")}
     return _charter(said, kept, old.time, old.registrar)
 

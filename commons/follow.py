@@ -24,10 +24,9 @@ from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """What was in force when a request was decided: the rule by entry `basis`, and who was in which college."""
+    """What was in force when a request was decided: the rule, and who was in which college."""
 
     rule: Rule
-    basis: int
     colleges: Colleges
 
     def colleges_of(self, peer: str) -> tuple[str, ...]:
@@ -152,9 +151,7 @@ class Follower:
             self.state.apply(entry)
             if isinstance(entry, Decision) and self.state.community is not None:
                 known = self.state.datasets[self.state.accesses[entry.request].entry.dataset]
-                self.grounds[entry.request] = Grounds(
-                    rule=known.rule, basis=known.basis, colleges=self.state.community.colleges
-                )
+                self.grounds[entry.request] = Grounds(rule=known.rule, colleges=self.state.community.colleges)
         except CommonsError:
             self.faults += 1
             self.state.size = index + 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import licences
-from commons import gather, licensing, lint
+from commons import credit, gather, licensing, lint
 from commons.core import manifest
 from commons.core.rights import Creator, Label, Origin, Rights, check_url
 from commons.core.rules import Rule
@@ -145,6 +145,8 @@ def _own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
             return gather.bytes_of(source)
         if not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
             return b""
+        if path in gather.metadata() or path in credit.NAMES:
+            return b""  # its words are about the dataset
         data = folder.head(source, _HEADER)
         return data if len(data) < _HEADER else data[: data.rfind(b"\n") + 1] or data  # no line that is cut
 

@@ -31,7 +31,8 @@ NAMES: Final = _by_name({
         "Open Data Commons Open Database License", "Open Data Commons Open Database License 1.0",
     ),
     "ODC-By-1.0": (
-        "odc-by", "odc by 1.0", "odc attribution license", "odc attribution license (odc-by)", "Open Data Commons Attribution License", "Open Data Commons Attribution License 1.0",
+        "odc-by", "odc by 1.0", "odc attribution license", "odc attribution license (odc-by)",
+        "Open Data Commons Attribution License", "Open Data Commons Attribution License 1.0",
     ),
     "PDDL-1.0": (
         "odc-pddl", "odc-pddl-1.0", "pddl", "pddl 1.0", "open data commons public domain dedication and licence",

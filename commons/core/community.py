@@ -7,6 +7,7 @@ rule cannot be fulfilled any more; its effect, and the rule it was judged by, ar
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
@@ -49,7 +50,6 @@ class Community:
         self.ballots: dict[int, Ballot] = {}
         self._open: dict[int, Ballot] = {}  # those of them that wait
         self._where: dict[str, tuple[str, ...]] = {}  # the colleges of each member
-        self._rules: dict[str, Policy] = {}  # as they are with these colleges
         self.custodians = charter.custodians
         self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
         self.ruled: dict[int, bytes] = {}  # the series whose rule an entry changed
@@ -80,10 +80,11 @@ class Community:
                     self._where.pop(peer) if not left else self._where.update({peer: left})
                 for peer in {*after} - {*before}:
                     self._where[peer] = tuple(sorted((*self._where.get(peer, ()), name)))
-        self.colleges, self._rules = colleges, {}
+        self.colleges = colleges
 
-    def _names(self, peers: Iterable[str]) -> set[str]:
-        return {f"{college}/{peer}" for peer in peers for college in self.colleges_of(peer)}
+    def _tally(self, peers: Iterable[str]) -> dict[str, int]:
+        """How many of these are in each college by now."""
+        return Counter(college for peer in peers for college in self.colleges_of(peer))
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
@@ -98,8 +99,8 @@ class Community:
             college = world.rule(entry.target or 0).college
             rule = f"group any any *{college}\nquorum any\n" if college else rule
         ballot = Ballot(index=index, proposer=signer, entry=entry, rule=rule, deadline=entry.time + days * DAY)
-        asked = self._policy(ballot)
-        if entry.action in ("grant", "refuse") and not self._names([signer]) & set(asked.leaves()):
+        asked = self._policy(ballot).crowds()
+        if entry.action in ("grant", "refuse") and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")
         self.ballots[index] = self._open[index] = ballot
         ballot.votes[signer] = "yes"
@@ -130,11 +131,11 @@ class Community:
             raise Gone("this invitation was taken, closed, or has expired", hint="ask for a new one")
         if said.college not in self.colleges:
             raise Gone(f"there is no college {said.college} any more", hint="ask for a new invitation")
-        if signer in self.colleges[said.college]:
+        if said.college in self.colleges_of(signer):
             raise Conflict(f"{signer} is in {said.college} already")
         governance.check_taking(entry, said.key, signer)
         ballot.taken = index
-        self._arrange(self._with(said.college, signer))
+        self._enter(said.college, signer)
 
     def ballot(self, index: int) -> Ballot:
         if index not in self.ballots:
@@ -150,17 +151,15 @@ class Community:
 
     def missing(self, ballot: Ballot) -> str:
         """What the proposal lacks, in words."""
-        return self._policy(ballot).missing(self._names(ballot.who("yes")))
+        return self._policy(ballot).missing((), self._tally(ballot.who("yes")))
 
     def silent(self, ballot: Ballot) -> list[str]:
         """Who is asked and has not voted."""
-        asked = {name.partition("/")[2] for name in self._policy(ballot).leaves()}
+        asked = {peer for college in self._policy(ballot).crowds() for peer in self.colleges[college]}
         return sorted(asked - set(ballot.votes))
 
     def _policy(self, ballot: Ballot) -> Policy:
-        if ballot.rule not in self._rules:
-            self._rules[ballot.rule] = governance.expand(ballot.rule, self.colleges)
-        return self._rules[ballot.rule]
+        return governance.expand(ballot.rule, self.colleges)
 
     def _judge(self, ballot: Ballot, index: int, world: World) -> None:
         self._count(ballot, index, world)
@@ -173,24 +172,24 @@ class Community:
         except Malformed as error:  # the colleges have changed, and too few are left
             ballot.standing, ballot.closed, ballot.why = "void", index, error.message
             return
-        if rule.met(self._names(ballot.who("yes"))):
+        if rule.met((), self._tally(ballot.who("yes"))):
             ballot.standing, ballot.closed = "passed", index
             try:
                 self._check(ballot.entry, world)
                 self._effect(ballot, index)
             except CommonsError as error:  # another proposal was faster
                 ballot.standing, ballot.why = "void", error.message
-        elif not rule.open(self._names(ballot.who("no") | ballot.who("abstain"))):
+        elif not rule.open((), self._tally(ballot.who("no") | ballot.who("abstain"))):
             ballot.standing, ballot.closed = "rejected", index
 
     def _check(self, said: Proposal, world: World) -> None:
         """Whether it could be done now."""
         if said.college is not None and said.college not in self.colleges:
             raise NotFound(f"no college is called {said.college!r}", hint=f"there are {', '.join(self.colleges)}")
-        if said.action == "admit" and said.peer in self.colleges[said.college or ""]:
+        if said.action == "admit" and said.college in self.colleges_of(said.peer or ""):
             raise Conflict(f"{said.peer} is in {said.college} already")
         if said.action == "expel":
-            if said.peer not in self.colleges[said.college or ""]:
+            if said.college not in self.colleges_of(said.peer or ""):
                 raise NotFound(f"{said.peer} is not in {said.college}")
             left = self._without(said.college or "", said.peer or "")
             if self.charter.registrar not in {peer for peers in left.values() for peer in peers}:
@@ -227,7 +226,7 @@ class Community:
     def _effect(self, ballot: Ballot, index: int) -> None:
         said = ballot.entry
         if said.action == "admit" and said.peer is not None and said.college is not None:
-            self._arrange(self._with(said.college, said.peer))
+            self._enter(said.college, said.peer)
         elif said.action == "expel" and said.peer is not None and said.college is not None:
             self._arrange(self._without(said.college, said.peer))
         elif said.action == "close-invitation" and said.target is not None:
@@ -247,10 +246,11 @@ class Community:
             colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
             self.charter = replace(said.charter, colleges=colleges)
 
-    def _with(self, college: str, peer: str) -> Colleges:
+    def _enter(self, college: str, peer: str) -> None:
         peers = self.colleges[college]
         at = bisect_left(peers, peer)
-        return {**self.colleges, college: (*peers[:at], peer, *peers[at:])}
+        self.colleges = {**self.colleges, college: (*peers[:at], peer, *peers[at:])}
+        self._where[peer] = tuple(sorted((*self.colleges_of(peer), college)))
 
     def _without(self, college: str, peer: str) -> Colleges:
         return {**self.colleges, college: tuple(each for each in self.colleges[college] if each != peer)}

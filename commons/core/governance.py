@@ -26,7 +26,6 @@ READERS = ("owner", "members", "public")  # each sees more than the one before
 CHOICES = ("yes", "no", "abstain")
 RATCHETS = ("readers", "access")  # what can only be widened
 WORDS = 2000  # characters of free text
-PEOPLE = 100_000  # that a rule can ask
 
 # What members decide together, and which fields a proposal for it has.
 ACTIONS = {
@@ -79,7 +78,7 @@ class Power:
 class Charter:
     """The first entry. `next_key` is the SHA-256 of the log's next public key; `readers` may see openings; `witnesses`
     and `custodians` are policies ("" for none). What has no power is decided as `amend-charter` is, and that, where
-    nothing is said, by everybody together."""
+    nothing is said, by everybody together. In an amendment, a college that is there already has no members."""
 
     name: str
     purpose: str
@@ -104,8 +103,6 @@ class Charter:
         for what, names in (("college", [c.name for c in self.colleges]), ("power", [p.action for p in self.powers])):
             if list(names) != sorted(set(names)):
                 raise Malformed(f"charter: each {what} once, sorted by name")
-        if self.registrar not in self.members:
-            raise Malformed("charter: it has a name, and its registrar is a member")
         if list(self.ratchets) != sorted(set(self.ratchets)) or set(self.ratchets) - set(RATCHETS):
             raise Malformed(f"charter: ratchets are {' or '.join(RATCHETS)}, each once")
         if self.retention_days is not None and not 1 <= self.retention_days <= 36_500:
@@ -113,7 +110,6 @@ class Charter:
         for text in (self.witnesses, self.custodians):
             if text:
                 policy.parse(text)
-        check_livable(self.powers, self.listed())
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -121,6 +117,14 @@ class Charter:
 
     def listed(self) -> Colleges:
         return {college.name: college.members for college in self.colleges}
+
+
+def check_founding(charter: Charter) -> Charter:
+    """Malformed unless a commons can begin with it: its registrar is a member, and everything can be decided."""
+    if charter.registrar not in charter.members:
+        raise Malformed("charter: its registrar is a member")
+    check_livable(charter.powers, charter.listed())
+    return charter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,29 +229,27 @@ def check_taking(join: Join, key: bytes, peer: str) -> None:
 
 
 def expand(rule: str, colleges: Colleges) -> Policy:
-    """The policy that a rule is with these colleges. Members are called "college/peer". Malformed for one that is none,
-    or that asks for more people than there are."""
-    named: dict[str, None] = {}
+    """The policy that a rule is with these colleges, each a crowd of its size. Malformed for a rule that is none, or
+    that asks for more people than there are."""
     lines = []
     for line in rule.split("\n"):
         words = line.split()
         if words[:1] == ["group"] and len(words) > 3:
-            whom: list[str] = []
-            for word in words[3:]:
+            whole = 0
+            for at, word in enumerate(words[3:], start=3):
                 atom = _ATOM.fullmatch(word)
                 if atom is None:
-                    whom.append(word)
-                    continue
-                if atom[1] not in colleges:
+                    whole += 1
+                elif atom[1] not in colleges:
                     raise Malformed(f"no college is called {atom[1]!r}")
-                whom += [f"{atom[1]}/{peer}" for peer in colleges[atom[1]]]
-                named.update(dict.fromkeys(f"{atom[1]}/{peer}" for peer in colleges[atom[1]]))
-            need = str(len(whom) // 2 + 1) if words[2] == "majority" else words[2]
-            lines.append(" ".join(["group", words[1], need, *whom]))
-        else:
-            lines.append(line)
-    members = [f"member {name} {name.partition('/')[2]}" for name in named]
-    return policy.parse("\n".join([*members, *lines]), people=PEOPLE)
+                else:
+                    words[at] = f"{word}:{len(colleges[atom[1]])}"
+                    whole += len(colleges[atom[1]])
+            if words[2] == "majority":
+                words[2] = str(whole // 2 + 1)
+            line = " ".join(words)
+        lines.append(line)
+    return policy.parse("\n".join(lines))
 
 
 def everybody(colleges: Colleges) -> str:

@@ -13,7 +13,7 @@ A name is defined before it is used, and is in one group at most. Whoever holds 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from commons.core import ids
@@ -23,6 +23,10 @@ from commons.errors import Malformed, TooLarge
 LIMIT = 64 << 10  # bytes of a policy
 MOST = 256  # lines of each kind
 DEPTH = 16  # groups within groups
+_CROWD = re.compile(r"\*([a-z][a-z0-9-]{0,31}):([0-9]{1,7})", re.ASCII)  # never in a file: see `governance.expand`
+
+Tally = Mapping[str, int]  # how many of each crowd
+EMPTY: Tally = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +50,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Met when `need` of `members` (names of witnesses, members or groups) are."""
+    """Met when `need` of `members` (names of witnesses, members or groups) are. `crowds` are more of them, that are
+    counted and not named: (name, how many)."""
 
     name: str
     need: int
     members: tuple[str, ...]
+    crowds: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +69,12 @@ class Policy:
     groups: tuple[Group, ...] = ()
     quorum: str | None = None
 
-    def met(self, present: Collection[str]) -> bool:
-        """Whether the names that are `present` fulfil the quorum. Names that nobody knows count for nothing."""
-        return self.quorum is None or self.holds(self.quorum, present)
+    def met(self, present: Collection[str], tally: Tally = EMPTY) -> bool:
+        """Whether the names that are `present`, and so many of each crowd, fulfil the quorum. Names that nobody knows
+        count for nothing."""
+        return self.quorum is None or self.holds(self.quorum, present, tally)
 
-    def holds(self, name: str, present: Collection[str]) -> bool:
+    def holds(self, name: str, present: Collection[str], tally: Tally = EMPTY) -> bool:
         """Whether witness, member or group `name` is fulfilled."""
         groups = {group.name: group for group in self.groups}
 
@@ -75,29 +82,39 @@ class Policy:
             group = groups.get(name)
             if group is None:
                 return name in present
-            return sum(map(held, group.members)) >= group.need
+            counted = sum(min(tally.get(crowd, 0), size) for crowd, size in group.crowds)
+            return sum(map(held, group.members)) + counted >= group.need
 
         return held(name)
 
-    def open(self, absent: Collection[str]) -> bool:
-        """Whether the quorum can still be met when these names never will be present."""
-        return self.met({name for name in self.leaves() if name not in absent})
+    def open(self, absent: Collection[str], gone: Tally = EMPTY) -> bool:
+        """Whether the quorum can still be met when these names, and so many of each crowd, never will be present."""
+        present = {name for name in self.leaves() if name not in absent}
+        return self.met(present, {crowd: size - gone.get(crowd, 0) for crowd, size in self.crowds().items()})
 
-    def missing(self, present: Collection[str]) -> str:
+    def missing(self, present: Collection[str], tally: Tally = EMPTY) -> str:
         """What the quorum still lacks, in words; "" when it is met."""
-        return "" if self.quorum is None else self._lacks(self.quorum, present)
+        return "" if self.quorum is None else self._lacks(self.quorum, present, tally)
 
-    def _lacks(self, name: str, present: Collection[str]) -> str:
-        if self.holds(name, present):
+    def _lacks(self, name: str, present: Collection[str], tally: Tally) -> str:
+        if self.holds(name, present, tally):
             return ""
         group = next((group for group in self.groups if group.name == name), None)
         if group is None:
             return name
-        lacking = [text for member in group.members if (text := self._lacks(member, present))]
-        short = group.need - (len(group.members) - len(lacking))
-        if short == len(lacking):
+        lacking = [text for member in group.members if (text := self._lacks(member, present, tally))]
+        counted = sum(min(tally.get(crowd, 0), size) for crowd, size in group.crowds)
+        short = group.need - (len(group.members) - len(lacking)) - counted
+        if short == len(lacking) and not group.crowds:
             return " and ".join(lacking)
-        return f"{short} of ({', '.join(lacking)})"
+        crowds = [crowd for crowd, size in group.crowds if tally.get(crowd, 0) < size]
+        among = ", ".join([*lacking, *crowds])
+        return f"{short} of {among}" if len(lacking) + len(crowds) == 1 else f"{short} of ({among})"
+
+    def crowds(self) -> dict[str, int]:
+        """The crowds that the quorum asks, and their sizes."""
+        asked = set(self._below(self.quorum, groups=True)) if self.quorum else set()
+        return {crowd: size for group in self.groups if group.name in asked for crowd, size in group.crowds}
 
     def leaves(self) -> tuple[str, ...]:
         """The witnesses and members that the quorum asks, in the order they are defined."""
@@ -105,13 +122,14 @@ class Policy:
         names = [witness.name for witness in self.witnesses] + [member.name for member in self.members]
         return tuple(name for name in names if name in asked)
 
-    def _below(self, name: str) -> Iterator[str]:
-        groups, names = {group.name: group for group in self.groups}, [name]
+    def _below(self, name: str, groups: bool = False) -> Iterator[str]:
+        """The leaves under a name, or the groups."""
+        known, names = {group.name: group for group in self.groups}, [name]
         while names:
             name = names.pop()
-            if name in groups:
-                names += groups[name].members
-            else:
+            if name in known:
+                names += known[name].members
+            if (name in known) == groups:
                 yield name
 
     def __str__(self) -> str:
@@ -120,16 +138,18 @@ class Policy:
         lines += [f"witness {w.name} {w.key.vkey}{f' {w.url}' if w.url else ''}" for w in self.witnesses]
         lines += [f"member {each.name} {each.peer}" for each in self.members]
         for group in self.groups:
-            need = "all" if group.need == len(group.members) else "any" if group.need == 1 else str(group.need)
-            lines.append(f"group {group.name} {need} {' '.join(group.members)}")
+            size = len(group.members) + sum(size for _, size in group.crowds)
+            need = "all" if group.need == size else "any" if group.need == 1 else str(group.need)
+            crowds = [f"*{crowd}:{size}" for crowd, size in group.crowds]
+            lines.append(f"group {group.name} {need} {' '.join([*group.members, *crowds])}")
         return "\n".join([*lines, f"quorum {self.quorum or 'none'}"]) + "\n"
 
 
-def parse(text: str, people: int = MOST) -> Policy:
-    """Malformed, with the line, for what is no policy; TooLarge. At most so many `people` may be members."""
-    if len(text) > LIMIT + people * 300:
-        raise TooLarge(f"a policy of {len(text)} characters is too long")
-    reader = _Reader(people)
+def parse(text: str) -> Policy:
+    """Malformed, with the line, for what is no policy; TooLarge."""
+    if len(text) > LIMIT:
+        raise TooLarge(f"a policy of {len(text)} characters is over the limit of {LIMIT}")
+    reader = _Reader()
     for number, line in enumerate(text.split("\n"), start=1):
         words = re.split(r"[ \t]+", line.strip(" \t\r"))
         if words == [""] or words[0].startswith("#"):
@@ -142,14 +162,14 @@ def parse(text: str, people: int = MOST) -> Policy:
 
 
 class _Reader:
-    def __init__(self, people: int) -> None:
-        self.people = people
+    def __init__(self) -> None:
         self.logs: list[Log] = []
         self.witnesses: list[Witness] = []
         self.members: list[Member] = []
         self.groups: list[Group] = []
         self.depth: dict[str, int] = {}  # of each name defined
         self.used: set[str] = set()  # as a member of a group
+        self.crowds: set[str] = set()
         self.keys: set[bytes] = set()
         self.quorum: list[str] = []
 
@@ -169,26 +189,34 @@ class _Reader:
                 self.quorum.append(name)
             case _:
                 raise Malformed(f"not a line of a policy: {' '.join(words)[:60]!r}", hint="log, witness, group, quorum")
-        if max(len(self.logs), len(self.witnesses), len(self.groups)) > MOST or len(self.members) > self.people:
-            raise Malformed(f"more than {MOST} lines of a kind, or {self.people} members")
+        if max(len(self.logs), len(self.witnesses), len(self.members), len(self.groups)) > MOST:
+            raise Malformed(f"more than {MOST} lines of a kind")
 
     def _group(self, name: str, need: str, members: list[str]) -> None:
+        found = [_CROWD.fullmatch(member) for member in members]
+        crowds = tuple((each[1], int(each[2])) for each in found if each)
+        members = [member for member, crowd in zip(members, found, strict=True) if not crowd]
+        for crowd, _ in crowds:
+            if crowd in self.crowds:
+                raise Malformed(f"{crowd!r} is in a group already, and can be in one only")
+            self.crowds.add(crowd)
         for member in members:
             if member not in self.depth:
                 raise Malformed(f"{member[:40]!r} is not defined before this line")
             if member in self.used:
                 raise Malformed(f"{member[:40]!r} is in a group already, and can be in one only")
             self.used.add(member)
-        depth = 1 + max(self.depth[member] for member in members)
+        depth = 1 + max((self.depth[member] for member in members), default=0)
         if depth > DEPTH:
             raise Malformed(f"groups within groups, more than {DEPTH} deep")
-        if need in ("all", "any"):
-            count = len(members) if need == "all" else 1
-        elif re.fullmatch(r"[1-9][0-9]{0,6}", need, re.ASCII) and int(need) <= len(members):
+        whole = len(members) + sum(size for _, size in crowds)
+        if need in ("all", "any") and whole:
+            count = whole if need == "all" else 1
+        elif re.fullmatch(r"[1-9][0-9]{0,6}", need, re.ASCII) and int(need) <= whole:
             count = int(need)
         else:
-            raise Malformed(f"{need[:20]!r} of {len(members)}: write all, any or a number from 1 to {len(members)}")
-        self.groups.append(Group(name=self._new(name, depth), need=count, members=tuple(members)))
+            raise Malformed(f"{need[:20]!r} of {whole}: write all, any or a number from 1 to {whole}")
+        self.groups.append(Group(name=self._new(name, depth), need=count, members=tuple(members), crowds=crowds))
 
     def _new(self, name: str, depth: int = 0) -> str:
         if name == "none" or name in self.depth:

@@ -16,7 +16,7 @@ from commons.errors import Malformed
 
 _EXPRESSION = re.compile(r"[A-Za-z0-9.+():-]+(?: [A-Za-z0-9.+():-]+)*")
 _OPERATORS = frozenset({"AND", "OR", "WITH"})
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~\u00a1-\U0010ffff]+")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~\u00a1-\ud7ff\ue000-\U0010ffff]+")
 _LINES = 2000  # characters of a short text: a name, a title, an address, a copyright notice
 _PAGES = 1 << 20  # characters of a long one
 

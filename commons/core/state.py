@@ -12,7 +12,7 @@ from commons.core import ids
 from commons.core.community import Community
 from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
-from commons.core.governance import Charter, Join, Proposal, Vote
+from commons.core.governance import Charter, Join, Proposal, Vote, check_founding
 from commons.core.ids import Cid
 from commons.core.rules import Rule
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
@@ -88,7 +88,7 @@ class State:
         if isinstance(value, Charter):
             if entry.signer not in value.members:
                 raise Refused("a charter is signed by one of its members")
-            self.community, self.commons = Community(value), ids.cid(entry.data)
+            self.community, self.commons = Community(check_founding(value)), ids.cid(entry.data)
             return
         if self.community is None or self.commons is None:
             raise Malformed("there is no charter in front of this entry")

@@ -50,6 +50,8 @@ class Terms:
     def __post_init__(self) -> None:
         if tuple(each.id for each in self.licences) != licence_ids(self.licence):
             raise Malformed("the terms describe other licences than their expression names")
+        if not self.licences:
+            raise Malformed("the terms name no licence")
         check_date(self.updated)
         check_days(self.grant_days)
         for code in self.purposes:

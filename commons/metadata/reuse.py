@@ -21,6 +21,7 @@ from licences.errors import AmbiguousLicence, LicenceError, UnknownLicence
 from licences.expression import parse
 
 FILE = "REUSE.toml"
+_MATCHES = 3_000_000  # of a path with a wildcard
 _FREE = frozenset({"CC0-1.0", "CC-PDM-1.0", "CC-PDDC", "PDDL-1.0"})  # nobody's copyright is left to be named
 
 
@@ -267,14 +268,14 @@ def _first(texts: Sequence[str]) -> str:
 
 
 def rights(paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Rights]:
-    """What a folder says of each of its files that is data; those of which nothing is said are left out.
-
-    `read` gives the first 64 KiB of a file, and all of a `.license` file or REUSE.toml. Malformed names the file.
-    """
+    """What a folder says of each of its files that is data; those of which nothing is said are left out. `read` gives
+    the first 64 KiB of a file, and all of a `.license` file or REUSE.toml. Malformed names the file."""
     if ".reuse/dep5" in paths:
         raise Malformed(".reuse/dep5 is not read", hint="`reuse convert-dep5` writes a REUSE.toml from it")
     present = frozenset(paths)
     tables = {path.removesuffix(FILE): _table(path, read) for path in present if path.split("/")[-1] == FILE}
+    if len(present) * sum(len(rule.globs) for rules in tables.values() for rule in rules) > _MATCHES:
+        raise TooLarge("too many wildcards in REUSE.toml for so many files", hint="name folders with one wildcard each")
     found = {path: _resolved(path, present, tables, read) for path in sorted(present) if not is_about(path)}
     return {path: each for path, each in found.items() if each}
 

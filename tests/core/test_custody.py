@@ -301,6 +301,16 @@ def test_only_the_custodian_itself_signs_for_it() -> None:
         received(given(0), 1)
 
 
+def test_nobody_gives_what_was_another_custodians() -> None:
+    shared = replace(taken(1), name="c1")  # c0 has it from c1
+    data = handover.release(
+        shared, SAID, KEEPERS[0].identity, request=2, decision=GRANT, shown=b"", head=b"", time=WORLD.clock
+    )  # fmt: skip
+    for n in (0, 1):
+        with pytest.raises(Untrue, match="not signed by"):
+            received(data, n)
+
+
 def test_a_release_opens_for_one_request_only() -> None:
     again, part, peer = WORLD.ask(BOB, DATASET, log=False), Part(released=given(), below=()), KEEPERS[0].identity.peer
     with pytest.raises(Untrue):  # another request of the same person, with another key

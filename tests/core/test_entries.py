@@ -135,8 +135,8 @@ def test_governance_that_is_signed_by_nobody_is_untrue() -> None:
 @pytest.mark.parametrize(
     ("value", "lies"),
     [
-        (CHARTER, {"name": ""}), (CHARTER, {"name": "n" * 201}), (CHARTER, {"colleges": ()}),
-        (CHARTER, {"colleges": CHARTER.colleges[:1]}), (CHARTER, {"colleges": CHARTER.colleges[::-1]}),
+        (CHARTER, {"name": ""}), (CHARTER, {"name": "n" * 201}),
+        (CHARTER, {"colleges": CHARTER.colleges[::-1]}),
         (CHARTER, {"registrar": ""}), (CHARTER, {"registrar": COMMONS}), (CHARTER, {"retention_days": 0}),
         (CHARTER, {"powers": CHARTER.powers[::-1]}), (CHARTER, {"ratchets": ("access", "access")}),
         (CHARTER, {"log_key": bytes(31)}), (CHARTER, {"next_key": bytes(33)}),

@@ -395,12 +395,46 @@ async def test_a_revocation_that_the_requester_does_not_show_is_seen(town: Built
     assert judge(only(given).released, made.log.data[:4]) == ""
 
 
+async def test_a_second_grant_that_the_fold_does_not_know_opens_nothing(town: Built) -> None:
+    made, sharing, said = town
+    made.log.decide()  # on the same request
+    with pytest.raises(Pending, match="the decision in force"):
+        await made.hand(made.claim(said, sharing, made.log.answer(2, 4)))
+    assert (await made.gather(said, sharing)).secret == SECRET
+    assert made.followers["c0"].faults == 1
+
+
 async def test_an_erased_request_gets_nothing(town: Built) -> None:
     made, sharing, said = town
     claim = made.claim(said, sharing)
     made.log.redact(2, 3)
     with pytest.raises(Gone, match="erased at entry 4"):
         await made.hand(claim)
+
+
+async def test_a_dataset_that_its_community_withdrew_is_not_given(town: Built) -> None:
+    made, sharing, said = town
+    claim = made.claim(said, sharing)
+    proposal = Proposal(
+        commons=made.log.commons, action="withdraw", time=made.log.clock, nonce=bytes(16), dataset=said.value.dataset
+    )  # fmt: skip
+    made.log.add(envelope.sign(PROPOSAL, proposal, ALICE.identity))
+    with pytest.raises(Gone, match="withdrawn by its community at entry 4"):
+        await made.hand(claim)
+
+
+async def test_a_grant_that_was_revoked_and_given_to_a_new_request_is_not_the_old_ones(town: Built) -> None:
+    made, sharing, said = town
+    old = made.log.granted(said)[0]
+    made.log.revoke(2)
+    again = made.log.ask(BOB, said.value.dataset)
+    made.log.decide()
+    for claim in (made.claim(said, sharing, old), made.claim(said, sharing, made.log.answer(2, 4))):
+        with pytest.raises(Refused, match="revoked"):
+            await made.hand(claim)
+    with pytest.raises(Untrue):
+        await made.hand(made.claim(said, sharing, made.log.answer(2, 6)))
+    assert (await made.gather(again, sharing)).secret == SECRET
 
 
 async def test_an_expired_grant_gets_nothing_by_the_custodians_own_clock(build: Any) -> None:
@@ -504,8 +538,9 @@ async def test_a_log_that_shows_two_histories_gets_nobody_a_share(town: Built) -
         await made.hand(claim)
     assert len(caught.value.evidence) == 2
     made.log.data = [*kept, kept[-1], kept[-1]]  # and where it has grown since
-    with pytest.raises((SplitView, Untrue)):
+    with pytest.raises(SplitView) as caught:
         await made.hand(claim)
+    assert len(caught.value.evidence) == 2
     assert made.everything_given() == 0
 
 
@@ -594,12 +629,13 @@ async def test_a_long_log_is_followed_in_parts(town: Built) -> None:
 # -- deposits ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_share_is_kept_for_a_member_who_publishes_and_for_nobody_else(town: Built) -> None:
-    made, _, _ = town
+async def test_a_share_is_kept_for_a_member_who_publishes_and_for_nobody_else(build: Any) -> None:
+    made = build(members=(BOB.identity.peer,))
+    made.log.publish()
     one = made.custodians["c0"]
     words: dict[str, Any] = {"commons": made.log.commons, "epoch": 0, "bound": bytes(32), "rule": made.rule}
     keys = made.log.keys(made.rule)
-    for who, series in ((EVE, SERIES), (EVE, bytes(16))):
+    for who, series in ((EVE, SERIES), (EVE, bytes(16)), (BOB, SERIES)):  # Bob is a member, the series is Alice's
         _, deposits = custody.deposit(SECRET, keys, who.identity, os.urandom, series=series, **words)
         with pytest.raises(Refused, match="who publishes"):
             await one.deposit(made.log.commons, deposits["c0"])
@@ -674,12 +710,14 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
     for name in ("c0", "c1"):
         done = await keeping.pass_on(net, made.custodians[name], made.sources, made.log.commons)
         assert done == [custody.digest(sharing)]
+        with pytest.raises(Refused, match="no custodian of this commons any more"):
+            await made.hand(made.claim(said, sharing, given[0]), name)
         assert made.custodians[name].deposits.drop(done[0])
     assert made.custodians["c3"].deposits.under(custody.digest(sharing))
     new = {each: made.sources[each] for each in (peer(3), peer(4))}
     got = await gather(net, new, sharing, said, *given, BOB.hpke_seed(said.value.nonce))
     assert (got.secret, got.liars) == (SECRET, ())
-    with pytest.raises(Refused):  # of all five, only the new ones give
+    with pytest.raises(NotFound):
         await made.hand(made.claim(said, sharing, given[0]), "c0")
     for each in (each for parts in got.given.values() for each in parts):
         assert judge(each.released.data, made.log.data) == ""

@@ -403,7 +403,7 @@ async def test_under_steady_appends_two_witnesses_of_different_speed_still_sign_
                 await alice.publish(folder, title=f"number {n}")
                 await asyncio.sleep(0.007)
                 reached.append(covered(alice))
-            assert len(set(reached)) > 5, reached
+            assert len(set(reached)) > 3, reached
             await settled(alice)
 
 

@@ -62,6 +62,11 @@ def test_every_spelling_of_a_creative_commons_address_leads_back(licence: Licenc
         ("http://publications.europa.eu/resource/authority/licence/CC_BY_4_0", "CC-BY-4.0"),
         ("http://publications.europa.eu/resource/authority/licence/CC_BYNCSA_4_0", "CC-BY-NC-SA-4.0"),
         ("http://publications.europa.eu/resource/authority/licence/CC0", "CC0-1.0"),
+        ("https://choosealicense.com/licenses/cc-by-sa-4.0/", "CC-BY-SA-4.0"),  # as Hugging Face's Croissant has it
+        ("https://choosealicense.com/licenses/mit/", "MIT"), ("https://opensource.org/licenses/MIT", "MIT"),
+        ("http://www.opendefinition.org/licenses/cc-zero", "CC0-1.0"),  # CKAN
+        ("http://www.opendefinition.org/licenses/odc-odbl", "ODbL-1.0"), ("CC0: Public Domain", "CC0-1.0"),
+        ("ODC Attribution License (ODC-By)", "ODC-By-1.0"),
     ],
 )  # fmt: skip
 def test_real_spellings_are_understood(text: str, id: str) -> None:

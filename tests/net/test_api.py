@@ -110,7 +110,7 @@ class House:
         return [
             "/.well-known/libp2p/protocols", "/commons", f"/manifests/{self.cid}", f"/packs/{self.root.hex()}",
             f"/packs/{self.root.hex()}/pieces", f"/{self.commons}/checkpoint", f"/{self.commons}/tile/entries/000.p/2",
-            f"/{self.commons}/tile/0/000.p/2", f"/{self.commons}/consistency/1/2",
+            f"/{self.commons}/tile/0/000.p/2", f"/{self.commons}/consistency/1/2", f"/{self.commons}/cosigned",
         ]  # fmt: skip
 
 

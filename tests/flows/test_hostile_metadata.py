@@ -1,0 +1,234 @@
+"""Folders that say odd or hostile things of themselves, and manifests that claim too much: an error or a safe answer,
+soon, and never a publication that is stopped by what is no metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commons import credit, gather, library, publication
+from commons.core.rights import LicenceText, Origin, licence_ids
+from commons.core.terms import Terms
+from commons.errors import Conflict, Malformed, NotFound, TooLarge
+from commons.publication import Prepared
+from tests.conftest import Start
+from tests.flows.test_licences import DATAPACKAGE, TEXT, alone, told, value_of, write
+
+HUGGING_FACE = {
+    "@context": {"@language": "en", "@vocab": "https://schema.org/", "cr": "http://mlcommons.org/croissant/"},
+    "@type": "sc:Dataset", "name": "glue", "description": "Dataset Card", "conformsTo": "http://mlcommons.org/croissant/1.1",
+    "license": "https://choosealicense.com/licenses/cc-by-4.0/", "url": "https://huggingface.co/datasets/x/glue",
+    "creator": {"@type": "Person", "name": "x", "url": "https://huggingface.co/x"},
+    "distribution": [
+        {"@type": "cr:FileObject", "@id": "repo", "contentUrl": "https://huggingface.co/datasets/x/glue/tree/main",
+         "encodingFormat": "git+https", "sha256": "https://github.com/mlcommons/croissant/issues/80"},
+    ],
+}  # fmt: skip
+
+
+def prepared(folder: Path, **words: Any) -> Prepared:
+    return publication.prepare(
+        publication.from_words(path=str(folder), **{"title": "T", "licence": "CC0-1.0", **words})
+    )
+
+
+def terms(licence: str, origins: tuple[Origin, ...] = ()) -> Terms:
+    listed = tuple(LicenceText(id=id, url="", sha256=None, text=None) for id in licence_ids(licence))
+    return Terms(
+        licence=licence, licences=listed, title="T", creators=(), copyright=None, credit_line=None, source_url=None,
+        updated=None, labels=(), origins=origins, changes=None, conditions=None, purposes=(), grant_days=None,
+    )  # fmt: skip
+
+
+# -- folders ----------------------------------------------------------------------------------------------------------
+
+
+def test_croissant_as_hugging_face_writes_it(folder: Path) -> None:
+    write(folder, "croissant.json", HUGGING_FACE)
+    ready = prepared(folder, licence=None, title=None)
+    assert (ready.terms.licence, ready.terms.title, ready.terms.creators[0].name) == ("CC-BY-4.0", "glue", "x")
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [
+        "---\nSome prose: with colons, and `code`\n---\nmore", "---\n\t* list: [unclosed\n---\n", "# Fran\xe7ais",
+        "\n" * (17 << 20), "---\nno end: of it\n" * 3,
+    ],
+)  # fmt: skip
+def test_a_readme_that_is_no_card_stops_nobody(folder: Path, readme: str) -> None:
+    (folder / "README.md").write_bytes(readme.encode("latin-1"))
+    assert prepared(folder).gathered.taken == ()
+
+
+def test_a_broken_card_is_an_error_that_names_it_once(folder: Path) -> None:
+    (folder / "README.md").write_bytes(b"---\nlicense: [unclosed\n---\n")
+    with pytest.raises(Malformed, match=r"\AREADME.md: not YAML"):
+        prepared(folder)
+    (folder / "README.md").write_bytes("---\nlicense: cc0-1.0\n---\nFran\xe7ais".encode("latin-1"))
+    with pytest.raises(Malformed, match=r"\AREADME.md: not UTF-8"):
+        prepared(folder)
+
+
+def test_keywords_are_taken_once_and_too_many_are_told_with_their_file(folder: Path) -> None:
+    write(folder, "datapackage.json", DATAPACKAGE | {"keywords": ["a", "a", "b"]})
+    assert prepared(folder).said.keywords == ("a", "b")
+    write(folder, "datapackage.json", DATAPACKAGE | {"keywords": [str(n) for n in range(101)]})
+    with pytest.raises(Malformed, match="100 keywords") as caught:
+        prepared(folder)
+    assert "keywords from datapackage.json" in caught.value.hint
+    assert prepared(folder, keywords=["mine"]).said.keywords == ("mine",)
+    write(folder, "README.md", "---\ntags: [2020, rivers]\n---\n")
+    (folder / "datapackage.json").unlink()
+    assert prepared(folder).said.keywords == ("2020", "rivers")
+
+
+def test_files_that_all_name_their_licence_need_no_other_for_what_describes_them(folder: Path) -> None:
+    paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    rows = [{"name": "x", "path": path, "licenses": [{"name": "PDDL-1.0"}]} for path in paths]
+    write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
+    assert prepared(folder, licence=None, title=None).terms.licence == "PDDL-1.0"
+
+
+def test_a_licence_that_metadata_gives_one_file_is_named_with_both(folder: Path) -> None:
+    rows = [{"name": "x", "path": "rivers.csv", "licenses": [{"name": "LICENSE"}]}]
+    write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
+    with pytest.raises(Malformed, match=r"datapackage.json, of rivers.csv: unknown licence"):
+        prepared(folder)
+
+
+def test_many_files_that_are_not_there_are_one_notice(folder: Path) -> None:
+    rows = [{"name": "x", "path": f"gone/{n}"} for n in range(50_000)]
+    write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
+    assert prepared(folder).notices == ("datapackage.json lists 50000 files that are not there, gone/0 among them",)
+
+
+def test_the_same_in_another_spelling_is_no_difference(folder: Path) -> None:
+    write(folder, "datapackage.json", DATAPACKAGE | {"id": "10.5281/zenodo.1"})
+    same = {field: DATAPACKAGE[field] for field in ("title", "description", "keywords")}
+    write(folder, ".zenodo.json", same | {"license": "cc-by-4.0", "doi": "10.5281/zenodo.1"})
+    notices = [each for each in prepared(folder, licence="CC BY 4.0").notices if "not there" not in each]
+    assert notices == []
+
+
+def test_a_tag_that_the_first_64_kib_cut_is_read_whole_or_not_at_all(folder: Path) -> None:
+    write(folder, "long.txt", "SPDX-License-Identifier: CC0-1.0\n" * 2000)
+    assert prepared(folder).terms.licence == "CC0-1.0"
+
+
+def test_a_long_table_of_reuse_is_read_to_its_end_and_a_hostile_one_refused(folder: Path) -> None:
+    end = '\n[[annotations]]\npath = "**"\nSPDX-License-Identifier = "PDDL-1.0"\n'
+    write(folder, "REUSE.toml", f"version = 1\n#{'x' * (2 << 20)}{end}")
+    assert prepared(folder, licence=None).terms.licence == "PDDL-1.0"
+    (folder / "REUSE.toml").write_text("version = 1\n" + end.replace("**", "**/*a*b*c*d*e*f*") * 10_000)
+    for n in range(300):
+        (folder / f"{'ab' * 60}{n}").touch()
+    with pytest.raises(TooLarge, match="wildcards"):
+        prepared(folder)
+
+
+def test_hundreds_of_licences_are_refused_before_every_pair_is_judged(folder: Path) -> None:
+    for n, id in enumerate(library.licences.others()):
+        write(folder, f"{n}.txt", f"SPDX-License-Identifier: {id}\n")
+    began = time.monotonic()
+    with pytest.raises(Malformed, match="at most 2000 characters"):
+        prepared(folder)
+    assert time.monotonic() - began < 5
+
+
+def test_what_describes_the_dataset_is_not_searched_for_rights_of_its_own(folder: Path) -> None:
+    write(folder, "croissant.json", {"@type": "Dataset", "name": "T", "copyrightNotice": "© 2026 Ana"})
+    write(folder, credit.NAMES[0], '"T" by Ana. © 2026 Ana. Source: x\n')
+    write(folder, "rivers.txt", "© 2026 Ana\n")
+    ready = prepared(folder)
+    assert (ready.terms.copyright, dict(ready.rights)) == ("© 2026 Ana", {})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"creators": ["\udcff"]}, {"conditions": "\udcff"}, {"copyright": "\udcff"}, {"credit_line": "\udcff"},
+        {"source_url": "http://x/\udcff"}, {"changes": "\udcff"}, {"identifier": "http://x/\udcff"},
+        {"labels": ["\udcff=x"]}, {"labels": ["x=\udcff"]}, {"title": "\udcff"}, {"keywords": ["\udcff"]},
+        {"licence": "LicenseRef-X", "licence_texts": ["\udcff"]}, {"source_url": "a box in the cellar"},
+        {"licence": "LicenseRef-X", "licence_texts": ["LicenseRef-X= "]},
+    ],
+)  # fmt: skip
+def test_what_no_manifest_can_hold_is_refused_before_sealing(folder: Path, words: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        prepared(folder, **words)
+
+
+# -- texts of licences ------------------------------------------------------------------------------------------------
+
+
+async def test_our_croissant_gives_back_the_text_of_an_own_licence(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice = await alone(start)
+    found = await told(alice, folder, title="T", licence="CC-BY-4.0 AND LicenseRef-Valley", creators=["Ana"],
+                       licence_texts=[f"LicenseRef-Valley={TEXT}"], copyright="© 2026 Ana")  # fmt: skip
+    for form in (["croissant"], ["ro-crate"], ["croissant", "ro-crate", "reuse"]):
+        out = tmp_path / "-".join(form)
+        await alice.desk.export(dataset=found["reference"], dest=str(out), formats=form)
+        again = publication.prepare(publication.Publication(path=out))
+        assert again.terms.licences == value_of(alice, found["reference"]).terms.licences
+        assert dict(again.rights) == {}
+    write(out, "LICENSES/LicenseRef-Valley.txt", "Other words.\n")
+    with pytest.raises(Conflict, match="two texts of LicenseRef-Valley"):
+        publication.prepare(publication.Publication(path=out))
+
+
+async def test_what_a_format_demands_is_said_before_the_work(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await alone(start)
+    found = await told(alice, folder, title="T", licence="CC0-1.0")
+    monkeypatch.setattr("commons.export.fetch.fetch", None)
+    for form in ("croissant", "datacite", "citation"):
+        with pytest.raises(Malformed, match="creators"):
+            await alice.desk.export(dataset=found["reference"], dest=str(tmp_path / "out"), formats=[form])
+    assert not (tmp_path / "out").exists()
+
+
+# -- manifests that claim too much ------------------------------------------------------------------------------------
+
+
+def test_a_claim_that_is_too_long_is_not_judged() -> None:
+    cid = "bafkreiekffp7g4otxgrigfmkazarafwxqjipjiwqg5vqzsmiihj4rg4kha"
+    many = tuple(Origin(manifest=cid, title="t", licence="CC-BY-SA-4.0", credit="c") for _ in range(20_000))
+    mine = " AND ".join(library.licences.others()[:100])
+    began = time.monotonic()
+    assert publication.impossible(terms(mine, many)) is None
+    assert "impossible" in (publication.impossible(terms("CC0-1.0", many)) or "")
+    assert time.monotonic() - began < 5
+
+
+def test_terms_without_any_licence_are_none() -> None:
+    for expression in ("AND", "AND AND", "(OR)"):
+        with pytest.raises(Malformed, match="no licence"):
+            terms(expression)
+
+
+def test_two_metadata_files_with_two_texts_of_one_licence_contradict_each_other() -> None:
+    from commons.metadata.description import Description
+
+    a, b = (Description(texts=(("LicenseRef-X", text),)) for text in ("one", "two"))
+    with pytest.raises(Conflict, match="two texts of LicenseRef-X: in a and in b"):
+        gather.merge([("a", a), ("b", b)])
+    assert gather.merge([("a", a), ("b", a)]).said.texts == a.texts
+
+
+# -- questions --------------------------------------------------------------------------------------------------------
+
+
+def test_questions_that_make_no_sense_get_no_answer() -> None:
+    with pytest.raises(Malformed, match="collection"):
+        library.combined(["CC-BY-NC-4.0"], to="CC0-1.0", collection=True)
+    with pytest.raises(Malformed, match="collection"):
+        library.combined(["CC-BY-NC-4.0"], commercial=True)
+    with pytest.raises(NotFound, match="text of MIT"):
+        library.shown("MIT", text=True)
+    assert hashlib.sha256(library.shown("CC0-1.0", text=True)["text"].encode()).digest()
