@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from commons.core import codec, custody, handover, keys, shares
-from commons.custodian import Claim
+from commons.core.handover import Claim
 from commons.custody import gather
 from tests.flows.test_custody import SECRET, Inside, Town
 from tests.keeper import BOB, KEEPERS, Keeper, custodians

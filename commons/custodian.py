@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from commons.core import answer, codec, custody, entries, envelope, handover, policy, release, rules, shares, witness
 from commons.core.answer import Answer, Checked
@@ -16,27 +15,15 @@ from commons.core.checkpoint import Signed
 from commons.core.custody import Taken
 from commons.core.entries import Asked, Decision
 from commons.core.envelope import Opened
-from commons.core.handover import Handover, Part
+from commons.core.handover import CLAIM_LIMIT, Claim, Handover, Part
 from commons.core.keys import Keys
 from commons.core.note import Verifier
 from commons.core.policy import Policy
-from commons.core.state import Published
+from commons.core.state import Published, State
 from commons.core.terms import DAY
 from commons.disk.deposits import Deposits, Gave, Kept
 from commons.errors import Gone, Malformed, NotFound, Pending, Refused, Untrue
 from commons.follow import Follower
-
-CLAIM_LIMIT = 128 << 10  # bytes of what a requester sends
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a requester shows a custodian: their signed statement and the registrar's Answer, both in exact bytes, and
-    the digest of the publisher's sharing of which they want shares."""
-
-    statement: bytes
-    answer: bytes
-    sharing: bytes
 
 
 class Custodian:
@@ -122,8 +109,7 @@ class Custodian:
         """Whom the commons has voted to keep its keys, by its newest head; None where it leaves that to publishers."""
         seen = self._log(commons)
         await seen.follow()
-        voted = seen.state.community.custodians if seen.state.community else ""
-        return policy.parse(voted) if voted else None
+        return _voted(seen.state)
 
     def take(self, data: bytes) -> Taken:
         """The share in a deposit for this node."""
@@ -158,11 +144,15 @@ def check_release(said: Opened[Asked], given: Answer, taken: Taken, seen: Follow
     custody.check_sharing(
         taken.root, published.publisher, said.value.commons, entry.series, entry.epoch, entry.terms, entry.rule
     )
-    voted = state.community.custodians
-    mine = taken.sharing.value.peer(taken.name)
-    if voted and mine not in shares.check(policy.parse(voted)).values():
+    voted = _voted(state)
+    if voted is not None and taken.sharing.value.peer(taken.name) not in shares.check(voted).values():
         raise Refused("this node is no custodian of this commons any more", hint="ask those who are")
     return checked
+
+
+def _voted(state: State) -> Policy | None:
+    voted = policy.parse(state.community.custodians) if state.community and state.community.custodians else None
+    return voted if voted is not None and voted.quorum is not None else None
 
 
 def _check_rule(said: Opened[Asked], decision: Decision, published: Published, seen: Follower) -> None:

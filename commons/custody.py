@@ -19,10 +19,10 @@ from commons.core.answer import Checked
 from commons.core.custody import CustodyKey, Sharing
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
-from commons.core.handover import Given, Handover
+from commons.core.handover import Claim, Given, Handover
 from commons.core.keys import Keys
 from commons.core.policy import Policy
-from commons.custodian import Claim, Custodian
+from commons.custodian import Custodian
 from commons.errors import CommonsError, Malformed, TimedOut, Unreachable, Untrue
 from commons.sources import Network, first
 
@@ -55,8 +55,8 @@ async def pass_on(
 ) -> list[bytes]:
     """A custodian shares each of its shares among those whom the commons has voted since: the sharings by whose digest
     its own may be dropped, once enough others have done the same. Safe to repeat; nothing to do gives nothing."""
-    voted = (await custodian.custodians(commons)) or Policy()
-    if voted.quorum is None:
+    voted = await custodian.custodians(commons)
+    if voted is None:
         return []
     done = []
     for kept in custodian.deposits.of(commons):

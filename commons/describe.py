@@ -52,11 +52,18 @@ def description(dataset: Opened[Manifest], table: Contents | None) -> Descriptio
         title=value.title, description=value.description or None, creators=terms.creators, licence=_spdx(terms.licence),
         licences=tuple((id, each.url) for id, each, _ in named), texts=texts, copyright=terms.copyright,
         credit_line=terms.credit_line, source_url=jsonld.address(terms.source_url), updated=terms.updated,
-        published=datetime.fromtimestamp(value.created, UTC).date().isoformat(), conditions=terms.conditions,
+        published=_day(value.created), conditions=terms.conditions,
         keywords=value.keywords, identifier=value.identifier, reference=f"commons:{ids.cid(dataset.data)}",
         version=value.version, publisher=dataset.signer, labels=terms.labels, origins=terms.origins,
         changes=terms.changes, files=tuple(_entry(table, file) for file in table.files) if table else (),
     )  # fmt: skip
+
+
+def _day(seconds: int) -> str | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):  # a time that somebody made up
+        return None
 
 
 def _entry(table: Contents, file: File) -> Entry:

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import archive, audit, request
+from commons import archive, audit, cosigning, request
 from commons.archive import Read
 from commons.core import entries, ids, manifest, reference
 from commons.disk.shelf import Ask
@@ -46,7 +46,7 @@ class Ledger:
                 self.node.addresses), "door": self.node.door, "datasets": len(state.datasets),
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
             "limited": self.node.registrar.denied,
-            "log": log.broken.message if log.broken else "writable",
+            "log": log.broken.message if log.broken else "writable", "witnessed": cosigning.standing(self.home),
             "my_requests": [
                 {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
                  "reason": ask.reason, "key": ask.secret is not None}

@@ -45,7 +45,7 @@ def licence(id: str, texts: Texts | None = None, url: str | None = None) -> Lice
         return licences.get(id)
     except licences.UnknownLicence:
         pass
-    own = f"LicenseRef-{re.sub(r'[^A-Za-z0-9.-]', '-', id.removeprefix('LicenseRef-'))}"
+    own = f"LicenseRef-{re.sub(r'[^A-Za-z0-9.-]', '-', id.removeprefix('LicenseRef-'))[:100]}"
     try:
         return licences.custom(own, id, (texts or {}).get(id) or f"See {url or id}", url or None)
     except licences.InvalidLicence as error:

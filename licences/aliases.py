@@ -31,7 +31,7 @@ NAMES: Final = _by_name({
         "Open Data Commons Open Database License", "Open Data Commons Open Database License 1.0",
     ),
     "ODC-By-1.0": (
-        "odc-by", "odc by 1.0", "odc attribution license", "odc attribution license (odc-by)",
+        "odc-by", "odc by 1.0", "ODC Attribution License", "ODC Attribution License (ODC-By)",
         "Open Data Commons Attribution License", "Open Data Commons Attribution License 1.0",
     ),
     "PDDL-1.0": (

@@ -149,6 +149,9 @@ def tell_audit(told: Told) -> None:
         say(f"FAULT in entry {fault['entry']}: {fault['what']}")
     verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
+    if told["witnesses"] or told["unwitnessed"]:
+        lacks = f"; missing: {told['unwitnessed']}" if told["unwitnessed"] else ", which is the charter's quorum"
+        say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")
     if any(row["state"] == "no opening given" for row in told["rows"]):
         say("Where no opening is given, it was not checked who asked, nor who decided.")
 

@@ -121,6 +121,9 @@ def tell_status(told: Told) -> None:
         f"requests that wait for you: {told['waiting']}")  # fmt: skip
     for address in (*told["addresses"], *((told["door"],) if told["door"] else ())):
         say(f"Reachable   {address}")
+    if told["witnessed"]["quorum"]:
+        lacks = f"; the newest misses {told['witnessed']['missing']}" if told["witnessed"]["missing"] else ""
+        say(f"Witnessed   {told['witnessed']['covered']} of {told['witnessed']['entries']} entries{lacks}")
     if told["limited"]:
         say(f"Limited     {told['limited']} requests were over the rate limit and not logged")
     if told["my_requests"]:

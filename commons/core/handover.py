@@ -1,5 +1,6 @@
 """Shares on their way to a requester, and the secret they make. Pure: how a custodian decides is `commons.custodian`'s.
 
+    Claim        a requester's: "here is my request, and the log's answer to it"
     Released     a custodian's: "I gave my share to this requester, because of these entries of the log"
 
 HPKE's `info` binds a share to all that its release says. Holding a `Given` means it was verified.
@@ -19,6 +20,17 @@ from commons.errors import Malformed, Untrue
 
 RELEASED = "commons/release-share/v1"
 LIMIT = 1 << 20  # bytes of all that one custodian gives
+CLAIM_LIMIT = 128 << 10  # bytes of what a requester sends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a requester shows a custodian: their signed statement and the registrar's Answer, both in exact bytes, and
+    the digest of the publisher's sharing of which they want shares."""
+
+    statement: bytes
+    answer: bytes
+    sharing: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

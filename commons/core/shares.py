@@ -25,7 +25,7 @@ def check(policy: Policy) -> dict[str, str]:
     """Custodians by name, to their peers. Malformed unless somebody is asked, each is a person, and none twice."""
     peers = {member.name: member.peer for member in policy.members}
     leaves = policy.leaves()
-    if not leaves or any(name not in peers for name in leaves):
+    if not leaves or policy.crowds() or any(name not in peers for name in leaves):
         raise Malformed("custodians are members of a quorum", hint="member NAME PEER, group …, quorum NAME")
     found = {name: peers[name] for name in leaves}
     if len(set(found.values())) != len(found):

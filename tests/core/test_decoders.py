@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from commons.core import (
     answer,
     codec,
+    custody,
     entries,
     envelope,
     governance,
+    handover,
     ids,
     manifest,
     opening,
@@ -46,6 +48,7 @@ KINDS: dict[str, type[Any]] = {
         governance.Vote, governance.Join, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         opening.Opening, answer.Submission, answer.Answer, release.Bound,
+        custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
     )
 }  # fmt: skip
 VALUES: dict[str, Any] = {
@@ -347,7 +350,27 @@ proposals = st.one_of(
     proposal(action=st.just("change-custodians"), custodians=st.just("quorum none\n")),
     proposal(action=st.just("amend-charter"), charter=charters),
 )
+sharings = st.builds(
+    lambda marks, **words: custody.Sharing(
+        policy=str(generate.CUSTODIANS), parent=None, part="",
+        shares=tuple(custody.Mark(name=each.name, mark=mark)
+                     for each, mark in zip(generate.SHARING.shares, marks, strict=True)), **words),
+    marks=st.tuples(b32, b32, b32), commons=cids, series=nonce, epoch=some, generation=some, bound=b32, mark=b32,
+)  # fmt: skip
 VALID: dict[str, st.SearchStrategy[Any]] = {
+    "CustodyKey": st.builds(custody.CustodyKey, commons=cids, peer=peers, hpke=b32),
+    "Sharing": sharings,
+    "Deposit": st.builds(
+        custody.Deposit, above=tuples(st.binary()), sharing=st.binary(), name=text, sealed=st.binary()
+    ),
+    "Claim": st.builds(handover.Claim, statement=st.binary(), answer=st.binary(), sharing=b32),
+    "Released": st.builds(
+        handover.Released, commons=cids, dataset=cids, epoch=some, sharing=b32, name=text, requester=peers,
+        request=some, decision=some, shown=st.binary(), head=st.binary(), time=some, sealed=st.binary(),
+    ),
+    "Handover": st.builds(
+        handover.Handover, parts=tuples(st.builds(handover.Part, released=st.binary(), below=tuples(st.binary())))
+    ),
     "Envelope": st.builds(Envelope, type=text, payload=st.binary(), signer=text, signature=st.binary(max_size=70)),
     "Manifest": manifests(),
     "Terms": term,

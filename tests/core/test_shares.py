@@ -126,6 +126,7 @@ def test_a_secret_of_another_length_is_not_split() -> None:
     [
         COLLEGES + "quorum none",
         W + "quorum a",
+        COLLEGES + "group g 2 ana *users:5\nquorum g",
         f"member a {peer('a')}\nmember b {peer('a')}\ngroup g all a b\nquorum g",
     ],
 )

@@ -227,7 +227,7 @@ LIES: list[tuple[Callable[[Forger], None], set[int], str]] = [
     (receives_for_somebody, {RECEIVED}, "somebody else"), (counts_otherwise, {RECEIVED}, "another receipt"),
     (swaps_two_openings, {ASKED, WAITED}, "not what the entry commits to"),
     (gives_a_broken_opening, {ASKED}, "msgpack"), (writes_nothing, {LAST}, "msgpack"),
-    (publishes_as_a_stranger, {LAST}, "not the steward"), (forges_the_publishers_signature, {OPEN}, "signature"),
+    (publishes_as_a_stranger, {LAST}, "no member"), (forges_the_publishers_signature, {OPEN}, "signature"),
     (writes_a_second_charter, {LAST}, "charter"), (writes_garbage, {LAST}, "msgpack"),
     (asks_for_what_is_not_there, {WAITED, DECIDED}, "not published"),
     (decides_on_other_terms, {GRANTED, RECEIVED}, "rests on entry"), (decides_twice, {LAST}, "was decided"),

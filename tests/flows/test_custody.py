@@ -23,12 +23,12 @@ from commons.core.custody import Sharing
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
 from commons.core.governance import PROPOSAL, Proposal
-from commons.core.handover import Handover, Part
+from commons.core.handover import Claim, Handover, Part
 from commons.core.keys import Signer
 from commons.core.misconduct import accuse, judge
 from commons.core.policy import Policy
 from commons.core.rules import Rule
-from commons.custodian import Claim, Custodian
+from commons.custodian import Custodian
 from commons.custody import Gathered, gather, standing
 from commons.disk.deposits import Deposits
 from commons.disk.shelf import Shelf
@@ -721,6 +721,15 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
         await made.hand(made.claim(said, sharing, given[0]), "c0")
     for each in (each for parts in got.given.values() for each in parts):
         assert judge(each.released.data, made.log.data) == ""
+
+
+async def test_a_commons_that_names_nobody_leaves_it_to_its_publishers(build: Any) -> None:
+    made = build(custodians="quorum none")
+    dataset = made.log.publish()
+    sharing = await made.entrust()
+    said = made.log.ask(BOB, dataset)
+    made.log.decide()
+    assert (await made.gather(said, sharing)).secret == SECRET
 
 
 async def test_nobody_passes_on_to_others_than_those_who_were_voted(town: Built) -> None:

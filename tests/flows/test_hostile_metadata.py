@@ -3,17 +3,24 @@ soon, and never a publication that is stopped by what is no metadata."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commons import credit, gather, library, publication
-from commons.core.rights import LicenceText, Origin, licence_ids
+from commons import credit, describe, gather, library, publication
+from commons.core import manifest
+from commons.core.envelope import Opened
+from commons.core.reference import parse
+from commons.core.rights import Creator, Label, LicenceText, Origin, licence_ids
 from commons.core.terms import Terms
 from commons.errors import Conflict, Malformed, NotFound, TooLarge
+from commons.metadata import FORMATS
+from commons.metadata.description import Description, Entry
 from commons.publication import Prepared
 from tests.conftest import Start
 from tests.flows.test_licences import DATAPACKAGE, TEXT, alone, told, value_of, write
@@ -212,9 +219,31 @@ def test_terms_without_any_licence_are_none() -> None:
             terms(expression)
 
 
-def test_two_metadata_files_with_two_texts_of_one_licence_contradict_each_other() -> None:
-    from commons.metadata.description import Description
+@pytest.mark.parametrize(
+    "licence", ["Z" * 120, "CC-BY-9.9 AND Nobody-knows+", "MIT WITH " + "x" * 1900, "(" * 900 + "MIT"]
+)
+async def test_what_a_manifest_claims_is_described_whatever_it_claims(start: Start, folder: Path, licence: str) -> None:
+    alice = await alone(start)
+    honest = manifest.open(alice.node.site.manifest(parse((await told(alice, folder, title="T", licence="CC0-1.0"))[
+        "reference"]).cid))  # fmt: skip
+    spite = "\x1b[2J\u202e</script>\"\\{}'%0a"
+    claimed = replace(
+        terms(licence), source_url=spite, copyright=spite, credit_line=spite, changes=spite, conditions=spite,
+        creators=(Creator(name=spite),), labels=(Label(name=spite, text=spite),),
+    )  # fmt: skip
+    value = replace(honest.value, terms=claimed, created=10**17)
+    lying = Opened(value=value, signer=honest.signer, data=honest.data)
+    said = describe.description(lying, None)
+    assert (said.source_url, said.published) == (None, None)
+    assert "\x1b" not in credit.line(claimed)
+    for form in FORMATS:
+        for each in (said, replace(said, published="2026-01-01", files=(Entry(path="a b%.csv", sha256=bytes(32)),))):
+            with contextlib.suppress(Malformed):
+                written = b"".join(describe.write(form, each).values()).decode()
+                assert not {"\x1b", "\u202e"} & set(written)
 
+
+def test_two_metadata_files_with_two_texts_of_one_licence_contradict_each_other() -> None:
     a, b = (Description(texts=(("LicenseRef-X", text),)) for text in ("one", "two"))
     with pytest.raises(Conflict, match="two texts of LicenseRef-X: in a and in b"):
         gather.merge([("a", a), ("b", b)])

@@ -17,7 +17,21 @@ from typing import Any
 
 import msgpack
 
-from commons.core import codec, entries, envelope, governance, ids, keys, manifest, opening, release
+from commons.core import (
+    codec,
+    custody,
+    entries,
+    envelope,
+    governance,
+    handover,
+    ids,
+    keys,
+    manifest,
+    opening,
+    policy,
+    release,
+    shares,
+)  # fmt: skip
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.contents import PackEntry
 from commons.core.entries import Asked, Decided, Decision, Publish, Receipt, Received, Redaction
@@ -143,9 +157,35 @@ PROPOSAL = Proposal(
 BALLOT = Vote(commons=COMMONS, proposal=7, choice="yes", reason="Gladly", time=TIME + 8)
 JOINED = Join(commons=COMMONS, invitation=7, proof=governance.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
 
+CUSTODIANS = policy.parse(
+    f"member ana {ALICE.peer}\nmember bob {BOB.peer}\nmember eve {EVE.peer}\ngroup two 2 ana bob eve\nquorum two"
+)
+CUSTODY_KEY = custody.CustodyKey(commons=COMMONS, peer=ALICE.peer, hpke=release.public_of(OWNER.custody()))
+SHARING = custody.Sharing(
+    commons=COMMONS, series=SERIES, epoch=1, generation=0, parent=None, part="",
+    bound=custody.binding(TERMS.digest(), RULE), policy=str(CUSTODIANS), mark=shares.commitment(NEW, "secret"),
+    shares=tuple(
+        custody.Mark(name=name, mark=shares.commitment(salt(30 + n), "share"))
+        for n, name in enumerate(("ana", "bob", "eve"))
+    ),
+)  # fmt: skip
+SHARING_BYTES = envelope.sign(custody.SHARING, SHARING, ALICE)
+SEALED = b"".join(salt(40 + n) for n in range(3))[: custody.SEALED]  # no ciphertext: it would be another one each time
+DEPOSIT = custody.Deposit(above=(), sharing=SHARING_BYTES, name="bob", sealed=SEALED)
+RELEASED = handover.Released(
+    commons=COMMONS, dataset=DATASET, epoch=1, sharing=hashlib.sha256(SHARING_BYTES).digest(), name="bob",
+    requester=EVE.peer, request=2, decision=3, shown=b"commons/x\n4\n", head=b"commons/x\n9\n", time=TIME + 10,
+    sealed=SEALED,
+)  # fmt: skip
+CLAIM = handover.Claim(statement=ASKED_BYTES, answer=codec.encode(ANSWER), sharing=RELEASED.sharing)
+HANDOVER = handover.Handover(
+    parts=(handover.Part(released=envelope.sign(handover.RELEASED, RELEASED, BOB), below=()),)
+)  # fmt: skip
+
 PLAIN: dict[str, Any] = {
     "rule": RULE, "terms": TERMS, "request": REQUEST, "decision": DECISION, "receipt": RECEIPT, "redaction": REDACTION,
-    "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND,
+    "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
+    "handover": HANDOVER,
 }  # fmt: skip
 SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "manifest": (manifest.TYPE, MANIFEST, ALICE),
@@ -157,6 +197,10 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "proposal": (governance.PROPOSAL, PROPOSAL, ALICE),
     "vote": (governance.VOTE, BALLOT, BOB),
     "join": (governance.JOIN, JOINED, BOB),
+    "custody-key": (custody.CUSTODY_KEY, CUSTODY_KEY, ALICE),
+    "sharing": (custody.SHARING, SHARING, ALICE),
+    "deposit": (custody.DEPOSIT, DEPOSIT, ALICE),
+    "released": (handover.RELEASED, RELEASED, BOB),
 }
 ENCODED: dict[str, bytes] = {name: codec.encode(value) for name, value in PLAIN.items()} | {
     name: envelope.sign(kind, value, signer) for name, (kind, value, signer) in SIGNED.items()
@@ -354,6 +398,22 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("decision", "outcome pending", {"outcome": "pending"}, "grant, refuse or revoke"),
     ("decision", "no reason", {"reason": ""}, "a code"),
     ("decision", "reason of 65 characters", {"reason": "r" * 65}, "a code"),
+    ("custody-key", "key of 31 bytes", {"hpke": CUSTODY_KEY.hpke[1:]}, "32"),
+    ("custody-key", "no peer id", {"peer": COMMONS}, "a peer id"),
+    ("sharing", "series of 15 bytes", {"series": SERIES[1:]}, "16"),
+    ("sharing", "negative epoch", {"epoch": -1}, "epochs count from 0"),
+    ("sharing", "negative generation", {"generation": -1}, "they count from 0"),
+    ("sharing", "policy that asks nobody", {"policy": "quorum none\n"}, "custodians are a quorum"),
+    ("sharing", "policy with a comment", {"policy": "# ours\n" + SHARING.policy}, "one spelling"),
+    ("sharing", "share too few", {"shares": [asdict(each) for each in SHARING.shares[1:]]}, "one for each custodian"),
+    ("sharing", "shares in another order", {"shares": [asdict(each) for each in SHARING.shares[::-1]]}, "the policy's"),
+    ("sharing", "commitment of 31 bytes", {"mark": SHARING.mark[1:]}, "32"),
+    ("sharing", "parent without a part", {"parent": salt(0)}, "both or none"),
+    ("sharing", "part without a parent", {"part": "ana"}, "both or none"),
+    ("sharing", "binding of 33 bytes", {"bound": SHARING.bound + b"\0"}, "32"),
+    ("released", "negative entry", {"request": -1}, "entries count from 0"),
+    ("released", "digest of 31 bytes", {"sharing": RELEASED.sharing[1:]}, "32"),
+    ("released", "requester is no peer id", {"requester": COMMONS}, "a peer id"),
     ("opening", "salt of 31 bytes", {"fields": [{"name": "a", "salt": salt(0)[1:], "value": b""}]}, "32"),
     ("opening", "field without a name", {"fields": [{"name": "", "salt": salt(0), "value": b""}]}, "1 to 64"),
 ]  # fmt: skip
@@ -398,6 +458,8 @@ def derived() -> dict[str, str]:
         "epoch 1": NEW.hex(),
         "hpke": OWNER.hpke_seed(NONCE).hex(),
         "hpke public": release.public_of(OWNER.hpke_seed(NONCE)).hex(),
+        "custody": OWNER.custody().hex(),
+        "custody public": CUSTODY_KEY.hpke.hex(),
         "local shelf": OWNER.local("shelf").hex(),
         "label x/v1 of 76 bytes, salted": keys.derive(SEED, "x/v1", 76, salt(0)).hex(),
     }

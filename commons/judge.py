@@ -1,0 +1,172 @@
+"""Judging a log entry by entry: each opening, signature and decision against the rules in force at that entry.
+
+Nothing is guessed: a row is verified, redacted, without opening, or faulty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from commons.core import entries, envelope, opening, rules
+from commons.core.answer import SKEW
+from commons.core.checkpoint import Signed
+from commons.core.entries import Asked, Decided, Decision, Entry, Receipt, Received, Request, Unknown
+from commons.core.envelope import Opened
+from commons.core.opening import Opening
+from commons.core.state import State
+from commons.core.terms import DAY
+from commons.errors import CommonsError, Untrue
+
+
+@dataclass(slots=True)
+class Report:
+    """What an audit found. `rows` has one dict for each request, `faults` (index, what is wrong)."""
+
+    state: State
+    head: Signed
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
+
+
+class Judge:
+    """Folds the entries, checks each against its opening and the rules in force, and keeps what is to be told."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.state = report, report.state
+        self.opened: dict[int, Opening] = {}
+        self.missing: set[int] = set()
+        self.wrong: dict[int, str] = {}
+
+    def take(self, index: int, data: bytes, hidden: bytes | None) -> None:
+        try:
+            entry = entries.decode(data)
+        except CommonsError as error:
+            self.state.size += 1
+            self._fault(index, error.message)
+            return
+        try:
+            self.state.apply(entry)
+            if isinstance(entry, Unknown):
+                self.report.unknown.append((index, entry.type))
+            self._check(index, entry, hidden)
+        except CommonsError as error:
+            self._fault(index, error.message)
+
+    def _fault(self, index: int, what: str) -> None:
+        self.wrong[index] = what
+        self.report.faults.append((index, what))
+
+    def _check(self, index: int, entry: Entry, hidden: bytes | None) -> None:
+        wanted = entries.commitments(entry)
+        if isinstance(entry, Decision) and entry.statement is None:
+            self._automatic(entry)
+        if not wanted:
+            return
+        if hidden is None:
+            self.missing.add(index)
+            if isinstance(entry, Decision) and entry.outcome == "grant":
+                self._limits(entry)
+            return
+        shown = opening.decode(hidden)
+        opening.check(shown, wanted)
+        statement = shown.get("statement") or b""
+        if isinstance(entry, Request):
+            self._request(entry, shown, envelope.open(entries.REQUEST, Asked, statement))
+        elif isinstance(entry, Decision):
+            self._decision(entry, envelope.open(entries.DECISION, Decided, statement))
+        elif isinstance(entry, Receipt):
+            self._receipt(entry, envelope.open(entries.RECEIPT, Received, statement))
+        self.opened[index] = shown
+
+    def _request(self, entry: Request, shown: Opening, said: Opened[Asked]) -> None:
+        same = (said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details)
+        if same != (entry.dataset, entry.terms, entry.epoch, entry.purpose, entry.details):
+            raise Untrue("the requester signed something else than the entry says")
+        if said.value.commons != self.state.commons or entries.requester(shown) != said.signer:
+            raise Untrue("the request was signed by somebody else, or for another commons")
+        if abs(entry.time - said.value.time) > SKEW:
+            raise Untrue("the log dates the request otherwise than who signed it")
+
+    def _automatic(self, entry: Decision) -> None:
+        """A decision without a steward's signature must be the one that the rule itself makes."""
+        access = self.state.accesses[entry.request]
+        published, community = self.state.datasets[access.entry.dataset], self.state.community
+        asked = self.opened.get(entry.request)
+        if entry.outcome == "revoke":
+            raise Untrue("a revocation that nobody signed")
+        if entry.reason == "voted":  # the fold has compared it with the ballots
+            self._limits(entry)
+            return
+        # where it is not shown who asked: a stranger, one of the list, or a member
+        whoever = ["", *published.rule.peers[:1], *sorted(community.members if community else ())]
+        verdicts = [
+            rules.decide(
+                published.rule, who, published.entry.purposes, access.entry.purpose,
+                community.colleges_of(who) if community else (),
+            )
+            for who in (whoever if asked is None else [entries.requester(asked)])
+        ]  # fmt: skip
+        if all((verdict.outcome, verdict.reason) != (entry.outcome, entry.reason) for verdict in verdicts):
+            raise Untrue(
+                f"decided {entry.outcome} ({entry.reason}); the rule says {verdicts[0].outcome} ({verdicts[0].reason})"
+            )
+        self._limits(entry)
+
+    def _limits(self, entry: Decision) -> None:
+        days = self.state.datasets[self.state.accesses[entry.request].entry.dataset].entry.grant_days
+        if days is not None and entry.outcome == "grant" and not (
+            entry.expires is not None and entry.expires <= entry.time + days * DAY
+        ):  # fmt: skip
+            raise Untrue(f"the grant lasts longer than the {days} days of the terms")
+
+    def _decision(self, entry: Decision, said: Opened[Decided]) -> None:
+        charter = self.state.charter
+        published = self.state.datasets[self.state.accesses[entry.request].entry.dataset]
+        if charter is None or said.signer not in (charter.registrar, published.publisher):
+            raise Untrue(f"{said.signer} decided, and is not the steward of this dataset")
+        if (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
+            self.state.commons, entry.request, entry.outcome, entry.expires,
+        ):  # fmt: skip
+            raise Untrue("the steward signed another decision than the entry says")
+        self._limits(entry)
+
+    def _receipt(self, entry: Receipt, said: Opened[Received]) -> None:
+        asked = self.opened.get(entry.request)
+        if asked is not None and entries.requester(asked) != said.signer:
+            raise Untrue("the receipt was signed by somebody else than the requester")
+        if (said.value.commons, said.value.request, said.value.files, said.value.size) != (
+            self.state.commons, entry.request, entry.files, entry.size,
+        ):  # fmt: skip
+            raise Untrue("the requester signed another receipt than the entry says")
+
+    def complain(self) -> None:
+        for index in sorted(self.missing - set(self.state.redacted)):
+            self._fault(index, "its opening is missing, and no redaction entry says why")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One for each request, in the log's order."""
+        out = []
+        for access in self.state.accesses.values():
+            published = self.state.datasets[access.entry.dataset].entry
+            shown = self.opened.get(access.index)
+            details = shown.get("details") if shown else None
+            out.append({
+                "entry": access.index, "time": access.entry.time, "who": entries.requester(shown) if shown else None,
+                "dataset": access.entry.dataset, "title": published.title, "version": published.version,
+                "licence": published.licence, "purpose": access.entry.purpose,
+                "details": details.decode("utf-8", "replace") if details is not None else None,
+                "decision": access.outcome, "reason": access.reason, "decided": access.decided,
+                "decision_entry": access.decision, "expires": access.expires, "receipt": access.receipt,
+                "state": self._standing(access.index, access.decision, access.receipt),
+            })  # fmt: skip
+        return out
+
+    def _standing(self, index: int, *others: int | None) -> str:
+        for n in (index, *others):
+            if n is not None and n in self.wrong:
+                return f"faulty: entry {n}: {self.wrong[n]}"
+        if index in self.state.redacted:
+            return f"redacted by entry {self.state.redacted[index]}"
+        return "no opening given" if self.missing & {index, *others} else "verified"
