@@ -86,13 +86,16 @@ async def together(count: int, repeats: int, folder: Path) -> list[float]:
             said = town.log.ask(BOB, dataset)
             town.log.decide()
             data, checked = town.log.granted(said)
-            claim = codec.encode(Claim(statement=said.data, answer=data, sharing=custody.digest(sharing)))
+            claim = codec.encode(
+                Claim(statement=said.data, answer=data, witnessed=checked.head.note, sharing=custody.digest(sharing))
+            )
             start = time.perf_counter()
             await town.hand(claim)
             decided.append(time.perf_counter() - start)
             start = time.perf_counter()
             got = await gather(
-                Inside(town), town.sources, sharing, said, data, checked, BOB.hpke_seed(said.value.nonce)
+                Inside(town), town.sources, sharing, said, data, checked, checked.head.note,
+                BOB.hpke_seed(said.value.nonce),
             )  # fmt: skip
             gathered.append(time.perf_counter() - start)
             assert got.secret == SECRET

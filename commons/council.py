@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commons import audit, charter, govern, invitation, request, standing
+from commons import audit, charter, forks, govern, invitation, request, standing
 from commons.core import governance, reference
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.note import Verifier
@@ -39,7 +39,8 @@ class Council(Ledger):
         if log.vkey != seat.key.vkey:
             raise Untrue("this log is signed by another key than the invitation named")
         trusted = self.home.shelf.head(log.vkey) or b""
-        report = await audit.audit(read, trusted, commons, self.progress)
+        with forks.recording(self.home, log.vkey):
+            report = await audit.audit(read, trusted, commons, self.progress)
         if report.faults:
             raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
         request.advance(self.home, log.vkey, trusted, report.head.note)

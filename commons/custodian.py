@@ -80,7 +80,8 @@ class Custodian:
         seen = self._log(commons)
         await seen.follow()
         given = codec.decode(Answer, claim.answer, CLAIM_LIMIT)
-        await seen.contains(given.head)
+        for note in {given.head, claim.witnessed}:
+            await seen.contains(note)
         # From here on nothing waits, so that what is checked, what is named and what is in force are one state.
         head = seen.known()
         deposits = [self.take(kept.data) for kept in self.deposits.under(claim.sharing)]
@@ -88,17 +89,20 @@ class Custodian:
             raise NotFound("no share of this secret was given to this node", hint="ask the other custodians")
         now, parts = int(self._clock()), []
         for taken in deposits:
-            checked = check_release(said, given, taken, seen, now)
+            checked = check_release(said, given, claim.witnessed, taken, seen, now)
             below = tuple(each.data for each in taken.line[1:])
-            parts.append(Part(released=self._give(taken, said, checked, head, now), below=below))
+            released = self._give(taken, said, checked, claim.witnessed, head, now)
+            parts.append(Part(released=released, below=below))
         return codec.encode(Handover(parts=tuple(parts)))
 
-    def _give(self, taken: Taken, said: Opened[Asked], checked: Checked, head: Signed, now: int) -> bytes:
+    def _give(
+        self, taken: Taken, said: Opened[Asked], checked: Checked, shown: bytes, head: Signed, now: int
+    ) -> bytes:  # fmt: skip
         statement, sharing = entries.statement_digest(said.data), custody.digest(taken.sharing)
         decision = checked.decision or 0
         data = handover.release(
-            taken, said, self.keys.identity, request=checked.request, decision=decision, shown=checked.head.note,
-            head=head.note, time=now,
+            taken, said, self.keys.identity, request=checked.request, decision=decision, shown=shown, head=head.note,
+            time=now,
         )  # fmt: skip
         return self.deposits.record(Gave(
             statement=statement, decision=decision, sharing=sharing, commons=said.value.commons,
@@ -121,17 +125,19 @@ class Custodian:
         return self.logs[commons]
 
 
-def check_release(said: Opened[Asked], given: Answer, taken: Taken, seen: Follower, now: int) -> Checked:
+def check_release(
+    said: Opened[Asked], given: Answer, witnessed: bytes, taken: Taken, seen: Follower, now: int
+) -> Checked:  # fmt: skip
     """Whether this share may go to who signed `said`, at `now`, by the log as this custodian has `seen` it itself.
 
-    The answer's head must be one that this log contains: `Follower.contains`. Everything else is checked here, and
-    everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
+    The answer's head and the one `witnessed` must be ones that this log contains: `Follower.contains`. Everything else
+    is checked here, and everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
     """
     state, log = seen.state, seen.log
     if state.community is None or state.charter is None or log is None:
         raise Untrue("the log has no charter")
     checked = answer.check(given, said, log, b"", state.charter.registrar)
-    check_quorum(given.head, log, state.charter.witnesses)
+    check_quorum(witnessed, log, state.charter.witnesses, checked)
     access = state.granted(checked.request, now)
     request, decision = access.entry, entries.decode(given.shown[-1].entry)
     if not isinstance(decision, Decision) or (checked.decision, decision.outcome) != (access.decision, "grant"):
@@ -172,8 +178,9 @@ def _check_rule(said: Opened[Asked], decision: Decision, published: Published, s
         raise Untrue(f"granted ({decision.reason}); the rule says {verdict.outcome} ({verdict.reason})")
 
 
-def check_quorum(head: bytes, log: Verifier, witnesses: str) -> Signed:
-    """The head, cosigned by as many as the policy (its text, "" for none) asks for. Refused where some are missing."""
+def check_quorum(head: bytes, log: Verifier, witnesses: str, checked: Checked) -> None:
+    """Refused unless as many as the policy (its text, "" for none) asks for have cosigned the head; Pending where it
+    ends before the entries of the answer."""
     asked = witness.quorum(witnesses)
     opened, present = witness.open(head, log, asked)
     if not asked.met(present):
@@ -181,4 +188,5 @@ def check_quorum(head: bytes, log: Verifier, witnesses: str) -> Signed:
             f"the head is not cosigned by enough witnesses: {asked.missing(present)} missing",
             hint="ask the registrar again in a while",
         )
-    return opened
+    if opened.checkpoint.size <= max(checked.request, checked.decision or 0):
+        raise Pending("the witnesses have not seen the decision yet", hint="fetch again in a while")

@@ -115,16 +115,18 @@ class Gathered:
 
 async def gather(
     net: Network, sources: Sources, root: Opened[Sharing], said: Opened[Asked], given: bytes, checked: Checked,
-    seed: bytes, patience: float = PATIENCE,
+    witnessed: bytes, seed: bytes, patience: float = PATIENCE,
 ) -> Gathered:  # fmt: skip
     """The secret, as soon as enough custodians gave their shares. `given` are the bytes of the registrar's Answer that
-    was `checked`, `seed` the private key of the statement; `root`, the publisher's sharing, was compared with the
-    manifest. `sources` holds whoever may have shares: its custodians, and those who came after them.
+    was `checked`, `witnessed` the head that `quorum.check` found, `seed` the private key of the statement; `root`, the
+    publisher's sharing, was compared with the manifest. `sources` holds whoever may have shares: its custodians, and
+    those who came after them.
 
     All are asked at once; a silent one costs `patience` at most, a lying one nothing. Where too few gave theirs, the
     error is of the kind that all of them gave, else Unreachable, with each one's reason.
     """
-    body = codec.encode(Claim(statement=said.data, answer=given, sharing=custody.digest(root)))
+    claim = Claim(statement=said.data, answer=given, witnessed=witnessed, sharing=custody.digest(root))
+    body = codec.encode(claim)
     secret, false = None, frozenset[str]()
 
     async def ask(peer: str, source: str) -> tuple[Given, ...]:

@@ -162,5 +162,5 @@ class Desk(Council):
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
     "export", "export_log", "describe", "audit", "peers", "announce", "witness", "community",
-    "invite", "join", "propose", "vote", "statistics",
+    "forget_fork", "invite", "join", "propose", "vote", "statistics",
 })  # fmt: skip

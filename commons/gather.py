@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from commons import licensing
+from commons import credit, licensing
 from commons.core.contents import File
 from commons.core.rights import Rights
 from commons.disk import folder
@@ -39,6 +39,8 @@ class Gathered:
 
 
 TEXTS = ("README.md",)  # no metadata, but for what may stand before it
+_HEADER = 64 << 10  # bytes of a file in which its rights are looked for
+_TEXTUAL = ("text/", "application/json", "application/xml", "image/svg", "application/javascript", "application/x-sh")
 _MATTER = (b"---", b"\xef\xbb\xbf---")
 _MEND = "mend it, or leave it out of the folder"
 
@@ -234,6 +236,26 @@ def _wrong(name: str, path: str, declared: str, found: str) -> Conflict:
         f"{name} says that {path} has {declared}, but it has {found}",
         hint=f"is {path} the right file? Write {name} anew, or leave it out of the folder",
     )
+
+
+def own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
+    """By REUSE: `REUSE.toml`, `.license` files, and the headers of files that are text."""
+    from commons.metadata import reuse
+
+    by_path = {source.path: source for source in sources}
+
+    def read(path: str) -> bytes:
+        source = by_path[path]
+        if path.endswith((".license", "REUSE.toml")):
+            return bytes_of(source)
+        if not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
+            return b""
+        if path in metadata() or path in credit.NAMES:
+            return b""  # its words are about the dataset
+        data = folder.head(source, _HEADER)
+        return data if len(data) < _HEADER else data[: data.rfind(b"\n") + 1] or data  # no line that is cut
+
+    return reuse.rights(by_path, read)
 
 
 def rights(gathered: Gathered, own: Mapping[str, Rights], paths: Sequence[str]) -> dict[str, Rights]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commons import request
+from commons import forks, request
 from commons.core import answer, codec, entries, envelope, governance, ids
 from commons.core.answer import SKEW, Answer, Submission
 from commons.core.entries import Decision
@@ -136,7 +136,9 @@ async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal 
     async def post(source: str) -> bytes:
         return await net.post(source, f"/{seat.commons}/entries", body, limit=request.ANSWER_LIMIT)
 
-    got = codec.decode(Answer, await first(list(seat.sources), "the registrar's answer", post), request.ANSWER_LIMIT)
-    head = answer.check_entry(got, statement, seat.key, old)
+    with forks.watching(home, seat.key.vkey):
+        sent = await first(list(seat.sources), "the registrar's answer", post)
+        got = codec.decode(Answer, sent, request.ANSWER_LIMIT)
+        head = answer.check_entry(got, statement, seat.key, old)
     request.advance(home, seat.key.vkey, old, head.note)
     return got.shown[0].index

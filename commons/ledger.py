@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import archive, audit, cosigning, request
+from commons import archive, audit, cosigning, forks, request
 from commons.archive import Read
 from commons.core import entries, ids, manifest, reference
 from commons.disk.shelf import Ask
@@ -47,6 +47,7 @@ class Ledger:
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
             "limited": self.node.registrar.denied,
             "log": log.broken.message if log.broken else "writable", "witnessed": cosigning.standing(self.home),
+            "forks": self.home.shelf.forks(),
             "my_requests": [
                 {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
                  "reason": ask.reason, "key": ask.secret is not None}
@@ -100,10 +101,16 @@ class Ledger:
         read, commons = await self._log_at(source, commons)
         log = await audit.log_of(read, commons)
         trusted = self.home.log.head.note if source is None else self.home.shelf.head(log.vkey) or b""
-        report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
+        with forks.recording(self.home, log.vkey):
+            report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
         if source is not None and not report.faults:
             request.advance(self.home, log.vkey, trusted, report.head.note)
-        return audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
+        told = audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
+        return {**told, "fork": list(self.home.shelf.forks().get(log.vkey, ()))}
+
+    async def forget_fork(self, *, log: str) -> Told:
+        forks.forget(self.home, log)
+        return {"log": log}
 
     async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
         site, home = self.node.site, self.home

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import licences
-from commons import credit, gather, licensing, lint
+from commons import gather, licensing, lint
 from commons.core import manifest
 from commons.core.rights import Creator, Label, Origin, Rights, check_url
 from commons.core.rules import Rule
@@ -23,9 +23,7 @@ from commons.errors import Conflict, Malformed, NotFound
 from commons.gather import Gathered
 from licences import compat
 
-_HEADER = 64 << 10  # bytes of a file in which its rights are looked for
 _JUDGED = 20  # licences that others claim, or sources of different ones: more are not looked at
-_TEXTUAL = ("text/", "application/json", "application/xml", "image/svg", "application/javascript", "application/x-sh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ def prepare(said: Publication) -> Prepared:
         raise NotFound(f"{said.path} holds no file", hint="there is nothing to publish")
     gathered = gather.gather(sources, said.licence)
     notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
-    rights = gather.rights(gathered, _own_rights(sources), [source.path for source in sources])
+    rights = gather.rights(gathered, gather.own_rights(sources), [source.path for source in sources])
     said = _complete(said, gathered)
     rights = {path: own for path, r in rights.items() if (own := _own(r, said)) is not None}
     said, rights, whole, mixed = _licence(said, rights, sources)
@@ -131,26 +129,6 @@ def _own(rights: Rights, said: Publication) -> Rights | None:
     if rights.copyright != said.copyright:
         return rights
     return replace(rights, copyright="") if rights.licence else None
-
-
-def _own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
-    """By REUSE: `REUSE.toml`, `.license` files, and the headers of files that are text."""
-    from commons.metadata import reuse
-
-    by_path = {source.path: source for source in sources}
-
-    def read(path: str) -> bytes:
-        source = by_path[path]
-        if path.endswith((".license", "REUSE.toml")):
-            return gather.bytes_of(source)
-        if not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
-            return b""
-        if path in gather.metadata() or path in credit.NAMES:
-            return b""  # its words are about the dataset
-        data = folder.head(source, _HEADER)
-        return data if len(data) < _HEADER else data[: data.rfind(b"\n") + 1] or data  # no line that is cut
-
-    return reuse.rights(by_path, read)
 
 
 def _complete(said: Publication, gathered: Gathered) -> Publication:
@@ -272,8 +250,15 @@ def _derived(said: Publication, terms: Terms, whole: str) -> list[str]:
 
 
 def check_origins(origins: Sequence[Origin], licence: str) -> list[str]:
-    """Whether the licences of the origins allow `licence`: Conflict, or what stays to be asked."""
-    verdict = compat.adaptation_licences([licences.parse(o.licence) for o in origins], to=licences.parse(licence))
+    """Whether the licences of the origins allow `licence`: Conflict, or what stays to be asked. A licence that is not
+    known here is not reasoned about."""
+    read = {origin.licence: _parsed(origin.licence) for origin in origins}
+    asked = [f"based on {o.title}: {o.licence[:200]} is not known here: ask its licensor"
+             for o in origins if read[o.licence] is None]  # fmt: skip
+    sources = [each for each in read.values() if each is not None]
+    if not sources:
+        return asked
+    verdict = compat.adaptation_licences(sources, to=licences.parse(licence))
     reasons = "; ".join(f"{reason.text}{f' ({reason.clause})' if reason.clause else ''}" for reason in verdict.reasons)
     if verdict.answer == "no":
         ways = [*verdict.allowed, *verdict.conditional, *verdict.discouraged]
@@ -284,12 +269,20 @@ def check_origins(origins: Sequence[Origin], licence: str) -> list[str]:
             else "; ".join(dict.fromkeys(reason.todo for reason in verdict.reasons)) or "ask the licensors",
         )  # fmt: skip
     if verdict.answer == "yes":
-        return []
-    return [f"based on {', '.join(o.title for o in origins)}: {reasons or 'ask the licensors'}"]
+        return asked
+    return [*asked, f"based on {', '.join(o.title for o in origins)}: {reasons or 'ask the licensors'}"]
 
 
 def _known(origins: Iterable[Origin]) -> list[licences.Licence]:
-    return [licensing.licence(id) for origin in origins for id in licences.parse(origin.licence).ids]
+    read = [_parsed(origin.licence) for origin in origins]
+    return [licensing.licence(id) for each in read if each for id in each.ids]
+
+
+def _parsed(expression: str) -> licences.Expression | None:
+    try:
+        return licences.parse(expression)
+    except licences.LicenceError:
+        return None
 
 
 def impossible(terms: Terms) -> str | None:

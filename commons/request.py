@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from commons import quorum
+from commons import forks, quorum
 from commons.core import answer, codec, entries, envelope, ids, note, release, terms
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.entries import Asked, Received
@@ -127,7 +127,8 @@ async def resubmit(
             hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
         )
     said = _said(ask)
-    return await _submit(home, net, registrars, value, ask, said), registrars, said
+    with forks.watching(home, verifier(value).vkey):
+        return await _submit(home, net, registrars, value, ask, said), registrars, said
 
 
 def _outdated(ask: Ask) -> bool:
@@ -266,9 +267,10 @@ async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manif
         return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
 
     try:
-        got = await first(registrars, "an answer to the receipt", send)
-        shown = codec.decode(Answer, got, ANSWER_LIMIT)
-        head = answer.check_receipt(shown, said, log, old)
+        with forks.watching(home, log.vkey):
+            got = await first(registrars, "an answer to the receipt", send)
+            shown = codec.decode(Answer, got, ANSWER_LIMIT)
+            head = answer.check_receipt(shown, said, log, old)
         advance(home, log.vkey, old, head.note)
     except CommonsError as error:
         if isinstance(error, (Unreachable, TimedOut, TooMany, Conflict)):  # the files are here; the next command tries

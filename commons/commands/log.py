@@ -93,6 +93,14 @@ def log_export(c: Context, path: Path, openings: bool) -> None:
     c.tell(c.call("export_log", path=str(path.absolute()), openings=openings), tell_exported)
 
 
+@log.command("forget-fork")
+@click.argument("vkey")
+@pass_context
+def log_forget_fork(c: Context, vkey: str) -> None:
+    """Trust the log with this VKEY again, once its members have explained why it signed two histories."""
+    c.tell(c.call("forget_fork", log=vkey), lambda told: say(f"{told['log']} is trusted again."))
+
+
 @log.command("erase")
 @click.argument("entry", type=int)
 @click.option("--reason", default="requested", show_default=True, help="A word for the log.")
@@ -149,6 +157,10 @@ def tell_audit(told: Told) -> None:
         say(f"FAULT in entry {fault['entry']}: {fault['what']}")
     verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
+    if told["fork"]:
+        say("THIS LOG HAS SIGNED TWO HISTORIES. Both heads, each signed by its key:")
+        for head in told["fork"]:
+            say(head)
     if told["witnesses"] or told["unwitnessed"]:
         lacks = f"; missing: {told['unwitnessed']}" if told["unwitnessed"] else ", which is the charter's quorum"
         say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")

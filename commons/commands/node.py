@@ -124,6 +124,8 @@ def tell_status(told: Told) -> None:
     if told["witnessed"]["quorum"]:
         lacks = f"; the newest misses {told['witnessed']['missing']}" if told["witnessed"]["missing"] else ""
         say(f"Witnessed   {told['witnessed']['covered']} of {told['witnessed']['entries']} entries{lacks}")
+    for vkey in told["forks"]:
+        say(f"FORKED      {vkey} has signed two histories: `commons audit` shows both heads; it is trusted no more")
     if told["limited"]:
         say(f"Limited     {told['limited']} requests were over the rate limit and not logged")
     if told["my_requests"]:

@@ -118,7 +118,8 @@ def _signed_words(decision: Decision, hidden: bytes | None, commons: str, stewar
 
 
 def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier) -> Signed:
-    """The new head, verified and proven to contain the old one (if any). SplitView carries both heads."""
+    """The new head, verified and proven to contain the old one (if any). SplitView where both heads prove two
+    histories; Untrue, with both, where it is only not shown that there is one."""
     head = checkpoint.open(new, log)
     if not old:
         return head
@@ -129,9 +130,15 @@ def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier
             raise Untrue(f"the log shows {after.size} entries, and showed {before.size} before")
         merkle.check_consistency(before.size, after.size, before.root, after.root, consistency)
     except Untrue as error:
-        raise SplitView(
-            f"this log contradicts what it signed before: {error.message}",
-            hint="keep both heads: they prove it. Trust no key and no audit of this log until its members explain it",
+        if checkpoint.contradicts(before, after, consistency):
+            raise SplitView(
+                f"this log contradicts what it signed before: {error.message}",
+                hint="keep both heads: they prove it. Trust no key of this log until its members have explained it",
+                evidence=(old.decode(), new.decode()),
+            ) from error
+        raise Untrue(
+            f"this log does not show that it continues what it signed before: {error.message}",
+            hint="it may be an old copy, or a second history: compare both heads with other members",
             evidence=(old.decode(), new.decode()),
         ) from error
     return head

@@ -6,7 +6,7 @@ Holding a `Signed` means the log's signature, and each cosignature named in it, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from commons.core import keys, merkle, note
@@ -79,3 +79,27 @@ def open(data: bytes, log: Verifier, witnesses: Iterable[Verifier] = ()) -> Sign
         raise Untrue(f"this checkpoint is of {checkpoint.origin[:80]!r}, signed by {log.name}")
     others = tuple(signature for signature in opened.signatures if signature.verifier != log)
     return Signed(checkpoint=checkpoint, note=data, cosignatures=others)
+
+
+def contradicts(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:
+    """Whether it is shown, and not only claimed, that the new head does not contain the old one: at one size two roots,
+    or a proof that leads to the new root from another old one. (If the old size is a power of two, a proof does not
+    hold the old root, and shows nothing.)"""
+    if old.size == new.size:
+        return old.root != new.root
+    if old.size.bit_count() < 2 or not proof:
+        return False
+    fn, sn, top = old.size - 1, new.size - 1, proof[0]
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    for step in proof[1:]:
+        if fn & 1 or fn == sn:
+            top = merkle.node(step, top)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        fn, sn = fn >> 1, sn >> 1
+    try:
+        merkle.check_consistency(old.size, new.size, top, new.root, proof)
+    except Untrue:
+        return False
+    return top != old.root

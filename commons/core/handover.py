@@ -25,18 +25,20 @@ CLAIM_LIMIT = 128 << 10  # bytes of what a requester sends
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a requester shows a custodian: their signed statement and the registrar's Answer, both in exact bytes, and
-    the digest of the publisher's sharing of which they want shares."""
+    """What a requester shows a custodian: their signed statement and the registrar's Answer, both in exact bytes; the
+    head, with its cosignatures, under which enough witnesses saw both entries (where none are asked for, the answer's);
+    and the digest of the publisher's sharing of which they want shares."""
 
     statement: bytes
     answer: bytes
+    witnessed: bytes
     sharing: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """That its signer gave the share of `name` to `requester`. `request` and `decision` are entries of the log, `shown`
-    the checkpoint under which they were proven, `head` the newest that the signer had verified. `sharing` is the
+    the checkpoint under which the witnesses saw them, `head` the newest that the signer had verified. `sharing` is the
     digest of the sharing."""
 
     commons: str

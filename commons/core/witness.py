@@ -109,37 +109,13 @@ def check(request: Request, keys: Sequence[Verifier], last: Signed | None) -> Si
     try:
         merkle.check_consistency(before.size, head.size, before.root, head.root, request.proof)
     except Untrue as error:
-        if last is not None and _contradicts(before, head, request.proof):
+        if last is not None and checkpoint.contradicts(before, head, request.proof):
             raise Forked(
                 f"this log has signed two histories: {error.message}", hint="both heads are kept: they prove it",
                 evidence=(last.note.decode(), request.note.decode()),
             ) from error  # fmt: skip
         raise Malformed(f"the proof fails: {error.message}", hint="nothing was cosigned") from error
     return Signed(checkpoint=head, note=request.note)
-
-
-def _contradicts(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:
-    """Whether it is shown, and not only claimed, that the new head does not contain the old one: at one size two roots,
-    or a proof that leads to the new root from another old one. (If the old size is a power of two, a proof does not
-    hold the old root, and shows nothing.)"""
-    if old.size == new.size:
-        return old.root != new.root
-    if old.size.bit_count() < 2 or not proof:
-        return False
-    fn, sn, top = old.size - 1, new.size - 1, proof[0]
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    for step in proof[1:]:
-        if fn & 1 or fn == sn:
-            top = merkle.node(step, top)
-            while fn and not fn & 1:
-                fn, sn = fn >> 1, sn >> 1
-        fn, sn = fn >> 1, sn >> 1
-    try:
-        merkle.check_consistency(old.size, new.size, top, new.root, proof)
-    except Untrue:
-        return False
-    return top != old.root
 
 
 # -- whose word is enough ----------------------------------------------------------------------------------------------

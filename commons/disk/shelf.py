@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS asks(
     PRIMARY KEY(log, series, epoch, terms)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heads(log TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seats(commons TEXT PRIMARY KEY, key BLOB NOT NULL, sources TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forks(log TEXT PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -114,6 +115,21 @@ class Shelf:
                 said = "UPDATE heads SET note = ? WHERE log = ? AND note = ? RETURNING 1"
                 done = self._db.execute(said, (new, log, old)).fetchall()
         return bool(done)  # and not rowcount, which another thread's statement may have changed
+
+    # -- forks: logs that signed two histories, and both signed heads ------------------------------------------------
+
+    def put_fork(self, log: str, heads: tuple[str, ...]) -> None:
+        with sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO forks VALUES(?, ?, ?)", (log, *heads))
+
+    def forks(self) -> dict[str, tuple[str, ...]]:
+        with sql.door(self._path):
+            return {log: (one, other) for log, one, other in self._db.execute("SELECT * FROM forks ORDER BY log")}
+
+    def drop_fork(self, log: str) -> None:
+        with sql.door(self._path):
+            self._db.execute("DELETE FROM heads WHERE log = ?", (log,))
+            self._db.execute("DELETE FROM forks WHERE log = ?", (log,))
 
     # -- seats: the communities this node takes part in, the key of each one's log, and where its registrar is ------
 

@@ -363,7 +363,9 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Deposit": st.builds(
         custody.Deposit, above=tuples(st.binary()), sharing=st.binary(), name=text, sealed=st.binary()
     ),
-    "Claim": st.builds(handover.Claim, statement=st.binary(), answer=st.binary(), sharing=b32),
+    "Claim": st.builds(
+        handover.Claim, statement=st.binary(), answer=st.binary(), witnessed=st.binary(), sharing=b32
+    ),
     "Released": st.builds(
         handover.Released, commons=cids, dataset=cids, epoch=some, sharing=b32, name=text, requester=peers,
         request=some, decision=some, shown=st.binary(), head=st.binary(), time=some, sealed=st.binary(),

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from commons import custody as keeping
-from commons.core import codec, custody, envelope, handover, ids, note, policy, shares
-from commons.core.answer import Answer, Checked
+from commons.core import codec, custody, envelope, handover, ids, manifest, note, pack, policy, release, shares
+from commons.core.answer import Answer, Checked, Submission
+from commons.core.answer import check as check_answer
 from commons.core.custody import Sharing
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
@@ -27,6 +28,7 @@ from commons.core.handover import Claim, Handover, Part
 from commons.core.keys import Signer
 from commons.core.misconduct import accuse, judge
 from commons.core.policy import Policy
+from commons.core.reference import parse
 from commons.core.rules import Rule
 from commons.custodian import Custodian
 from commons.custody import Gathered, gather, standing
@@ -116,13 +118,22 @@ class Town:
     ) -> Gathered:  # fmt: skip
         data, checked = given or self.log.granted(said)
         return await gather(
-            Inside(self, caller, lies), self.sources, sharing, said, data, checked,
+            Inside(self, caller, lies), self.sources, sharing, said, data, checked, checked.head.note,
             BOB.hpke_seed(said.value.nonce), patience,
         )  # fmt: skip
 
-    def claim(self, said: Opened[Asked], sharing: Opened[Sharing], given: bytes | None = None) -> bytes:
+    def claim(
+        self, said: Opened[Asked], sharing: Opened[Sharing], given: bytes | None = None, witnessed: bytes | None = None
+    ) -> bytes:  # fmt: skip
         data = given if given is not None else self.log.granted(said)[0]
-        return codec.encode(Claim(statement=said.data, answer=data, sharing=custody.digest(sharing)))
+        if witnessed is None:
+            try:
+                witnessed = codec.decode(Answer, data).head
+            except CommonsError:  # a lie
+                witnessed = self.log.head()
+        return codec.encode(
+            Claim(statement=said.data, answer=data, witnessed=witnessed, sharing=custody.digest(sharing))
+        )  # fmt: skip
 
     async def hand(self, claim: bytes, name: str = "c0", caller: str | None = None) -> bytes:
         return await self.custodians[name].hand(self.log.commons, claim, caller)
@@ -269,7 +280,7 @@ async def test_too_few_right_shares_give_no_key_and_everybodys_reason(town: Buil
         await made.gather(said, sharing, lies=wrong)
     with pytest.raises(Unreachable, match="no source is known for a custodian"):
         await gather(
-            Inside(made), {peer(0): ["c0"], peer(1): []}, sharing, said, *made.log.granted(said),
+            Inside(made), {peer(0): ["c0"], peer(1): []}, sharing, said, *made.log.granted(said), made.log.head(),
             BOB.hpke_seed(said.value.nonce),
         )  # fmt: skip
 
@@ -506,7 +517,8 @@ async def test_a_head_that_too_few_witnesses_signed_gets_nobody_a_share(build: A
         f"witness {name} {note.Verifier(name=name, type=note.COSIGNATURE, public=key.public).vkey}"
         for name, key in witnesses.items()
     ]
-    made = build(witnesses="\n".join([*lines, "group both all w1 w2", "quorum both"]))
+    charter = "\n".join([*lines, "group both all w1 w2", "quorum both"])
+    made = build(witnesses=charter)
     dataset = made.log.publish()
     sharing = await made.entrust()
     said = made.log.ask(BOB, dataset)
@@ -521,6 +533,25 @@ async def test_a_head_that_too_few_witnesses_signed_gets_nobody_a_share(build: A
         await made.hand(made.claim(said, sharing))
     made.log.cosigners = list(witnesses.items())
     assert (await made.gather(said, sharing)).secret == SECRET
+    # An answer's own head is too new to be cosigned: they sign a later one, or one that does not reach so far.
+    answer = made.log.answer(2, 3)
+    later, earlier = made.log.head(), made.log.head(3)
+    made.log.cosigners = []
+    bare = made.log.answer(2, 3)
+    assert answer != bare
+    assert await made.hand(made.claim(said, sharing, bare, later))
+    with pytest.raises(Refused, match="w1 and w2 missing"):
+        await made.hand(made.claim(said, sharing, answer, made.log.head()))
+    with pytest.raises(Pending, match="have not seen the decision"):
+        await made.hand(made.claim(said, sharing, bare, earlier))
+    fork = Keeper(witnesses=charter)
+    fork.cosigners = list(witnesses.items())
+    fork.data = [*made.log.data, made.log.data[-1]]
+    with pytest.raises(Pending, match="newer"):
+        await made.hand(made.claim(said, sharing, bare, fork.head()))
+    made.log.add(made.log.data[-2])
+    with pytest.raises(SplitView):  # witnesses who cosigned another history
+        await made.hand(made.claim(said, sharing, bare, fork.head()))
 
 
 # -- what the log shows to a custodian --------------------------------------------------------------------------------
@@ -715,7 +746,7 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
         assert made.custodians[name].deposits.drop(done[0])
     assert made.custodians["c3"].deposits.under(custody.digest(sharing))
     new = {each: made.sources[each] for each in (peer(3), peer(4))}
-    got = await gather(net, new, sharing, said, *given, BOB.hpke_seed(said.value.nonce))
+    got = await gather(net, new, sharing, said, *given, given[1].head.note, BOB.hpke_seed(said.value.nonce))
     assert (got.secret, got.liars) == (SECRET, ())
     with pytest.raises(NotFound):
         await made.hand(made.claim(said, sharing, given[0]), "c0")
@@ -813,3 +844,57 @@ async def test_who_is_reachable_is_who_says_so_by_their_own_signature(town: Buil
     assert (gone.reachable, gone.critical) == (("c0", "c2"), ("c0", "c2"))
     posing = {**made.sources, peer(2): ["c0"]}
     assert (await keeping.reach(net, posing, made.rule, made.log.commons)).reachable == ("c0", "c1")
+
+
+# -- a real registrar ------------------------------------------------------------------------------------------------
+
+
+async def test_custodians_follow_a_real_log_and_the_key_opens_a_real_dataset(
+    start: Any, folder: Path, tmp_path: Path
+) -> None:
+    alice = await start("alice", listen=())
+    reference = parse(await alice.publish(folder))
+    site, commons = alice.node.site, alice.home.commons
+    dataset = manifest.open(site.manifest(reference.cid)).value
+
+    async def read(path: str) -> bytes:
+        if path == "checkpoint":
+            return bytes(site.checkpoint(commons))
+        if path.startswith("consistency/"):
+            return bytes(site.consistency(commons, *map(int, path.split("/")[1:])))
+        return bytes(site.tile(commons, path))
+
+    nonce = os.urandom(32)
+    statement = envelope.sign("commons/request/v1", Asked(
+        commons=commons, dataset=reference.cid, terms=dataset.terms.digest(), epoch=dataset.epoch, purpose="research",
+        details=None, hpke=release.public_of(BOB.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
+    ), BOB.identity)  # fmt: skip
+    said = envelope.open("commons/request/v1", Asked, statement)
+    answer = await site.submit(commons, codec.encode(Submission(statement=statement, details=None, head=b"")))
+    log = note.Verifier(name=f"commons/{commons}", public=dataset.log_key)
+    checked = check_answer(codec.decode(Answer, answer), said, log, b"", dataset.registrar)
+    answer_head = checked.head.note
+    with ExitStack() as stack:
+        town = Town(tmp_path, stack, custodians(3, 2))
+        for name, custodian in town.custodians.items():
+            follower = Follower(read, commons, Shelf(tmp_path / f"{name}.real"))
+            stack.callback(follower._shelf.close)
+            custodian.logs, custodian._clock = {commons: follower}, time.time
+        bound = custody.binding(dataset.terms.digest(), dataset.rule)
+        data = await keeping.entrust(
+            Inside(town), alice.home.keys, town.sources, town.rule, commons=commons, series=dataset.series,
+            epoch=dataset.epoch, bound=bound,
+        )  # fmt: skip
+        root = custody.open_sharing(data)
+        custody.check_sharing(
+            root, alice.peer, commons, dataset.series, dataset.epoch, dataset.terms.digest(), dataset.rule
+        )  # fmt: skip
+        got = await gather(Inside(town), town.sources, root, said, answer, checked, answer_head, BOB.hpke_seed(nonce))
+        sealed = site.pack(dataset.contents.root).read_bytes()
+        assert pack.unlock(got.secret, dataset.series, sealed[: pack.HEADER])  # it fits the pack's own commitment
+        (part, *_) = [each for parts in got.given.values() for each in parts]
+        entries = list(alice.home.log.entries(0, alice.home.log.size))
+        assert judge(part.released.data, entries) == accuse(part.released.data, entries[0]) == ""
+        await alice.node.registrar.decide(checked.request, "revoke", "no more")
+        with pytest.raises(Refused, match="revoked"):
+            await gather(Inside(town), town.sources, root, said, answer, checked, answer_head, BOB.hpke_seed(nonce))

@@ -26,7 +26,6 @@ from commons.errors import (
     Malformed,
     NotFound,
     Refused,
-    SplitView,
     StorageFailed,
     TimedOut,
     TooLarge,
@@ -211,10 +210,12 @@ async def test_a_key_that_is_not_the_datasets_opens_nothing(start: Start, folder
     assert not (tmp_path / "copy").exists()
 
 
-async def test_a_second_history_is_evidence_with_both_heads(start: Start, folder: Path, tmp_path: Path) -> None:
+async def test_a_log_that_forgets_what_it_signed_is_refused_with_both_heads(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
     alice, bob = await start("alice", lie=dishonest.ForgetsWhatItSigned), await start("bob")
     first = await alice.publish(folder)
-    with pytest.raises(SplitView) as caught:  # the request's answer is honest, the receipt's is not
+    with pytest.raises(Untrue, match="does not show") as caught:  # the request's answer is honest, the receipt's is not
         await bob.fetch(first, tmp_path / "one", alice.address)
     assert len(caught.value.evidence) == 2
     for head in caught.value.evidence:

@@ -213,6 +213,19 @@ def test_a_claim_that_is_too_long_is_not_judged() -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("licence", ["Foo-1.0", "cc by", "Nonsense (", "AND", "MIT )"])
+def test_an_origin_under_a_licence_that_is_none_is_told_and_not_reasoned_about(folder: Path, licence: str) -> None:
+    cid = "bafkreiekffp7g4otxgrigfmkazarafwxqjipjiwqg5vqzsmiihj4rg4kha"
+    origin = {"@id": f"commons:{cid}", "name": "Springs", "license": licence, "creditText": "Springs by Ben"}
+    write(folder, "croissant.json", {"@type": "Dataset", "name": "T", "isBasedOn": origin})
+    assert prepared(folder).notices == (f"based on Springs: {licence} is not known here: ask its licensor",)
+    odd = Origin(manifest=cid, title="Springs", licence=licence, credit="")
+    known = Origin(manifest=cid, title="Wells", licence="CC-BY-SA-4.0", credit="")
+    with pytest.raises(Conflict, match="impossible"):
+        publication.check_origins((odd, known), "CC0-1.0")
+    assert "impossible" in (publication.impossible(terms("CC0-1.0", (odd, known))) or "")
+
+
 def test_terms_without_any_licence_are_none() -> None:
     for expression in ("AND", "AND AND", "(OR)"):
         with pytest.raises(Malformed, match="no licence"):

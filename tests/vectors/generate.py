@@ -177,7 +177,9 @@ RELEASED = handover.Released(
     requester=EVE.peer, request=2, decision=3, shown=b"commons/x\n4\n", head=b"commons/x\n9\n", time=TIME + 10,
     sealed=SEALED,
 )  # fmt: skip
-CLAIM = handover.Claim(statement=ASKED_BYTES, answer=codec.encode(ANSWER), sharing=RELEASED.sharing)
+CLAIM = handover.Claim(
+    statement=ASKED_BYTES, answer=codec.encode(ANSWER), witnessed=b"commons/x\n4\n", sharing=RELEASED.sharing
+)  # fmt: skip
 HANDOVER = handover.Handover(
     parts=(handover.Part(released=envelope.sign(handover.RELEASED, RELEASED, BOB), below=()),)
 )  # fmt: skip
