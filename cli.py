@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from commons import __version__
-from commons.commands import community, data, licence, log, node, publish, witness
+from commons.commands import community, custody, data, licence, log, node, publish, witness
 from commons.terminal import Commons, Context
 
 
@@ -24,7 +24,7 @@ def main(ctx: click.Context, home: Path | None, as_json: bool) -> None:
     ctx.obj = Context(home, as_json)
 
 
-for room in (node, publish, data, log, community, witness, licence):
+for room in (node, publish, data, log, community, custody, witness, licence):
     for command in room.COMMANDS:
         main.add_command(command)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from commons import cosigning, govern
-from commons.core import codec, entries, envelope, release, rules
+from commons.core import codec, entries, envelope, manifest, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
@@ -141,6 +141,8 @@ class Registrar:
         access = self.log.granted(index, int(self._clock()))
         cosigning.demand(self.home, index if access.decision is None else access.decision)
         published, community = self.log.state.published(access.entry.dataset), self.log.state.community
+        if self._entrusted(access.entry.dataset):
+            raise Refused("custodians keep the key of this dataset", hint="ask them: a newer version of commons does")
         if community is not None:
             if access.entry.dataset in community.withdrawn:
                 at = community.withdrawn[access.entry.dataset]
@@ -153,6 +155,10 @@ class Registrar:
         )  # fmt: skip
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
+
+    def _entrusted(self, dataset: str) -> bool:
+        data = self.home.shelf.manifest(dataset)
+        return data is not None and manifest.open(data).value.custody is not None
 
     # -- the steward's desk -----------------------------------------------------------------------------------------
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commons import audit, charter, forks, govern, invitation, request, standing
-from commons.core import governance, reference
+from commons import audit, charter, custody, forks, govern, invitation, keeping, request, standing
+from commons.core import custody as shared
+from commons.core import governance, manifest, reference
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.note import Verifier
+from commons.core.policy import Policy
 from commons.core.rules import Rule
 from commons.core.state import State
+from commons.core.terms import Terms
 from commons.errors import Malformed, NotFound, Untrue
 from commons.govern import Seat
 from commons.ledger import Ledger, Told, checked
@@ -109,6 +113,60 @@ class Council(Ledger):
     async def _outcome(self, seat: Seat, proposal: int) -> Told:
         told = standing.told(await self._state(seat), self.home.keys.identity.peer, int(time.time()), True)
         return {"outcome": next(each for each in told["proposals"] if each["proposal"] == proposal)}
+
+    # -- custody ------------------------------------------------------------------------------------------------------
+
+    async def keep(self, *, named: str | None = None) -> Told:
+        """Agree to keep shares of keys for a community."""
+        return {"commons": keeping.keep(self.home, self._seat(named).commons)}
+
+    async def custody(self, *, named: str | None = None) -> Told:
+        """Who keeps the shares of a community's keys, who of them is there, and whether that is enough."""
+        seat = self._seat(named)
+        state = await self._state(seat)
+        policy = keeping.policy_of(state.community.custodians if state.community else "")
+        keeps = self.home.config.get("custody", [])
+        if policy is None:
+            return {"commons": seat.commons, "custodians": [], "warning": "", "keeps": keeps}
+        found = await custody.reach(self._near(), self._custodians(policy, seat.sources), policy, seat.commons)
+        return {
+            "commons": seat.commons, "warning": found.warning, "keeps": keeps,
+            "custodians": [{"name": m.name, "peer": m.peer, "reachable": m.name in found.reachable}
+                           for m in policy.members],
+        }  # fmt: skip
+
+    def _near(self) -> keeping.Near:
+        return keeping.Near(self.net, self.node.custodian, self.home.keys.identity.peer)
+
+    def _custodians(self, policy: Policy, more: Sequence[str] = ()) -> dict[str, list[str]]:
+        return keeping.addresses(policy, [*more, *self.home.shelf.peers()], self.home.keys.identity.peer)
+
+    async def entrust(self, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None) -> bytes | None:
+        """The sharing of a key that custodians keep; None where the community has none. A version under the same key
+        keeps the sharing of the one before, as long as its custodians are the same."""
+        community = self.home.log.state.community
+        policy = keeping.policy_of(community.custodians if community else "")
+        if policy is None or rule.kind == "public":
+            return None
+        bound, generation = shared.binding(terms.digest(), rule), 0
+        if before is not None:
+            old = shared.open_sharing(before).value
+            if (old.epoch, old.bound, old.policy) == (epoch, bound, str(policy)):
+                return before
+            generation = old.generation + 1
+        return await custody.entrust(
+            self._near(), self.home.keys, self._custodians(policy), policy, commons=self.home.commons, series=series,
+            epoch=epoch, bound=bound, generation=generation,
+        )  # fmt: skip
+
+    def custodians_of(self, cid: str) -> list[str]:
+        """Addresses of those who keep the key of a dataset, as far as this home knows them."""
+        data = self.home.shelf.manifest(cid)
+        sharing = manifest.open(data).value.custody if data is not None else None
+        if sharing is None:
+            return []
+        found = self._custodians(shared.open_sharing(sharing).value.parsed())
+        return [address for each in found.values() for address in each if address != keeping.HERE]
 
     async def statistics(
         self, *, source: str | None = None, named: str | None = None, since: int | None = None, until: int | None = None

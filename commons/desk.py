@@ -50,17 +50,18 @@ class Desk(Council):
             labels += found.value.terms.labels  # what a community asks goes on holding
         previous = str(reference.parse(update).cid) if update else None
         said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
-        told = await publish.publish(self.home, said, self.progress)
+        told = await publish.publish(self.home, said, self.progress, self.entrust)
         return {**told, "reference": str(self._refer(told["cid"]))}
 
     def _refer(self, cid: str, lan: bool = False) -> reference.Reference:
-        """A reference with the addresses this node announces; those of a home network only when asked."""
+        """A reference with the addresses this node announces, and those of custodians it knows; those of a home network
+        only when asked."""
         announced = [a for a in self.home.config.get("announce", []) if is_peer(a)]
         doors = [a for a in self.home.config.get("announce", []) if not is_peer(a)]
         listening = [a for a in self.node.addresses if lan or reference.is_public(a)]
-        return reference.Reference(
-            cid=ids.check_cid(cid), peers=tuple(dict.fromkeys([*announced, *listening])), doors=tuple(doors)
-        )
+        keepers = [a for a in self.custodians_of(cid) if lan or reference.is_public(a)]
+        peers = tuple(dict.fromkeys([*announced, *listening, *keepers]))
+        return reference.Reference(cid=ids.check_cid(cid), peers=peers, doors=tuple(doors))
 
     async def refer(self, *, dataset: str, lan: bool = False) -> Told:
         cid = reference.parse(dataset).cid
@@ -162,5 +163,5 @@ class Desk(Council):
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
     "export", "export_log", "describe", "audit", "peers", "announce", "witness", "community",
-    "forget_fork", "invite", "join", "propose", "vote", "statistics",
+    "forget_fork", "keep", "custody", "invite", "join", "propose", "vote", "statistics",
 })  # fmt: skip

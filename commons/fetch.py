@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commons import credit, download, request
+from commons import credit, download, receipt, request
 from commons.core import manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
@@ -89,7 +89,7 @@ async def fetch(
     told: dict[str, Any] = {"receipt": "none is owed"}
     ask = request.held(home, value)
     if ask is not None and ask.dataset == reference.cid:
-        told = await request.receipt(home, net, sources, dataset, ask)
+        told = await receipt.owe(home, net, sources, dataset, ask)
     return {
         "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
         "files": value.files, "bytes": value.size, "dest": str(dest), "request": ask.request if ask else None, **told,

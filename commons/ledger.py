@@ -7,11 +7,12 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import archive, audit, cosigning, forks, request
+from commons import archive, audit, cosigning, forks, receipt, request
 from commons.archive import Read
 from commons.core import entries, ids, manifest, reference
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
+from commons.keeping import own
 from commons.node import Node
 from commons.progress import Progress
 from commons.sources import is_peer
@@ -64,7 +65,7 @@ class Ledger:
             if ask.outcome == "pending":
                 await request.resubmit(self.home, self.net, peers, value, ask)
             else:
-                await request.deliver(self.home, self.net, peers, value, ask)
+                await receipt.deliver(self.home, self.net, peers, value, ask)
 
     async def requests(self, *, everything: bool = False) -> Told:
         """The desk: who asks for what, and what was decided."""
@@ -113,17 +114,8 @@ class Ledger:
         return {"log": log}
 
     async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
-        site, home = self.node.site, self.home
         if source is None:
-
-            async def own(path: str) -> bytes:
-                if path == "checkpoint":
-                    return site.checkpoint(home.commons)
-                if path.startswith("openings/"):
-                    return site.openings(home.commons, path.removeprefix("openings/"), None)
-                return site.tile(home.commons, path)
-
-            return own, home.commons
+            return own(self.node.site, self.home.commons), self.home.commons
         if not source.startswith(("http://", "https://")) and "/p2p/" not in source:
             if not Path(source).exists():
                 raise NotFound(

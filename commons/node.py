@@ -16,8 +16,10 @@ from commons import govern
 from commons.access import Registrar
 from commons.core.ids import PeerId
 from commons.cosigning import Cosigning
+from commons.custodian import Custodian
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, Unreachable
+from commons.keeping import Logs
 from commons.net import api
 from commons.net.client import Client
 from commons.net.connector import serve, tagged
@@ -49,9 +51,11 @@ class Node:
     async def __aenter__(self) -> Self:
         self.net = Client(self._start)
         self.cosigning = Cosigning(self.home, self.net)
+        logs = Logs(self.home, self.net, self.site)
+        self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
         self._runner = web.AppRunner(
-            api.application(self.site, self._doors), access_log=None, handle_signals=False, shutdown_timeout=0.5,
-            keepalive_timeout=90, logger=api.server_log,
+            api.application(self.site, self._doors, self.custodian), access_log=None, handle_signals=False,
+            shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
         )  # fmt: skip
         try:
             await self._runner.setup()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from commons import licensing
@@ -23,12 +24,19 @@ from commons.gather import compare
 from commons.progress import Progress, meter
 from commons.publication import Publication, prepare
 
+Entrust = Callable[[bytes, int, Terms, Rule, bytes | None], Awaitable[bytes | None]]
 
-async def publish(home: Home, said: Publication, progress: Progress) -> dict[str, Any]:
-    """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; manifest
-    signed and on the shelf; `publish` entry durable; only then its name is told.
 
-    A crash before the entry leaves sealed packs and a manifest nobody is shown; after it, a published dataset.
+async def alone(_series: bytes, _epoch: int, _terms: Terms, _rule: Rule, _before: bytes | None) -> None:
+    """The key stays with the registrar."""
+
+
+async def publish(home: Home, said: Publication, progress: Progress, entrust: Entrust = alone) -> dict[str, Any]:
+    """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; the key, if
+    custodians keep it, in their hands (`entrust` gives the sharing); manifest signed and on the shelf; `publish` entry
+    durable; only then its name is told.
+
+    A crash before the entry leaves sealed packs, shares and a manifest nobody is shown; after it, a published dataset.
     """
     ready = await asyncio.to_thread(prepare, said)
     terms, rule = ready.terms, ready.rule
@@ -58,6 +66,7 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
         return packed
 
     packed = await asyncio.to_thread(seal)
+    custody = await entrust(series, epoch, terms, rule, before.value.custody if before else None)
     now = int(time.time())
     version = before.value.version + 1 if before else 1
     value = Manifest(
@@ -66,7 +75,7 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
         identifier=ready.said.identifier, created=now, terms=terms, rule=rule, commons=home.commons,
         log_key=home.log.key.public, registrar=home.keys.identity.peer, epoch=epoch,
         unlocks=tuple(release.lock(epochs[n + 1], epochs[n], series, n) for n in range(epoch)),
-        key=epochs[epoch] if rule.kind == "public" else None,
+        key=epochs[epoch] if rule.kind == "public" else None, custody=custody,
         packs=tuple(PackRef(root=pack.root, size=pack.size) for pack in packed.packs), contents=packed.contents_pack,
         files=len(packed.contents.files), size=sum(file.size for file in packed.contents.files),
     )  # fmt: skip
@@ -79,7 +88,8 @@ async def publish(home: Home, said: Publication, progress: Progress) -> dict[str
         "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": version, "licence": terms.licence,
         "access": str(rule), "files": value.files, "bytes": value.size, "sealed_bytes": value.sealed_size(),
         "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(cid).index,
-        "taken": dict(ready.gathered.taken), "notices": [*notices(terms, rule), *ready.notices],
+        "custodians": custody is not None, "taken": dict(ready.gathered.taken),
+        "notices": [*notices(terms, rule), *ready.notices],
         "warnings": [{"code": each.code, "text": each.text, "todo": each.todo} for each in ready.findings],
     }  # fmt: skip
 

@@ -7,14 +7,15 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from commons import forks, quorum
+from commons import custody, forks, quorum
 from commons.core import answer, codec, entries, envelope, ids, note, release, terms
+from commons.core import custody as shared
 from commons.core.answer import Answer, Checked, Submission
-from commons.core.entries import Asked, Received
+from commons.core.entries import Asked
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
 from commons.core.opening import SALT, Field, commit
@@ -22,19 +23,18 @@ from commons.core.reference import peer_of
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import Ask
 from commons.errors import (
-    CommonsError,
     Conflict,
     Gone,
     Malformed,
     NotFound,
     Pending,
     Refused,
-    TimedOut,
     TooLarge,
-    TooMany,
     Unreachable,
 )
 from commons.sources import Network, first, is_peer
+
+T = TypeVar("T")
 
 ANSWER_LIMIT = 256 << 10  # bytes
 WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that waits for witnesses
@@ -65,16 +65,29 @@ async def key(
     if ask is None or fresh:
         ask = begin()
     try:
-        checked, registrars, said = await resubmit(home, net, sources, value, ask)
+        sent = await resubmit(home, net, sources, value, ask)
     except Malformed:
         if fresh or not _outdated(ask):
             raise
         ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
-        checked, registrars, said = await resubmit(home, net, sources, value, ask)
-    ask = _answered(ask, checked)
-    secret = await _release(home, net, registrars, value, ask, said, checked)
+        sent = await resubmit(home, net, sources, value, ask)
+    ask = _answered(ask, sent.checked)
+    if value.custody is None:
+        secret = await _release(home, net, value, ask, sent)
+    else:
+        secret = await _from_custodians(home, net, sources, dataset, ask, sent, value.custody)
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request that is in the log: the statement, the registrars asked, their answer in exact bytes, and checked."""
+
+    said: Opened[Asked]
+    registrars: Sequence[str]
+    given: bytes
+    checked: Checked
 
 
 def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
@@ -118,9 +131,9 @@ def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
 
 async def resubmit(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask
-) -> tuple[Checked, list[str], Opened[Asked]]:
+) -> Sent:  # fmt: skip
     """Send a stored request, for the first time or again: whoever asks twice finds the same entry."""
-    registrars = _registrars(sources, value)
+    registrars = registrars_of(sources, value)
     if not registrars:
         raise Unreachable(
             f"no address is known of {value.registrar}, who answers requests for this dataset",
@@ -128,7 +141,7 @@ async def resubmit(
         )
     said = _said(ask)
     with forks.watching(home, verifier(value).vkey):
-        return await _submit(home, net, registrars, value, ask, said), registrars, said
+        return await _submit(home, net, registrars, value, ask, said)
 
 
 def _outdated(ask: Ask) -> bool:
@@ -139,16 +152,16 @@ def _said(ask: Ask) -> Opened[Asked]:
     return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
-def _registrars(sources: Sequence[str], value: Manifest) -> list[str]:
+def registrars_of(sources: Sequence[str], value: Manifest) -> list[str]:
     return [source for source in sources if is_peer(source) and peer_of(source) == value.registrar]
 
 
 async def _submit(
     home: Home, net: Network, registrars: Sequence[str], value: Manifest, ask: Ask, said: Opened[Asked]
-) -> Checked:
+) -> Sent:  # fmt: skip
     """The checked answer of a granted request; Pending or Refused otherwise. Sent again, it finds the same entry."""
     try:
-        checked = await _send(home, net, registrars, value, ask.submission, said)
+        given, checked = await _send(home, net, registrars, value, ask.submission, said)
     except Malformed:
         if _outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
@@ -168,7 +181,7 @@ async def _submit(
             f"request {checked.request} was {verb} at entry {checked.decision}: {checked.words or checked.reason}",
             hint="ask the steward of this dataset; a new fetch makes a new request",
         )
-    return checked
+    return Sent(said=said, registrars=registrars, given=given, checked=checked)
 
 
 def _answered(ask: Ask, checked: Checked) -> Ask:
@@ -177,7 +190,7 @@ def _answered(ask: Ask, checked: Checked) -> Ask:
 
 async def _send(
     home: Home, net: Network, registrars: Sequence[str], value: Manifest, submission: bytes, said: Opened[Asked]
-) -> Checked:
+) -> tuple[bytes, Checked]:
     log = verifier(value)
     old = home.shelf.head(log.vkey) or b""
     body = codec.encode(replace(codec.decode(Submission, submission), head=old))
@@ -190,7 +203,7 @@ async def _send(
     got = await first(registrars, "an answer to the request", ask)
     checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old, value.registrar)
     advance(home, log.vkey, old, checked.head.note)
-    return checked
+    return got, checked
 
 
 def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
@@ -199,12 +212,9 @@ def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
         raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")
 
 
-async def _release(
-    home: Home, net: Network, registrars: Sequence[str], value: Manifest, ask: Ask, said: Opened[Asked],
-    checked: Checked,
-) -> bytes:  # fmt: skip
-    """The key, opened only after the grant is seen to be witnessed as the charter asks. Pending while witnesses are
-    missing: they are given some seconds here, and the same command can be repeated."""
+async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: Sent) -> bytes:
+    """The key, opened only after the grant is seen to be witnessed as the charter asks."""
+    said, checked = sent.said, sent.checked
     bound = release.Bound(
         commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
         request=checked.request, decision=checked.request if checked.decision is None else checked.decision,
@@ -215,12 +225,45 @@ async def _release(
         await quorum.check(net, source, value, verifier(value), checked)
         return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
 
+    return await _patiently(home, ask, lambda: first(sent.registrars, "the key", get))
+
+
+async def _from_custodians(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask, sent: Sent, sharing: bytes
+) -> bytes:
+    """The key, from enough of those who keep its shares, each of whom decides by themself. What each signed is kept
+    beside the proofs: a release that the log does not bear out convicts its signer."""
+    value, said = dataset.value, sent.said
+    root = shared.open_sharing(sharing)
+    shared.check_sharing(
+        root, dataset.signer, value.commons, value.series, value.epoch, value.terms.digest(), value.rule
+    )
+    known = {peer: [s for s in sources if is_peer(s) and peer_of(s) == peer] for peer in root.value.peers().values()}
+
+    async def witnessed(source: str) -> bytes:
+        return await quorum.check(net, source, value, verifier(value), sent.checked)
+
+    async def gathered() -> custody.Gathered:
+        head = await first(sent.registrars, "a witnessed head", witnessed)
+        seed = home.keys.hpke_seed(said.value.nonce)
+        return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
+
+    found = await _patiently(home, ask, gathered)
+    for peer, parts in found.given.items():
+        for part in parts:
+            name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{part.name}.release"
+            write_secret(home.path / "proofs" / name, part.released.data.hex() + "\n")
+    return found.secret
+
+
+async def _patiently(home: Home, ask: Ask, get: Callable[[], Awaitable[T]]) -> T:
+    """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated."""
     try:
         for wait in WAITS:
             with contextlib.suppress(Pending):
-                return await first(registrars, "the key", get)
+                return await get()
             await asyncio.sleep(wait)
-        return await first(registrars, "the key", get)
+        return await get()
     except (Gone, Refused, NotFound) as error:  # revoked or expired meanwhile: the next fetch asks anew
         home.shelf.put_ask(replace(ask, outcome="gone", reason=error.message[:200]))
         raise
@@ -236,45 +279,3 @@ def forget_key(home: Home, value: Manifest) -> None:
 def verifier(value: Manifest) -> note.Verifier:
     """The key of the log this dataset is accounted in."""
     return note.Verifier(name=f"commons/{value.commons}", public=value.log_key)
-
-
-async def receipt(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask
-) -> dict[str, Any]:  # fmt: skip
-    """Owe the log a signed receipt, then pay it. What cannot be delivered now stays owed."""
-    value = dataset.value
-    if ask.receipt is None and ask.request is not None:
-        said = Received(
-            commons=value.commons, request=ask.request, dataset=ask.dataset, files=value.files, size=value.size,
-            time=int(time.time()),
-        )  # fmt: skip
-        ask = replace(ask, receipt=envelope.sign(entries.RECEIPT, said, home.keys.identity), outcome="fetched")
-        home.shelf.put_ask(ask)
-    elif ask.outcome == "receipted" or ask.receipt is None:
-        return {"receipt": "none is owed"}
-    return await deliver(home, net, sources, value, ask)
-
-
-async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask) -> dict[str, Any]:
-    statement = ask.receipt or b""
-    said = envelope.open(entries.RECEIPT, Received, statement)
-    log = verifier(value)
-    old = home.shelf.head(log.vkey) or b""
-    body = codec.encode(Submission(statement=statement, details=None, head=old))
-    registrars = _registrars(sources, value)
-
-    async def send(source: str) -> bytes:
-        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
-
-    try:
-        with forks.watching(home, log.vkey):
-            got = await first(registrars, "an answer to the receipt", send)
-            shown = codec.decode(Answer, got, ANSWER_LIMIT)
-            head = answer.check_receipt(shown, said, log, old)
-        advance(home, log.vkey, old, head.note)
-    except CommonsError as error:
-        if isinstance(error, (Unreachable, TimedOut, TooMany, Conflict)):  # the files are here; the next command tries
-            return {"receipt": "owed", "why": error.message}
-        raise
-    home.shelf.put_ask(replace(ask, outcome="receipted"))
-    return {"receipt": "logged", "entry": shown.shown[0].index}

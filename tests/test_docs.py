@@ -64,7 +64,7 @@ class Terminal:
         tools.mkdir()
         (tools / "commons").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m cli "$@"\n')
         (tools / "commons").chmod(0o755)
-        env = environment(folder, LC_ALL="C.UTF-8")
+        env = environment(folder, LC_ALL="C.UTF-8", EXAMPLES=str(HOUSE / "examples"))
         self.env = {**env, "PATH": f"{tools}:{env['PATH']}"}
 
     def type(self, command: str, expected: list[str]) -> None:

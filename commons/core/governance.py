@@ -110,6 +110,7 @@ class Charter:
         for text in (self.witnesses, self.custodians):
             if text:
                 policy.parse(text)
+        check_custodians(self.custodians)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -168,8 +169,7 @@ class Proposal:
             ids.digest_of(self.dataset)
         if self.rule is not None and self.rule.kind == "public":
             raise Malformed("a rule that is voted cannot print a key into a manifest", hint="publish it as public")
-        if self.custodians:
-            policy.parse(self.custodians)
+        check_custodians(self.custodians or "")
 
 
 _FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "rule", "custodians", "charter")
@@ -211,6 +211,13 @@ class Join:
         ids.digest_of(self.commons)
         if len(self.proof) != 64 or self.invitation < 0:
             raise Malformed("a joining has a proof of 64 bytes")
+
+
+def check_custodians(text: str) -> None:
+    """Malformed unless keys can be shared by this policy: its quorum asks members, each once. "" for none."""
+    asked = policy.parse(text) if text else Policy()
+    if asked.quorum is not None and (set(asked.leaves()) != {m.name for m in asked.members} or not asked.members):
+        raise Malformed("custodians are the members that the policy's quorum asks", hint="member NAME PEER")
 
 
 def taking(commons: str, key: bytes, peer: str) -> bytes:

@@ -20,6 +20,7 @@ from commons.errors import Malformed, Untrue
 
 TYPE = "commons/manifest/v1"
 LIMIT = 4 << 20  # bytes
+CUSTODY = 96 << 10  # bytes of a sharing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ class PackRef:
 class Manifest:
     """`commons` is the charter's CID, `log_key` 32 bytes, `registrar` who answers requests. `unlocks[i]` opens epoch i
     with the secret of epoch i+1. `key` is the epoch secret, printed only under the rule `public`. `files` and `size`
-    (bytes) are of the plaintext. `identifier`: a DOI or an address under which it is known elsewhere."""
+    (bytes) are of the plaintext. `identifier`: a DOI or an address under which it is known elsewhere.
+    `custody`: the signed sharing of the key, where custodians keep it and not the registrar."""
 
     series: bytes
     version: int
@@ -56,6 +58,7 @@ class Manifest:
     epoch: int
     unlocks: tuple[bytes, ...]
     key: bytes | None
+    custody: bytes | None
     packs: tuple[PackRef, ...]
     contents: PackEntry
     files: int
@@ -81,6 +84,8 @@ class Manifest:
         if self.files < 0 or self.size < 0 or self.created < 0:
             raise Malformed("manifest: counts cannot be negative")
         check_identifier(self.identifier)
+        if self.custody is not None and (self.key is not None or not 0 < len(self.custody) <= CUSTODY):
+            raise Malformed("manifest: a key is printed or kept by custodians, not both")
 
     def sealed(self) -> tuple[PackRef, ...]:
         """Everything to carry: the packs, then the contents table."""

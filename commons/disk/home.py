@@ -23,6 +23,7 @@ from commons.core import envelope
 from commons.core.governance import CHARTER, Charter, College
 from commons.core.keys import Keys
 from commons.disk.cosigned import Cosigned
+from commons.disk.deposits import Deposits
 from commons.disk.log import Log
 from commons.disk.packs import Store
 from commons.disk.shelf import Shelf
@@ -53,6 +54,8 @@ class Home:
             opened.callback(lambda: self.cosigned.close())
             self.log = Log.open(path / "log.db", self.keys.log(0), self.keys.local("openings"))
             opened.callback(lambda: self.log.close())
+            self.deposits = Deposits(path / "deposits.db")
+            opened.callback(lambda: self.deposits.close())
             self.packs = Store(path / "packs")
             self.packs.clean()
             self._opened = opened.pop_all()

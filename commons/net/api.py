@@ -63,6 +63,14 @@ class Site(Protocol):
     def monitored(self, log: str) -> bytes: ...
 
 
+class Keeper(Protocol):
+    """A custodian's answers, to peers only."""
+
+    def announce(self, commons: str) -> bytes: ...
+    async def deposit(self, commons: str, body: bytes) -> bytes: ...
+    async def hand(self, commons: str, body: bytes, caller: str | None) -> bytes: ...
+
+
 class Pack(web.FileResponse):
     """Sent once, by whoever prepares it first, and in bounded time."""
 
@@ -95,7 +103,7 @@ class Doors:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(site: Site, doors: Doors) -> web.Application:
+def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.Application:
     """The routes that peers and plain callers see."""
     at_work: dict[Caller, int] = {}
 
@@ -161,6 +169,25 @@ def application(site: Site, doors: Doors) -> web.Application:
             body=site.openings(request.match_info["commons"], request.match_info["bundle"], caller.peer)
         )
 
+    def keeping(request: web.Request) -> tuple[Keeper, str, Caller]:
+        caller = doors.caller(request)
+        private(caller)
+        if keeper is None:
+            raise NotFound("this node keeps no shares")
+        return keeper, request.match_info["commons"], caller
+
+    async def custody_key(request: web.Request) -> web.StreamResponse:
+        kept, commons, _ = keeping(request)
+        return web.Response(body=kept.announce(commons))
+
+    async def deposits(request: web.Request) -> web.StreamResponse:
+        kept, commons, _ = keeping(request)
+        return web.Response(body=await kept.deposit(commons, await _body(request)))
+
+    async def shares(request: web.Request) -> web.StreamResponse:
+        kept, commons, caller = keeping(request)
+        return web.Response(body=await kept.hand(commons, await _body(request), caller.peer))
+
     async def add_checkpoint(request: web.Request) -> web.StreamResponse:
         """Open to everybody: what counts is the log's signature. Its statuses are those of C2SP tlog-witness."""
         try:
@@ -197,6 +224,9 @@ def application(site: Site, doors: Doors) -> web.Application:
         web.get(commons + "/openings/{bundle:.+}", openings),
         web.post(commons + "/entries", entries),
         web.post(commons + "/release", release),
+        web.get(commons + "/custody-key", custody_key),
+        web.post(commons + "/deposits", deposits),
+        web.post(commons + "/shares", shares),
     ])  # fmt: skip
     return app
 

@@ -318,7 +318,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         keywords=tuple(draw(st.sets(names, max_size=3))), identifier=None,
         created=draw(some), terms=draw(term), rule=access, commons=draw(cids), log_key=draw(b32), registrar=draw(peers),
         epoch=epoch, unlocks=tuple(draw(st.binary(min_size=48, max_size=48)) for _ in range(epoch)),
-        key=draw(b32) if access.kind == "public" else None,
+        key=draw(b32) if access.kind == "public" else None, custody=None,
         packs=tuple(PackRef(root=root, size=draw(st.integers(1, 2**40))) for root in roots[1:]),
         contents=PackEntry(root=roots[0], size=72 + segment, epoch=epoch, segments=(segment,)),
         files=draw(some), size=draw(some),

@@ -59,6 +59,7 @@ def test_everything_to_carry_is_the_packs_and_then_the_contents() -> None:
         {"keywords": ("a", "a")}, {"keywords": ("",)}, {"keywords": ("k" * 101,)}, {"keywords": ("\ud800",)},
         {"keywords": tuple(str(n) for n in range(101))}, {"identifier": ""}, {"identifier": "10.1/x"},
         {"identifier": "doi"}, {"identifier": "10.5281/a b"},
+        {"custody": b""}, {"custody": bytes(manifest.CUSTODY + 1)},
         {"created": -1}, {"packs": (PackRef(root=MANIFEST.contents.root, size=1),)},
         {"packs": (PackRef(root=salt(1), size=1), PackRef(root=salt(1), size=2))},
     ],
@@ -87,7 +88,8 @@ def test_a_pack_is_a_root_and_some_bytes(root: bytes) -> None:
 def test_the_signature_is_over_every_field() -> None:
     other: dict[str, Any] = {
         "series": bytes(16), "version": 3, "previous": ids.cid(b"x"), "title": "Lakes", "description": "",
-        "keywords": (), "identifier": None, "created": 0, "terms": replace(MANIFEST.terms, conditions=None),
+        "keywords": (), "identifier": None, "custody": b"x", "created": 0,
+        "terms": replace(MANIFEST.terms, conditions=None),
         "rule": replace(RULE, peers=RULE.peers[:1]),
         "commons": ids.cid(b"x"), "log_key": bytes(32), "registrar": EVE.peer, "unlocks": (bytes(48),), "packs": (),
         "contents": replace(MANIFEST.contents, root=salt(9)), "files": 4, "size": 4097,

@@ -605,6 +605,8 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
     with pytest.raises(SplitView) as caught:
         await made.hand(made.claim(eve, sharing, fork.granted(eve)[0]))
     assert len(caught.value.evidence) == 2
+    with pytest.raises(SplitView):  # beside a head that is right
+        await made.hand(made.claim(eve, sharing, fork.granted(eve)[0], made.log.head()))
     fork.add(fork.data[-1])
     with pytest.raises(Pending, match="newer"):
         await made.hand(made.claim(eve, sharing, fork.answer(4, 5)))

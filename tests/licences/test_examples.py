@@ -20,11 +20,14 @@ def stated(name: str, field: str) -> str:
     return found[1].strip()
 
 
-def test_there_are_three() -> None:
+def test_there_are_six() -> None:
     assert {name: licences.resolve(stated(name, "Licence")).id for name in FOLDERS} == {
         "caniuse": "CC-BY-4.0",
+        "health": "CC0-1.0",
+        "housing": "CC-BY-4.0",
         "openmoji": "CC-BY-SA-4.0",
         "penguins": "CC0-1.0",
+        "rides": "ODbL-1.0",
     }
 
 
@@ -48,6 +51,9 @@ def test_the_tables_have_the_rows_they_say() -> None:
     assert len(rows("caniuse", "features.csv")) == 554
     animals = rows("openmoji", "animals.csv")
     assert len(animals) == 160
+    assert len(rows("rides", "trips.csv")) == 300
+    assert len(rows("housing", "occupancy.csv")) == 12 * 12
+    assert len(rows("health", "cohort.csv")) == 60
     birds = {row["hexcode"] for row in animals if row["subgroups"] == "animal-bird"}
     assert birds == {path.stem for path in examples.path("openmoji").glob("*.svg")}
 

@@ -97,8 +97,8 @@ MANIFEST = Manifest(
     series=SERIES, version=2, previous=ids.cid(b"version 1"), title="Rivers", description="Lengths, in km.",
     keywords=("rivers",), identifier="10.5281/zenodo.1", created=TIME + 1,
     terms=TERMS, rule=RULE, commons=COMMONS, log_key=OWNER.log(0).public, registrar=ALICE.peer,
-    epoch=1, unlocks=(release.lock(NEW, OLD, SERIES, 0),), key=None, packs=(PackRef(root=salt(1), size=1234),),
-    contents=PackEntry(root=salt(2), size=72 + 100, epoch=1, segments=(100,)), files=3, size=4096,
+    epoch=1, unlocks=(release.lock(NEW, OLD, SERIES, 0),), key=None, custody=None,
+    packs=(PackRef(root=salt(1), size=1234),), contents=PackEntry(root=salt(2), size=72 + 100, epoch=1, segments=(100,)), files=3, size=4096,
 )  # fmt: skip
 MANIFEST_BYTES = manifest.sign(MANIFEST, ALICE)
 DATASET = ids.cid(MANIFEST_BYTES)
@@ -351,6 +351,9 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("manifest", "commons in capitals", {"commons": COMMONS.upper()}, "one spelling"),
     ("manifest", "registrar is a CID", {"registrar": COMMONS}, "a peer id"),
     ("manifest", "unsorted allow-list", {"rule": {"kind": "allow-list", "peers": [*RULE.peers][::-1]}}, "sorted"),
+    ("manifest", "a key kept and printed", {"rule": {"kind": "public", "peers": [], "college": None},
+     "key": NEW, "custody": b"x"}, "not both"),
+    ("manifest", "an empty sharing", {"custody": b""}, "nil, or a sharing"),
     ("manifest", "keyword twice", {"keywords": ["rivers", "rivers"]}, "each once"),
     ("manifest", "empty keyword", {"keywords": [""]}, "1 to 100 characters"),
     ("manifest", "identifier in words", {"identifier": "our first"}, "a DOI or an address"),

@@ -1,0 +1,44 @@
+"""The commands of custodians: keep shares of a community's keys, and see whether enough of those who do are there."""
+
+from __future__ import annotations
+
+import click
+
+from commons.commands.community import named
+from commons.show import Told, say
+from commons.terminal import Context, pass_context
+
+
+@click.group()
+def custody() -> None:
+    """Shared custody: keys that nobody can give out alone."""
+
+
+@custody.command("keep")
+@named
+@pass_context
+def custody_keep(c: Context, named: str | None) -> None:
+    """Agree to keep shares of a community's keys. This node then follows its log, and decides by itself."""
+    c.tell(c.call("keep", named=named), lambda told: say(f"This home keeps shares for {', '.join(told['commons'])}."))
+
+
+@custody.command("status")
+@named
+@pass_context
+def custody_status(c: Context, named: str | None) -> None:
+    """Who keeps the shares of a community's keys, and who of them is there now."""
+    c.tell(c.call("custody", named=named), tell_custody)
+
+
+def tell_custody(told: Told) -> None:
+    if not told["custodians"]:
+        say("No custodians were chosen: the registrar keeps the keys.")
+    for each in told["custodians"]:
+        say(f"{each['name']:<11} {each['peer']}  {'reachable' if each['reachable'] else 'away'}")
+    if told["warning"]:
+        say(f"Warning: {told['warning']}.")
+    if told["keeps"]:
+        say(f"This home keeps shares for {', '.join(told['keeps'])}.")
+
+
+COMMANDS = (custody,)
