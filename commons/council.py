@@ -9,14 +9,14 @@ from typing import Any
 
 from commons import audit, charter, custody, forks, govern, invitation, keeping, request, standing
 from commons.core import custody as shared
-from commons.core import governance, manifest, reference
+from commons.core import governance, ids, manifest, reference
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.note import Verifier
 from commons.core.policy import Policy
 from commons.core.rules import Rule
 from commons.core.state import State
 from commons.core.terms import Terms
-from commons.errors import Malformed, NotFound, Untrue
+from commons.errors import Conflict, Malformed, NotFound, Untrue
 from commons.govern import Seat
 from commons.ledger import Ledger, Told, checked
 
@@ -82,12 +82,30 @@ class Council(Ledger):
         self.home.shelf.put_seat(seat.commons, key.public, list(seat.sources))
         return {"entry": index, "commons": seat.commons}
 
+    async def follow(self, *, source: str, commons: str | None = None) -> Told:
+        """Take part in, or only watch, the community whose log the node at `source` keeps. It is remembered once all of
+        the log is verified, from the charter on, whose id is the community's name."""
+        (at,) = checked([source])
+        read, commons = await self._log_at(at, commons.removeprefix("commons:") if commons else None)
+        key = await audit.log_of(read, commons)
+        cid = ids.check_cid(key.name.removeprefix("commons/"))
+        if cid == self.home.commons:
+            raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
+        known = [each for seat, _, sources in self.home.shelf.seats() if seat == cid for each in sources if each != at]
+        state = await self._state(Seat(commons=cid, key=key, sources=(at,)))
+        self.home.shelf.put_seat(cid, key.public, [at, *known])
+        return standing.told(state, self.home.keys.identity.peer, int(time.time()))
+
     async def propose(
         self, *, action: str, named: str | None = None, dataset: str | None = None, access: str | None = None,
         of: str | None = None, file: str | None = None, **what: Any,
     ) -> Told:  # fmt: skip
-        seat = self._seat(named)
         what = {name: value for name, value in what.items() if value is not None}
+        named_options = {"dataset": dataset, "access": access, "of": of, "file": file}
+        said = {name for name, value in named_options.items() if value is not None}
+        options = {"target": "entry", "expires": "until"}
+        govern.check_words(action, access, said | {options.get(name, name) for name in what if name != "words"})
+        seat = self._seat(named)
         if action == "set-rule":
             state = await self._state(seat)
             cid = reference.parse(dataset or "").cid

@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,31 @@ def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
     if len(seats) > 1:
         raise Malformed("this home takes part in several communities", hint="name one with --in ID")
     return seats[0] if seats else own
+
+
+VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be proposed in words
+_NEEDS = {
+    "admit": ("college", "peer"), "expel": ("college", "peer"), "close-invitation": ("entry",),
+    "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "withdraw": ("dataset",),
+    "open-identity": ("entry",), "change-custodians": ("file",), "amend-charter": ("file",),
+}  # fmt: skip
+_TAKES = {"set-rule": ("of",), "grant": ("until",)}
+
+
+def check_words(action: str, access: str | None, said: Collection[str]) -> None:
+    """Malformed, with the option that is missing or too many, unless a proposal to `action` can be made of what was
+    `said`: the names of options."""
+    if action not in _NEEDS:
+        raise Malformed(f"not something to decide: {action[:40]!r}", hint=f"one of {', '.join(_NEEDS)}")
+    needed = _NEEDS[action]
+    missing = [f"--{name}" for name in needed if name not in said]
+    if missing:
+        hint = "`commons community invite` admits whoever holds an invitation" if action == "admit" else ""
+        raise Malformed(f"a proposal to {action} needs {' and '.join(missing)}", hint=hint)
+    if more := sorted(set(said) - {*needed, *_TAKES.get(action, ())}):
+        raise Malformed(f"a proposal to {action} takes no --{more[0]}")
+    if action == "set-rule" and access not in VOTABLE:
+        raise Malformed(f"not a rule that can be voted: {str(access)[:40]!r}", hint=f"--access {', '.join(VOTABLE)}")
 
 
 def proposal(commons: str, action: str, **what: Any) -> Proposal:

@@ -80,6 +80,7 @@ class Ledger:
                 "dataset": access.entry.dataset, "title": state.datasets[access.entry.dataset].entry.title,
                 "purpose": access.entry.purpose, "details": details.decode("utf-8", "replace") if details else None,
                 "outcome": access.outcome, "reason": access.reason, "expires": access.expires,
+                "access": str(state.rule(access.index)), "voted": state.rule(access.index).kind == "vote",
             })  # fmt: skip
         return {"requests": rows}
 

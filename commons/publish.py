@@ -50,6 +50,7 @@ async def publish(home: Home, said: Publication, progress: Progress, entrust: En
             "a public version prints its key, which would open the earlier versions too, and those were not public",
             hint="publish it as a dataset of its own, without --update",
         )
+    state.check_rule(series, rule)  # as the fold will: now, not after an hour of sealing
     epoch = state.epoch_for(series, terms.digest(), rule)
     epochs = {n: home.keys.epoch(series, n) for n in range(epoch + 1)}
 

@@ -26,7 +26,7 @@ def told(state: State, me: str, now: int, everything: bool = False) -> Told:
         "readers": charter.readers, "colleges": {name: list(peers) for name, peers in community.colleges.items()},
         "mine": list(community.colleges_of(me)),
         "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
-        "ratchets": list(charter.ratchets), "proposals": [_ballot(community, ballot, me, now) for ballot in ballots],
+        "ratchets": list(charter.ratchets), "retention_days": charter.retention_days, "proposals": [_ballot(community, ballot, me, now) for ballot in ballots],
         "withdrawn": dict(community.withdrawn),
     }  # fmt: skip
 
@@ -41,6 +41,8 @@ def _ballot(community: Community, ballot: Ballot, me: str, now: int) -> Told:
         "proposal": ballot.index, "action": ballot.entry.action, "about": about(ballot.entry),
         "words": ballot.entry.words, "proposer": ballot.proposer, "standing": standing, "closed": ballot.closed,
         "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
+        "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}
+                    for peer, choice in ballot.votes.items()],
         **{choice: len(ballot.who(choice)) for choice in governance.CHOICES}, "mine": ballot.votes.get(me),
         "missing": missing if standing == "open" else "", "silent": silent if standing == "open" else [],
     }  # fmt: skip

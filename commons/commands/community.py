@@ -63,12 +63,21 @@ def community_join(c: Context, invitation: str) -> None:
     c.tell(c.call("join", text=invitation), tell_joined)
 
 
+@community.command("follow")
+@click.argument("address")
+@click.option("--commons", metavar="ID", help="Which community it must be.")
+@pass_context
+def community_follow(c: Context, address: str, commons: str | None) -> None:
+    """Take part in the community whose node is at ADDRESS, if its charter lists you; watch it, if not."""
+    c.tell(c.call("follow", bar="Verifying", source=address, commons=commons), tell_community)
+
+
 @community.command("propose")
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.option("--college", help="Into or from which college.")
 @click.option("--peer", metavar="PEER", help="Whom to admit or expel.")
 @click.option("--dataset", metavar="REF", help="Which dataset to withdraw, or whose rule to set.")
-@click.option("--access", help="The rule to set: acknowledge, members, approval or vote.")
+@click.option("--access", metavar="RULE", help="The rule to set: acknowledge, members, approval or vote.")
 @click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
 @click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")
 @click.option("--until", metavar="DATE", help="When a grant ends.")
@@ -121,11 +130,15 @@ def tell_community(told: Told) -> None:
         say(f"Decides     {power['action']}, within {show.count(power['days'], 'day')}: {rule}")
     if told["ratchets"]:
         say(f"Only wider  {', '.join(told['ratchets'])}")
+    if told["retention_days"]:
+        say(f"Forgets     who asked for what, {show.count(told['retention_days'], 'day')} after they did")
     for cid, entry in told["withdrawn"].items():
         say(f"Withdrawn   commons:{cid}, by entry {entry}")
     for each in told["proposals"]:
         say()
         tell_proposal(each)
+        for ballot in each["ballots"]:
+            say(f"  {ballot['peer']}: {ballot['choice']}{f', because: {ballot["reason"]}' if ballot['reason'] else ''}")
     if not told["proposals"]:
         say("No proposal is open.")
 

@@ -121,7 +121,11 @@ def tell_requests(told: Told) -> None:
         (r["request"], when(r["time"]), r["who"] or "erased", r["title"], r["purpose"], r["outcome"], r["details"])
         for r in told["requests"]
     ])  # fmt: skip
-    say("`commons approve N` or `commons refuse N --reason …` answers.")
+    waiting = [r for r in told["requests"] if r["outcome"] == "pending"]
+    if any(not r["voted"] for r in waiting):
+        say("`commons approve N` or `commons refuse N --reason …` answers.")
+    if voted := [str(r["request"]) for r in waiting if r["voted"]]:
+        say(f"Members decide about {', '.join(voted)}: `commons community propose grant --entry N`, or refuse.")
 
 
 def tell_decided(told: Told) -> None:

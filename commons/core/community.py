@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from commons.core import governance
 from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
 from commons.core.policy import Policy
-from commons.core.rules import WIDTH, Rule
+from commons.core.rules import Rule, as_wide
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused
 
@@ -32,6 +32,7 @@ class Ballot:
     rule: str
     deadline: int
     votes: dict[str, str] = field(default_factory=dict)  # choice by peer
+    reasons: dict[str, str] = field(default_factory=dict)  # by peer, of those who gave one
     standing: Standing = "open"
     closed: int | None = None
     why: str = ""
@@ -118,6 +119,8 @@ class Community:
         if signer in ballot.votes:
             raise Conflict(f"{signer} has voted on proposal {entry.proposal} already", hint="a ballot is cast once")
         ballot.votes[signer] = entry.choice
+        if entry.reason:
+            ballot.reasons[signer] = entry.reason
         self._judge(ballot, index, world)
 
     def join(self, index: int, signer: str, entry: Join) -> None:
@@ -184,8 +187,8 @@ class Community:
 
     def _check(self, said: Proposal, world: World) -> None:
         """Whether it could be done now."""
-        if said.college is not None and said.college not in self.colleges:
-            raise NotFound(f"no college is called {said.college!r}", hint=f"there are {', '.join(self.colleges)}")
+        if said.college is not None:
+            self._check_college(said.college)
         if said.action == "admit" and said.college in self.colleges_of(said.peer or ""):
             raise Conflict(f"{said.peer} is in {said.college} already")
         if said.action == "expel":
@@ -203,14 +206,34 @@ class Community:
             self._check_charter(said.charter)
         if said.action in ("grant", "refuse", "open-identity"):
             world.check_target(said.action, said.target or 0)
+        if said.action == "open-identity" and said.target in self.shown:
+            raise Conflict(f"the identity of request {said.target} was opened at entry {self.shown[said.target]}")
         if said.dataset is not None:
             world.published(said.dataset)
         if said.series is not None and said.rule is not None:
-            before = world.rule_of_series(said.series)
-            if "access" in self.charter.ratchets and WIDTH[said.rule.kind] < WIDTH[before.kind]:
-                raise Refused(f"the charter lets access only be widened, and {said.rule} is narrower than {before}")
-            if said.rule.college is not None and said.rule.college not in self.colleges:
-                raise NotFound(f"no college is called {said.rule.college!r}")
+            self.check_rule(said.rule, world.rule_of_series(said.series))
+
+    def check_next(self, series: bytes, rule: Rule, before: Rule | None) -> None:
+        """Whether the next version of a series may be published under a rule; `before` is that of the newest, None for
+        a first version. NotFound, Refused; Conflict where the members have set another."""
+        voted = self.rules.get(series)
+        if voted is not None and voted != rule:
+            raise Conflict(
+                f"the members have set the rule {voted} for this series, and this version is under {rule}",
+                hint=f"publish it with {voted.spoken}, or propose set-rule",
+            )
+        self.check_rule(rule, before)
+
+    def check_rule(self, rule: Rule, before: Rule | None) -> None:
+        """Whether a rule names a college that there is, and is as wide as a ratchet asks. NotFound, Refused."""
+        if rule.college is not None:
+            self._check_college(rule.college)
+        if before is not None and "access" in self.charter.ratchets and not as_wide(rule, before):
+            raise Refused(f"the charter lets access only be widened, and {rule} is not as wide as {before}")
+
+    def _check_college(self, name: str) -> None:
+        if name not in self.colleges:
+            raise NotFound(f"no college is called {name!r}", hint=f"there are {', '.join(self.colleges)}")
 
     def _check_charter(self, new: Charter) -> None:
         old = self.charter

@@ -280,7 +280,8 @@ def check_livable(powers: tuple[Power, ...], colleges: Colleges) -> None:
             reachable = expand(rule, colleges)
         except Malformed as error:
             raise Malformed(
-                f"nobody could ever decide to {action}: {error.message}", hint="change the rule, or the colleges"
+                f"nobody could ever decide to {action}: {error.message}",
+                hint=error.hint or "change the rule, or the colleges",
             ) from error
         if reachable.quorum is None:
             raise Malformed(f"the rule of {action} asks nobody", hint="name who decides after `quorum`")

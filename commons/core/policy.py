@@ -210,7 +210,10 @@ class _Reader:
         if depth > DEPTH:
             raise Malformed(f"groups within groups, more than {DEPTH} deep")
         whole = len(members) + sum(size for _, size in crowds)
-        if need in ("all", "any") and whole:
+        if not whole:
+            names = " or ".join(crowd for crowd, _ in crowds)
+            raise Malformed(f"nobody is in {names} yet", hint="invite somebody first, and ask them in a rule then")
+        if need in ("all", "any"):
             count = whole if need == "all" else 1
         elif re.fullmatch(r"[1-9][0-9]{0,6}", need, re.ASCII) and int(need) <= whole:
             count = int(need)

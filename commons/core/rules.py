@@ -15,8 +15,7 @@ from commons.core.ids import check_peer
 from commons.errors import Malformed
 
 Outcome = Literal["grant", "refuse", "pending"]
-KINDS = ("allow-list", "approval", "vote", "members", "acknowledge", "public")
-WIDTH = {"allow-list": 0, "approval": 0, "vote": 0, "members": 1, "acknowledge": 2, "public": 3}  # for ratchets
+KINDS = ("allow-list", "approval", "vote", "members", "acknowledge", "public")  # each wider than the one before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +36,24 @@ class Rule:
         if self.college is not None and (self.kind not in ("members", "vote") or not 0 < len(self.college) <= 32):
             raise Malformed("a college stands in the rules `members` and `vote` only", hint="--college NAME")
 
+    @property
+    def spoken(self) -> str:
+        """As the options of the command line say it."""
+        words = [f"--access {self.kind}", *(f"--allow {peer}" for peer in self.peers)]
+        return " ".join([*words, f"--college {self.college}"] if self.college else words)
+
     def __str__(self) -> str:
         if self.peers:
             return f"{self.kind} ({len(self.peers)} peers)"
         return f"{self.kind} of {self.college}" if self.college else self.kind
+
+
+def as_wide(rule: Rule, before: Rule) -> bool:
+    """Whether a rule is at least as wide as the one before it: of a wider kind; or of the same, with nobody left off
+    the list, and in all colleges or in the same one. Between two colleges neither is wider."""
+    if rule.kind != before.kind:
+        return KINDS.index(rule.kind) > KINDS.index(before.kind)
+    return rule.college in (None, before.college) and set(rule.peers) >= set(before.peers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

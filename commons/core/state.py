@@ -119,6 +119,7 @@ class State:
         last = self.datasets[newest].entry.version if newest else 0
         if value.version != last + 1:
             raise Conflict(f"version {value.version} does not follow version {last} of this series")
+        self.check_rule(value.series, value.rule)
         needed = self.epoch_for(value.series, value.terms, value.rule)
         if value.epoch != needed:
             raise Conflict(
@@ -130,6 +131,12 @@ class State:
         )
         self.series[value.series] = value.manifest
         self.epochs[value.series] = value.epoch
+
+    def check_rule(self, series: bytes, rule: Rule) -> None:
+        """Whether the next version of a series may be published under a rule. See `Community.check_next`."""
+        if self.community is not None:
+            before = self.rule_of_series(series) if series in self.series else None
+            self.community.check_next(series, rule, before)
 
     def epoch_for(self, series: bytes, terms: bytes, rule: Rule) -> int:
         """The key epoch of the next version: a new one after a revocation, or when terms or rule change."""
@@ -167,7 +174,10 @@ class State:
         elif known.rule.kind == "vote" and entry.reason != "purpose":
             voted, until = self.community.verdicts.get(entry.request, ("", None)) if self.community else ("", None)
             if (voted, "voted") != (entry.outcome, entry.reason) or (until and (entry.expires or until + 1) > until):
-                raise Refused(f"the members have not decided so about request {entry.request}")
+                raise Refused(
+                    f"the members have not decided so about request {entry.request}",
+                    hint=f"propose it: `commons community propose {entry.outcome} --entry {entry.request}`",
+                )
         access.decision, access.outcome, access.reason = index, entry.outcome, entry.reason
         access.expires, access.decided = entry.expires, entry.time
 
