@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -154,6 +155,7 @@ def _licence(found: Sequence[tuple[str, Description]]) -> tuple[str, str] | None
     named: list[tuple[str, str]] = []
     vague: list[tuple[str, licences.AmbiguousLicence]] = []
     for name, description in found:
+        _one_spelling(name, description)
         if description.licence:
             try:
                 named.append((str(licences.parse(description.licence)), name))
@@ -172,6 +174,20 @@ def _licence(found: Sequence[tuple[str, Description]]) -> tuple[str, str] | None
             told = f", and {named[0][1]} says {named[0][0]}" if named else ""
             raise Conflict(f"{name}: {several}{told}", hint="say which with --licence")
     return named[0] if named else None
+
+
+def _one_spelling(name: str, description: Description) -> None:
+    """Conflict where one file gives a licence the id of one and the address of another."""
+    import licences
+
+    for id, url in description.licences:
+        with suppress(licences.LicenceError):  # what is none is judged where it is used
+            meant = licences.resolve(url).id if id and url else id
+            if id and meant != licences.resolve(id).id:
+                raise Conflict(
+                    f"{name}: two licences: it says {id}, and gives the address of {meant}",
+                    hint="mend the file, or say which holds with --licence",
+                )
 
 
 def _expression(spelt: str, where: str) -> str:

@@ -147,6 +147,18 @@ async def test_two_files_that_name_two_licences_are_an_error_that_names_both(sta
         await told(alice, folder, title="Rivers", creators=["Ana"])
 
 
+async def test_one_file_that_gives_a_licence_anothers_address_is_an_error(start: Start, folder: Path) -> None:
+    alice = await alone(start)
+    licence = {"@type": "CreativeWork", "identifier": "CC0-1.0", "url": "https://creativecommons.org/licenses/by/4.0/"}
+    said = {"@context": "https://schema.org/", "@type": "Dataset", "name": "Rivers", "license": licence}
+    write(folder, "croissant.json", said)
+    with pytest.raises(Conflict, match=r"says CC0-1.0, and gives the address of CC-BY-4.0"):
+        await told(alice, folder, creators=["Ana"])
+    licence["identifier"] = "CC-BY-4.0"
+    write(folder, "croissant.json", said)
+    assert (await told(alice, folder, creators=["Ana"]))["licence"] == "CC-BY-4.0"
+
+
 @pytest.mark.parametrize(
     ("declared", "says"),
     [
