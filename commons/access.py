@@ -23,7 +23,7 @@ from commons.core.state import State
 from commons.core.terms import DAY
 from commons.disk.home import Home
 from commons.disk.log import Appended, Draft, Record, record
-from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooLarge, TooMany
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, TooLarge, TooMany
 from commons.limits import Buckets
 
 
@@ -79,6 +79,8 @@ class Registrar:
 
     def _ask(self, said: Opened[Asked], submission: Submission, digest: bytes) -> Draft:
         def draft(state: State, index: int, now: int) -> list[Record]:
+            if abs(now - said.value.time) > SKEW:  # a member's clock has dated the log ahead of ours
+                raise TooMany(f"the log is dated {now} by now, and this request {said.value.time}", hint="wait a while")
             leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
             published = state.published(said.value.dataset)
             colleges = state.community.colleges_of(said.signer) if state.community else ()
@@ -147,8 +149,8 @@ class Registrar:
             if access.entry.dataset in community.withdrawn:
                 at = community.withdrawn[access.entry.dataset]
                 raise Gone(f"{access.entry.dataset} was withdrawn by its community at entry {at}")
-            if published.rule.kind == "members" and not community.colleges_of(said.signer):
-                raise Refused("this dataset is for members, and you are none any more")
+            if published.rule.kind == "members":
+                rules.check_member(published.rule, community.colleges_of(said.signer))
         bound = release.Bound(
             commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
             request=index, decision=access.decision if access.decision is not None else index,
@@ -158,7 +160,9 @@ class Registrar:
 
     def _entrusted(self, dataset: str) -> bool:
         data = self.home.shelf.manifest(dataset)
-        return data is not None and manifest.open(data).value.custody is not None
+        if data is None:  # only it says whether custodians keep the key
+            raise StorageFailed("its manifest is gone here: without it no key is given", hint="restore shelf.db")
+        return manifest.open(data).value.custody is not None
 
     # -- the steward's desk -----------------------------------------------------------------------------------------
 

@@ -11,13 +11,15 @@ import tempfile
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from commons.core import note, tiles
 from commons.core.checkpoint import parse
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, NotFound, StorageFailed
-from commons.site import Shown
+
+if TYPE_CHECKING:
+    from commons.site import Shown
 
 Read = Callable[[str], Awaitable[bytes]]  # "checkpoint", "tile/…", "openings/…": bytes, or NotFound
 PART = 64 << 20  # bytes of one file of a log: more than 256 entries of 64 KiB

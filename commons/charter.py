@@ -27,6 +27,7 @@ def amended(text: str, community: Community) -> Charter:
     listed, now = said.get("colleges", {}), community.colleges
     if isinstance(listed, dict):
         said["colleges"] = {name: [] if name in now else listed[name] for name in listed}
+    said.setdefault("custodians", community.custodians)
     kept = {name: getattr(old, name) for name in ("registrar", "log_key", "next_key")}
     return _charter(said, kept, old.time, old.registrar)
 

@@ -19,6 +19,7 @@ from commons.core.terms import Terms
 from commons.errors import Conflict, Malformed, NotFound, Untrue
 from commons.govern import Seat
 from commons.ledger import Ledger, Told, checked
+from commons.sources import HERE
 
 
 class Council(Ledger):
@@ -86,7 +87,8 @@ class Council(Ledger):
         """Take part in, or only watch, the community whose log the node at `source` keeps. It is remembered once all of
         the log is verified, from the charter on, whose id is the community's name."""
         (at,) = checked([source])
-        read, commons = await self._log_at(at, commons.removeprefix("commons:") if commons else None)
+        expected = ids.check_cid(commons.removeprefix("commons:")) if commons else None
+        read, commons = await self._log_at(at, expected)
         key = await audit.log_of(read, commons)
         cid = ids.check_cid(key.name.removeprefix("commons/"))
         if cid == self.home.commons:
@@ -184,7 +186,7 @@ class Council(Ledger):
         if sharing is None:
             return []
         found = self._custodians(shared.open_sharing(sharing).value.parsed())
-        return [address for each in found.values() for address in each if address != keeping.HERE]
+        return [address for each in found.values() for address in each if address != HERE]
 
     async def statistics(
         self, *, source: str | None = None, named: str | None = None, since: int | None = None, until: int | None = None

@@ -22,8 +22,11 @@ from commons.core.policy import Policy
 from commons.core.state import Published, State
 from commons.core.terms import DAY
 from commons.disk.deposits import Deposits, Gave, Kept
-from commons.errors import Gone, Malformed, NotFound, Pending, Refused, Untrue
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooMany, Untrue
 from commons.follow import Follower
+from commons.limits import Buckets
+
+UNBEGUN = 256  # series by one peer that are in no log: somebody fills our disk, or publishing fails again and again
 
 
 class Custodian:
@@ -33,6 +36,8 @@ class Custodian:
         self, keys: Keys, deposits: Deposits, logs: Mapping[str, Follower], clock: Callable[[], float] = time.time
     ) -> None:
         self.keys, self.deposits, self.logs, self._clock = keys, deposits, logs, clock
+        self.each = Buckets(rate=0.5, burst=120)  # by who signed what is asked: each time the log is read anew
+        self.everyone = Buckets(rate=20, burst=500)
 
     def announce(self, commons: str) -> bytes:
         """`GET /{commons}/custody-key`: NotFound for a commons that this node keeps no shares for."""
@@ -50,6 +55,7 @@ class Custodian:
         if sharing.commons != commons:
             raise Malformed("this share is of another commons' dataset")
         seen = self._log(commons)
+        self._limit(taken.sharing.signer)
         voted = await self.custodians(commons)
         state = seen.state
         members = state.community.members if state.community else frozenset[str]()
@@ -60,6 +66,15 @@ class Custodian:
             raise Refused("custodians pass on their shares where their commons has voted for others")
         if voted is not None and str(voted) != sharing.policy:
             raise Refused("this commons has other custodians", hint="share the key as its charter says")
+        if sharing.epoch > state.epochs.get(sharing.series, -1) + 1:
+            raise Refused(f"no version of this series will need key epoch {sharing.epoch} yet")
+        if not begun:
+            waiting = self.deposits.series(commons, taken.sharing.signer) - state.series.keys() - {sharing.series}
+            if len(waiting) >= UNBEGUN:
+                raise Conflict(
+                    f"{len(waiting)} keys by {taken.sharing.signer} are kept here of which nothing was ever published",
+                    hint="ask the custodian to drop them",
+                )
         digest = custody.digest(taken.sharing)
         self.deposits.put(Kept(
             sharing=digest, root=custody.digest(taken.root), commons=commons, series=sharing.series,
@@ -78,6 +93,7 @@ class Custodian:
         if said.value.commons != commons or caller not in (None, said.signer):
             raise Refused("a share is asked for by who signed the request, and of the commons it was signed for")
         seen = self._log(commons)
+        self._limit(said.signer)
         await seen.follow()
         given = codec.decode(Answer, claim.answer, CLAIM_LIMIT)
         for note in {given.head, claim.witnessed}:
@@ -119,6 +135,11 @@ class Custodian:
         """The share in a deposit for this node."""
         return custody.take(data, self.keys.identity.peer, self.keys.custody())
 
+    def _limit(self, who: str) -> None:
+        now = self._clock()
+        if wait := self.each.take(who, now) or self.everyone.take("all", now):
+            raise TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
+
     def _log(self, commons: str) -> Follower:
         if commons not in self.logs:
             raise NotFound(f"this node keeps no shares for {commons[:80]}")
@@ -146,6 +167,8 @@ def check_release(
         raise Gone(f"this dataset was withdrawn by its community at entry {state.community.withdrawn[request.dataset]}")
     published = state.published(request.dataset)
     _check_rule(said, decision, published, seen)
+    if published.rule.kind == "members":
+        rules.check_member(published.rule, state.community.colleges_of(said.signer))
     entry = published.entry
     custody.check_sharing(
         taken.root, published.publisher, said.value.commons, entry.series, entry.epoch, entry.terms, entry.rule
@@ -169,7 +192,9 @@ def _check_rule(said: Opened[Asked], decision: Decision, published: Published, s
     days = published.entry.grant_days
     if days is not None and (decision.expires is None or decision.expires > decision.time + days * DAY):
         raise Untrue(f"the grant lasts longer than the {days} days of the terms")
-    if decision.statement is not None or (grounds.rule.kind, decision.reason) == ("vote", "voted"):
+    if grounds.rule.kind == "vote" and decision.reason != "voted":  # nobody's signature stands for the ballots
+        raise Untrue(f"granted ({decision.reason}); by the rule the members decide")
+    if decision.statement is not None or grounds.rule.kind == "vote":
         return
     verdict = rules.decide(
         grounds.rule, said.signer, published.entry.purposes, said.value.purpose, grounds.colleges_of(said.signer)

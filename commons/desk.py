@@ -105,7 +105,7 @@ class Desk(Council):
     ) -> Told:
         async with self.node.carrying:
             return await export.export(
-                self.home, self.net, reference.parse(dataset), Path(dest), formats, self.progress, checked(sources)
+                self.home, self._near(), reference.parse(dataset), Path(dest), formats, self.progress, checked(sources)
             )
 
     async def fetch(
@@ -115,7 +115,7 @@ class Desk(Council):
     ) -> Told:  # fmt: skip
         async with self.node.carrying:
             return await fetch.fetch(
-                self.home, self.net, reference.parse(dataset), Path(dest), self.progress, extra=checked(sources),
+                self.home, self._near(), reference.parse(dataset), Path(dest), self.progress, extra=checked(sources),
                 acknowledge=acknowledge, purpose=terms.check_purpose(purpose), details=details, serve=serve, keep=keep,
                 replace=replace,
             )  # fmt: skip

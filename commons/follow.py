@@ -7,12 +7,13 @@ the log is read again from its beginning, and must contain that head.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from commons.archive import Read
 from commons.audit import log_of
 from commons.core import checkpoint, entries, merkle, tiles
-from commons.core.checkpoint import Signed
+from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Decision
 from commons.core.governance import Colleges
 from commons.core.note import Verifier
@@ -40,12 +41,15 @@ class Follower:
         self.commons = commons
         self._read, self._shelf = read, shelf
         self.log: Verifier | None = None
+        self._one = asyncio.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
         self.head: Signed | None = None
         self.state = State()
         self.grounds: dict[int, Grounds] = {}
         self.faults = 0  # entries that break the rules: they are in the log, and give no right
         self._edge: tuple[bytes, ...] = ()
-        self._one = asyncio.Lock()
 
     async def follow(self) -> Signed:
         """The newest head, with everything under it verified and folded.
@@ -53,12 +57,17 @@ class Follower:
         Untrue, Malformed or SplitView (with both heads) where the log does not hold, or shows less than it did; then
         nothing was taken. The order: head, entries, root, the trusted head within them; only then the fold, without a
         pause; then the shelf. A crash before the last step leaves the older head, which the log still contains.
+
+        A proven fork is kept on the shelf, and nothing is read any more until it is forgotten there: see `forks`.
         """
         async with self._one:
             if self.log is None:
                 self.log = await log_of(self._read, self.commons)
+            self._check_whole(self.log)
             new = checkpoint.open(await self._read("checkpoint"), self.log)
             trusted = self._shelf.head(self.log.vkey) or b""
+            if self.head is not None and not trusted:  # a fork was forgotten, and the old history with it
+                self._begin()
             if self.head is not None and new.checkpoint == self.head.checkpoint and trusted == self.head.note:
                 return self.head
             size = self.head.checkpoint.size if self.head else 0
@@ -71,12 +80,26 @@ class Follower:
                 raise Conflict("another command read this log at this moment", hint="repeat this one")
             return new
 
+    def _check_whole(self, log: Verifier) -> None:
+        if known := self._shelf.forks().get(log.vkey):
+            raise SplitView(
+                "this log is known to have signed two histories", evidence=known,
+                hint="once its members have explained it, `commons log forget-fork` trusts it again",
+            )  # fmt: skip
+
+    def _keep(self, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> None:
+        """Both heads, if they prove a fork and do not only seem to."""
+        if self.log is not None and checkpoint.contradicts(before, new.checkpoint, lead):
+            self._shelf.put_fork(self.log.vkey, (old.decode(), new.note.decode()))
+
     def _check_growth(self, new: Signed, trusted: bytes, log: Verifier) -> None:
         for old in (trusted, self.head.note if self.head else b""):
             before = checkpoint.open(old, log).checkpoint if old else None
             if before is None or before.size < new.checkpoint.size or before == new.checkpoint:
                 continue
             kind = Untrue if before.size > new.checkpoint.size else SplitView
+            if kind is SplitView:
+                self._keep(before, old, new, ())
             raise kind(
                 f"this log showed {before.size} entries before, and now shows {new.checkpoint.size} others",
                 hint="its keeper went back to an old copy, or shows several logs to several people: keep both heads",
@@ -97,7 +120,7 @@ class Follower:
             cut = before.size - at if before is not None and at < before.size <= at + len(batch) else 0
             if cut:
                 _, edge = merkle.grow(at, edge, [merkle.leaf(data) for data in batch[:cut]])
-                self._check_known(merkle.edge_root(edge), trusted, new, log)
+                await self._check_known(merkle.edge_root(edge), trusted, new, log)
             _, edge = merkle.grow(at + cut, edge, [merkle.leaf(data) for data in batch[cut:]])
             found += batch
         if merkle.edge_root(edge) != new.checkpoint.root:
@@ -106,8 +129,11 @@ class Follower:
             raise Untrue("the entries do not have the root that the log signs", hint="get them elsewhere")
         return found, edge
 
-    def _check_known(self, root: bytes, trusted: bytes, new: Signed, log: Verifier) -> None:
-        if root != checkpoint.open(trusted, log).checkpoint.root:
+    async def _check_known(self, root: bytes, trusted: bytes, new: Signed, log: Verifier) -> None:
+        before = checkpoint.open(trusted, log).checkpoint
+        if root != before.root:
+            with contextlib.suppress(CommonsError):
+                self._keep(before, trusted, new, await self._lead(before.size, new.checkpoint.size))
             raise SplitView(
                 "this log does not contain what it signed before",
                 hint="keep both heads: they prove it. Show them to the members of this commons",
@@ -117,7 +143,7 @@ class Follower:
     async def _confirm(self, old: Signed, new: Signed) -> None:
         """SplitView unless the log proves that `new` continues `old`."""
         lead = await self._lead(old.checkpoint.size, new.checkpoint.size)
-        _check_lead(old, new, lead)
+        self._check_lead(old, new, lead)
 
     def known(self) -> Signed:
         """The head under which everything was verified. Untrue before the first `follow`."""
@@ -134,7 +160,8 @@ class Follower:
         other = checkpoint.open(note, self.log)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
-        _check_lead(other, head, await self._lead(other.checkpoint.size, head.checkpoint.size))
+        self._check_whole(self.log)
+        self._check_lead(other, head, await self._lead(other.checkpoint.size, head.checkpoint.size))
 
     async def _lead(self, old: int, new: int) -> tuple[bytes, ...]:
         if old == new:
@@ -143,6 +170,18 @@ class Follower:
         if len(data) % 32 or len(data) > 64 * 32:
             raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
         return tuple(data[at : at + 32] for at in range(0, len(data), 32))
+
+    def _check_lead(self, old: Signed, new: Signed, lead: tuple[bytes, ...]) -> None:
+        before, after = old.checkpoint, new.checkpoint
+        try:
+            merkle.check_consistency(before.size, after.size, before.root, after.root, lead)
+        except Untrue as error:
+            self._keep(before, old.note, new, lead)
+            raise SplitView(
+                f"this log contradicts what it signed: {error.message}",
+                hint="keep both heads. Either the log has two histories, or whoever shows it here gave a false proof",
+                evidence=(old.note.decode(), new.note.decode()),
+            ) from error
 
     def _take(self, data: bytes) -> None:
         index = self.state.size
@@ -155,15 +194,3 @@ class Follower:
         except CommonsError:
             self.faults += 1
             self.state.size = index + 1
-
-
-def _check_lead(old: Signed, new: Signed, lead: tuple[bytes, ...]) -> None:
-    before, after = old.checkpoint, new.checkpoint
-    try:
-        merkle.check_consistency(before.size, after.size, before.root, after.root, lead)
-    except Untrue as error:
-        raise SplitView(
-            f"this log contradicts what it signed: {error.message}",
-            hint="keep both heads. Either the log has two histories, or whoever shows it here gave a false proof",
-            evidence=(old.note.decode(), new.note.decode()),
-        ) from error

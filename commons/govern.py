@@ -29,6 +29,8 @@ from commons.errors import Malformed, NotFound
 from commons.invitation import Invitation
 from commons.sources import Network, first
 
+AHEAD = 10  # seconds that a member's clock may be early: nobody holds up the others
+
 KINDS: dict[str, type[Any]] = {
     governance.PROPOSAL: Proposal, governance.VOTE: Vote, governance.JOIN: Join
 }  # fmt: skip
@@ -46,10 +48,11 @@ def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId,
     if said.value.commons != commons:
         raise NotFound(f"this node keeps the log of {commons}, not of {said.value.commons}")
     digest = entries.statement_digest(statement)
-    if log.answered(digest) is None and abs(now - said.value.time) > SKEW:
+    early = said.value.time - now
+    if log.answered(digest) is None and not -SKEW < early <= AHEAD:
         raise Malformed(
             f"it is dated {said.value.time}, this node's clock says {int(now)}",
-            hint=f"set your clock right: it may be off by {SKEW} s at most",
+            hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
         )
     return said.signer, digest, record(said, statement=digest)
 
@@ -60,7 +63,8 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
     if community is None:
         return []
     found = []
-    for asked, (outcome, expires) in community.verdicts.items():
+    for asked in sorted(community.unsettled):
+        outcome, expires = community.verdicts[asked]
         access = state.accesses.get(asked)
         if access is not None and access.outcome == "pending" and asked not in state.redacted:
             days = state.datasets[access.entry.dataset].entry.grant_days

@@ -18,6 +18,8 @@ from commons.core.state import State
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Untrue
 
+SIGNED = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}  # the code of a decision that a steward signed
+
 
 @dataclass(slots=True)
 class Report:
@@ -128,7 +130,7 @@ class Judge:
             raise Untrue(f"{said.signer} decided, and is not the steward of this dataset")
         if (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
             self.state.commons, entry.request, entry.outcome, entry.expires,
-        ):  # fmt: skip
+        ) or entry.reason != SIGNED[entry.outcome]:  # fmt: skip
             raise Untrue("the steward signed another decision than the entry says")
         self._limits(entry)
 

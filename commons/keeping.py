@@ -3,7 +3,7 @@ others when a key is shared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from commons.archive import PART, Read
 from commons.core.policy import Policy, parse
@@ -13,9 +13,7 @@ from commons.disk.home import Home, write_config
 from commons.errors import NotFound
 from commons.follow import Follower
 from commons.site import Shown
-from commons.sources import Network, is_peer
-
-HERE = "here"  # the address of this node's own custodian
+from commons.sources import HERE, Network, first, is_peer
 
 
 def own(site: Shown, commons: str) -> Read:
@@ -35,9 +33,13 @@ def own(site: Shown, commons: str) -> Read:
     return read
 
 
-def remote(net: Network, source: str, commons: str) -> Read:
+def remote(net: Network, sources: Callable[[], Sequence[str]], commons: str) -> Read:
+    """The log at whichever of the addresses, asked for anew each time, answers first."""
+
     async def read(path: str) -> bytes:
-        return await net.get(source, f"/{commons}/{path}", limit=PART)
+        return await first(
+            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=PART)
+        )
 
     return read
 
@@ -69,10 +71,13 @@ class Logs(Mapping[str, Follower]):
     def _read(self, commons: str) -> Read:
         if commons == self._home.commons:
             return own(self._site, commons)
-        for seat, _, sources in self._home.shelf.seats():
-            if seat == commons:
-                return remote(self._net, sources[0], commons)
-        raise NotFound(f"this home takes no part in {commons}", hint="`commons community join` takes an invitation")
+
+        def sources() -> list[str]:
+            return [each for seat, _, known in self._home.shelf.seats() if seat == commons for each in known]
+
+        if not sources():
+            raise NotFound(f"this home takes no part in {commons}", hint="`commons community join` takes an invitation")
+        return remote(self._net, sources, commons)
 
 
 def keep(home: Home, commons: str) -> list[str]:

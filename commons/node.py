@@ -12,7 +12,7 @@ from typing import Self
 
 from aiohttp import web
 
-from commons import govern
+from commons import govern, retention
 from commons.access import Registrar
 from commons.core.ids import PeerId
 from commons.cosigning import Cosigning
@@ -41,6 +41,7 @@ class Node:
         self._starting = asyncio.Lock()
         self.carrying = asyncio.Lock()  # one verb at a time brings or removes packs
         self._joining: set[asyncio.Task[None]] = set()
+        self._forgetting: asyncio.Task[None] | None = None
         self._plain: asyncio.Server | None = None
         self.door: str | None = None  # the plain door's URL
 
@@ -67,6 +68,7 @@ class Node:
                 await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.cosigning.start()
+                self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -75,6 +77,8 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         await self.cosigning.stop()
         await self.net.close()
         if self._plain is not None:

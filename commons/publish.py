@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from commons import licensing
+from commons.core import custody as shared
 from commons.core import entries, envelope, ids, manifest, release
 from commons.core.entries import Publish
 from commons.core.envelope import Opened
@@ -100,6 +102,8 @@ def _entry(home: Home, value: Manifest, cid: Cid, now: int) -> Record:
         time=now, manifest=cid, series=value.series, version=value.version, title=value.title,
         licence=value.terms.licence, terms=value.terms.digest(), rule=value.rule, purposes=value.terms.purposes,
         grant_days=value.terms.grant_days, epoch=value.epoch,
+        custodians=hashlib.sha256(shared.open_sharing(value.custody).value.policy.encode()).digest()
+        if value.custody is not None else None,
     )  # fmt: skip
     signed = envelope.sign(entries.PUBLISH, said, home.keys.identity)
     return record(envelope.open(entries.PUBLISH, Publish, signed))

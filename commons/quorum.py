@@ -15,7 +15,7 @@ from commons.core.manifest import Manifest
 from commons.core.note import LIMIT, Verifier
 from commons.core.policy import Policy
 from commons.core.state import State
-from commons.errors import CommonsError, NotFound, Untrue
+from commons.errors import CommonsError, NotFound, Pending, Untrue
 from commons.sources import Network
 
 BUNDLE = tiles.WIDTH * (tiles.ENTRY_LIMIT + 2)  # bytes
@@ -29,13 +29,34 @@ async def check(net: Network, source: str, value: Manifest, log: Verifier, check
     if asked.quorum is None:
         return checked.head.note
     try:
-        data = await net.get(source, f"/{value.commons}/cosigned", limit=LIMIT)
+        return await _seen(net, source, value, log, checked, asked)
+    except (NotFound, Pending) as error:
+        raise Untrue(error.message if isinstance(error, Pending) else _unwitnessed(asked, frozenset())) from error
+
+
+async def shown(net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
+    """The same before a key was given: Pending as long as there is no such head. Where the founders asked for no
+    witnesses it is the newest that the registrar shows: whom the members chose since, each custodian counts."""
+    asked = witness.quorum((await charter(net, source, value)).witnesses)
+    try:
+        return await _seen(net, source, value, log, checked, asked)
     except NotFound as error:
-        raise Untrue(_unwitnessed(asked, frozenset())) from error
+        raise Pending(
+            "no head of this log is signed by enough witnesses yet", hint="repeat the same command later"
+        ) from error
+
+
+async def _seen(
+    net: Network, source: str, value: Manifest, log: Verifier, checked: Checked, asked: Policy
+) -> bytes:  # fmt: skip
+    data = await net.get(source, f"/{value.commons}/cosigned", limit=LIMIT)
     signed, present = witness.open(data, log, asked)
     index = checked.request if checked.decision is None else checked.decision
     if signed.checkpoint.size <= index:
-        raise Untrue(f"the witnesses signed {signed.checkpoint.size} entries, and not yet entry {index}")
+        raise Pending(
+            f"the witnesses signed {signed.checkpoint.size} entries, and not yet entry {index}",
+            hint="repeat the same command later",
+        )
     await _agree(net, source, value, log, signed, checked.head)
     if not asked.met(present):
         asked = await in_force(net, source, value, signed)

@@ -23,6 +23,7 @@ from commons.core.reference import peer_of
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import Ask
 from commons.errors import (
+    CommonsError,
     Conflict,
     Gone,
     Malformed,
@@ -32,7 +33,7 @@ from commons.errors import (
     TooLarge,
     Unreachable,
 )
-from commons.sources import Network, first, is_peer
+from commons.sources import HERE, Network, first, is_peer
 
 T = TypeVar("T")
 
@@ -239,16 +240,18 @@ async def _from_custodians(
         root, dataset.signer, value.commons, value.series, value.epoch, value.terms.digest(), value.rule
     )
     known = {peer: [s for s in sources if is_peer(s) and peer_of(s) == peer] for peer in root.value.peers().values()}
+    if (me := home.keys.identity.peer) in known:
+        known[me] = [HERE]
 
     async def witnessed(source: str) -> bytes:
-        return await quorum.check(net, source, value, verifier(value), sent.checked)
+        return await quorum.shown(net, source, value, verifier(value), sent.checked)
 
     async def gathered() -> custody.Gathered:
         head = await first(sent.registrars, "a witnessed head", witnessed)
         seed = home.keys.hpke_seed(said.value.nonce)
         return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
 
-    found = await _patiently(home, ask, gathered)
+    found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
     for peer, parts in found.given.items():
         for part in parts:
             name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{part.name}.release"
@@ -256,15 +259,19 @@ async def _from_custodians(
     return found.secret
 
 
-async def _patiently(home: Home, ask: Ask, get: Callable[[], Awaitable[T]]) -> T:
-    """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated."""
+async def _patiently(
+    home: Home, ask: Ask, get: Callable[[], Awaitable[T]],
+    over: tuple[type[CommonsError], ...] = (Gone, Refused, NotFound),
+) -> T:  # fmt: skip
+    """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated.
+    After an error that says that it is `over` the next fetch asks anew."""
     try:
         for wait in WAITS:
             with contextlib.suppress(Pending):
                 return await get()
             await asyncio.sleep(wait)
         return await get()
-    except (Gone, Refused, NotFound) as error:  # revoked or expired meanwhile: the next fetch asks anew
+    except over as error:  # revoked or expired meanwhile
         home.shelf.put_ask(replace(ask, outcome="gone", reason=error.message[:200]))
         raise
 

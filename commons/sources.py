@@ -13,6 +13,8 @@ from commons.errors import CommonsError, TimedOut, Unreachable, Untrue
 
 T = TypeVar("T")
 
+HERE = "here"  # the address of this node's own custodian: see `keeping.Near`
+
 
 class Network(Protocol):
     """Raises what the other side told, or Unreachable, TimedOut, TooLarge (over `limit` bytes)."""

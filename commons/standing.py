@@ -26,7 +26,8 @@ def told(state: State, me: str, now: int, everything: bool = False) -> Told:
         "readers": charter.readers, "colleges": {name: list(peers) for name, peers in community.colleges.items()},
         "mine": list(community.colleges_of(me)),
         "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
-        "ratchets": list(charter.ratchets), "retention_days": charter.retention_days, "proposals": [_ballot(community, ballot, me, now) for ballot in ballots],
+        "ratchets": list(charter.ratchets), "retention_days": charter.retention_days,
+        "proposals": [_ballot(community, ballot, me, now) for ballot in ballots],
         "withdrawn": dict(community.withdrawn),
     }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Small, real, openly licensed datasets, each in a folder with its SOURCE.md."""
+"""Small, openly licensed datasets, each in a folder with its SOURCE.md: three are real (caniuse, openmoji, penguins),
+three generated for stories of communities that do not exist (health, housing, rides)."""
 
 from importlib.resources import files
 from pathlib import Path

@@ -106,6 +106,23 @@ class CriesWolf(Liar):
         raise SplitView("one log, two histories", evidence=("head one", "head two"))
 
 
+class CallsItsLogAnothers(Liar):
+    """Keeps a log of its own, and shows it under the name of another commons."""
+
+    def __init__(self, honest: Honest, commons: str) -> None:
+        super().__init__(honest)
+        self.commons = commons
+
+    def name(self) -> bytes:
+        return self.commons.encode()
+
+    def checkpoint(self, commons: str) -> bytes:
+        return self.honest.checkpoint(self.honest.home.commons)
+
+    def tile(self, commons: str, path: str) -> bytes:
+        return self.honest.tile(self.honest.home.commons, path)
+
+
 # -- registrars ------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from commons.core.answer import check as check_answer
 from commons.core.custody import CustodyKey
 from commons.core.entries import Asked, Decided, Decision, Publish, Redaction
 from commons.core.envelope import Opened
-from commons.core.governance import CHARTER, Charter, College
+from commons.core.governance import CHARTER, Charter, College, custodians_digest
 from commons.core.keys import Keys, Signer
 from commons.core.opening import SALT
 from commons.core.policy import Policy
@@ -42,7 +42,7 @@ class Keeper:
     """`clock` is the time of the next entry, and of whoever looks."""
 
     def __init__(self, witnesses: str = "", custodians: str = "", members: tuple[str, ...] = ()) -> None:
-        self.signer, self.clock = ALICE.log(0), T0
+        self.signer, self.clock, self.custodians = ALICE.log(0), T0, custodians
         charter = Charter(
             name="Rivers", purpose="", time=T0, powers=(), registrar=ALICE.identity.peer, log_key=self.signer.public,
             colleges=(College(name="members", members=tuple(sorted({ALICE.identity.peer, *members}))),),
@@ -69,6 +69,7 @@ class Keeper:
         self.add(envelope.sign(entries.PUBLISH, Publish(
             time=self.clock, manifest=dataset, series=series, version=1, title="Rivers", licence="CC0-1.0", terms=TERMS,
             rule=rule or Rule(kind="acknowledge"), purposes=(), grant_days=days, epoch=epoch,
+            custodians=custodians_digest(self.custodians),
         ), ALICE.identity))  # fmt: skip
         return dataset
 

@@ -138,7 +138,8 @@ def tell_community(told: Told) -> None:
         say()
         tell_proposal(each)
         for ballot in each["ballots"]:
-            say(f"  {ballot['peer']}: {ballot['choice']}{f', because: {ballot["reason"]}' if ballot['reason'] else ''}")
+            because = f", because: {ballot['reason']}" if ballot["reason"] else ""
+            say(f"  {ballot['peer']}: {ballot['choice']}{because}")
     if not told["proposals"]:
         say("No proposal is open.")
 

@@ -125,7 +125,7 @@ def tell_requests(told: Told) -> None:
     if any(not r["voted"] for r in waiting):
         say("`commons approve N` or `commons refuse N --reason …` answers.")
     if voted := [str(r["request"]) for r in waiting if r["voted"]]:
-        say(f"Members decide about {', '.join(voted)}: `commons community propose grant --entry N`, or refuse.")
+        say(f"Members decide about {', '.join(voted)}: `commons community propose grant --entry N`, or `refuse`.")
 
 
 def tell_decided(told: Told) -> None:

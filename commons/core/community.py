@@ -19,6 +19,8 @@ from commons.core.rules import Rule, as_wide
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused
 
+OPEN = 50  # proposals of one member
+
 Standing = Literal["open", "passed", "rejected", "expired", "void"]
 
 
@@ -54,7 +56,9 @@ class Community:
         self.custodians = charter.custodians
         self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
         self.ruled: dict[int, bytes] = {}  # the series whose rule an entry changed
+        self.unsettled: set[int] = set()  # of these, what the log has no decision of yet
         self.withdrawn: dict[str, int] = {}
+        self.gone: dict[int, str] = {}  # the dataset that an entry withdrew
         self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
         self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
         self._arrange(charter.listed())
@@ -89,9 +93,8 @@ class Community:
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
-    def propose(self, index: int, signer: str, entry: Proposal, world: World) -> None:
+    def propose(self, index: int, signer: str, entry: Proposal, now: int, world: World) -> None:
         """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
-        self._expire(entry.time)
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
         self._check(entry, world)
@@ -99,44 +102,48 @@ class Community:
         if entry.action in ("grant", "refuse"):
             college = world.rule(entry.target or 0).college
             rule = f"group any any *{college}\nquorum any\n" if college else rule
-        ballot = Ballot(index=index, proposer=signer, entry=entry, rule=rule, deadline=entry.time + days * DAY)
+        ballot = Ballot(index=index, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY)
         asked = self._policy(ballot).crowds()
         if entry.action in ("grant", "refuse") and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")
+        if sum(each.proposer == signer and now <= each.deadline for each in self._open.values()) >= OPEN:
+            raise Conflict(f"{signer} has {OPEN} proposals open", hint="wait until some are decided")
+        self._expire(now)
         self.ballots[index] = self._open[index] = ballot
         ballot.votes[signer] = "yes"
         self._judge(ballot, index, world)
 
-    def vote(self, index: int, signer: str, entry: Vote, world: World) -> None:
+    def vote(self, index: int, signer: str, entry: Vote, now: int, world: World) -> None:
         """A member's ballot, once. Refused, NotFound, Conflict; Gone after the end."""
-        self._expire(entry.time)
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot vote in it")
         ballot = self.ballot(entry.proposal)
-        if ballot.standing != "open":
+        if ballot.standing != "open" or now > ballot.deadline:
+            standing = ballot.standing if ballot.standing != "open" else "expired"
             closed = "" if ballot.closed is None else f" at entry {ballot.closed}"
-            raise Gone(f"proposal {entry.proposal} is {ballot.standing}{closed}", hint="nothing is left to decide")
+            raise Gone(f"proposal {entry.proposal} is {standing}{closed}", hint="nothing is left to decide")
         if signer in ballot.votes:
             raise Conflict(f"{signer} has voted on proposal {entry.proposal} already", hint="a ballot is cast once")
+        self._expire(now)
         ballot.votes[signer] = entry.choice
         if entry.reason:
             ballot.reasons[signer] = entry.reason
         self._judge(ballot, index, world)
 
-    def join(self, index: int, signer: str, entry: Join) -> None:
+    def join(self, index: int, signer: str, entry: Join, now: int) -> None:
         """Somebody takes an invitation. NotFound, Gone, Conflict, Malformed."""
-        self._expire(entry.time)
         ballot = self.ballot(entry.invitation)
         said = ballot.entry
         if said.key is None or said.college is None or ballot.standing != "passed":
             raise NotFound(f"proposal {entry.invitation} is no invitation that holds", hint="ask for a new one")
-        if ballot.taken is not None or entry.time >= (said.expires or 0):
+        if ballot.taken is not None or now >= (said.expires or 0):
             raise Gone("this invitation was taken, closed, or has expired", hint="ask for a new one")
         if said.college not in self.colleges:
             raise Gone(f"there is no college {said.college} any more", hint="ask for a new invitation")
         if said.college in self.colleges_of(signer):
             raise Conflict(f"{signer} is in {said.college} already")
         governance.check_taking(entry, said.key, signer)
+        self._expire(now)
         ballot.taken = index
         self._enter(said.college, signer)
 
@@ -206,10 +213,14 @@ class Community:
             self._check_charter(said.charter)
         if said.action in ("grant", "refuse", "open-identity"):
             world.check_target(said.action, said.target or 0)
+            if said.action != "open-identity" and said.target in self.verdicts:
+                raise Conflict(f"the members have decided about request {said.target} already")
         if said.action == "open-identity" and said.target in self.shown:
             raise Conflict(f"the identity of request {said.target} was opened at entry {self.shown[said.target]}")
         if said.dataset is not None:
             world.published(said.dataset)
+            if said.dataset in self.withdrawn:
+                raise Conflict(f"{said.dataset} was withdrawn at entry {self.withdrawn[said.dataset]} already")
         if said.series is not None and said.rule is not None:
             self.check_rule(said.rule, world.rule_of_series(said.series))
 
@@ -239,6 +250,10 @@ class Community:
         old = self.charter
         if (new.registrar, new.log_key, new.next_key, new.time) != (old.registrar, old.log_key, old.next_key, old.time):
             raise Refused("an amendment keeps the registrar, the keys of the log and the day it began")
+        if new.custodians != self.custodians:
+            raise Refused("an amendment keeps the custodians", hint="propose change-custodians")
+        if all(new.registrar not in peers for peers in self._merged(new).values()):
+            raise Refused("the registrar keeps the log, and stays a member")
         if set(old.ratchets) - set(new.ratchets):
             raise Refused("a ratchet is never taken back")
         order = governance.READERS
@@ -258,8 +273,9 @@ class Community:
             self.rules[said.series], self.ruled[index] = said.rule, said.series
         elif said.action in ("grant", "refuse") and said.target is not None:
             self.verdicts[said.target] = said.action, said.expires
+            self.unsettled.add(said.target)
         elif said.action == "withdraw" and said.dataset is not None:
-            self.withdrawn[said.dataset] = index
+            self.withdrawn[said.dataset], self.gone[index] = index, said.dataset
         elif said.action == "open-identity" and said.target is not None:
             self.shown[said.target] = index
         elif said.action == "change-custodians" and said.custodians is not None:

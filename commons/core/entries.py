@@ -31,7 +31,8 @@ DETAILS_LIMIT = 2000  # characters of free text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """A version of a dataset enters the commons. `terms` is the digest of its terms."""
+    """A version of a dataset enters the commons. `terms` is the digest of its terms, `custodians` that of the policy by
+    which its key is shared; None where the registrar keeps it."""
 
     time: int
     manifest: str
@@ -44,9 +45,12 @@ class Publish:
     purposes: tuple[str, ...]
     grant_days: int | None
     epoch: int
+    custodians: bytes | None = None
 
     def __post_init__(self) -> None:
         ids.digest_of(self.manifest)
+        if self.custodians is not None and len(self.custodians) != 32:
+            raise Malformed("publish: custodians are named by a digest of 32 bytes")
         if len(self.series) != 16 or len(self.terms) != 32 or self.version < 1 or self.epoch < 0:
             raise Malformed("publish: a series has 16 bytes, a terms digest 32, versions count from 1")
         check_days(self.grant_days)

@@ -11,10 +11,11 @@ and `majority` for more than half of a group:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
-from commons.core import ids, policy
+from commons.core import ids, policy, shares
 from commons.core.keys import Signer, verify
 from commons.core.policy import Policy
 from commons.core.rules import Rule
@@ -214,10 +215,16 @@ class Join:
 
 
 def check_custodians(text: str) -> None:
-    """Malformed unless keys can be shared by this policy: its quorum asks members, each once. "" for none."""
+    """Malformed unless keys can be shared by this policy. "" for none."""
     asked = policy.parse(text) if text else Policy()
-    if asked.quorum is not None and (set(asked.leaves()) != {m.name for m in asked.members} or not asked.members):
-        raise Malformed("custodians are the members that the policy's quorum asks", hint="member NAME PEER")
+    if asked.quorum is not None:
+        shares.check(asked)
+
+
+def custodians_digest(text: str) -> bytes | None:
+    """How a publish entry names the custodians of this policy; None where it asks nobody."""
+    asked = policy.parse(text) if text else Policy()
+    return hashlib.sha256(str(asked).encode()).digest() if asked.quorum is not None else None
 
 
 def taking(commons: str, key: bytes, peer: str) -> bytes:
@@ -245,6 +252,8 @@ def expand(rule: str, colleges: Colleges) -> Policy:
             whole = 0
             for at, word in enumerate(words[3:], start=3):
                 atom = _ATOM.fullmatch(word)
+                if atom is None and "*" in word:
+                    raise Malformed(f"not a college: {word[:40]!r}", hint="write * and its name")
                 if atom is None:
                     whole += 1
                 elif atom[1] not in colleges:
@@ -285,3 +294,5 @@ def check_livable(powers: tuple[Power, ...], colleges: Colleges) -> None:
             ) from error
         if reachable.quorum is None:
             raise Malformed(f"the rule of {action} asks nobody", hint="name who decides after `quorum`")
+        if reachable.leaves() or not reachable.met((), reachable.crowds()):
+            raise Malformed(f"nobody could ever decide to {action}: a rule asks colleges, as *NAME, and only them")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from commons.core.ids import check_peer
-from commons.errors import Malformed
+from commons.errors import Malformed, Refused
 
 Outcome = Literal["grant", "refuse", "pending"]
 KINDS = ("allow-list", "approval", "vote", "members", "acknowledge", "public")  # each wider than the one before
@@ -54,6 +54,13 @@ def as_wide(rule: Rule, before: Rule) -> bool:
     if rule.kind != before.kind:
         return KINDS.index(rule.kind) > KINDS.index(before.kind)
     return rule.college in (None, before.college) and set(rule.peers) >= set(before.peers)
+
+
+def check_member(rule: Rule, colleges: Collection[str]) -> None:
+    """Refused where a rule is for members, and who is in these colleges by now is not one of them."""
+    if not (rule.college in colleges if rule.college else colleges):
+        whose = f" of {rule.college}" if rule.college else ""
+        raise Refused(f"this dataset is for members{whose}, and you are none any more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,16 +6,19 @@ an entry, an auditor reports it as a fault and goes on.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 from commons.core import ids
 from commons.core.community import Community
 from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
-from commons.core.governance import Charter, Join, Proposal, Vote, check_founding
+from commons.core.governance import Charter, Join, Proposal, Vote, check_founding, custodians_digest
 from commons.core.ids import Cid
 from commons.core.rules import Rule
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
+
+SLOW = 600  # seconds that a member's clock may be behind the log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class State:
     epochs: dict[bytes, int] = field(default_factory=dict)  # the least epoch of the next version
     accesses: dict[int, Access] = field(default_factory=dict)
     redacted: dict[int, int] = field(default_factory=dict)  # entry to redaction entry
+    governed: set[bytes] = field(default_factory=set)  # SHA-256 of each proposal, ballot and joining
 
     @property
     def charter(self) -> Charter | None:
@@ -69,10 +73,12 @@ class State:
         if isinstance(entry, Unknown):
             return
         value = entry.value if isinstance(entry, Opened) else entry
-        if value.time < self.time:
+        # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
+        slack = SLOW if isinstance(value, Proposal | Vote | Join) else 0
+        if value.time < self.time - slack:
             raise Untrue(f"entry {index} is dated before the entry in front of it")
         if isinstance(entry, Opened):
-            self._govern(index, entry)
+            self._govern(index, entry, max(value.time, self.time))
         elif isinstance(entry, Request):
             self._request(index, entry)
         elif isinstance(entry, Decision):
@@ -81,9 +87,9 @@ class State:
             self._receive(index, entry)
         else:
             self._redact(index, entry)
-        self.time = value.time
+        self.time = max(value.time, self.time)
 
-    def _govern(self, index: int, entry: Governance) -> None:
+    def _govern(self, index: int, entry: Governance, now: int) -> None:
         value = entry.value
         if isinstance(value, Charter):
             if entry.signer not in value.members:
@@ -97,16 +103,31 @@ class State:
             return
         if value.commons != self.commons:
             raise Conflict(f"this was written for {value.commons}, another commons")
+        digest = hashlib.sha256(entry.data).digest()
+        if digest in self.governed:
+            raise Conflict("this statement is in the log already", hint="one statement makes one entry")
         if isinstance(value, Proposal):
-            self.community.propose(index, entry.signer, value, self)
+            self.community.propose(index, entry.signer, value, now, self)
         elif isinstance(value, Vote):
-            self.community.vote(index, entry.signer, value, self)
+            self.community.vote(index, entry.signer, value, now, self)
         elif isinstance(value, Join):
-            self.community.join(index, entry.signer, value)
+            self.community.join(index, entry.signer, value, now)
+        self.governed.add(digest)
         if index in self.community.ruled:
             series = self.community.ruled[index]
-            newest, rule = self.series[series], self.community.rules[series]
-            self.datasets[newest] = replace(self.datasets[newest], rule=rule, basis=index)
+            key = (series, self.datasets[self.series[series]].entry.epoch)
+            for cid, known in self.datasets.items():  # older versions too, whose key is the same
+                if (known.entry.series, known.entry.epoch) == key:
+                    self.datasets[cid] = replace(known, rule=self.community.rules[series], basis=index)
+        if index in self.community.gone:
+            self._withdraw(index, self.datasets[self.community.gone[index]].entry, self.community.withdrawn)
+
+    def _withdraw(self, index: int, entry: Publish, withdrawn: dict[str, int]) -> None:
+        """With a dataset, other versions under the same key go too, and the next one gets another key."""
+        for cid, known in self.datasets.items():
+            if (known.entry.series, known.entry.epoch) == (entry.series, entry.epoch):
+                withdrawn.setdefault(cid, index)
+        self.epochs[entry.series] = max(self.epochs[entry.series], entry.epoch + 1)
 
     def _publish(self, index: int, signer: str, value: Publish, community: Community) -> None:
         if signer not in community.members:
@@ -126,6 +147,11 @@ class State:
                 f"this version needs key epoch {needed}, not {value.epoch}",
                 hint="terms, rule or grants changed meanwhile: publish again",
             )
+        if value.custodians != self.custodians(value.rule):
+            raise Conflict(
+                "the key of this version is not kept by those whom the members have chosen",
+                hint="they changed meanwhile: publish again",
+            )
         self.datasets[value.manifest] = Published(
             index=index, publisher=signer, entry=value, rule=value.rule, basis=index
         )
@@ -139,12 +165,16 @@ class State:
             self.community.check_next(series, rule, before)
 
     def epoch_for(self, series: bytes, terms: bytes, rule: Rule) -> int:
-        """The key epoch of the next version: a new one after a revocation, or when terms or rule change."""
+        """The key epoch of the next version: a new one after a revocation, or when terms, rule or custodians change."""
         if series not in self.series:
             return 0
         newest = self.datasets[self.series[series]].entry
-        changed = newest.terms != terms or newest.rule != rule or self.datasets[self.series[series]].rule != rule
-        return max(self.epochs[series], newest.epoch + changed)
+        said = (newest.terms, newest.rule, newest.custodians, self.datasets[self.series[series]].rule)
+        return max(self.epochs[series], newest.epoch + (said != (terms, rule, self.custodians(rule), rule)))
+
+    def custodians(self, rule: Rule) -> bytes | None:
+        """SHA-256 of the policy by which the key of a dataset under this rule has to be shared now; None for nobody."""
+        return custodians_digest(self.community.custodians) if self.community and rule.kind != "public" else None
 
     def _request(self, index: int, entry: Request) -> None:
         known = self.datasets.get(entry.dataset)
@@ -171,7 +201,7 @@ class State:
             self.epochs[series] = max(self.epochs[series], access.entry.epoch + 1)
         elif access.outcome != "pending":
             raise Conflict(f"request {entry.request} was decided at entry {access.decision}: {access.outcome}")
-        elif known.rule.kind == "vote" and entry.reason != "purpose":
+        elif entry.reason == "voted" or (known.rule.kind == "vote" and not self._off_purpose(access, entry)):
             voted, until = self.community.verdicts.get(entry.request, ("", None)) if self.community else ("", None)
             if (voted, "voted") != (entry.outcome, entry.reason) or (until and (entry.expires or until + 1) > until):
                 raise Refused(
@@ -180,6 +210,14 @@ class State:
                 )
         access.decision, access.outcome, access.reason = index, entry.outcome, entry.reason
         access.expires, access.decided = entry.expires, entry.time
+        if self.community is not None:
+            self.community.unsettled.discard(entry.request)
+
+    def _off_purpose(self, access: Access, entry: Decision) -> bool:
+        """A refusal that needs no ballots: the purpose is outside the terms."""
+        allowed = self.datasets[access.entry.dataset].entry.purposes
+        off = bool(allowed) and access.entry.purpose not in allowed
+        return off and (entry.outcome, entry.reason) == ("refuse", "purpose")
 
     def _receive(self, index: int, entry: Receipt) -> None:
         access = self.accesses.get(entry.request)

@@ -91,6 +91,14 @@ class Deposits:
     def of(self, commons: str) -> list[Kept]:
         return self._kept("commons", commons)
 
+    def series(self, commons: str, signer: str) -> set[bytes]:
+        """Those of whose keys `signer` has given shares."""
+        with sql.door(self._path):
+            rows = self._db.execute(
+                "SELECT DISTINCT series FROM deposits WHERE commons = ? AND signer = ?", (commons, signer)
+            )
+            return {series for (series,) in rows}
+
     def _kept(self, by: str, value: str | bytes) -> list[Kept]:
         with sql.door(self._path):
             rows = self._db.execute(f"SELECT * FROM deposits WHERE {by} = ? ORDER BY sharing", (value,)).fetchall()

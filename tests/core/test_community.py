@@ -15,7 +15,7 @@ from commons.core.community import Ballot
 from commons.core.entries import Decision, Publish, Request
 from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
 from commons.core.keys import Signer
-from commons.core.rules import Rule
+from commons.core.rules import Rule, as_wide
 from commons.core.state import State
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused, Untrue
@@ -178,6 +178,27 @@ def test_what_nobody_may_do_is_refused_and_changes_nothing(cast: Any, kind: type
     assert set(ballot.votes) <= {ANA.peer, DORA.peer}
 
 
+def test_a_ballot_keeps_its_reason() -> None:
+    log = Log()
+    admitted = log.propose(ANA, "admit", college="workers", peer=EVE.peer)
+    log.vote(DORA, admitted, "no", reason="Nobody knows her")
+    log.vote(BEN, admitted)
+    assert log.ballot(admitted).votes == {ANA.peer: "yes", DORA.peer: "no", BEN.peer: "yes"}
+    assert log.ballot(admitted).reasons == {DORA.peer: "Nobody knows her"}
+
+
+def test_who_is_in_two_colleges_counts_once_in_each() -> None:
+    both = "group b 3 *users *workers\nquorum b\n"
+    log = Log(
+        colleges=(college("users", ANA, DORA), college("workers", ANA, BEN, CLEO)),
+        powers=(Power(action="amend-charter", rule=both, days=7),),
+    )
+    admitted = log.propose(ANA, "admit", college="users", peer=EVE.peer)
+    assert log.ballot(admitted).standing == "open"
+    log.vote(DORA, admitted)
+    assert log.ballot(admitted).standing == "passed"
+
+
 def test_a_former_member_votes_no_more_and_their_ballot_counts_no_more() -> None:
     log = Log()
     admitted = log.propose(BEN, "admit", college="users", peer=EVE.peer)
@@ -216,6 +237,14 @@ def test_a_charter_that_locks_itself_out_is_refused_when_it_is_written(rule: str
         Log(powers=powers)
     with pytest.raises(Malformed, match=r"ever decide|asks nobody"):
         Log().propose(ANA, "amend-charter", charter=charter_of(powers=powers))
+
+
+@pytest.mark.parametrize("need", ["any", "all", "majority", "2"])
+def test_a_rule_that_asks_an_empty_college_says_so(need: str) -> None:
+    powers = (Power(action="amend-charter", rule=f"group e {need} *elders\nquorum e\n", days=7),)
+    with pytest.raises(Malformed, match="nobody is in elders yet") as caught:
+        Log(powers=powers, colleges=(college("elders"), college("workers", ANA)))
+    assert "invite" in caught.value.hint
 
 
 def test_nobody_is_expelled_whom_the_rules_need() -> None:
@@ -386,6 +415,22 @@ def test_a_dataset_its_community_withdrew_is_asked_for_no_more() -> None:
         log.request(dataset)
 
 
+def test_a_withdrawal_is_of_every_version_under_the_same_key_and_the_next_has_another() -> None:
+    log = Log()
+    first, second = log.publish(Rule(kind="acknowledge")), log.publish(Rule(kind="acknowledge"), version=2)
+    gone = log.propose(ANA, "withdraw", dataset=second)
+    for signer in (BEN, DORA):
+        log.vote(signer, gone)
+    for dataset in (first, second):
+        with pytest.raises(Gone, match="withdrawn"):
+            log.request(dataset)
+        with pytest.raises(Conflict, match="already"):
+            log.propose(ANA, "withdraw", dataset=dataset)
+    third = log.publish(Rule(kind="acknowledge"), version=3)
+    assert log.state.datasets[third].entry.epoch == 1
+    log.request(third)
+
+
 def test_an_identity_is_opened_by_decision_of_the_members() -> None:
     log = Log()
     asked = log.request(log.publish(Rule(kind="acknowledge")))
@@ -395,6 +440,91 @@ def test_an_identity_is_opened_by_decision_of_the_members() -> None:
     for signer in (BEN, DORA):
         log.vote(signer, opened)
     assert log.state.community.shown[asked] == log.ballot(opened).closed
+
+
+def test_an_identity_that_is_open_is_not_opened_again() -> None:
+    log = Log()
+    asked = log.request(log.publish(Rule(kind="acknowledge")))
+    opened, late = (log.propose(ANA, "open-identity", target=asked) for _ in range(2))
+    for signer in (BEN, DORA):
+        log.vote(signer, opened)
+    with pytest.raises(Conflict, match=f"opened at entry {log.ballot(opened).closed}"):
+        log.propose(ANA, "open-identity", target=asked)
+    log.vote(BEN, late)
+    log.vote(DORA, late)
+    assert log.ballot(late).standing == "void"
+
+
+# -- rules of later versions ------------------------------------------------------------------------------------------
+
+NARROW_TO_WIDE = (
+    Rule(kind="allow-list", peers=(ANA.peer,)), Rule(kind="approval"), Rule(kind="vote", college="users"),
+    Rule(kind="vote"), Rule(kind="members", college="users"), Rule(kind="members"), Rule(kind="acknowledge"),
+)  # fmt: skip
+
+
+def test_a_ratchet_orders_rules_by_kind_and_college() -> None:
+    for at, before in enumerate(NARROW_TO_WIDE):
+        assert [as_wide(rule, before) for rule in NARROW_TO_WIDE] == [n >= at for n in range(len(NARROW_TO_WIDE))]
+    for kind in ("members", "vote"):
+        users, workers = Rule(kind=kind, college="users"), Rule(kind=kind, college="workers")
+        assert not as_wide(users, workers)
+        assert not as_wide(workers, users)
+    both = Rule(kind="allow-list", peers=tuple(sorted((ANA.peer, BEN.peer))))
+    assert as_wide(both, NARROW_TO_WIDE[0])
+    assert not as_wide(NARROW_TO_WIDE[0], both)
+
+
+@pytest.mark.parametrize("rule", NARROW_TO_WIDE[:-2])
+def test_neither_a_vote_nor_a_new_version_goes_around_a_ratchet(rule: Rule) -> None:
+    log = Log(ratchets=("access",))
+    log.publish(Rule(kind="members"))
+    before = copy.deepcopy(log.state)
+    with pytest.raises(Refused, match="only be widened"):
+        log.propose(ANA, "set-rule", series=SERIES, rule=rule)
+    with pytest.raises(Refused, match="only be widened"):
+        log.publish(rule, 2)
+    assert log.state.series == before.series
+    log.publish(Rule(kind="acknowledge"), 2)
+    with pytest.raises(Refused, match="only be widened"):
+        log.publish(Rule(kind="members"), 3)
+
+
+def test_a_version_after_a_vote_carries_the_rule_that_was_voted() -> None:
+    log = Log()
+    log.publish(Rule(kind="acknowledge"))
+    log.publish(Rule(kind="approval"), 2)  # nothing was voted, and no ratchet holds
+    changed = log.propose(ANA, "set-rule", series=SERIES, rule=Rule(kind="members", college="users"))
+    for signer in (BEN, DORA):
+        log.vote(signer, changed)
+    for kind in ("approval", "acknowledge", "public", "members"):
+        with pytest.raises(Conflict, match="have set the rule members of users") as caught:
+            log.publish(Rule(kind=kind), 3)
+        assert "--access members --college users" in caught.value.hint
+    log.publish(Rule(kind="members", college="users"), 3)
+    assert log.state.epochs[SERIES] == 2
+    with pytest.raises(Conflict):
+        log.publish(Rule(kind="acknowledge"), 4)
+
+
+def test_a_rule_that_was_voted_holds_for_all_versions_under_the_same_key() -> None:
+    log = Log()
+    first = log.publish(Rule(kind="approval"))
+    second, third = (log.publish(Rule(kind="acknowledge"), n) for n in (2, 3))
+    changed = log.propose(ANA, "set-rule", series=SERIES, rule=Rule(kind="members"))
+    for signer in (BEN, DORA):
+        log.vote(signer, changed)
+    rules = [log.state.datasets[cid].rule.kind for cid in (first, second, third)]
+    assert rules == ["approval", "members", "members"]
+
+
+@pytest.mark.parametrize("kind", ["vote", "members"])
+def test_a_rule_names_a_college_that_there_is(kind: str) -> None:
+    log = Log()
+    with pytest.raises(NotFound, match="'elders'") as caught:
+        log.publish(Rule(kind=kind, college="elders"))
+    assert caught.value.hint == "there are users, workers"
+    log.publish(Rule(kind=kind, college="users"))
 
 
 # -- any log ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from commons import invitation
+from commons import invitation, retention
 from commons.core import envelope, governance
 from commons.core.governance import Vote
-from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
+from commons.core.terms import DAY
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Unreachable, Untrue
 from tests.conftest import Party, Start
+from tests.dishonest import CallsItsLogAnothers
 
 CHARTER = """
 name = "River watch"
@@ -86,8 +89,9 @@ async def test_a_key_is_granted_when_both_colleges_have_decided(
     with pytest.raises(Pending):
         await asker.fetch(reference, tmp_path / "copy", coop.address)
     asked = (await coop.desk.requests())["requests"][0]["request"]
-    with pytest.raises(Refused, match="not decided so"):
+    with pytest.raises(Refused, match="not decided so") as caught:
         await coop.desk.decide(request=asked, outcome="grant")
+    assert f"community propose grant --entry {asked}" in caught.value.hint
     opened = await seats["ben"].desk.propose(action="grant", target=asked, words="For science")
     told = await seats["cleo"].desk.vote(proposal=opened["proposal"], choice="yes")
     assert told["outcome"]["standing"] == "open"
@@ -162,6 +166,27 @@ async def test_a_rule_is_changed_by_vote_and_later_requests_follow_it(
     assert audited["datasets"][0]["access"] == "members"
 
 
+async def test_a_version_under_another_rule_than_was_voted_is_refused_before_it_is_sealed(
+    gather: Gather, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coop = (await gather())["coop"]
+    reference = await coop.publish(folder)
+    await coop.desk.propose(action="set-rule", dataset=reference, access="members")
+
+    def sealed(*_: Any, **__: Any) -> None:
+        pytest.fail("it was sealed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("commons.disk.packer.pack", sealed)
+        with pytest.raises(Conflict, match="have set the rule members") as caught:
+            await coop.publish(folder, update=reference)
+        assert "--access members" in caught.value.hint
+        with pytest.raises(NotFound, match="'elders'"):
+            await coop.publish(folder, access="vote", college="elders")
+    assert len((await coop.desk.datasets())["datasets"]) == 1
+    await coop.publish(folder, update=reference, access="members")
+
+
 async def test_what_the_members_withdraw_is_given_to_nobody(
     gather: Gather, start: Start, folder: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +211,56 @@ async def test_an_identity_is_shown_to_members_only_by_decision(
     await ben.desk.vote(proposal=opened["proposal"], choice="yes")
     assert (await ben.desk.audit(source=coop.address))["rows"][0]["who"] == asker.peer
     assert (await asker.desk.audit(source=coop.address))["rows"][0]["who"] == asker.peer
+
+
+async def test_who_the_charter_lists_takes_part_and_anybody_may_watch(start: Start) -> None:
+    ben, eve = await start("ben"), await start("eve")
+    coop = await start("coop", charter=BEGINNING.replace('["me"]', f'["me", "{ben.peer}"]'))
+    with pytest.raises(NotFound, match="takes no part"):
+        await ben.desk.community(named=coop.home.commons)
+    for party, mine in ((ben, ["workers"]), (eve, [])):
+        told = await party.desk.follow(source=coop.address, commons=f"commons:{coop.home.commons}")
+        assert (told["commons"], told["mine"]) == (coop.home.commons, mine)
+    amended = await coop.desk.propose(action="amend-charter", file=BEGINNING.replace("River", "Sea"))
+    with pytest.raises(Refused, match="no member"):
+        await eve.desk.vote(proposal=amended["proposal"], choice="no")
+    done = await ben.desk.vote(proposal=amended["proposal"], choice="yes", reason="We went out to sea")
+    assert done["outcome"]["ballots"] == [
+        {"peer": coop.peer, "choice": "yes", "reason": ""},
+        {"peer": ben.peer, "choice": "yes", "reason": "We went out to sea"},
+    ]
+    assert (await eve.desk.community())["name"] == "Sea watch"
+
+
+async def test_only_a_community_that_bears_out_its_name_is_followed(start: Start) -> None:
+    coop, eve = await start("coop", charter=BEGINNING), await start("eve", http="127.0.0.1:0")
+    for at, commons, kind in (
+        (eve.address, None, Unreachable), (eve.node.door, None, Conflict), ("/somewhere", None, Malformed),
+        (coop.address, eve.home.commons, NotFound), (coop.address, "coop", Malformed),
+    ):  # fmt: skip
+        with pytest.raises(kind):
+            await eve.desk.follow(source=at, commons=commons)
+    liar = await start("liar", lie=lambda site: CallsItsLogAnothers(site, coop.home.commons))
+    with pytest.raises(Untrue, match="not of"):
+        await eve.desk.follow(source=liar.address)
+    assert eve.home.shelf.seats() == []
+
+
+async def test_what_is_older_than_the_charter_keeps_is_erased(start: Start, folder: Path, tmp_path: Path) -> None:
+    coop = await start("coop", charter=f"retention_days = 30\n{BEGINNING}")
+    asker, now = await start("asker"), time.time()
+    reference = await coop.publish(folder)
+    await asker.fetch(reference, tmp_path / "copy", coop.address)
+    registrar, size = coop.node.registrar, coop.home.log.size
+    assert await retention.forget(registrar, now + 29 * DAY) == []
+    running = asyncio.create_task(retention.daily(registrar, lambda: now + 31 * DAY))
+    while coop.home.log.size == size:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    audited = await coop.desk.audit()
+    assert (audited["rows"][0]["who"], audited["rows"][0]["state"]) == (None, f"redacted by entry {size}")
+    assert audited["faults"] == []
+    assert await retention.forget(registrar, now + 32 * DAY) == []
 
 
 # -- what nobody may do -----------------------------------------------------------------------------------------------
@@ -283,6 +358,26 @@ async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
     await govern.settle(coop.home.log)  # as a node does when it starts
     assert coop.home.log.state.accesses[asked].outcome == "grant"
     await asker.fetch(reference, tmp_path / "copy", coop.address)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"action": "set-rule"}, "needs --dataset and --access"), ({"action": "grant"}, "needs --entry"),
+        ({"action": "set-rule", "access": "members"}, "needs --dataset$"),
+        ({"action": "set-rule", "dataset": "x", "access": "public"}, "can be voted: 'public'"),
+        ({"action": "set-rule", "dataset": "x", "access": "allow-list"}, "can be voted"),
+        ({"action": "refuse", "target": 1, "expires": 5}, "takes no --until"), ({"action": "sing"}, "to decide"),
+        ({"action": "grant", "target": 1, "dataset": "x"}, "takes no --dataset"),
+        ({"action": "admit", "college": "workers"}, "needs --peer"), ({"action": "amend-charter"}, "needs --file"),
+    ],
+)  # fmt: skip
+async def test_a_proposal_that_lacks_an_option_names_it(start: Start, words: dict[str, Any], why: str) -> None:
+    coop = await start("coop", charter=BEGINNING, listen=())
+    with pytest.raises(Malformed, match=why) as caught:
+        await coop.desk.propose(**words)
+    assert "public" not in caught.value.hint
+    assert coop.home.log.size == 1
 
 
 @pytest.mark.parametrize(

@@ -602,15 +602,24 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
     fork.decide()
     made.log.ask(BOB, said.value.dataset)  # meanwhile, in what the custodians see
     made.log.decide()
-    with pytest.raises(SplitView) as caught:
-        await made.hand(made.claim(eve, sharing, fork.granted(eve)[0]))
-    assert len(caught.value.evidence) == 2
-    with pytest.raises(SplitView):  # beside a head that is right
-        await made.hand(made.claim(eve, sharing, fork.granted(eve)[0], made.log.head()))
+    twin = fork.granted(eve)[0]
+    kept = list(fork.data)
     fork.add(fork.data[-1])
     with pytest.raises(Pending, match="newer"):
         await made.hand(made.claim(eve, sharing, fork.answer(4, 5)))
+    fork.data = kept
+    with pytest.raises(SplitView) as caught:
+        await made.hand(made.claim(eve, sharing, twin))
+    assert len(caught.value.evidence) == 2
+    with pytest.raises(SplitView):  # beside a head that is right
+        await made.hand(made.claim(eve, sharing, twin, made.log.head()), "c1")
+    with pytest.raises(SplitView, match="known to have signed two histories"):  # whoever asks, from now on
+        await made.hand(made.claim(said, sharing, made.log.answer(2, 3)))
+    shelf, vkey = made.followers["c0"]._shelf, made.log.log.vkey
+    assert shelf.forks()[vkey] == caught.value.evidence
     assert made.everything_given() == 0
+    shelf.drop_fork(vkey)  # its members have explained it
+    await made.hand(made.claim(said, sharing, made.log.answer(2, 3)))
 
 
 async def test_entries_that_do_not_belong_under_the_head_are_not_taken(town: Built) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from commons import cosigning, request
 from commons.core import codec, handover, manifest
 from commons.core.answer import Submission
 from commons.core.reference import parse
-from commons.errors import CommonsError, Gone, Pending, Refused, Unacknowledged, Unreachable
+from commons.errors import CommonsError, Gone, NotFound, Pending, Refused, StorageFailed, Unacknowledged, Unreachable
 from tests.conftest import Party, Start
 
 CHARTER = """
@@ -28,9 +29,11 @@ rule = "group w majority *workers\\nquorum w"
 """
 
 
-async def found(start: Start, *, keeping: tuple[str, ...] = ("coop", "ana", "ben")) -> dict[str, Party]:
+async def found(
+    start: Start, *, keeping: tuple[str, ...] = ("coop", "ana", "ben"), charter: str = CHARTER
+) -> dict[str, Party]:
     """A co-operative whose keys are kept by two of three; those `keeping` have agreed to."""
-    seats = {"coop": await start("coop", charter=CHARTER)}
+    seats = {"coop": await start("coop", charter=charter)}
     coop = seats["coop"]
     for name in ("ana", "ben"):
         seats[name] = await start(name)
@@ -134,3 +137,128 @@ async def test_custodians_do_not_follow_a_registrar_that_grants_against_the_log(
     assert withdrawn["outcome"]["standing"] == "passed"
     with pytest.raises((Gone, Pending)):
         await other.fetch(restricted, tmp_path / "other")
+
+
+# -- witnesses ---------------------------------------------------------------------------------------------------------
+
+
+def witnessed(by: Party) -> str:
+    """The charter, with one witness."""
+    row = f"witness w {by.node.site.witness.key.vkey} {by.address}\\nquorum w\\n"
+    return CHARTER.replace("[colleges]", f'witnesses = "{row}"\n[colleges]')
+
+
+@pytest.mark.parametrize("amended", [False, True])
+async def test_custodians_wait_for_the_witnesses_and_the_same_command_goes_on(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amended: bool
+) -> None:
+    monkeypatch.setattr(cosigning, "LONGEST", 0.2)
+    monkeypatch.setattr(request, "WAITS", (0.1, 0.1))
+    other = await start("witness")
+    seats = await found(start, charter=CHARTER if amended else witnessed(other))
+    coop, asker = seats["coop"], await start("asker")
+    if amended:
+        opened = await coop.desk.propose(action="amend-charter", file=witnessed(other))
+        await seats["ana"].desk.vote(proposal=opened["proposal"], choice="yes")
+    reference = await publish(coop, folder)
+    with pytest.raises(Pending):
+        await asker.fetch(reference, tmp_path / "copy")
+    other.node.site.witness.add(coop.home.log.key.vkey)
+    monkeypatch.setattr(request, "WAITS", (0.2,) * 20)
+    await asker.fetch(reference, tmp_path / "copy")
+    assert len(coop.home.log.state.accesses) == 1
+
+
+# -- who is asked ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_single_custodians_say_ends_no_grant(start: Start, folder: Path, tmp_path: Path) -> None:
+    seats = await found(start)
+    coop, asker = seats["coop"], await start("asker")
+    reference = await publish(coop, folder, access="approval")
+    with pytest.raises(Pending):
+        await asker.fetch(reference, tmp_path / "copy")
+    await coop.desk.decide(request=max(coop.home.log.state.accesses), outcome="grant", reason="known to us")
+    kept = {}
+    for name, party in seats.items():  # a disk that was lost
+        kept[name] = party.home.deposits.of(coop.home.commons)
+        for each in kept[name]:
+            party.home.deposits.drop(each.sharing)
+    with pytest.raises(NotFound, match="no share of this secret"):
+        await asker.fetch(reference, tmp_path / "copy")
+    for name in ("ana", "ben"):
+        for each in kept[name]:
+            seats[name].home.deposits.put(each)
+    await asker.fetch(reference, tmp_path / "copy")  # nobody has to decide again
+    assert len(coop.home.log.state.accesses) == 1
+
+
+async def test_a_custodian_gets_a_key_with_its_own_share(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = await found(start)
+    reference = await publish(seats["coop"], folder)
+
+    async def away(*_: object) -> bytes:
+        raise Unreachable("this custodian is away")
+
+    monkeypatch.setattr(seats["coop"].node.custodian, "hand", away)
+    await seats["ben"].fetch(reference, tmp_path / "copy")
+
+
+async def test_without_an_address_of_custodians_it_is_said_whose_is_missing(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await found(start)
+    coop, asker = seats["coop"], await start("asker")
+    reference = f"commons:{parse(await publish(coop, folder)).cid}"
+    with pytest.raises(Unreachable, match=seats["ana"].peer) as caught:
+        await asker.fetch(reference, tmp_path / "copy", coop.address)
+    assert "--from ADDRESS" in caught.value.hint
+    await asker.fetch(reference, tmp_path / "copy", coop.address, seats["ana"].address)
+    assert len(coop.home.log.state.accesses) == 1
+
+
+async def test_when_custodians_change_the_next_version_is_kept_by_the_new_ones(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await found(start)
+    coop, asker, late = seats["coop"], await start("asker"), await start("late")
+    first = await publish(coop, folder)
+    await asker.fetch(first, tmp_path / "asker")
+    policy = f"member ben {seats['ben'].peer}\nquorum ben\n"
+    await coop.desk.propose(action="change-custodians", file=policy)
+    with pytest.raises(Refused, match="no custodian of this commons any more"):
+        await late.fetch(first, tmp_path / "late")
+    second = await publish(coop, folder, update=first)
+    await late.fetch(second, tmp_path / "late")
+    described = await late.desk.describe(dataset=second, form="croissant")
+    assert described["files"]
+    told = await late.desk.export(dataset=second, dest=str(tmp_path / "bag"), formats=["bagit"])
+    assert told["files"] == 3
+
+
+async def test_a_manifest_that_is_lost_opens_no_way_around_the_custodians(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = await found(start)
+    coop, asker = seats["coop"], await start("asker")
+    await asker.fetch(await publish(coop, folder), tmp_path / "copy")
+    (ask,) = asker.home.shelf.asks()
+    monkeypatch.setattr(type(coop.home.shelf), "manifest", lambda *_, **__: None)
+    with pytest.raises(StorageFailed, match="manifest is gone"):
+        coop.node.registrar.release(codec.decode(Submission, ask.submission).statement)
+
+
+async def test_a_key_that_custodians_keep_is_not_one_that_the_registrar_gave_alone(start: Start, folder: Path) -> None:
+    seats = await found(start)
+    coop = seats["coop"]
+    community = coop.home.log.state.community
+    kept = community.custodians if community else ""
+    await coop.desk.propose(action="change-custodians", file="quorum none\n")
+    first = await publish(coop, folder)
+    await coop.desk.propose(action="change-custodians", file=kept)
+    second = await publish(coop, folder, update=first)
+    values = [manifest.open(coop.node.site.manifest(parse(each).cid)).value for each in (first, second)]
+    assert [value.custody is None for value in values] == [True, False]
+    assert values[0].epoch < values[1].epoch

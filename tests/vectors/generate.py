@@ -98,7 +98,8 @@ MANIFEST = Manifest(
     keywords=("rivers",), identifier="10.5281/zenodo.1", created=TIME + 1,
     terms=TERMS, rule=RULE, commons=COMMONS, log_key=OWNER.log(0).public, registrar=ALICE.peer,
     epoch=1, unlocks=(release.lock(NEW, OLD, SERIES, 0),), key=None, custody=None,
-    packs=(PackRef(root=salt(1), size=1234),), contents=PackEntry(root=salt(2), size=72 + 100, epoch=1, segments=(100,)), files=3, size=4096,
+    packs=(PackRef(root=salt(1), size=1234),),
+    contents=PackEntry(root=salt(2), size=72 + 100, epoch=1, segments=(100,)), files=3, size=4096,
 )  # fmt: skip
 MANIFEST_BYTES = manifest.sign(MANIFEST, ALICE)
 DATASET = ids.cid(MANIFEST_BYTES)

@@ -1,0 +1,43 @@
+"""Retention: a charter may say for how many days it is kept who asked for what. What is older is erased, as by hand.
+
+Erases from this log and nowhere else: what readers have copied stays with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from commons.access import Registrar
+from commons.core.state import State
+from commons.core.terms import DAY
+from commons.errors import CommonsError
+
+
+def due(state: State, now: float) -> list[int]:
+    """The requests that were made more days ago than the charter keeps them, and are not erased yet."""
+    days = state.charter.retention_days if state.charter else None
+    if days is None:
+        return []
+    return [
+        access.index for access in [*state.accesses.values()]
+        if access.entry.time + days * DAY < now and access.index not in state.redacted
+    ]  # fmt: skip
+
+
+async def forget(registrar: Registrar, now: float) -> list[int]:
+    """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time."""
+    found = due(registrar.log.state, now)
+    for index in found:
+        await registrar.erase(index, "retention")
+    return found
+
+
+async def daily(registrar: Registrar, clock: Callable[[], float] = time.time, pause: float = DAY) -> None:
+    """Now, and once a day from then on."""
+    while True:
+        with contextlib.suppress(CommonsError):  # a log that is shut, or an erasure by hand that was faster
+            await forget(registrar, clock())
+        await asyncio.sleep(pause)
