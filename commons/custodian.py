@@ -6,6 +6,7 @@ leaves. It signs what it gave and why: without the log's leave, that signature c
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 
@@ -21,10 +22,12 @@ from commons.core.note import Verifier
 from commons.core.policy import Policy
 from commons.core.state import Published, State
 from commons.core.terms import DAY
+from commons.custody import PATIENCE, Sources, keys_of, place
 from commons.disk.deposits import Deposits, Gave, Kept
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooMany, Untrue
 from commons.follow import Follower
 from commons.limits import Buckets
+from commons.sources import Network
 
 UNBEGUN = 256  # series by one peer that are in no log: somebody fills our disk, or publishing fails again and again
 
@@ -215,3 +218,23 @@ def check_quorum(head: bytes, log: Verifier, witnesses: str, checked: Checked) -
         )
     if opened.checkpoint.size <= max(checked.request, checked.decision or 0):
         raise Pending("the witnesses have not seen the decision yet", hint="fetch again in a while")
+
+
+async def pass_on(
+    net: Network, custodian: Custodian, sources: Sources, commons: str, patience: float = PATIENCE
+) -> list[bytes]:
+    """A custodian shares each of its shares among those whom the commons has voted since: the sharings by whose digest
+    its own may be dropped, once enough others have done the same. Safe to repeat; nothing to do gives nothing."""
+    voted = await custodian.custodians(commons)
+    if voted is None:
+        return []
+    done = []
+    for kept in custodian.deposits.of(commons):
+        taken = custodian.take(kept.data)
+        if taken.sharing.value.policy == str(voted):
+            continue
+        known = await keys_of(net, sources, voted, commons, patience)
+        sharing, deposits = custody.pass_on(taken, known, custodian.keys.identity, secrets.token_bytes, voted)
+        await place(net, sources, voted, commons, sharing, deposits, patience)
+        done.append(kept.sharing)
+    return done

@@ -22,7 +22,6 @@ from commons.core.envelope import Opened
 from commons.core.handover import Claim, Given, Handover
 from commons.core.keys import Keys
 from commons.core.policy import Policy
-from commons.custodian import Custodian
 from commons.errors import CommonsError, Malformed, TimedOut, Unreachable, Untrue
 from commons.sources import Network, first
 
@@ -41,38 +40,19 @@ async def entrust(
 ) -> bytes:  # fmt: skip
     """The publisher shares the secret of an epoch among the custodians of `rule`: the signed sharing. Every one of them
     must have kept their share: the error says who did not. Repeat it with the next generation."""
-    known = await _keys(net, sources, rule, commons, patience)
+    known = await keys_of(net, sources, rule, commons, patience)
     sharing, deposits = custody.deposit(
         keys.epoch(series, epoch), known, keys.identity, secrets.token_bytes, commons=commons, series=series,
         epoch=epoch, bound=bound, rule=rule, generation=generation,
     )  # fmt: skip
-    await _place(net, sources, rule, commons, sharing, deposits, patience)
+    await place(net, sources, rule, commons, sharing, deposits, patience)
     return sharing
 
 
-async def pass_on(
-    net: Network, custodian: Custodian, sources: Sources, commons: str, patience: float = PATIENCE
-) -> list[bytes]:
-    """A custodian shares each of its shares among those whom the commons has voted since: the sharings by whose digest
-    its own may be dropped, once enough others have done the same. Safe to repeat; nothing to do gives nothing."""
-    voted = await custodian.custodians(commons)
-    if voted is None:
-        return []
-    done = []
-    for kept in custodian.deposits.of(commons):
-        taken = custodian.take(kept.data)
-        if taken.sharing.value.policy == str(voted):
-            continue
-        known = await _keys(net, sources, voted, commons, patience)
-        sharing, deposits = custody.pass_on(taken, known, custodian.keys.identity, secrets.token_bytes, voted)
-        await _place(net, sources, voted, commons, sharing, deposits, patience)
-        done.append(kept.sharing)
-    return done
-
-
-async def _keys(
+async def keys_of(
     net: Network, sources: Sources, rule: Policy, commons: str, patience: float
 ) -> dict[str, Opened[CustodyKey]]:
+    """The custody key of each custodian, by name; the error says who gave none."""
     peers = shares.check(rule)
 
     async def ask(peer: str, source: str) -> Opened[CustodyKey]:
@@ -84,10 +64,11 @@ async def _keys(
     return {name: found[peer] for name, peer in peers.items()}
 
 
-async def _place(
+async def place(
     net: Network, sources: Sources, rule: Policy, commons: str, sharing: bytes, deposits: Mapping[str, bytes],
     patience: float,
 ) -> None:  # fmt: skip
+    """Have each custodian keep their deposit, durably; the error says who did not."""
     names = {peer: name for name, peer in shares.check(rule).items()}
 
     async def give(peer: str, source: str) -> None:

@@ -30,7 +30,7 @@ from commons.core.misconduct import accuse, judge
 from commons.core.policy import Policy
 from commons.core.reference import parse
 from commons.core.rules import Rule
-from commons.custodian import Custodian
+from commons.custodian import Custodian, pass_on
 from commons.custody import Gathered, gather, standing
 from commons.disk.deposits import Deposits
 from commons.disk.shelf import Shelf
@@ -739,7 +739,7 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
     given = made.log.granted(said)
     net = Inside(made)
     for name in ("c0", "c1"):
-        assert await keeping.pass_on(net, made.custodians[name], made.sources, made.log.commons) == []
+        assert await pass_on(net, made.custodians[name], made.sources, made.log.commons) == []
     after = [f"member d{n} {peer(n)}" for n in (2, 3, 4)]
     voted = policy.parse("\n".join([*after, "group g 2 d2 d3 d4", "quorum g"]))
     proposal = Proposal(
@@ -750,7 +750,7 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
         await made.hand(made.claim(said, sharing, given[0]), "c3")
     made.log.add(envelope.sign(PROPOSAL, proposal, ALICE.identity))
     for name in ("c0", "c1"):
-        done = await keeping.pass_on(net, made.custodians[name], made.sources, made.log.commons)
+        done = await pass_on(net, made.custodians[name], made.sources, made.log.commons)
         assert done == [custody.digest(sharing)]
         with pytest.raises(Refused, match="no custodian of this commons any more"):
             await made.hand(made.claim(said, sharing, given[0]), name)
@@ -780,7 +780,7 @@ async def test_nobody_passes_on_to_others_than_those_who_were_voted(town: Built)
     _, deposits = custody.pass_on(mine, made.log.keys(made.rule), KEEPERS[0].identity, os.urandom, made.rule)
     with pytest.raises(Refused, match="voted"):
         await made.custodians["c1"].deposit(made.log.commons, deposits["c1"])
-    assert await keeping.pass_on(Inside(made), made.custodians["c0"], made.sources, made.log.commons) == []
+    assert await pass_on(Inside(made), made.custodians["c0"], made.sources, made.log.commons) == []
 
 
 # -- crashes ----------------------------------------------------------------------------------------------------------
