@@ -140,6 +140,10 @@ class Council(Ledger):
         """Agree to keep shares of keys for a community."""
         return {"commons": keeping.keep(self.home, self._seat(named).commons)}
 
+    async def status(self) -> Told:
+        """What this home is and holds, and whether its keys can be had from those who keep them."""
+        return await super().status() | {"custody": await self.custody(named=self.home.commons)}
+
     async def custody(self, *, named: str | None = None) -> Told:
         """Who keeps the shares of a community's keys, who of them is there, and whether that is enough."""
         seat = self._seat(named)

@@ -124,6 +124,10 @@ def tell_status(told: Told) -> None:
     if told["witnessed"]["quorum"]:
         lacks = f"; the newest misses {told['witnessed']['missing']}" if told["witnessed"]["missing"] else ""
         say(f"Witnessed   {told['witnessed']['covered']} of {told['witnessed']['entries']} entries{lacks}")
+    if keepers := told["custody"]["custodians"]:
+        say(f"Custody     {sum(each['reachable'] for each in keepers)} of {count(len(keepers), 'custodian')} reachable")
+    if told["custody"]["warning"]:
+        say(f"Warning     {told['custody']['warning']}")
     for vkey in told["forks"]:
         say(f"FORKED      {vkey} has signed two histories: `commons audit` shows both heads; it is trusted no more")
     if told["limited"]:

@@ -509,6 +509,9 @@ def test_a_second_history_ends_the_command_with_109(make_home: MakeHome, tmp_pat
         zipped(other.write(tmp_path / "other"), tmp_path / "other.zip")
     bob, runner = str(make_home("bob")), click.testing.CliRunner()
     assert runner.invoke(cli.main, ["--home", bob, "audit", str(tmp_path / "one")]).exit_code == 102  # a fault in it
+    told = runner.invoke(cli.main, ["--home", bob, "--json", "audit", str(tmp_path / "one")])
+    assert told.exit_code == 102
+    assert len(json.loads(told.stdout)["faults"]) == 1
     one.entries.pop()
     shutil.rmtree(tmp_path / "one")
     one.write(tmp_path / "one")

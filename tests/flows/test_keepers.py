@@ -108,6 +108,7 @@ async def test_publishing_waits_for_every_custodian_and_leaves_nothing_otherwise
     told = await coop.desk.custody()
     assert [each["reachable"] for each in told["custodians"]] == [True, True, False]
     assert "the data would be lost" in told["warning"]
+    assert (await coop.desk.status())["custody"] == told
     await seats["ben"].desk.keep()
     assert (await coop.desk.custody())["warning"] == ""
     first = await coop.publish(folder)
