@@ -13,8 +13,10 @@ from commons.core import checkpoint, custody, envelope, handover, merkle
 from commons.core.answer import Shown
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
+from commons.core.governance import VOTE, Vote
 from commons.core.handover import Released
 from commons.core.misconduct import accuse, judge
+from commons.core.rules import Rule
 from commons.errors import CommonsError, Malformed, Untrue
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, Keeper, custodians
 
@@ -25,9 +27,9 @@ MALLORY = KEEPERS[0]  # a custodian
 class Case:
     """A log of charter, publish, Bob's request and its grant, Eve's request, which waits; and what Mallory signs."""
 
-    def __init__(self, **grant: Any) -> None:
-        self.log = Keeper()
-        self.dataset = self.log.publish()
+    def __init__(self, members: tuple[str, ...] = (), rule: Rule | None = None, **grant: Any) -> None:
+        self.log = Keeper(members=members)
+        self.dataset = self.log.publish(rule)
         self.bob = self.log.ask(BOB, self.dataset)
         self.log.decide(**grant)
         self.eve = self.log.ask(EVE, self.dataset)
@@ -63,6 +65,26 @@ def test_nothing_convicts_who_kept_the_rules() -> None:
     then = [case.log.shown(n, size) for n in range(size)]
     assert accuse(release, case.log.charter, then) == ""
     assert judge(release, case.log.data[:size]) == ""
+
+
+def test_a_release_of_what_the_members_withdrew_convicts() -> None:
+    case = Case()
+    before = case.release()
+    case.log.propose("withdraw", dataset=case.dataset)
+    assert "withdrawn by its community at entry 5" in judge(case.release(), case.log.data)
+    assert judge(before, case.log.data[:5]) == ""
+
+
+def test_a_release_to_who_was_expelled_convicts() -> None:
+    case = Case(members=(BOB.identity.peer,), rule=Rule(kind="members"), reason="member")
+    before = case.release()
+    assert judge(before, case.log.data) == ""
+    index = case.log.propose("expel", college="members", peer=BOB.identity.peer)
+    vote = Vote(commons=case.log.commons, proposal=index, choice="yes", reason="", time=case.log.clock)
+    assert judge(case.release(), case.log.data) == ""  # proposed only
+    case.log.add(envelope.sign(VOTE, vote, BOB.identity))
+    assert "you are none any more" in judge(case.release(), case.log.data)
+    assert judge(before, case.log.data[:5]) == ""
 
 
 @pytest.mark.parametrize("more", range(5, 8))

@@ -23,7 +23,6 @@ from commons.core.answer import check as check_answer
 from commons.core.custody import Sharing
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
-from commons.core.governance import PROPOSAL, Proposal
 from commons.core.handover import Claim, Handover, Part
 from commons.core.keys import Signer
 from commons.core.misconduct import accuse, judge
@@ -426,10 +425,7 @@ async def test_an_erased_request_gets_nothing(town: Built) -> None:
 async def test_a_dataset_that_its_community_withdrew_is_not_given(town: Built) -> None:
     made, sharing, said = town
     claim = made.claim(said, sharing)
-    proposal = Proposal(
-        commons=made.log.commons, action="withdraw", time=made.log.clock, nonce=bytes(16), dataset=said.value.dataset
-    )  # fmt: skip
-    made.log.add(envelope.sign(PROPOSAL, proposal, ALICE.identity))
+    made.log.propose("withdraw", dataset=said.value.dataset)
     with pytest.raises(Gone, match="withdrawn by its community at entry 4"):
         await made.hand(claim)
 
@@ -720,11 +716,7 @@ async def test_custodians_are_those_whom_the_community_voted(build: Any) -> None
     made.log.decide()
     claim = made.claim(said, sharing)
     await made.hand(claim)
-    proposal = Proposal(
-        commons=made.log.commons, action="change-custodians", time=made.log.clock, nonce=bytes(16),
-        custodians=str(custodians(2, 2)),
-    )  # fmt: skip
-    made.log.add(envelope.sign(PROPOSAL, proposal, ALICE.identity))  # a commons of one: passed at once
+    made.log.propose("change-custodians", custodians=str(custodians(2, 2)))
     await made.hand(claim, "c1")
     with pytest.raises(Refused, match="no custodian of this commons any more"):
         await made.hand(claim, "c2")
@@ -742,13 +734,9 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
         assert await pass_on(net, made.custodians[name], made.sources, made.log.commons) == []
     after = [f"member d{n} {peer(n)}" for n in (2, 3, 4)]
     voted = policy.parse("\n".join([*after, "group g 2 d2 d3 d4", "quorum g"]))
-    proposal = Proposal(
-        commons=made.log.commons, action="change-custodians", time=made.log.clock, nonce=bytes(16),
-        custodians=str(voted),
-    )  # fmt: skip
     with pytest.raises(NotFound):
         await made.hand(made.claim(said, sharing, given[0]), "c3")
-    made.log.add(envelope.sign(PROPOSAL, proposal, ALICE.identity))
+    made.log.propose("change-custodians", custodians=str(voted))
     for name in ("c0", "c1"):
         done = await pass_on(net, made.custodians[name], made.sources, made.log.commons)
         assert done == [custody.digest(sharing)]
