@@ -142,19 +142,14 @@ class Registrar:
             raise NotFound("this request is not in the log", hint="submit it first")
         access = self.log.granted(index, int(self._clock()))
         cosigning.demand(self.home, index if access.decision is None else access.decision)
-        published, community = self.log.state.published(access.entry.dataset), self.log.state.community
         if self._entrusted(access.entry.dataset):
             raise Refused("custodians keep the key of this dataset", hint="ask them: a newer version of commons does")
-        if community is not None:
-            if access.entry.dataset in community.withdrawn:
-                at = community.withdrawn[access.entry.dataset]
-                raise Gone(f"{access.entry.dataset} was withdrawn by its community at entry {at}")
-            if published.rule.kind == "members":
-                rules.check_member(published.rule, community.colleges_of(said.signer))
+        self.log.state.check_still(access, said.signer)
         bound = release.Bound(
             commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
             request=index, decision=access.decision if access.decision is not None else index,
         )  # fmt: skip
+        published = self.log.state.published(access.entry.dataset)
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
 

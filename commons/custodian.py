@@ -24,7 +24,7 @@ from commons.core.state import Published, State
 from commons.core.terms import DAY
 from commons.custody import PATIENCE, Sources, keys_of, place
 from commons.disk.deposits import Deposits, Gave, Kept
-from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, TooMany, Untrue
+from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, TooMany, Untrue
 from commons.follow import Follower
 from commons.limits import Buckets
 from commons.sources import Network
@@ -166,12 +166,9 @@ def check_release(
     request, decision = access.entry, entries.decode(given.shown[-1].entry)
     if not isinstance(decision, Decision) or (checked.decision, decision.outcome) != (access.decision, "grant"):
         raise Pending("the answer does not show the decision in force", hint="fetch again: it brings the newest answer")
-    if request.dataset in state.community.withdrawn:
-        raise Gone(f"this dataset was withdrawn by its community at entry {state.community.withdrawn[request.dataset]}")
     published = state.published(request.dataset)
     _check_rule(said, decision, published, seen)
-    if published.rule.kind == "members":
-        rules.check_member(published.rule, state.community.colleges_of(said.signer))
+    state.check_still(access, said.signer)
     entry = published.entry
     custody.check_sharing(
         taken.root, published.publisher, said.value.commons, entry.series, entry.epoch, entry.terms, entry.rule

@@ -6,6 +6,7 @@ Nothing is guessed: a row is verified, redacted, without opening, or faulty.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from commons.core import entries, envelope, opening, rules
@@ -101,14 +102,18 @@ class Judge:
         if entry.reason == "voted":  # the fold has compared it with the ballots
             self._limits(entry)
             return
-        # where it is not shown who asked: a stranger, one of the list, or a member
-        whoever = ["", *published.rule.peers[:1], *sorted(community.members if community else ())]
+        if asked is not None:
+            whoever = [entries.requester(asked)]
+        else:  # it is not shown who asked: a stranger, one of the list, or a member, each as good as any other
+            college = published.rule.college
+            inside = (community.colleges.get(college, ()) if college else community.members) if community else ()
+            whoever = ["", *published.rule.peers[:1], *islice(inside, 1)]
         verdicts = [
             rules.decide(
                 published.rule, who, published.entry.purposes, access.entry.purpose,
                 community.colleges_of(who) if community else (),
             )
-            for who in (whoever if asked is None else [entries.requester(asked)])
+            for who in whoever
         ]  # fmt: skip
         if all((verdict.outcome, verdict.reason) != (entry.outcome, entry.reason) for verdict in verdicts):
             raise Untrue(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from commons.core import checkpoint, entries, handover, ids, merkle, opening, rules
+from commons.core import checkpoint, entries, handover, ids, merkle, opening
 from commons.core.answer import Shown
 from commons.core.checkpoint import Checkpoint
 from commons.core.entries import Decision, Request
@@ -18,7 +18,7 @@ from commons.core.governance import Charter
 from commons.core.handover import Released
 from commons.core.note import Verifier
 from commons.core.state import State
-from commons.errors import CommonsError, Gone, Malformed, TooLarge, Untrue
+from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 
 
 def accuse(release: bytes, charter: bytes, evidence: Sequence[Shown] = ()) -> str:
@@ -58,7 +58,7 @@ def judge(release: bytes, log: Iterable[bytes]) -> str:
         raise Untrue("these are not the entries under the head that the release names")
     try:
         access = state.granted(said.request, said.time)
-        _check_community(state, access.entry.dataset, said.requester)
+        state.check_still(access, said.requester)
     except CommonsError as error:
         return error.message
     if access.decision != said.decision:
@@ -66,17 +66,6 @@ def judge(release: bytes, log: Iterable[bytes]) -> str:
     if (access.entry.dataset, access.entry.epoch) != (said.dataset, said.epoch):
         return f"request {said.request} asked for another dataset"
     return ""
-
-
-def _check_community(state: State, dataset: str, requester: str) -> None:
-    """What the members decided after the grant: Gone for what they withdrew, Refused for whom they expelled."""
-    if state.community is None:
-        return
-    if dataset in state.community.withdrawn:
-        raise Gone(f"{dataset} was withdrawn by its community at entry {state.community.withdrawn[dataset]}")
-    rule = state.published(dataset).rule
-    if rule.kind == "members":
-        rules.check_member(rule, state.community.colleges_of(requester))
 
 
 def _heads(said: Released, charter: bytes) -> tuple[Checkpoint, Checkpoint] | str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from commons.core import ids
+from commons.core import ids, rules
 from commons.core.community import Community
 from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
@@ -177,12 +177,8 @@ class State:
         return custodians_digest(self.community.custodians) if self.community and rule.kind != "public" else None
 
     def _request(self, index: int, entry: Request) -> None:
-        known = self.datasets.get(entry.dataset)
-        if known is None:
-            raise NotFound(f"{entry.dataset} is not published in this commons")
-        if self.community and entry.dataset in self.community.withdrawn:
-            at = self.community.withdrawn[entry.dataset]
-            raise Gone(f"{entry.dataset} was withdrawn by its community at entry {at}")
+        known = self.published(entry.dataset)
+        self.check_there(entry.dataset)
         if entry.terms != known.entry.terms or entry.epoch != known.entry.epoch:
             raise Conflict("the request names other terms than the dataset's", hint="fetch again to see its terms")
         self.accesses[index] = Access(index=index, entry=entry)
@@ -259,6 +255,19 @@ class State:
         if cid not in self.datasets:
             raise NotFound(f"{cid} is not published in this commons")
         return self.datasets[cid]
+
+    def check_there(self, cid: str) -> None:
+        """Gone where the community has withdrawn the dataset."""
+        if self.community and cid in self.community.withdrawn:
+            raise Gone(f"{cid} was withdrawn by its community at entry {self.community.withdrawn[cid]}")
+
+    def check_still(self, access: Access, requester: str) -> None:
+        """What the members may have decided after a grant: Gone for what they withdrew, Refused for whom they expelled
+        where the rule is for members."""
+        self.check_there(access.entry.dataset)
+        rule = self.rule(access.index)
+        if self.community and rule.kind == "members":
+            rules.check_member(rule, self.community.colleges_of(requester))
 
     def access(self, index: int) -> Access:
         if index not in self.accesses:
