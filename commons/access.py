@@ -20,11 +20,10 @@ from commons.core.envelope import Opened
 from commons.core.ids import PeerId
 from commons.core.opening import SALT
 from commons.core.state import State
-from commons.core.terms import DAY
 from commons.disk.home import Home
 from commons.disk.log import Appended, Draft, Record, record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, TooLarge, TooMany
-from commons.limits import Buckets
+from commons.limits import Buckets, over
 
 
 def _salt() -> bytes:
@@ -87,7 +86,7 @@ class Registrar:
             verdict = rules.decide(published.rule, said.signer, published.entry.purposes, said.value.purpose, colleges)
             records = [record(leaf, opening, said.signer, digest)]
             if verdict.outcome != "pending":
-                expires = _until(verdict.outcome, now, published.entry.grant_days)
+                expires = entries.until(verdict.outcome, now, published.entry.grant_days)
                 records.append(
                     record(_decision(now, index, verdict.outcome, verdict.reason, published.basis, expires, None))
                 )
@@ -169,8 +168,8 @@ class Registrar:
         if expires is not None and expires <= now:
             raise Malformed("the grant would have expired already", hint="name a later day with --until")
         days = self.log.state.published(self.log.state.access(request).entry.dataset).entry.grant_days
-        expires = _until(outcome, now, days, expires)
-        code = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}[outcome]
+        expires = entries.until(outcome, now, days, expires)
+        code = entries.SIGNED[outcome]
         statement = envelope.sign(
             entries.DECISION,
             Decided(
@@ -256,7 +255,7 @@ class Registrar:
                 self._met.add(who)
         wait = wait or self.everyone.take("all", now)
         if wait:
-            raise TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
+            raise over(wait)
 
     def _answer(self, index: int, known: int) -> bytes:
         head = self.log.head
@@ -285,13 +284,6 @@ def _decision(
         type=entries.DECISION, time=now, request=request, outcome=outcome, reason=reason, basis=basis, expires=expires,
         statement=statement,
     )  # fmt: skip
-
-
-def _until(outcome: str, now: int, days: int | None, wanted: int | None = None) -> int | None:
-    """When a grant ends: what the terms say, or what the steward wants if that is sooner. None is never."""
-    if outcome != "grant":
-        return None
-    return min((end for end in (wanted, None if days is None else now + days * DAY) if end is not None), default=None)
 
 
 def _answers(entry: entries.Entry, n: int, request: int) -> bool:

@@ -36,8 +36,8 @@ async def audit(
     """Verify everything. Untrue or Malformed where the log itself does not hold; SplitView, with both heads, if it
     contradicts `trusted` (a checkpoint note, or empty); faults of single entries go into the report. From a `complete`
     source an opening may be missing only where a redaction entry says so."""
-    head, charter = await _head(read, expected)
-    size, before = head.checkpoint.size, _trusted(trusted, head, charter)
+    head, key = await _head(read, expected)
+    size, before = head.checkpoint.size, checkpoint.open(trusted, key).checkpoint if trusted else None
     if before is not None and before.size > size:
         raise Untrue(
             f"this log ends after {size} entries; {before.size} were verified here before",
@@ -77,8 +77,8 @@ async def audit(
     return report
 
 
-async def _head(read: Read, expected: str | None) -> tuple[Signed, Opened[Charter]]:
-    """The signed head, by the key of the charter that the log's own name commits to."""
+async def _head(read: Read, expected: str | None) -> tuple[Signed, note.Verifier]:
+    """The signed head, and the log's key: that of the charter that the log's own name commits to."""
     signed = await read("checkpoint")
     claimed = checkpoint.parse(note.peek(signed))
     if claimed.size < 1:
@@ -93,20 +93,13 @@ async def _head(read: Read, expected: str | None) -> tuple[Signed, Opened[Charte
     if expected is not None and expected != commons:
         raise Untrue(f"this is the log of {commons}, not of {expected}")
     key = note.Verifier(name=claimed.origin, public=charter.value.log_key)
-    return checkpoint.open(signed, key), charter
+    return checkpoint.open(signed, key), key
 
 
 async def log_of(read: Read, expected: str | None) -> note.Verifier:
     """The key of the log that `read` gives; Untrue if its charter does not bear it out."""
-    signed, charter = await _head(read, expected)
-    return note.Verifier(name=signed.checkpoint.origin, public=charter.value.log_key)
-
-
-def _trusted(trusted: bytes, head: Signed, charter: Opened[Charter]) -> checkpoint.Checkpoint | None:
-    if not trusted:
-        return None
-    key = note.Verifier(name=head.checkpoint.origin, public=charter.value.log_key)
-    return checkpoint.open(trusted, key).checkpoint
+    _, key = await _head(read, expected)
+    return key
 
 
 async def _openings(read: Read, bundle: tiles.Bundle) -> dict[int, bytes]:

@@ -52,6 +52,12 @@ def covering(home: Home) -> bytes | None:
     return next((_joined(head) for head in home.cosigned.heads if asked.met(_present(home.log, head, asked))), None)
 
 
+def _covered(home: Home) -> int:
+    """How many entries the newest covering head holds."""
+    found = covering(home)
+    return checkpoint.open(found, home.log.key).checkpoint.size if found else 0
+
+
 def demand(home: Home, index: int) -> None:
     """Pending, naming who is missing, unless a head that holds entry `index` meets the charter's quorum: a quorum is of
     one head, and signatures under several do not add up."""
@@ -238,8 +244,7 @@ class Cosigning:
     def _keep(self, head: Signed, lines: dict[str, bytes]) -> None:
         self.home.cosigned.put(head.checkpoint.size, head.note, lines)
         sizes = [each.size for each in self.home.cosigned.heads]
-        covered = covering(self.home)
-        least = checkpoint.open(covered, self.log.key).checkpoint.size if covered else 0
+        least = _covered(self.home)
         self.home.cosigned.prune({*(each for each in sizes if each < least), *sizes[RECENT:]} - {least})
 
     async def _accused(self, at: Asked, claim: str) -> None:
@@ -266,9 +271,8 @@ class Cosigning:
 def standing(home: Home) -> dict[str, Any]:
     """How far this log is witnessed: `covered` entries of `entries`, and who is missing from the newest head."""
     asked, head = policy_of(home.log), home.log.head
-    covered = covering(home)
     return {
         "vkey": home.log.key.vkey, "quorum": asked.quorum is not None, "entries": head.checkpoint.size,
-        "covered": checkpoint.open(covered, home.log.key).checkpoint.size if covered else 0,
+        "covered": _covered(home),
         "missing": asked.missing(_present(home.log, _stored(home, head), asked)),
     }  # fmt: skip

@@ -148,7 +148,7 @@ class Council(Ledger):
         """Who keeps the shares of a community's keys, who of them is there, and whether that is enough."""
         seat = self._seat(named)
         state = await self._state(seat)
-        policy = keeping.policy_of(state.community.custodians if state.community else "")
+        policy = state.custodian_policy
         keeps = self.home.config.get("custody", [])
         if policy is None:
             return {"commons": seat.commons, "custodians": [], "warning": "", "keeps": keeps}
@@ -168,8 +168,7 @@ class Council(Ledger):
     async def entrust(self, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None) -> bytes | None:
         """The sharing of a key that custodians keep; None where the community has none. A version under the same key
         keeps the sharing of the one before, as long as its custodians are the same."""
-        community = self.home.log.state.community
-        policy = keeping.policy_of(community.custodians if community else "")
+        policy = self.home.log.state.custodian_policy
         if policy is None or rule.kind == "public":
             return None
         bound, generation = shared.binding(terms.digest(), rule), 0

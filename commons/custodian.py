@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from commons.core import answer, codec, custody, entries, envelope, handover, policy, release, rules, shares, witness
+from commons.core import answer, codec, custody, entries, envelope, handover, release, rules, shares, witness
 from commons.core.answer import Answer, Checked
 from commons.core.checkpoint import Signed
 from commons.core.custody import Taken
@@ -20,13 +20,12 @@ from commons.core.handover import CLAIM_LIMIT, Claim, Handover, Part
 from commons.core.keys import Keys
 from commons.core.note import Verifier
 from commons.core.policy import Policy
-from commons.core.state import Published, State
-from commons.core.terms import DAY
+from commons.core.state import Published
 from commons.custody import PATIENCE, Sources, keys_of, place
 from commons.disk.deposits import Deposits, Gave, Kept
-from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, TooMany, Untrue
+from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, Untrue
 from commons.follow import Follower
-from commons.limits import Buckets
+from commons.limits import Buckets, over
 from commons.sources import Network
 
 UNBEGUN = 256  # series by one peer that are in no log: somebody fills our disk, or publishing fails again and again
@@ -132,7 +131,7 @@ class Custodian:
         """Whom the commons has voted to keep its keys, by its newest head; None where it leaves that to publishers."""
         seen = self._log(commons)
         await seen.follow()
-        return _voted(seen.state)
+        return seen.state.custodian_policy
 
     def take(self, data: bytes) -> Taken:
         """The share in a deposit for this node."""
@@ -141,7 +140,7 @@ class Custodian:
     def _limit(self, who: str) -> None:
         now = self._clock()
         if wait := self.each.take(who, now) or self.everyone.take("all", now):
-            raise TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
+            raise over(wait)
 
     def _log(self, commons: str) -> Follower:
         if commons not in self.logs:
@@ -173,15 +172,10 @@ def check_release(
     custody.check_sharing(
         taken.root, published.publisher, said.value.commons, entry.series, entry.epoch, entry.terms, entry.rule
     )
-    voted = _voted(state)
+    voted = state.custodian_policy
     if voted is not None and taken.sharing.value.peer(taken.name) not in shares.check(voted).values():
         raise Refused("this node is no custodian of this commons any more", hint="ask those who are")
     return checked
-
-
-def _voted(state: State) -> Policy | None:
-    voted = policy.parse(state.community.custodians) if state.community and state.community.custodians else None
-    return voted if voted is not None and voted.quorum is not None else None
 
 
 def _check_rule(said: Opened[Asked], decision: Decision, published: Published, seen: Follower) -> None:
@@ -189,9 +183,7 @@ def _check_rule(said: Opened[Asked], decision: Decision, published: Published, s
     grounds = seen.grounds.get(decision.request)
     if grounds is None:
         raise Untrue("the decision rests on no rule that was in force")
-    days = published.entry.grant_days
-    if days is not None and (decision.expires is None or decision.expires > decision.time + days * DAY):
-        raise Untrue(f"the grant lasts longer than the {days} days of the terms")
+    decision.check_end(published.entry.grant_days)
     if grounds.rule.kind == "vote" and decision.reason != "voted":  # nobody's signature stands for the ballots
         raise Untrue(f"granted ({decision.reason}); by the rule the members decide")
     if decision.statement is not None or grounds.rule.kind == "vote":

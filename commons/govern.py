@@ -68,11 +68,10 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
         access = state.accesses.get(asked)
         if access is not None and access.outcome == "pending" and asked not in state.redacted:
             days = state.datasets[access.entry.dataset].entry.grant_days
-            ends = [end for end in (expires, now + days * DAY if days else None) if end is not None]
             leaf = Decision(
                 type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted",
                 basis=state.datasets[access.entry.dataset].basis,
-                expires=min(ends) if ends and outcome == "grant" else None, statement=None,
+                expires=entries.until(outcome, now, days, expires), statement=None,
             )  # fmt: skip
             found.append(record(leaf))
     return found

@@ -16,10 +16,7 @@ from commons.core.entries import Asked, Decided, Decision, Entry, Receipt, Recei
 from commons.core.envelope import Opened
 from commons.core.opening import Opening
 from commons.core.state import State
-from commons.core.terms import DAY
 from commons.errors import CommonsError, Untrue
-
-SIGNED = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}  # the code of a decision that a steward signed
 
 
 @dataclass(slots=True)
@@ -103,7 +100,7 @@ class Judge:
             self._limits(entry)
             return
         if asked is not None:
-            whoever = [entries.requester(asked)]
+            whoever: list[str] = [entries.requester(asked)]
         else:  # it is not shown who asked: a stranger, one of the list, or a member, each as good as any other
             college = published.rule.college
             inside = (community.colleges.get(college, ()) if college else community.members) if community else ()
@@ -123,10 +120,7 @@ class Judge:
 
     def _limits(self, entry: Decision) -> None:
         days = self.state.datasets[self.state.accesses[entry.request].entry.dataset].entry.grant_days
-        if days is not None and entry.outcome == "grant" and not (
-            entry.expires is not None and entry.expires <= entry.time + days * DAY
-        ):  # fmt: skip
-            raise Untrue(f"the grant lasts longer than the {days} days of the terms")
+        entry.check_end(days)
 
     def _decision(self, entry: Decision, said: Opened[Decided]) -> None:
         charter = self.state.charter
@@ -135,7 +129,7 @@ class Judge:
             raise Untrue(f"{said.signer} decided, and is not the steward of this dataset")
         if (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
             self.state.commons, entry.request, entry.outcome, entry.expires,
-        ) or entry.reason != SIGNED[entry.outcome]:  # fmt: skip
+        ) or entry.reason != entries.SIGNED[entry.outcome]:  # fmt: skip
             raise Untrue("the steward signed another decision than the entry says")
         self._limits(entry)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from commons.archive import PART, Read
-from commons.core.policy import Policy, parse
+from commons.core.policy import Policy
 from commons.core.reference import peer_of
 from commons.custodian import Custodian
 from commons.disk.home import Home, write_config
@@ -86,12 +86,6 @@ def keep(home: Home, commons: str) -> list[str]:
     home.config["custody"] = kept
     write_config(home.path, home.config)
     return kept
-
-
-def policy_of(text: str) -> Policy | None:
-    """Who keeps the keys of a community; None where nobody was chosen."""
-    policy = parse(text) if text else None
-    return policy if policy is not None and policy.quorum is not None else None
 
 
 def addresses(policy: Policy, known: Sequence[str], me: str) -> dict[str, list[str]]:

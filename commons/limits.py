@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from commons.errors import TooMany
+
 KEYS = 10_000  # buckets remembered; the least recently used is forgotten
+
+
+def over(wait: float) -> TooMany:
+    """What somebody is told who has to wait so many seconds."""
+    return TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
 
 
 class Buckets:

@@ -17,13 +17,14 @@ from commons.core.governance import CHARTER, JOIN, PROPOSAL, VOTE, Charter, Join
 from commons.core.ids import PeerId
 from commons.core.opening import Field, Opening, commit
 from commons.core.rules import Rule
-from commons.core.terms import check_days, check_purpose
-from commons.errors import Malformed
+from commons.core.terms import DAY, check_days, check_purpose
+from commons.errors import Malformed, Untrue
 
 PUBLISH = "commons/publish/v1"
 REQUEST, DECISION = "commons/request/v1", "commons/decision/v1"
 RECEIPT, REDACTION = "commons/receipt/v1", "commons/redaction/v1"
 DETAILS_LIMIT = 2000  # characters of free text
+SIGNED = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}  # the code of a decision that a steward signed
 
 
 # -- governance: signed by members, public ---------------------------------------------------------------------------
@@ -149,6 +150,13 @@ class Decision:
             raise Malformed(f"not a decision: {self.outcome[:20]!r}, {self.reason[:80]!r}")
         _check_commitments(self.statement)
 
+    def check_end(self, days: int | None) -> None:
+        """Untrue for a grant that lasts longer than the `days` of the terms; None is for ever."""
+        if days is not None and self.outcome == "grant" and (
+            self.expires is None or self.expires > self.time + days * DAY
+        ):  # fmt: skip
+            raise Untrue(f"the grant lasts longer than the {days} days of the terms")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
@@ -251,6 +259,13 @@ def request(
         purpose=said.value.purpose, details=said.value.details, **hidden,
     )  # fmt: skip
     return leaf, Opening(fields=(*opening.fields, *((details,) if details else ())))
+
+
+def until(outcome: str, now: int, days: int | None, wanted: int | None = None) -> int | None:
+    """When a decision's grant ends: what the terms say, or what is `wanted` if that is sooner. None is never."""
+    if outcome != "grant":
+        return None
+    return min((end for end in (wanted, None if days is None else now + days * DAY) if end is not None), default=None)
 
 
 def requester(opening: Opening) -> PeerId:

@@ -214,17 +214,22 @@ class Join:
             raise Malformed("a joining has a proof of 64 bytes")
 
 
+def custodians(text: str) -> Policy | None:
+    """Who keeps the keys of a community, by the text of a policy; None where nobody was chosen. Malformed."""
+    asked = policy.parse(text) if text else Policy()
+    return asked if asked.quorum is not None else None
+
+
 def check_custodians(text: str) -> None:
     """Malformed unless keys can be shared by this policy. "" for none."""
-    asked = policy.parse(text) if text else Policy()
-    if asked.quorum is not None:
+    if (asked := custodians(text)) is not None:
         shares.check(asked)
 
 
 def custodians_digest(text: str) -> bytes | None:
     """How a publish entry names the custodians of this policy; None where it asks nobody."""
-    asked = policy.parse(text) if text else Policy()
-    return hashlib.sha256(str(asked).encode()).digest() if asked.quorum is not None else None
+    asked = custodians(text)
+    return None if asked is None else hashlib.sha256(str(asked).encode()).digest()
 
 
 def taking(commons: str, key: bytes, peer: str) -> bytes:

@@ -13,8 +13,9 @@ from commons.core import ids, rules
 from commons.core.community import Community
 from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
-from commons.core.governance import Charter, Join, Proposal, Vote, check_founding, custodians_digest
+from commons.core.governance import Charter, Join, Proposal, Vote, check_founding, custodians, custodians_digest
 from commons.core.ids import Cid
+from commons.core.policy import Policy
 from commons.core.rules import Rule
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
@@ -171,6 +172,11 @@ class State:
         newest = self.datasets[self.series[series]].entry
         said = (newest.terms, newest.rule, newest.custodians, self.datasets[self.series[series]].rule)
         return max(self.epochs[series], newest.epoch + (said != (terms, rule, self.custodians(rule), rule)))
+
+    @property
+    def custodian_policy(self) -> Policy | None:
+        """Whom the members have chosen to keep their keys; None for nobody."""
+        return custodians(self.community.custodians) if self.community else None
 
     def custodians(self, rule: Rule) -> bytes | None:
         """SHA-256 of the policy by which the key of a dataset under this rule has to be shared now; None for nobody."""
