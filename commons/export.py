@@ -39,8 +39,10 @@ async def export(
         raise Malformed(f"not a format: {unknown[0][:40]!r}", hint=f"one of {', '.join(FORMATS)}")
     sources = fetch.sources_of(home, reference, extra)
     dataset = await fetch.describe(home, net, reference.cid, sources)
+    said = None
     if request.kept_key(home, dataset) is not None:
-        _check(describe.description(dataset, await describe.contents(home, net, sources, dataset)), formats)
+        said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
+        _check(said, formats)
     try:
         work = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
     except OSError as error:
@@ -50,7 +52,8 @@ async def export(
         payload = bag / "data" if "bagit" in formats else bag
         payload.parent.mkdir(exist_ok=True)
         told = await fetch.fetch(home, net, reference, payload, progress, extra=extra)
-        said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
+        if said is None:
+            said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
         written = await asyncio.to_thread(_write, said, formats, bag, payload)
         os.rename(bag, dest)
     except OSError as error:
@@ -81,10 +84,10 @@ def _check_free(name: str, files: Collection[str], form: str) -> None:
 def _write(said: Description, formats: Sequence[str], bag: Path, payload: Path) -> list[str]:
     files = {entry.path for entry in said.files}
     written: dict[str, bytes] = {}
-    for form in dict.fromkeys(formats):
-        if form == "bagit":
-            continue  # last: it lists what the others write
-        for name, data in describe.write(form, said, columns(said, payload)).items():
+    others = [form for form in dict.fromkeys(formats) if form != "bagit"]  # which comes last: it lists what they write
+    table = columns(said, payload) if others else {}
+    for form in others:
+        for name, data in describe.write(form, said, table).items():
             _check_free(name, files, form)
             path = payload / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,8 +95,8 @@ def _write(said: Description, formats: Sequence[str], bag: Path, payload: Path) 
             written[name] = data
     names = sorted(written)
     if bag != payload:
-        lying = {path.name: path.read_bytes() for path in payload.iterdir() if path.is_file()}
-        more = {name: data for name, data in {**lying, **written}.items() if name not in files}
+        lying = [path for path in payload.iterdir() if path.name not in files and path.is_file()]
+        more = {**{path.name: path.read_bytes() for path in lying}, **written}
         whole = replace(said, files=(*said.files, *(_entry(name, data) for name, data in sorted(more.items()))))
         for name, data in describe.write("bagit", whole).items():
             (bag / name).write_bytes(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import licences
@@ -81,5 +82,5 @@ def checked(words: Told) -> Told:
         "bytes": sum(source.size for source in ready.sources), "taken": dict(ready.gathered.taken),
         "rights": {p: {"licence": r.licence, "copyright": r.copyright} for p, r in sorted(ready.rights.items())},
         "notices": list(ready.notices), "credit": credit.line(ready.terms),
-        "warnings": [{"code": each.code, "text": each.text, "todo": each.todo} for each in ready.findings],
+        "warnings": [asdict(each) for each in ready.findings],
     }  # fmt: skip

@@ -67,7 +67,7 @@ def from_words(
     people += [licensing.creator(each, organisation=True) for each in organisations]
     named = [(name, text) for name, _, text in (each.partition("=") for each in labels)]
     words["keywords"] = tuple(dict.fromkeys(words.get("keywords") or ()))
-    for several in ("keywords", "allow", "purposes"):
+    for several in ("allow", "purposes"):
         words[several] = tuple(words.get(several) or ())
     return Publication(
         path=Path(path), creators=tuple(people), labels=tuple(Label(name=name, text=text) for name, text in named),

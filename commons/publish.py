@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from commons import licensing
@@ -93,7 +94,7 @@ async def publish(home: Home, said: Publication, progress: Progress, entrust: En
         "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(cid).index,
         "custodians": custody is not None, "taken": dict(ready.gathered.taken),
         "notices": [*notices(terms, rule), *ready.notices],
-        "warnings": [{"code": each.code, "text": each.text, "todo": each.todo} for each in ready.findings],
+        "warnings": [asdict(each) for each in ready.findings],
     }  # fmt: skip
 
 

@@ -11,14 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from commons.errors import CommonsError, Malformed
-
-if TYPE_CHECKING:
-    pass
 
 Told = dict[str, Any]
 
@@ -57,6 +54,13 @@ def _cell(value: object) -> str:
     """A spreadsheet would run a cell that begins like a formula."""
     text = "" if value is None else clean(value)
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
+
+
+def say_plain(told: Told) -> None:
+    """What a licence permits, requires and forbids, in plain words."""
+    for heading, key in (("You may", "permits"), ("You must", "requires"), ("You may not", "forbids")):
+        for line in told[key]:
+            say(f"{heading:<11} {line}")
 
 
 def error(problem: CommonsError, as_json: bool = False) -> None:

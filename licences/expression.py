@@ -102,7 +102,7 @@ def parse(text: str) -> Expression:
     if not any(word in _SIGN for word in words):
         return _one(text)
     try:
-        return Expression(id=_identify(text))  # a name with "and" or with parentheses in it
+        return Expression(id=_identify(text, hints=False))  # a name with "and" or with parentheses in it
     except UnknownLicence:
         pass
     found, rest = _either(text, words, 0)
@@ -199,7 +199,7 @@ def _is_port(name: str) -> bool:
     return is_port(name)
 
 
-def _identify(text: str) -> str:
+def _identify(text: str, hints: bool = True) -> str:
     from licences.names import identify
 
-    return identify(text)
+    return identify(text, hints)

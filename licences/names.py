@@ -63,8 +63,9 @@ def _grammar() -> tuple[re.Pattern[str], tuple[str, ...]]:
     return re.compile(parts + r"|(?P<gap>[ (),/]+|v(?:ersion)? ?(?=\d))"), tuple(kind for _, kind in words)
 
 
-def identify(text: str) -> str:
-    """The id of the licence that `text` names. Raises UnknownLicence or AmbiguousLicence, and nothing else."""
+def identify(text: str, hints: bool = True) -> str:
+    """The id of the licence that `text` names. Raises UnknownLicence or AmbiguousLicence, and nothing else. Without
+    `hints` nothing is sought that looks like what is no name but an expression: that costs a walk through all names."""
     if len(text) > _LONGEST:
         raise UnknownLicence(text, f"longer than {_LONGEST} characters: a licence's name, id or address is expected")
     word = _fold(text)
@@ -84,7 +85,8 @@ def identify(text: str) -> str:
     if (found := _in_spdx(text, word) or _titles().get(word)) is not None:
         return found
     if re.search(r" (?:and(?! wales)|or|with) |\+$", word):
-        raise UnknownLicence(text, "more than one licence, or a condition beside it: name one licence", near(word))
+        about = "more than one licence, or a condition beside it: name one licence"
+        raise UnknownLicence(text, about, near(word) if hints else ())
     return _creative_commons(text, word)
 
 

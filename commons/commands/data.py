@@ -10,7 +10,7 @@ import click
 
 from commons.errors import Unacknowledged
 from commons.metadata import FORMATS
-from commons.show import Told, amount, extent, say, table, when
+from commons.show import Told, amount, extent, say, say_plain, table, when
 from commons.terminal import Context, pass_context, sources
 
 
@@ -124,9 +124,7 @@ def tell_terms(told: Told) -> None:
         f"{when(told['created'])}\nLicence     {told['licence']}")  # fmt: skip
     for each in told["licences"]:
         say(f"{'':<11} {each['url'] or each['id']}")
-    for heading, key in (("You may", "permits"), ("You must", "requires"), ("You may not", "forbids")):
-        for line in told[key]:
-            say(f"{heading:<11} {line}")
+    say_plain(told)
     for origin in told["origins"]:
         say(f"Based on    {origin['title']}, under {origin['licence']}: commons:{origin['cid']}")
     if told["impossible"]:

@@ -10,7 +10,7 @@ import click
 
 from commons.commands.publish import spoken, tell_findings, words
 from commons.errors import Conflict
-from commons.show import Told, extent, say, table
+from commons.show import Told, extent, say, say_plain, table
 from commons.terminal import Context, pass_context
 
 
@@ -83,9 +83,7 @@ def tell_licence(told: Told) -> None:
         say(f"{'':<11} {told['name_fr']}")
     if told["url"]:
         say(f"{'Text':<11} {told['url']}")
-    for heading, key in (("You may", "permits"), ("You must", "requires"), ("You may not", "forbids")):
-        for line in told[key]:
-            say(f"{heading:<11} {line}")
+    say_plain(told)
     for use, answer in told["allows"].items():
         where = f" ({answer['clause']})" if answer["clause"] else ""
         say(f"{use:<16} {answer['answer']}: {answer['because']}{where}")

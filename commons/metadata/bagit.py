@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from commons.core import names
 from commons.errors import Malformed
 from commons.metadata import texts
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import Description, Entry, encoded
+from licences import escape
 
-FILES = ("manifest-sha256.txt", "manifest-md5.txt")  # what `read` reads
 _LINE = 79  # characters
 _LENGTHS = {32: "md5", 64: "sha256"}  # hexadecimal digits
 
@@ -33,7 +33,7 @@ def write(files: Sequence[Entry], d: Description, tags: Mapping[str, bytes] | No
     written = others | {
         "bagit.txt": b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
         "bag-info.txt": _info(files, d),
-        "manifest-sha256.txt": texts.encoded("".join(lines)),
+        "manifest-sha256.txt": encoded("".join(lines)),
     }
     listed = "".join(f"{hashlib.sha256(data).hexdigest()}  {_encoded(name)}\n" for name, data in written.items())
     return written | {"tagmanifest-sha256.txt": listed.encode()}
@@ -49,12 +49,12 @@ def _info(files: Sequence[Entry], d: Description) -> bytes:
         *(("External-Identifier", each) for each in (d.identifier, d.reference)),
         ("Payload-Oxum", f"{sum(sizes)}.{len(files)}" if len(sizes) == len(files) else None),
     ]
-    return texts.encoded("".join(_tag(label, value) for label, value in said if value and value.strip()))
+    return encoded("".join(_tag(label, value) for label, value in said if value and value.strip()))
 
 
 def _tag(label: str, value: str) -> str:
     """One tag, folded. Whatever ends a line anywhere, and what a terminal would obey, becomes a blank."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    plain = escape.line(value)
     if " " not in plain:
         return f"{label}: {plain}\n"
     lines = textwrap.wrap(f"{label}: {plain}", _LINE - 2, break_long_words=False, break_on_hyphens=False)

@@ -85,9 +85,7 @@ def _licence(cited: Mapping[str, Any]) -> str | None:
 
 def write(d: Description) -> bytes:
     """Malformed without a title or a creator, which the format demands."""
-    for field, option in (("title", "--title"), ("creators", "--creator")):
-        if not getattr(d, field):
-            raise Malformed(f"a citation file needs {field}, and none is said", hint=f"publish with {option} …")
+    texts.need("a citation file", d)
     doi = texts.doi(d.identifier)
     doi = doi if doi and _DOI.fullmatch(doi) else None
     licence, url, message = _said(d)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from commons.core.rights import Creator, Label, Origin
+from commons.errors import Malformed
 
 LIMIT = 16 << 20  # bytes of a metadata file
+UNSEEN = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what the eye does not see: for a regex's [ ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +53,11 @@ class Description:
     origins: tuple[Origin, ...] = ()
     changes: str | None = None
     files: tuple[Entry, ...] = ()
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8. Malformed for half a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("a text is not valid Unicode", hint="type it again") from error

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from commons.core import names, rights
 from commons.errors import Malformed, TooLarge
-from commons.metadata.description import LIMIT, Entry
+from commons.metadata.description import LIMIT, UNSEEN, Entry, encoded
 
 DEEP = 64  # containers in containers
 MANY = 500_000  # containers
@@ -41,7 +41,7 @@ _PREFIXES = {
 }
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*|@none")
-_UNSAFE = re.compile("[<>&\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSAFE = re.compile(f"[<>&{UNSEEN}]")
 _ID = re.compile(r"[A-Za-z0-9.+-]+", re.ASCII)
 _EXACT = re.compile(r"(\d{1,18})(?: ?(?:B|[Bb]ytes?))?", re.ASCII)
 _DOI = re.compile(r"(?:doi:)?10\.\d{4,9}/[!-~]+", re.ASCII | re.IGNORECASE)
@@ -58,10 +58,7 @@ def load(text: str) -> dict[str, Any]:
 def dump(document: dict[str, Any]) -> bytes:
     """UTF-8. What a web page, a terminal or an eye would take for more than text is escaped."""
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    try:
-        return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
-    except UnicodeEncodeError as error:
-        raise Malformed("a text is not valid Unicode", hint="type it again") from error
+    return encoded(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def tidy(node: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from commons.core import names
 from commons.core.rights import Rights, licence_ids
 from commons.errors import Malformed, TooLarge
 from commons.metadata import texts
-from commons.metadata.description import LIMIT, Description
+from commons.metadata.description import LIMIT, Description, encoded
 from licences.errors import AmbiguousLicence, LicenceError, UnknownLicence
 from licences.expression import parse
 
@@ -50,12 +50,12 @@ def write(d: Description) -> dict[str, bytes]:
             groups.setdefault(own, []).append(re.sub(r"([\\*])", r"\\\1", file.path))
     table = [f"version = 1\n{_annotation(['**'], 'closest', *whole)}"]
     table += [_annotation(paths, "override", *own) for own, paths in groups.items()]
-    written = {FILE: texts.encoded("".join(table))}
+    written = {FILE: encoded("".join(table))}
     given = dict(d.texts)
     for id in sorted({id for licence, _ in (whole, *groups) for id in _ids(licence)}):
         if not given.get(id, "").strip():
             raise Malformed(f"REUSE needs the text of {id}, and it is not given", hint=f"--licence-text {id}=FILE")
-        written[f"LICENSES/{id}.txt"] = texts.encoded(given[id])
+        written[f"LICENSES/{id}.txt"] = encoded(given[id])
     return written
 
 
@@ -94,7 +94,7 @@ def _quoted(*words: str) -> str:
         f"\\{c}" if c in '"\\' else c if c.isprintable() or "\ud7ff" < c < "\ue000" else f"\\U{ord(c):08x}"
         for c in words[0]
     )
-    return f'"{texts.encoded("".join(signs)).decode()}"'
+    return f'"{encoded("".join(signs)).decode()}"'
 
 
 # -- in: the header of a file ------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -97,16 +98,12 @@ def _file(each: Entry, d: Description) -> dict[str, Any]:
 
 def _root(graph: Graph) -> Node:
     """The root data entity, found as the specification tells: by what the descriptor is about."""
-    for name in (FILE, f"./{FILE}", "ro-crate-metadata.jsonld"):
-        descriptor = graph.follow({"@id": [name]})
-        for root in graph.nodes(descriptor, "about") if descriptor else ():
+    named = (graph.follow({"@id": [name]}) or {} for name in (FILE, f"./{FILE}", "ro-crate-metadata.jsonld"))
+    afar = (top for top in graph.tops if (said(top, "@id") or "").endswith(f"/{FILE}"))  # a crate apart from its files
+    for descriptor in chain(named, afar):
+        for root in graph.nodes(descriptor, "about"):
             if is_a(root, "Dataset"):
                 return root
-    for descriptor in graph.tops:  # of a crate apart from its files, it has an address
-        if (said(descriptor, "@id") or "").endswith(f"/{FILE}"):
-            for root in graph.nodes(descriptor, "about"):
-                if is_a(root, "Dataset"):
-                    return root
     raise Malformed(
         f"no RO-Crate: no {FILE} in it is about a Dataset", hint="the descriptor has an about, with the id of the root"
     )

@@ -17,7 +17,7 @@ import yaml
 from commons.core import ids, names
 from commons.core.rights import Creator, check_date, check_url
 from commons.errors import Malformed, TooLarge
-from commons.metadata.description import Entry
+from commons.metadata.description import UNSEEN, Description, Entry, encoded
 from licences.errors import LicenceError
 from licences.expression import parse
 
@@ -91,7 +91,7 @@ def load_yaml(text: str) -> Any:
         raise Malformed(f"not YAML: {_tame(error)}") from error
 
 
-_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSEEN = re.compile(f"[{UNSEEN}]")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -111,12 +111,11 @@ def dump_yaml(value: Any) -> bytes:
     return encoded(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
-def encoded(text: str) -> bytes:
-    """UTF-8. Malformed for half a character."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise Malformed("a text is not valid Unicode", hint="type it again") from error
+def need(what: str, d: Description) -> None:
+    """Malformed without a title or a creator, which a format demands."""
+    for field, option in (("title", "--title"), ("creators", "--creator")):
+        if not getattr(d, field):
+            raise Malformed(f"{what} needs {field}, and none is said", hint=f"publish with {option} …")
 
 
 def _tame(said: object) -> str:

@@ -115,9 +115,7 @@ def plain(markup: str) -> str:
 
 def write(d: Description) -> bytes:
     """Malformed without a title or a creator, and for several licences, of which Zenodo knows one."""
-    for field, option in (("title", "--title"), ("creators", "--creator")):
-        if not getattr(d, field):
-            raise Malformed(f"Zenodo needs {field}, and none is said", hint=f"publish with {option} …")
+    texts.need("Zenodo", d)
     if d.licence and " " in d.licence:
         raise Malformed(f"Zenodo takes one licence, not {d.licence[:200]}", hint="deposit its parts one by one")
     doi = texts.doi(d.identifier)
