@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from commons.audit import audit
-from commons.core import entries, envelope, ids, merkle, release
+from commons.core import entries, envelope, hpke, ids, merkle
 from commons.core.entries import DECISION, PUBLISH, REQUEST, Asked, Decision, Publish
 from commons.core.envelope import Opened
 from commons.core.keys import Signer
@@ -45,7 +45,7 @@ def statement(commons: str, dataset: str, signer: Signer) -> Opened[Asked]:
     nonce = os.urandom(32)
     said = Asked(
         commons=commons, dataset=dataset, terms=bytes(32), epoch=0, purpose="research", details=None,
-        hpke=release.public_of(nonce), nonce=nonce, time=int(time.time()),
+        hpke=hpke.public_of(nonce), nonce=nonce, time=int(time.time()),
     )  # fmt: skip
     data = envelope.sign(REQUEST, said, signer)
     return Opened(value=said, signer=signer.peer, data=data)

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from commons.core import answer, codec, custody, entries, envelope, handover, release, rules, shares, witness
+from commons.core import answer, codec, custody, entries, envelope, handover, hpke, rules, shares, witness
 from commons.core.answer import Answer, Checked
 from commons.core.checkpoint import Signed
 from commons.core.custody import Taken
@@ -44,7 +44,7 @@ class Custodian:
     def announce(self, commons: str) -> bytes:
         """`GET /{commons}/custody-key`: NotFound for a commons that this node keeps no shares for."""
         self._log(commons)
-        return custody.announce(commons, release.public_of(self.keys.custody()), self.keys.identity)
+        return custody.announce(commons, hpke.public_of(self.keys.custody()), self.keys.identity)
 
     async def deposit(self, commons: str, body: bytes) -> bytes:
         """`POST /{commons}/deposits`: keep a share; the sharing's digest says that it is on the disk.

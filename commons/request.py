@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from commons import custody, forks, quorum
-from commons.core import answer, codec, entries, envelope, ids, note, release, terms
+from commons.core import answer, codec, entries, envelope, hpke, ids, note, release, terms
 from commons.core import custody as shared
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.entries import Asked
@@ -121,7 +121,7 @@ def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
     said = Asked(
         commons=value.commons, dataset=ids.cid(dataset.data), terms=value.terms.digest(), epoch=value.epoch,
         purpose=terms.check_purpose(purpose), details=commit(free.name, free.salt, free.value) if free else None,
-        hpke=release.public_of(home.keys.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
+        hpke=hpke.public_of(home.keys.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
     )  # fmt: skip
     statement = envelope.sign(entries.REQUEST, said, home.keys.identity)
     return Ask(

@@ -21,7 +21,7 @@ from typing import Any
 import msgpack
 from aiohttp import web
 
-from commons.core import checkpoint, codec, entries, envelope, merkle, release, tiles
+from commons.core import checkpoint, codec, entries, envelope, hpke, merkle, release, tiles
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.entries import Asked
 from commons.core.ids import PeerId as PeerId
@@ -286,7 +286,7 @@ class GrantsThenDenies(Liar):
 class SealsTheKeyToItself(Liar):
     def release(self, commons: str, body: bytes) -> bytes:
         return release.seal(
-            bytes(32), release.public_of(bytes(31) + b"\1"),
+            bytes(32), hpke.public_of(bytes(31) + b"\1"),
             release.Bound(commons=commons, dataset="", epoch=0, requester="", request=0, decision=0),
         )  # fmt: skip
 
@@ -475,7 +475,7 @@ class Asker:
     def asked(self, **lies: object) -> Asked:
         said = Asked(
             commons=self.party.home.commons, dataset=self.cid, terms=self.manifest.terms.digest(),
-            epoch=self.manifest.epoch, purpose="research", details=None, hpke=release.public_of(bytes(31) + b"\1"),
+            epoch=self.manifest.epoch, purpose="research", details=None, hpke=hpke.public_of(bytes(31) + b"\1"),
             nonce=os.urandom(32), time=int(self.registrar._clock()),
         )  # fmt: skip
         return replace(said, **lies)  # type: ignore[arg-type]

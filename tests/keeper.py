@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from commons.core import checkpoint, codec, custody, entries, envelope, ids, merkle, note, policy, release, tiles
+from commons.core import checkpoint, codec, custody, entries, envelope, hpke, ids, merkle, note, policy, tiles
 from commons.core.answer import Answer, Checked, Shown
 from commons.core.answer import check as check_answer
 from commons.core.custody import CustodyKey
@@ -77,7 +77,7 @@ class Keeper:
         nonce = next(NONCES)
         statement = envelope.sign(entries.REQUEST, Asked(
             commons=self.commons, dataset=dataset, terms=TERMS, epoch=epoch, purpose="research", details=None,
-            hpke=release.public_of(who.hpke_seed(nonce)), nonce=nonce, time=self.clock,
+            hpke=hpke.public_of(who.hpke_seed(nonce)), nonce=nonce, time=self.clock,
         ), who.identity)  # fmt: skip
         said = envelope.open(entries.REQUEST, Asked, statement)
         if log:
@@ -171,7 +171,7 @@ class Keeper:
         found = {}
         for member in rule.members:
             who = next(each for each in KEEPERS if each.identity.peer == member.peer)
-            data = custody.announce(self.commons, release.public_of(who.custody()), who.identity)
+            data = custody.announce(self.commons, hpke.public_of(who.custody()), who.identity)
             found[member.name] = custody.open_key(data, self.commons, member.peer)
         return found
 

@@ -18,10 +18,7 @@ from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-
-from commons.core import codec, envelope, ids, policy, shares
+from commons.core import codec, envelope, hpke, ids, policy, shares
 from commons.core.envelope import Opened
 from commons.core.keys import Signer
 from commons.core.policy import Policy
@@ -33,8 +30,6 @@ DEPOSIT = "commons/deposit/v1"
 LIMIT = 96 << 10  # bytes of a sharing, and of the deposit that carries it: a body has 128 KiB
 SEALED = 80  # bytes: HPKE's encapsulated key, the share and a tag
 DEPTH = 4  # sharings of shares of shares: after that the publisher shares the key anew
-
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,19 +273,11 @@ def take(data: bytes, peer: str, seed: bytes) -> Taken:
 
 def seal(share: bytes, to: bytes, info: object) -> bytes:
     """A share for the holder of the X25519 key `to`, bound to `info`; Malformed if `to` is no usable key."""
-    try:
-        return _SUITE.encrypt(share, X25519PublicKey.from_public_bytes(to), info=codec.encode(info))
-    except Malformed:
-        raise
-    except Exception as error:  # a low-order point: ValueError or an OpenSSL error
-        raise Malformed("the HPKE key cannot be used") from error
+    return hpke.seal(share, to, info, "the HPKE key cannot be used")
 
 
 def unseal(sealed: bytes, seed: bytes, info: object) -> bytes:
     """The inverse; Untrue unless it was sealed to this key and for exactly this."""
     if len(sealed) != SEALED:
         raise Untrue(f"a sealed share has {SEALED} bytes, not {len(sealed)}")
-    try:
-        return _SUITE.decrypt(sealed, X25519PrivateKey.from_private_bytes(seed), info=codec.encode(info))
-    except Exception as error:
-        raise Untrue("the share was not sealed to this key and for this purpose") from error
+    return hpke.open(sealed, seed, info, "the share was not sealed to this key and for this purpose")

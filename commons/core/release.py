@@ -1,6 +1,6 @@
-"""The dataset's key on its way to a requester, and across epochs. HPKE (RFC 9180): X25519, HKDF-SHA256, AES-256-GCM.
+"""The dataset's key on its way to a requester, and across epochs.
 
-`info` binds commons, dataset, epoch, requester and log entries: a key sealed for one grant opens nothing else.
+HPKE's `info` binds commons, dataset, epoch, requester and log entries: a key sealed for one grant opens nothing else.
 """
 
 from __future__ import annotations
@@ -8,14 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from commons.core import codec, keys
-from commons.errors import Malformed, Untrue
-
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+from commons.core import hpke, keys
+from commons.errors import Untrue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +27,14 @@ class Bound:
     decision: int
 
 
-def public_of(seed: bytes) -> bytes:
-    """The X25519 public key (32 bytes) of a private one."""
-    return X25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-
-
 def seal(secret: bytes, to: bytes, bound: Bound) -> bytes:
     """The epoch secret (32 bytes) for the holder of the X25519 key `to`; Malformed if `to` is no usable key."""
-    try:
-        return _SUITE.encrypt(secret, X25519PublicKey.from_public_bytes(to), info=codec.encode(bound))
-    except Exception as error:  # a low-order point: ValueError or an OpenSSL error
-        raise Malformed("the request's HPKE key cannot be used") from error
+    return hpke.seal(secret, to, bound, "the request's HPKE key cannot be used")
 
 
 def open(sealed: bytes, seed: bytes, bound: Bound) -> bytes:
     """The inverse; Untrue unless it was sealed to this key for exactly this grant."""
-    try:
-        secret = _SUITE.decrypt(sealed, X25519PrivateKey.from_private_bytes(seed), info=codec.encode(bound))
-    except Exception as error:
-        raise Untrue("the released key was not sealed to this request") from error
+    secret = hpke.open(sealed, seed, bound, "the released key was not sealed to this request")
     if len(secret) != 32:
         raise Untrue("the released key has a wrong length")
     return secret

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from commons.core import codec, custody, entries, envelope, handover, release, shares
+from commons.core import codec, custody, entries, envelope, handover, hpke, shares
 from commons.core.custody import Deposit, Sharing, Taken
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
@@ -67,14 +67,14 @@ def test_a_sharing_is_of_one_epoch_one_publisher_and_one_rule() -> None:
 
 
 def test_a_custody_key_is_its_peers_own_word_for_one_commons() -> None:
-    key = release.public_of(KEEPERS[0].custody())
+    key = hpke.public_of(KEEPERS[0].custody())
     peer = KEEPERS[0].identity.peer
     data = custody.announce(WORLD.commons, key, KEEPERS[0].identity)
     assert custody.open_key(data, WORLD.commons, peer).value.hpke == key
     for wrong in ((DATASET, peer), (WORLD.commons, EVE.identity.peer)):
         with pytest.raises(Untrue):
             custody.open_key(data, *wrong)
-    claims = custody.CustodyKey(commons=WORLD.commons, peer=peer, hpke=release.public_of(EVE.custody()))
+    claims = custody.CustodyKey(commons=WORLD.commons, peer=peer, hpke=hpke.public_of(EVE.custody()))
     with pytest.raises(Untrue):  # somebody else's key under the custodian's name
         custody.open_key(envelope.sign(custody.CUSTODY_KEY, claims, EVE.identity), WORLD.commons, peer)
     with pytest.raises(Malformed):
@@ -128,7 +128,7 @@ def test_a_deposit_is_by_who_signed_the_sharing_and_holds_the_share_it_commits_t
 
 def test_a_publisher_cannot_give_another_share_than_it_committed_to() -> None:
     info = custody._Placed(sharing=custody.digest(OPENED), name="c0", custodian=KEEPERS[0].identity.peer)
-    sealed = custody.seal(os.urandom(32), release.public_of(KEEPERS[0].custody()), info)
+    sealed = custody.seal(os.urandom(32), hpke.public_of(KEEPERS[0].custody()), info)
     bare = Deposit(above=(), sharing=SHARING, name="c0", sealed=sealed)
     with pytest.raises(Untrue, match="not the one"):
         custody.take(
@@ -254,7 +254,7 @@ def test_an_old_custodian_who_passed_on_something_else_is_named() -> None:
     digest, false = custody.digest(custody.open_sharing(sharing)), {}
     for n in range(5):
         info = custody._Placed(sharing=digest, name=f"c{n}", custodian=KEEPERS[n].identity.peer)
-        sealed = custody.seal(parts[f"c{n}"], release.public_of(KEEPERS[n].custody()), info)
+        sealed = custody.seal(parts[f"c{n}"], hpke.public_of(KEEPERS[n].custody()), info)
         bare = Deposit(above=(SHARING,), sharing=sharing, name=f"c{n}", sealed=sealed)
         false[f"c{n}"] = envelope.sign(custody.DEPOSIT, bare, KEEPERS[1].identity)
     given = [each for n in (0, 1, 2) for each in given_on(n, (0, right[0]), (1, false))]

@@ -23,6 +23,7 @@ from commons.core import (
     envelope,
     governance,
     handover,
+    hpke,
     ids,
     manifest,
     opening,
@@ -60,7 +61,7 @@ SIGNED: dict[str, Callable[[bytes], Any]] = {
     name: partial(envelope.open, kind, type(value)) for name, (kind, value, _) in generate.SIGNED.items()
 }
 SEED = generate.OWNER.hpke_seed(generate.NONCE)
-SEALED = release.seal(generate.NEW, release.public_of(SEED), generate.BOUND)
+SEALED = release.seal(generate.NEW, hpke.public_of(SEED), generate.BOUND)
 
 READERS: dict[str, Callable[[bytes], Any]] = {
     **{name: partial(codec.decode, kind) for name, kind in KINDS.items()},
@@ -494,7 +495,7 @@ def test_a_locked_secret_is_unlocked_for_its_series_and_epoch_alone(
 def test_a_released_key_opens_for_exactly_its_grant(data: st.DataObject) -> None:
     bound = data.draw(VALID["Bound"])
     other = data.draw(VALID["Bound"].filter(lambda it: it != bound))
-    sealed = release.seal(generate.NEW, release.public_of(SEED), bound)
+    sealed = release.seal(generate.NEW, hpke.public_of(SEED), bound)
     assert release.open(sealed, SEED, bound) == generate.NEW
     for seed, other_bound in ((SEED, other), (b"\1" * 32, bound)):
         with pytest.raises(Untrue):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from commons.core import codec, release
+from commons.core import codec, hpke, release
 from commons.core.release import Bound
 from commons.errors import Untrue
 from tests.vectors.generate import BOB, BOUND, COMMONS, DATASET, SERIES, salt
 
 SEED, SECRETS = salt(50), [salt(60 + n) for n in range(5)]
-TO = release.public_of(SEED)
+TO = hpke.public_of(SEED)
 UNLOCKS = tuple(release.lock(SECRETS[n + 1], SECRETS[n], SERIES, n) for n in range(4))
 
 

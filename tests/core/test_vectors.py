@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from commons import errors
-from commons.core import codec, entries, envelope, ids, keys, manifest, opening, reference, release
+from commons.core import codec, entries, envelope, hpke, ids, keys, manifest, opening, reference, release
 from commons.core.keys import Keys
 from commons.errors import Untrue
 from tests.vectors import generate
@@ -92,7 +92,7 @@ def test_every_key_comes_from_the_seed_as_it_did() -> None:
     assert [ours.log(n).public.hex() for n in (0, 1)] == [told["log 0 public"], told["log 1 public"]]
     assert [ours.epoch(SERIES, n).hex() for n in (0, 1)] == [told["epoch 0"], told["epoch 1"]]
     assert ours.hpke_seed(NONCE).hex() == told["hpke"]
-    assert release.public_of(ours.hpke_seed(NONCE)).hex() == told["hpke public"]
+    assert hpke.public_of(ours.hpke_seed(NONCE)).hex() == told["hpke public"]
     assert ours.local("shelf").hex() == told["local shelf"]
     assert keys.derive(SEED, "x/v1", 76, generate.salt(0)).hex() == told["label x/v1 of 76 bytes, salted"]
     assert len(set(told.values())) == len(told)

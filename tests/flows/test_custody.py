@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from commons import custody as keeping
-from commons.core import codec, custody, envelope, handover, ids, manifest, note, pack, policy, release, shares
+from commons.core import codec, custody, envelope, handover, hpke, ids, manifest, note, pack, policy, shares
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.answer import check as check_answer
 from commons.core.custody import Sharing
@@ -866,7 +866,7 @@ async def test_custodians_follow_a_real_log_and_the_key_opens_a_real_dataset(
     nonce = os.urandom(32)
     statement = envelope.sign("commons/request/v1", Asked(
         commons=commons, dataset=reference.cid, terms=dataset.terms.digest(), epoch=dataset.epoch, purpose="research",
-        details=None, hpke=release.public_of(BOB.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
+        details=None, hpke=hpke.public_of(BOB.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
     ), BOB.identity)  # fmt: skip
     said = envelope.open("commons/request/v1", Asked, statement)
     answer = await site.submit(commons, codec.encode(Submission(statement=statement, details=None, head=b"")))

@@ -24,6 +24,7 @@ from commons.core import (
     envelope,
     governance,
     handover,
+    hpke,
     ids,
     keys,
     manifest,
@@ -110,7 +111,7 @@ PUBLISH = Publish(
 DETAILS = Field(name="details", salt=salt(3), value=b"A map of the basin")
 ASKED = Asked(
     commons=COMMONS, dataset=DATASET, terms=TERMS.digest(), epoch=1, purpose="research",
-    details=opening.commit("details", DETAILS.salt, DETAILS.value), hpke=release.public_of(OWNER.hpke_seed(NONCE)),
+    details=opening.commit("details", DETAILS.salt, DETAILS.value), hpke=hpke.public_of(OWNER.hpke_seed(NONCE)),
     nonce=NONCE, time=TIME + 3,
 )  # fmt: skip
 ASKED_BYTES = envelope.sign(entries.REQUEST, ASKED, BOB)
@@ -161,7 +162,7 @@ JOINED = Join(commons=COMMONS, invitation=7, proof=governance.take(COMMONS, Sign
 CUSTODIANS = policy.parse(
     f"member ana {ALICE.peer}\nmember bob {BOB.peer}\nmember eve {EVE.peer}\ngroup two 2 ana bob eve\nquorum two"
 )
-CUSTODY_KEY = custody.CustodyKey(commons=COMMONS, peer=ALICE.peer, hpke=release.public_of(OWNER.custody()))
+CUSTODY_KEY = custody.CustodyKey(commons=COMMONS, peer=ALICE.peer, hpke=hpke.public_of(OWNER.custody()))
 SHARING = custody.Sharing(
     commons=COMMONS, series=SERIES, epoch=1, generation=0, parent=None, part="",
     bound=custody.binding(TERMS.digest(), RULE), policy=str(CUSTODIANS), mark=shares.commitment(NEW, "secret"),
@@ -463,7 +464,7 @@ def derived() -> dict[str, str]:
         "epoch 0": OLD.hex(),
         "epoch 1": NEW.hex(),
         "hpke": OWNER.hpke_seed(NONCE).hex(),
-        "hpke public": release.public_of(OWNER.hpke_seed(NONCE)).hex(),
+        "hpke public": hpke.public_of(OWNER.hpke_seed(NONCE)).hex(),
         "custody": OWNER.custody().hex(),
         "custody public": CUSTODY_KEY.hpke.hex(),
         "local shelf": OWNER.local("shelf").hex(),
@@ -540,7 +541,7 @@ def written(told: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    fresh = release.seal(NEW, release.public_of(OWNER.hpke_seed(NONCE)), BOUND).hex()
+    fresh = release.seal(NEW, hpke.public_of(OWNER.hpke_seed(NONCE)), BOUND).hex()
     stored = json.loads(FILE.read_text()) if FILE.exists() else None
     same = stored is not None and stored["formats"]["bound"]["hex"] == ENCODED["bound"].hex()
     FILE.write_text(written(build(stored["release"]["sealed"] if same else fresh)))
