@@ -21,6 +21,7 @@ from commons.core.rules import Rule
 from commons.core.state import State
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
+from commons.forks import check_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class Follower:
         async with self._one:
             if self.log is None:
                 self.log = await log_of(self._read, self.commons)
-            self._check_whole(self.log)
+            check_whole(self._shelf, self.log.vkey)
             new = checkpoint.open(await self._read("checkpoint"), self.log)
             trusted = self._shelf.head(self.log.vkey) or b""
             if self.head is not None and not trusted:  # a fork was forgotten, and the old history with it
@@ -79,13 +80,6 @@ class Follower:
             if new.note != trusted and not self._shelf.advance(self.log.vkey, trusted or None, new.note):
                 raise Conflict("another command read this log at this moment", hint="repeat this one")
             return new
-
-    def _check_whole(self, log: Verifier) -> None:
-        if known := self._shelf.forks().get(log.vkey):
-            raise SplitView(
-                "this log is known to have signed two histories", evidence=known,
-                hint="once its members have explained it, `commons log forget-fork` trusts it again",
-            )  # fmt: skip
 
     def _keep(self, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> None:
         """Both heads, if they prove a fork and do not only seem to."""
@@ -160,7 +154,7 @@ class Follower:
         other = checkpoint.open(note, self.log)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
-        self._check_whole(self.log)
+        check_whole(self._shelf, self.log.vkey)
         self._check_lead(other, head, await self._lead(other.checkpoint.size, head.checkpoint.size))
 
     async def _lead(self, old: int, new: int) -> tuple[bytes, ...]:

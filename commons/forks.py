@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from commons.disk.home import Home
+from commons.disk.shelf import Shelf
 from commons.errors import NotFound, SplitView
 
 
@@ -24,13 +25,18 @@ def recording(home: Home, log: str) -> Iterator[None]:
 @contextmanager
 def watching(home: Home, log: str) -> Iterator[None]:
     """Around everything that trusts a log: SplitView if it is known to have forked."""
-    if known := home.shelf.forks().get(log):
+    check_whole(home.shelf, log)
+    with recording(home, log):
+        yield
+
+
+def check_whole(shelf: Shelf, log: str) -> None:
+    """SplitView, with both heads, if the log with this vkey is known to have forked."""
+    if known := shelf.forks().get(log):
         raise SplitView(
             "this log is known to have signed two histories", evidence=known,
             hint="ask its members; once they have explained it, `commons log forget-fork` trusts it again",
         )  # fmt: skip
-    with recording(home, log):
-        yield
 
 
 def forget(home: Home, log: str) -> None:

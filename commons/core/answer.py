@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commons.core import checkpoint, entries, envelope, merkle, opening, proof
-from commons.core.checkpoint import Signed
+from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Asked, Decided, Decision, Received, Request
 from commons.core.envelope import Opened
 from commons.core.note import Verifier
@@ -37,6 +37,10 @@ class Shown:
     entry: bytes
     opening: bytes | None
     proof: tuple[bytes, ...]
+
+    def check(self, head: Checkpoint) -> None:
+        """Untrue unless the entry stands at its place in the log with this head."""
+        merkle.check_inclusion(self.index, head.size, merkle.leaf(self.entry), head.root, self.proof)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +77,7 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
         raise Untrue("the answer shows neither a request nor its decision")
     first, last = answer.shown[0], answer.shown[-1]
     for shown in answer.shown:
-        merkle.check_inclusion(
-            shown.index, head.checkpoint.size, merkle.leaf(shown.entry), head.checkpoint.root, shown.proof
-        )
+        shown.check(head.checkpoint)
     request = entries.decode(first.entry)
     if not isinstance(request, Request) or first.opening is None:
         raise Untrue("the answer does not show the request")
@@ -150,9 +152,7 @@ def check_entry(answer: Answer, statement: bytes, log: Verifier, old: bytes) -> 
     if len(answer.shown) != 1 or answer.shown[0].entry != statement:
         raise Untrue("the answer does not show what was sent")
     shown = answer.shown[0]
-    merkle.check_inclusion(
-        shown.index, head.checkpoint.size, merkle.leaf(shown.entry), head.checkpoint.root, shown.proof
-    )
+    shown.check(head.checkpoint)
     return head
 
 
@@ -162,9 +162,7 @@ def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: by
     if len(answer.shown) != 1:
         raise Untrue("the answer does not show the receipt")
     shown = answer.shown[0]
-    merkle.check_inclusion(
-        shown.index, head.checkpoint.size, merkle.leaf(shown.entry), head.checkpoint.root, shown.proof
-    )
+    shown.check(head.checkpoint)
     receipt = entries.decode(shown.entry)
     if not isinstance(receipt, entries.Receipt) or shown.opening is None:
         raise Untrue("the answer does not show the receipt")

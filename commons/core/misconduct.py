@@ -34,7 +34,7 @@ def accuse(release: bytes, charter: bytes, evidence: Sequence[Shown] = ()) -> st
         return heads
     _, head = heads
     for shown in evidence:
-        merkle.check_inclusion(shown.index, head.size, merkle.leaf(shown.entry), head.root, shown.proof)
+        shown.check(head)
     wrong = (_about(said, shown) for shown in evidence)
     return next((what for what in wrong if what), "")
 
