@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -78,6 +79,13 @@ async def start(make_home: MakeHome) -> AsyncIterator[Start]:
             return Party(await stack.enter_async_context(node))
 
         yield begin
+
+
+async def until(true: Callable[[], object], seconds: float = 10) -> None:
+    """For what another thread or node does in its own time and no event tells of."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from commons.core.answer import check as check_answer
 from commons.core.custody import CustodyKey
 from commons.core.entries import Asked, Decided, Decision, Publish, Redaction
 from commons.core.envelope import Opened
-from commons.core.governance import CHARTER, PROPOSAL, Charter, College, Proposal, custodians_digest
+from commons.core.governance import CHARTER, PROPOSAL, VOTE, Charter, College, Proposal, Vote, custodians_digest
 from commons.core.keys import Keys, Signer
 from commons.core.opening import SALT
 from commons.core.policy import Policy
@@ -107,8 +107,13 @@ class Keeper:
 
     def propose(self, action: str, **what: Any) -> int:
         """By the registrar: passed at once in a commons of one."""
-        said = Proposal(commons=self.commons, action=action, time=self.clock, nonce=bytes(16), **what)
+        nonce = len(self.data).to_bytes(16, "big")
+        said = Proposal(commons=self.commons, action=action, time=self.clock, nonce=nonce, **what)
         return self.add(envelope.sign(PROPOSAL, said, ALICE.identity))
+
+    def vote(self, who: Keys, proposal: int, choice: str = "yes") -> int:
+        said = Vote(commons=self.commons, proposal=proposal, choice=choice, reason="", time=self.clock)
+        return self.add(envelope.sign(VOTE, said, who.identity))
 
     def revoke(self, request: int) -> int:
         return self.decide("revoke", "revoked", request=request, steward=ALICE.identity)

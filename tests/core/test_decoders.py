@@ -33,7 +33,7 @@ from commons.core import (
     terms,
 )
 from commons.core.contents import PackEntry
-from commons.core.envelope import Envelope
+from commons.core.envelope import Envelope, Opened
 from commons.core.keys import Signer
 from commons.core.manifest import Manifest, PackRef
 from commons.core.opening import Field, Opening
@@ -84,6 +84,9 @@ TEXTS: dict[str, Callable[[str], Any]] = {
     "door": reference.check_door,
     "purpose": terms.check_purpose,
 }
+WRITTEN: dict[str, Callable[[Any], str]] = {
+    "digest_of": ids.cid_of_digest, "public_key": ids.peer_id, "peer_of_host": ids.peer_host
+}  # fmt: skip
 CID, PEER = generate.DATASET, generate.ALICE.peer
 GOOD_TEXTS = {
     "digest_of": CID, "check_cid": CID, "public_key": PEER, "check_peer": PEER, "peer_of_host": ids.peer_host(PEER),
@@ -132,10 +135,14 @@ BOMBS = {
 @settings(max_examples=300)
 @given(st.one_of(st.binary(max_size=200), packed))
 @example(b"\x81\xc4\x00\x00")
+@example(codec.encode(generate.RULE))
+@example(generate.ENCODED["charter"])
 def test_whatever_bytes_come_the_error_is_ours(data: bytes) -> None:
-    for read in READERS.values():
+    for name, read in READERS.items():
         with suppress(CommonsError):
-            read(data)
+            value = read(data)
+            assert name not in KINDS or codec.encode(value) == data
+            assert not isinstance(value, Opened) or value.data == data
 
 
 def swapped(value: Any, at: int, other: Any) -> Any:
@@ -215,9 +222,14 @@ def test_a_message_over_its_limit_is_refused_unread() -> None:
 def test_whatever_text_comes_the_error_is_ours(name: str, data: st.DataObject) -> None:
     good, noise = GOOD_TEXTS[name], data.draw(wild)
     at, cut = data.draw(st.integers(0, len(good))), data.draw(st.integers(0, 12))
-    for text in (noise, good[:at] + noise + good[at + cut :]):
-        with suppress(CommonsError):
-            TEXTS[name](text)
+    for text in (good, noise, good[:at] + noise + good[at + cut :]):
+        try:
+            whole = TEXTS[name](text)
+        except CommonsError:
+            assert text != good
+            continue
+        again = WRITTEN.get(name, str)(whole)
+        assert again == text or (name in ("reference", "door") and TEXTS[name](again) == whole)
 
 
 @pytest.mark.parametrize("name", TEXTS)

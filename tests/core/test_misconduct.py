@@ -13,7 +13,6 @@ from commons.core import checkpoint, custody, envelope, handover, merkle
 from commons.core.answer import Shown
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
-from commons.core.governance import VOTE, Vote
 from commons.core.handover import Released
 from commons.core.misconduct import accuse, judge
 from commons.core.rules import Rule
@@ -80,9 +79,8 @@ def test_a_release_to_who_was_expelled_convicts() -> None:
     before = case.release()
     assert judge(before, case.log.data) == ""
     index = case.log.propose("expel", college="members", peer=BOB.identity.peer)
-    vote = Vote(commons=case.log.commons, proposal=index, choice="yes", reason="", time=case.log.clock)
     assert judge(case.release(), case.log.data) == ""  # proposed only
-    case.log.add(envelope.sign(VOTE, vote, BOB.identity))
+    case.log.vote(BOB, index)
     assert "you are none any more" in judge(case.release(), case.log.data)
     assert judge(before, case.log.data[:5]) == ""
 

@@ -130,6 +130,8 @@ def test_a_purpose_in_other_words_is_malformed(code: str) -> None:
 @pytest.mark.parametrize("named", ["CC-BY-4.0", "cc-by-4.0", " CC-BY-4.0\n"])
 def test_terms_are_acknowledged_by_the_licence_s_name(named: str) -> None:
     terms.acknowledge(FREE, named)
+    with pytest.raises(Unacknowledged, match="under another"):  # and no others are by it
+        terms.acknowledge(OWN, named)
 
 
 @pytest.mark.parametrize("named", [None, "", " ", "yes", "y", "CC-BY", "CC-BY-4.0 ", "CC-BY-SA-4.0", "CC-BY-4.0 CC0"])

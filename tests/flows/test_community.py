@@ -15,7 +15,7 @@ from commons.core import envelope, governance
 from commons.core.governance import Vote
 from commons.core.terms import DAY
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Unreachable, Untrue
-from tests.conftest import Party, Start
+from tests.conftest import Party, Start, until
 from tests.dishonest import CallsItsLogAnothers
 
 CHARTER = """
@@ -254,8 +254,7 @@ async def test_what_is_older_than_the_charter_keeps_is_erased(start: Start, fold
     registrar, size = coop.node.registrar, coop.home.log.size
     assert await retention.forget(registrar, now + 29 * DAY) == []
     running = asyncio.create_task(retention.daily(registrar, lambda: now + 31 * DAY))
-    while coop.home.log.size == size:
-        await asyncio.sleep(0.01)
+    await until(lambda: coop.home.log.size > size)
     running.cancel()
     audited = await coop.desk.audit()
     assert (audited["rows"][0]["who"], audited["rows"][0]["state"]) == (None, f"redacted by entry {size}")

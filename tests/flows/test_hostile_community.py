@@ -16,7 +16,6 @@ from commons.core import codec, entries, envelope, governance
 from commons.core.answer import Submission
 from commons.core.community import Community
 from commons.core.governance import PROPOSAL, VOTE, Charter, College, Power, Proposal, Vote
-from commons.core.keys import Keys
 from commons.core.rules import Rule
 from commons.core.state import State
 from commons.errors import CommonsError, Conflict, Malformed, Pending, Refused, TooMany
@@ -24,23 +23,20 @@ from tests.conftest import Start
 from tests.flows.test_custody import Town
 from tests.keeper import ALICE, BOB, EVE, T0, Keeper, custodians
 
-REPORTED = "reported: the fold is being edited by others"
+TWO = f"""
+name = "Two"
+[colleges]
+workers = ["me", "{BOB.identity.peer}"]
+[powers.admit]
+days = 1
+rule = "group w all *workers\\nquorum w"
+"""
 
 
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Any]:
     with ExitStack() as stack:
         yield lambda rule=None, **charter: Town(tmp_path, stack, rule or custodians(3, 2), **charter)
-
-
-def propose(log: Keeper, who: Keys, action: str, **what: Any) -> int:
-    said = Proposal(commons=log.commons, action=action, time=log.clock, nonce=len(log.data).to_bytes(16, "big"), **what)
-    return log.add(envelope.sign(PROPOSAL, said, who.identity))
-
-
-def vote(log: Keeper, who: Keys, proposal: int, choice: str = "yes") -> int:
-    said = Vote(commons=log.commons, proposal=proposal, choice=choice, reason="", time=log.clock)
-    return log.add(envelope.sign(VOTE, said, who.identity))
 
 
 def fold(log: Keeper) -> tuple[State, list[int]]:
@@ -92,9 +88,9 @@ def test_a_word_in_a_decision_does_not_replace_the_ballots(access: Rule, grant: 
 def test_what_was_decided_by_ballots_is_not_decided_the_other_way_before_it_is_logged() -> None:
     log = Keeper(members=(BOB.identity.peer,))
     log.ask(EVE, log.publish(Rule(kind="vote")))
-    grant, refuse = propose(log, ALICE, "grant", target=2), propose(log, ALICE, "refuse", target=2)
-    vote(log, BOB, grant)
-    vote(log, BOB, refuse)
+    grant, refuse = log.propose("grant", target=2), log.propose("refuse", target=2)
+    log.vote(BOB, grant)
+    log.vote(BOB, refuse)
     state, _ = fold(log)
     assert community(state).verdicts[2][0] == "grant"
     assert community(state).ballots[refuse].standing == "void"
@@ -102,9 +98,9 @@ def test_what_was_decided_by_ballots_is_not_decided_the_other_way_before_it_is_l
 
 def test_one_signed_proposal_makes_one_proposal() -> None:
     log = Keeper()
-    admit = propose(log, ALICE, "admit", college="members", peer=BOB.identity.peer)
+    admit = log.propose("admit", college="members", peer=BOB.identity.peer)
     log.clock -= 1
-    vote(log, BOB, propose(log, ALICE, "expel", college="members", peer=BOB.identity.peer))
+    log.vote(BOB, log.propose("expel", college="members", peer=BOB.identity.peer))
     log.add(log.data[admit])  # the registrar, again and in the same second
     assert BOB.identity.peer not in community(fold(log)[0]).members
 
@@ -114,7 +110,7 @@ def test_one_signed_proposal_makes_one_proposal() -> None:
 
 def test_an_entry_that_is_refused_ends_no_vote() -> None:
     log = Keeper(members=(BOB.identity.peer,))
-    opened = propose(log, ALICE, "admit", college="members", peer=EVE.identity.peer)
+    opened = log.propose("admit", college="members", peer=EVE.identity.peer)
     state, _ = fold(log)
     assert community(state).ballots[opened].standing == "open"
     late = Vote(commons=log.commons, proposal=opened, choice="yes", reason="", time=T0 + 40 * 86_400)
@@ -125,15 +121,7 @@ def test_an_entry_that_is_refused_ends_no_vote() -> None:
 
 async def test_a_stranger_closes_no_vote_early(start: Start) -> None:
     """The live node must agree with whoever reads its log."""
-    charter = """
-name = "Two"
-[colleges]
-workers = ["me", "%s"]
-[powers.admit]
-days = 1
-rule = "group w all *workers\\nquorum w"
-"""
-    coop = await start("coop", charter=charter % BOB.identity.peer)
+    coop = await start("coop", charter=TWO)
     opened = (await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer))["proposal"]
     state = coop.home.log.state
     ballot = community(state).ballots[opened]
@@ -151,14 +139,7 @@ rule = "group w all *workers\\nquorum w"
 
 
 async def test_a_member_whose_clock_is_ahead_holds_up_nobody(start: Start) -> None:
-    charter = """
-name = "Two"
-[colleges]
-workers = ["me", "%s"]
-[powers.admit]
-rule = "group w all *workers\\nquorum w"
-"""
-    coop = await start("coop", charter=charter % BOB.identity.peer)
+    coop = await start("coop", charter=TWO)
     said = Proposal(
         commons=coop.home.commons, action="admit", time=int(time.time()) + 590, nonce=bytes(16), college="workers",
         peer=EVE.identity.peer,
@@ -171,14 +152,7 @@ rule = "group w all *workers\\nquorum w"
 
 
 async def test_a_member_whose_clock_is_behind_the_log_takes_part(start: Start) -> None:
-    charter = """
-name = "Two"
-[colleges]
-workers = ["me", "%s"]
-[powers.admit]
-rule = "group w all *workers\\nquorum w"
-"""
-    coop = await start("coop", charter=charter % BOB.identity.peer)
+    coop = await start("coop", charter=TWO)
     opened = (await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer))["proposal"]
     slow = Vote(commons=coop.home.commons, proposal=opened, choice="yes", reason="", time=int(time.time()) - 300)
     await coop.node.registrar.govern(envelope.sign(VOTE, slow, BOB.identity))
@@ -221,8 +195,8 @@ def test_an_amendment_leaves_the_registrar_a_member() -> None:
     (charter,) = [entries.decode(log.data[0]).value]  # type: ignore[union-attr]
     assert isinstance(charter, Charter)
     new = replace(charter, colleges=(College(name="others", members=(BOB.identity.peer,)),))
-    at = propose(log, ALICE, "amend-charter", charter=new)
-    vote(log, BOB, at)
+    at = log.propose("amend-charter", charter=new)
+    log.vote(BOB, at)
     assert ALICE.identity.peer in community(fold(log)[0]).members
 
 
@@ -238,8 +212,8 @@ async def test_custodians_give_a_key_for_members_to_nobody_who_was_expelled(buil
     made.log.decide(reason="member")
     claim = made.claim(said, sharing)
     await made.hand(claim)
-    expel = propose(made.log, ALICE, "expel", college="members", peer=EVE.identity.peer)
-    vote(made.log, EVE, expel)
+    expel = made.log.propose("expel", college="members", peer=EVE.identity.peer)
+    made.log.vote(EVE, expel)
     with pytest.raises(Refused, match="for members"):
         await made.hand(claim, "c1")
 

@@ -48,6 +48,10 @@ async def found(
     return seats
 
 
+async def away(*_: object) -> bytes:
+    raise Unreachable("this custodian is away")
+
+
 async def publish(coop: Party, folder: Path, **words: Any) -> str:
     """A reference that also carries the addresses of custodians on this machine."""
     reference = await coop.publish(folder, **words)
@@ -84,9 +88,6 @@ async def test_with_one_custodian_away_the_key_is_given_and_with_two_it_is_not(
     seats = await found(start)
     coop, asker = seats["coop"], await start("asker")
     reference = await publish(coop, folder)
-
-    async def away(*_: object) -> bytes:
-        raise Unreachable("this custodian is away")
 
     monkeypatch.setattr(seats["ben"].node.custodian, "hand", away)
     with monkeypatch.context() as patch:
@@ -200,11 +201,12 @@ async def test_a_custodian_gets_a_key_with_its_own_share(
     seats = await found(start)
     reference = await publish(seats["coop"], folder)
 
-    async def away(*_: object) -> bytes:
-        raise Unreachable("this custodian is away")
-
     monkeypatch.setattr(seats["coop"].node.custodian, "hand", away)
-    await seats["ben"].fetch(reference, tmp_path / "copy")
+    ben = seats["ben"]
+    await ben.fetch(reference, tmp_path / "copy")
+    assert (tmp_path / "copy" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+    kept = [bytes.fromhex(path.read_text()) for path in (ben.home.path / "proofs").glob("*.release")]
+    assert {handover.open_released(data).signer for data in kept} == {seats["ana"].peer, ben.peer}
 
 
 async def test_without_an_address_of_custodians_it_is_said_whose_is_missing(

@@ -31,12 +31,14 @@ from commons.disk.home import Home
 from commons.disk.log import record
 from commons.errors import CommonsError, Pending, StorageFailed, Untrue
 from commons.node import Node
-from tests.conftest import ANY, Party, Start
+from tests.conftest import ANY, Party, Start, until
 from tests.core.test_witness import GO_WITNESS, LOG, LOG_KEY, NOTE, VECTORS, Log
 from tests.dishonest import Answering, Server, sends_for_ever, sends_zeros, stalls
 from tests.test_cli import environment
 
 GO_KEY = Signer(bytes.fromhex(VECTORS["witness_seed_hex"]))
+SECOND = Signer(b"2" * 32)
+KEY2 = Verifier(name="w2.example", type=COSIGNATURE, public=SECOND.public)
 
 
 # -- the cast --------------------------------------------------------------------------------------------------------
@@ -45,8 +47,8 @@ GO_KEY = Signer(bytes.fromhex(VECTORS["witness_seed_hex"]))
 class Stranger:
     """A witness of another maker, written from the specification alone, for one log, under the vectors' witness key."""
 
-    def __init__(self) -> None:
-        self.size, self.text, self.asked, self.signer, self.key = 0, "", 0, GO_KEY, GO_WITNESS
+    def __init__(self, signer: Signer = GO_KEY, key: Verifier = GO_WITNESS) -> None:
+        self.size, self.text, self.asked, self.signer, self.key = 0, "", 0, signer, key
 
     async def __call__(self, asked: web.Request) -> web.StreamResponse:
         self.asked += 1
@@ -82,12 +84,6 @@ async def run(path: Path, **words: Any) -> AsyncIterator[Party]:
     with Home(path) as opened:
         async with Node(opened, **{"listen": (ANY,), **words}) as node:
             yield Party(node)
-
-
-async def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def covered(party: Party) -> int:
@@ -150,9 +146,7 @@ async def test_a_key_is_released_under_a_head_that_enough_witnesses_signed(
 async def test_below_the_quorum_no_key_is_given_and_when_they_are_back_the_same_command_gets_it(
     three: list[Party], start: Start, folder: Path, tmp_path: Path
 ) -> None:
-    strangers = [Stranger(), Stranger()]
-    strangers[1].signer = Signer(b"2" * 32)
-    strangers[1].key = Verifier(name="w2.example", type=COSIGNATURE, public=strangers[1].signer.public)
+    strangers = [Stranger(), Stranger(SECOND, KEY2)]
     away = [True]
 
     def door(stranger: Stranger) -> Answering:
@@ -387,9 +381,7 @@ async def test_an_append_waits_for_no_witness_and_a_slow_one_is_sent_few_heads(f
 async def test_under_steady_appends_two_witnesses_of_different_speed_still_sign_the_same_heads(
     folder: Path, tmp_path: Path
 ) -> None:
-    fast, slow = Stranger(), Stranger()
-    slow.signer = Signer(b"2" * 32)
-    slow.key = Verifier(name="w2.example", type=COSIGNATURE, public=slow.signer.public)
+    fast, slow = Stranger(), Stranger(SECOND, KEY2)
 
     async def slowly(asked: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.03)
@@ -411,13 +403,15 @@ async def test_a_witness_that_hangs_does_not_hold_up_the_others(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cosigning, "ROUND", 3600)
-    key2 = Verifier(name="w2.example", type=COSIGNATURE, public=Signer(b"2" * 32).public)
-    async with Server(Stranger()) as one, Server(stalls) as two:
-        path = make(tmp_path / "alice", policy(1, (GO_WITNESS, one), (key2, two)))
+    hanging = Server(stalls)
+    async with Server(Stranger()) as one, hanging as two:
+        path = make(tmp_path / "alice", policy(1, (GO_WITNESS, one), (KEY2, two)))
         async with run(path) as alice:
             for n in range(5):
                 await alice.publish(folder, title=f"number {n}")
                 await settled(alice)
+                assert covered(alice) == alice.home.log.size == n + 2
+            assert hanging.asked == ["/add-checkpoint"]  # and hangs on the first question still
 
 
 # -- witnesses that lie ----------------------------------------------------------------------------------------------
@@ -500,45 +494,40 @@ async def test_a_witness_that_lies_is_told_of_and_nothing_of_it_is_kept(
 
 
 async def test_a_good_line_among_bad_ones_is_kept_and_no_other(tmp_path: Path) -> None:
-    second = Signer(b"2" * 32)
-    key2 = Verifier(name="w2.example", type=COSIGNATURE, public=second.public)
-
     def mixed(stranger: Stranger, text: str) -> bytes:
-        failing = note.cosign("x\n", key2.name, second, 1)
+        failing = note.cosign("x\n", KEY2.name, SECOND, 1)
         unknown = note.cosign(text, "w9.example", Signer(b"9" * 32), 1)
         return b"nonsense\n" + failing + stranger.line(text) + unknown + note.sign(text, LOG.name, LOG_KEY)
 
     async with (
         Server(lying(mixed)(Stranger())) as url,
-        run(make(tmp_path / "alice", policy(2, (GO_WITNESS, url), (key2, url)))) as alice,
+        run(make(tmp_path / "alice", policy(2, (GO_WITNESS, url), (KEY2, url)))) as alice,
     ):
         await until(lambda: alice.home.cosigned.heads)
         (head,) = alice.home.cosigned.heads
         assert set(head.lines) == {GO_WITNESS.vkey}
         with pytest.raises(Pending, match="w2"):
             cosigning.demand(alice.home, 0)
-        note.open(alice.node.site.checkpoint(alice.home.commons), [alice.home.log.key, GO_WITNESS, key2])
+        note.open(alice.node.site.checkpoint(alice.home.commons), [alice.home.log.key, GO_WITNESS, KEY2])
 
 
 async def test_signatures_under_two_heads_do_not_add_up(tmp_path: Path) -> None:
-    second = Signer(b"2" * 32)
-    key2 = Verifier(name="w2.example", type=COSIGNATURE, public=second.public)
     dead = "http://127.0.0.1:1"
-    async with run(make(tmp_path / "alice", policy(2, (GO_WITNESS, dead), (key2, dead)))) as alice:
+    async with run(make(tmp_path / "alice", policy(2, (GO_WITNESS, dead), (KEY2, dead)))) as alice:
         kept, log = alice.home.cosigned, alice.home.log
         text, size, data = log.head.checkpoint.text(), log.size, log.head.note
         kept.put(size, data, {GO_WITNESS.vkey: note.cosign(text, GO_WITNESS.name, GO_KEY, 1)})
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "x").write_text("x")
         await alice.publish(tmp_path / "data")
-        line = note.cosign(log.head.checkpoint.text(), key2.name, second, 1)
-        kept.put(log.size, log.head.note, {key2.vkey: line})
+        line = note.cosign(log.head.checkpoint.text(), KEY2.name, SECOND, 1)
+        kept.put(log.size, log.head.note, {KEY2.vkey: line})
         with pytest.raises(Pending, match=r"w1|w2"):
             cosigning.demand(alice.home, 0)
         kept.put(log.size, log.head.note, {GO_WITNESS.vkey: kept.heads[1].lines[GO_WITNESS.vkey]})  # of the other head
         with pytest.raises(Pending):
             cosigning.demand(alice.home, 0)
-        kept.put(size, data, {key2.vkey: note.cosign(text, key2.name, second, 1)})
+        kept.put(size, data, {KEY2.vkey: note.cosign(text, KEY2.name, SECOND, 1)})
         cosigning.demand(alice.home, 0)
         with pytest.raises(Pending, match="entry 1 of the log"):
             cosigning.demand(alice.home, 1)

@@ -246,6 +246,9 @@ def test_spiteful_words_do_no_harm_in_any_field(spite: str) -> None:
             ancestors=(mother,), updated=spite,
         )  # fmt: skip
         harmless(work, spite)
+        told = json.loads(attribution(work, "json", spite))
+        assert (told["title"], told["credit_line"], told["modified"]) == (spite,) * 3
+        assert [each["creators"] for each in (told, *told["ancestors"])] == [[spite, spite], [spite]]
 
 
 fields = st.text(max_size=30)
@@ -260,3 +263,6 @@ def test_no_words_at_all_do_harm(
         copyright=copyright or None, credit_line=credit or None, updated=modified or None,
     )  # fmt: skip
     harmless(work, modified)
+    told = json.loads(attribution(work, "json", modified))
+    assert (told["title"], told["creators"], told["modified"]) == (title, creators, modified)
+    assert [told[name] or "" for name in ("source_url", "copyright", "credit_line")] == [url, copyright, credit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from commons.core import ids
@@ -129,6 +130,10 @@ HOSTILE: tuple[str, ...] = (
     "REUSE-IgnoreStart\nSPDX-License-Identifier: MIT\nREUSE-IgnoreEnd",
 )
 LINES: tuple[str, ...] = tuple(text for text in HOSTILE if "\n" not in text)  # those that may be a title or a name
+
+
+def described(d: Description) -> Description:
+    return d if d.description else replace(d, description="Rivers, and how long they are.")
 
 
 def write_files(folder: Path, description: Description = FULL) -> None:

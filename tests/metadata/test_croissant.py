@@ -17,15 +17,11 @@ from commons.core.rights import Creator, Label
 from commons.errors import Malformed
 from commons.metadata import croissant
 from commons.metadata.description import Description, Entry
-from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, TABLE, write_files
+from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, TABLE, described, write_files
 
 COLUMNS = {TABLE: ("river", "length_km")}
 ROWS = f"{TABLE}#rows"
 CHOICE = "CC-BY-4.0 OR (LicenseRef-Ours AND ODbL-1.0)"
-
-
-def described(d: Description) -> Description:
-    return d if d.description else replace(d, description="Rivers, and how long they are.")
 
 
 def tell(**words: Any) -> Description:

@@ -13,16 +13,12 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import dcat
 from commons.metadata.description import Description, Entry
-from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, PLAIN, SAMPLES
+from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, PLAIN, SAMPLES, described
 
 CHOICE = replace(FULL, licence="CC-BY-4.0 OR LicenseRef-Ours", licences=(BY, (OURS, "")))
 NO_FILES = replace(FULL, files=())
 DCT, DCAT, FOAF = "http://purl.org/dc/terms/", "http://www.w3.org/ns/dcat#", "http://xmlns.com/foaf/0.1/"
 CC_ZERO = "http://www.opendefinition.org/licenses/cc-zero"
-
-
-def described(d: Description) -> Description:
-    return d if d.description else replace(d, description="Rivers, and how long they are.")
 
 
 GOOD = [*map(described, SAMPLES.values()), CHOICE, NO_FILES]

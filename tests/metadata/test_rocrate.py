@@ -16,16 +16,12 @@ from commons.errors import Malformed
 from commons.metadata import rocrate
 from commons.metadata.description import Description, Entry
 from tests.metadata import crate_cache
-from tests.metadata.samples import BY, FULL, MIXED, NOTE, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, write_files
+from tests.metadata.samples import BY, FULL, MIXED, NOTE, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, described, write_files
 
 CHOICE = replace(
     FULL, licence="CC-BY-4.0 OR (LicenseRef-Ours AND ODbL-1.0)", licences=(BY, (OURS, ""), ODBL), texts=MIXED.texts,
     keywords=("a, b",), identifier="10.5281/zenodo.1234567", origins=(),
 )  # fmt: skip
-
-
-def described(d: Description) -> Description:
-    return d if d.description else replace(d, description="Rivers, and how long they are.")
 
 
 def crate(*entities: dict[str, Any], version: str = "1.1", **root: Any) -> str:

@@ -25,6 +25,7 @@ from commons.core.keys import Signer
 from commons.errors import Conflict, Malformed, Unreachable
 from commons.net.connector import Connector, Handler, serve, url_of
 from commons.net.swarm import Swarm
+from tests.conftest import until
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTEN = "/ip4/127.0.0.1/tcp/0"
@@ -133,13 +134,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-async def soon(true: Callable[[], object], seconds: float = 5) -> None:
-    """For what another thread does in its own time and no event tells of."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 # ---- requests
@@ -430,8 +424,8 @@ async def test_a_cancelled_dial_leaks_nothing(alice: Node, bob: Node) -> None:
                     bob.swarm.dial(peer, [f"/ip4/127.0.0.1/tcp/{mute.getsockname()[1]}"]), n / 2000
                 )
                 sock.close()
-        await soon(lambda: descriptors() <= before + 2 * len(alice.runner.server.connections))  # type: ignore[union-attr]
-        await soon(lambda: descriptors() <= before)
+        await until(lambda: descriptors() <= before + 2 * len(alice.runner.server.connections), 5)  # type: ignore[union-attr]
+        await until(lambda: descriptors() <= before, 5)
     assert not bob.swarm._pending
 
 
