@@ -13,6 +13,8 @@ from commons.errors import Malformed
 
 Told = dict[str, Any]
 
+_WORDS: dict[type[Any], str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
+
 
 def founding(text: str, now: int) -> Found:
     """What a charter in TOML founds. "me" in a college is whoever founds it. Malformed, with what is wrong."""
@@ -66,7 +68,7 @@ def _charter(said: Told, kept: Told, now: int, me: str) -> Charter:
 
 def _of(value: Any, kind: type[Any]) -> Any:
     if type(value) is not kind:
-        raise TypeError(f"{str(value)[:60]!r} where a {kind.__name__} belongs")
+        raise TypeError(f"{str(value)[:60]!r} where {_WORDS[kind]} belongs")
     return value
 
 

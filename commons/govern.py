@@ -137,7 +137,9 @@ def proposal(commons: str, action: str, **what: Any) -> Proposal:
 
 
 def invite(seat: Seat, college: str, days: int, words: str) -> tuple[Proposal, bytes]:
-    """The proposal to admit whoever holds the token, and the token."""
+    """The proposal to admit whoever holds the token, and the token. Malformed for what could never be taken."""
+    if not 1 <= days <= 366:
+        raise Malformed(f"an invitation can be taken for 1 to 366 days, not {days}", hint="--days 14")
     token = os.urandom(32)
     said = proposal(
         seat.commons, "admit", college=college, key=Signer(token).public, expires=int(time.time()) + days * DAY,

@@ -194,7 +194,11 @@ class Vote:
 
     def __post_init__(self) -> None:
         ids.digest_of(self.commons)
-        if self.choice not in CHOICES or len(self.reason) > WORDS or self.proposal < 0:
+        if self.proposal < 0:
+            raise Malformed(
+                f"no entry has the number {self.proposal}", hint="`commons community status` lists proposals"
+            )
+        if self.choice not in CHOICES or len(self.reason) > WORDS:
             raise Malformed(f"not a ballot: {self.choice[:20]!r}", hint=f"vote {', '.join(CHOICES)}")
 
 

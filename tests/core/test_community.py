@@ -256,6 +256,11 @@ def test_nobody_is_expelled_whom_the_rules_need() -> None:
         Log().propose(BEN, "expel", college="workers", peer=ANA.peer)
 
 
+def test_a_ballot_names_an_entry() -> None:
+    with pytest.raises(Malformed, match="no entry has the number -1"):
+        Vote(commons=ids.cid(b"x"), proposal=-1, choice="yes", reason="", time=1)
+
+
 def test_a_charter_without_powers_asks_everybody() -> None:
     log = Log(powers=())
     admitted = log.propose(ANA, "admit", college="users", peer=EVE.peer)

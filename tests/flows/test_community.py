@@ -289,6 +289,11 @@ async def test_an_invitation_is_taken_once_can_be_closed_and_is_no_other(gather:
     for text in ("", "commons-invitation:", str(open_one)[:200], "commons:x", str(open_one).replace(",", ";")):
         with pytest.raises(Malformed):
             await emil.desk.join(text=text)
+    size = coop.home.log.size
+    for days in (0, -1, 367):
+        with pytest.raises(Malformed, match="1 to 366 days"):
+            await coop.desk.invite(college="workers", days=days)
+    assert coop.home.log.size == size
     with pytest.raises(NotFound, match="takes no part"):
         await emil.desk.community(named=open_one.commons)
 
@@ -382,9 +387,10 @@ async def test_a_proposal_that_lacks_an_option_names_it(start: Start, words: dic
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("name = ", "no TOML"), ("name = 5", "belongs"), ('name = "x"\nregistrar = "me"', "no 'registrar'"),
+        ("name = ", "no TOML"), ("name = 5", "'5' where a text belongs"), ('name = "x"\nregistrar = "me"', "no 'registrar'"),
         ('name = "x"', "registrar is a member"), ('name = "x"\n[colleges]\nworkers = ["ana"]', "peer"),
-        ('name = "x"\n[colleges]\nworkers = "me"', "belongs"),
+        ('name = "x"\n[colleges]\nworkers = "me"', "where a list belongs"),
+        ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.admit]\nrule = "r"\ndays = 1.5', "whole number"),
         ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.sing]\nrule = "quorum none"', "not something to decide"),
         ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.admit]\nrule = "group a 2 *workers\\nquorum a"', "ever"),
         ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.admit]\ndays = 3', "rule"),
