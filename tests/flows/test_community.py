@@ -387,7 +387,7 @@ async def test_a_proposal_that_lacks_an_option_names_it(start: Start, words: dic
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("name = ", "no TOML"), ("name = 5", "where a text belongs"), ('name = "x"\nregistrar = "me"', "no 'registrar'"),
+        ("name = ", "no TOML"), ("name = 5", "a text belongs"), ('name = "x"\nregistrar = "me"', "no 'registrar'"),
         ('name = "x"', "registrar is a member"), ('name = "x"\n[colleges]\nworkers = ["ana"]', "peer"),
         ('name = "x"\n[colleges]\nworkers = "me"', "where a list belongs"),
         ('name = "x"\n[colleges]\nworkers = ["me"]\n[powers.admit]\nrule = "r"\ndays = 1.5', "whole number"),
