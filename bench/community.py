@@ -8,6 +8,7 @@ The limit is one Ed25519 verification for each entry, which whoever reads a log 
 from __future__ import annotations
 
 import copy
+import hashlib
 import resource
 import statistics
 import sys
@@ -63,7 +64,7 @@ def ballots(members: int) -> tuple[list[bytes], int]:
     )
     log = [founded, envelope.sign(governance.PROPOSAL, said, signer(1))]
     for n in range(2, members // 2 + 2):
-        vote = Vote(commons=commons, proposal=1, choice="yes", reason="", time=2)
+        vote = Vote(commons=commons, proposal=hashlib.sha256(log[1]).digest(), choice="yes", reason="", time=2)
         log.append(envelope.sign(governance.VOTE, vote, signer(n)))
     return log, len(log) - 2
 

@@ -26,7 +26,7 @@ from commons.core.rules import Rule
 from commons.core.state import State
 from commons.disk import home
 from commons.disk.home import Home
-from commons.disk.log import Record, record
+from commons.disk.records import Record, record
 from commons.node import Node
 
 

@@ -21,7 +21,7 @@ from commons.core.ids import PeerId
 from commons.core.opening import SALT
 from commons.core.state import State
 from commons.disk.home import Home
-from commons.disk.log import Appended, Draft, Record, record
+from commons.disk.records import Appended, Draft, Record, record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, TooLarge, TooMany
 from commons.limits import Buckets, over
 
@@ -141,6 +141,12 @@ class Registrar:
             raise NotFound("this request is not in the log", hint="submit it first")
         access = self.log.granted(index, int(self._clock()))
         cosigning.demand(self.home, index if access.decision is None else access.decision)
+        published = self.log.state.published(access.entry.dataset)
+        if published.publisher != self.home.keys.identity.peer:
+            raise Refused(
+                f"this node does not have the key of this dataset, which {published.publisher} has published",
+                hint="its custodians keep it; where it has none, its publisher can publish it again",
+            )
         if self._entrusted(access.entry.dataset):
             raise Refused("custodians keep the key of this dataset", hint="ask them: a newer version of commons does")
         self.log.state.check_still(access, said.signer)
@@ -148,7 +154,6 @@ class Registrar:
             commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
             request=index, decision=access.decision if access.decision is not None else index,
         )  # fmt: skip
-        published = self.log.state.published(access.entry.dataset)
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
 

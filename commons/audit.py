@@ -6,9 +6,11 @@ is verified, redacted, without opening, or faulty.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+from commons import succession
 from commons.archive import Read, files
 from commons.core import (
     checkpoint,
@@ -21,7 +23,6 @@ from commons.core import (
     tiles,
     witness,
 )
-from commons.core.checkpoint import Signed
 from commons.core.envelope import Opened
 from commons.core.governance import Charter
 from commons.core.state import State
@@ -36,24 +37,21 @@ async def audit(
     """Verify everything. Untrue or Malformed where the log itself does not hold; SplitView, with both heads, if it
     contradicts `trusted` (a checkpoint note, or empty); faults of single entries go into the report. From a `complete`
     source an opening may be missing only where a redaction entry says so."""
-    head, key = await _head(read, expected)
-    size, before = head.checkpoint.size, checkpoint.open(trusted, key).checkpoint if trusted else None
+    signed, claimed = await _claimed(read, expected)
+    size, before = claimed.size, checkpoint.parse(note.peek(trusted)) if trusted else None
     if before is not None and before.size > size:
         raise Untrue(
             f"this log ends after {size} entries; {before.size} were verified here before",
             hint="it is an old copy, or its keeper went back to one: get a newer one",
-            evidence=(trusted.decode(), head.note.decode()),
+            evidence=(trusted.decode(), signed.decode()),
         )
-    report = Report(state=State(), head=head)
+    report = Report(state=State())
     edge: tuple[bytes, ...] = ()
     seen = {0: merkle.EMPTY}
     judge = Judge(report)
-    for start in range(0, size, tiles.WIDTH):
-        width = min(tiles.WIDTH, size - start)
-        bundle = tiles.Bundle(index=start // tiles.WIDTH, width=width)
-        batch = tiles.unbundle(await read(bundle.path), width)
-        hidden = await _openings(read, bundle)
-        if before is not None and start < before.size <= start + width:
+    async for start, batch in succession.each_bundle(read, size):
+        hidden = await openings(read, start, len(batch))
+        if before is not None and start < before.size <= start + len(batch):
             cut = before.size - start
             _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch[:cut]])
             seen[before.size] = merkle.edge_root(edge)
@@ -62,7 +60,8 @@ async def audit(
             _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
         for index, data in enumerate(batch, start):
             judge.take(index, data, hidden.get(index))
-        progress(start + width, size)
+        progress(start + len(batch), size)
+    report.head = head = await succession.check(read, report.state, signed)
     if merkle.edge_root(edge) != head.checkpoint.root:
         raise Untrue(f"the {size} entries do not have the root that the checkpoint signs", hint="get them elsewhere")
     if before is not None and seen.get(before.size) != before.root:
@@ -77,32 +76,45 @@ async def audit(
     return report
 
 
-async def _head(read: Read, expected: str | None) -> tuple[Signed, note.Verifier]:
-    """The signed head, and the log's key: that of the charter that the log's own name commits to."""
+async def _claimed(read: Read, expected: str | None) -> tuple[bytes, checkpoint.Checkpoint]:
+    """The head as it is shown, and what it says: of the log whose name commits to its charter. Who signed it has to be
+    seen: the founders' registrar, or who came after, as only the whole log tells."""
     signed = await read("checkpoint")
     claimed = checkpoint.parse(note.peek(signed))
     if claimed.size < 1:
         raise Untrue("the log is empty: it has not even a charter")
-    first = tiles.Bundle(index=0, width=min(tiles.WIDTH, claimed.size))
-    charter = entries.decode(tiles.unbundle(await read(first.path), first.width)[0])
-    if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
-        raise Untrue("the log does not begin with a charter")
+    charter = await _founding(read, claimed.size)
     commons = ids.cid(charter.data)
     if claimed.origin != f"commons/{commons}":
         raise Untrue(f"the log calls itself {claimed.origin}, its charter is that of {commons}")
     if expected is not None and expected != commons:
         raise Untrue(f"this is the log of {commons}, not of {expected}")
-    key = note.Verifier(name=claimed.origin, public=charter.value.log_key)
-    return checkpoint.open(signed, key), key
+    return signed, claimed
+
+
+async def _founding(read: Read, size: int) -> Opened[Charter]:
+    first = tiles.Bundle(index=0, width=min(tiles.WIDTH, size))
+    charter = entries.decode(tiles.unbundle(await read(first.path), first.width)[0])
+    if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
+        raise Untrue("the log does not begin with a charter")
+    return charter
 
 
 async def log_of(read: Read, expected: str | None) -> note.Verifier:
-    """The key of the log that `read` gives; Untrue if its charter does not bear it out."""
-    _, key = await _head(read, expected)
-    return key
+    """The key under which the log that `read` gives is kept now: its charter's, or, where another signed the head, that
+    which the members chose, as all of the log bears out. Untrue for any other."""
+    signed, claimed = await _claimed(read, expected)
+    key = note.Verifier(name=claimed.origin, public=(await _founding(read, claimed.size)).value.log_key)
+    with contextlib.suppress(Untrue):
+        checkpoint.open(signed, key)
+        return key
+    report = await audit(read, b"", expected, lambda done, whole: None)
+    return report.log
 
 
-async def _openings(read: Read, bundle: tiles.Bundle) -> dict[int, bytes]:
+async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
+    """What the entries from `start` on hide, as far as it is shown, by index; unverified. Malformed."""
+    bundle = tiles.Bundle(index=start // tiles.WIDTH, width=width)
     try:
         data = await read(f"openings/{bundle.path.removeprefix('tile/entries/')}")
     except (NotFound, Refused):
@@ -141,8 +153,7 @@ def select(
 def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
     charter = report.state.charter
     asked = witness.quorum(charter.witnesses if charter else "")
-    log = note.Verifier(name=report.head.checkpoint.origin, public=charter.log_key if charter else bytes(32))
-    _, signed = witness.open(report.head.note, log, asked)
+    _, signed = witness.open(report.head.note, report.log, asked)
     return {
         "commons": report.state.commons, "name": charter.name if charter else "", "entries": report.state.size,
         "root": report.head.checkpoint.root.hex(), "head": report.head.note.decode(),

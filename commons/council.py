@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import audit, charter, custody, forks, govern, invitation, keeping, request, standing
+from commons import audit, charter, custody, forks, govern, invitation, keeping, request, standing, takeover
 from commons.core import custody as shared
 from commons.core import governance, ids, manifest, reference
 from commons.core.governance import Join, Proposal, Vote
@@ -32,23 +33,32 @@ class Council(Ledger):
         seats = [
             Seat(commons=commons, key=Verifier(name=f"commons/{commons}", public=key), sources=tuple(sources))
             for commons, key, sources in self.home.shelf.seats()
+            if commons != self.home.commons or self._handed_over()
         ]
         return govern.seat_of(seats, named, self._own())
+
+    def _handed_over(self) -> bool:
+        """Whether the members have chosen somebody else to keep this home's log."""
+        community = self.home.log.state.community
+        return community is not None and community.heir is not None
 
     async def _state(self, seat: Seat) -> State:
         """The fold of a community's log: this home's, or read anew from its registrar and verified."""
         if not seat.sources:
             return self.home.log.state
         read, commons = await self._log_at(seat.sources[0], seat.commons)
-        log = await audit.log_of(read, commons)
-        if log.vkey != seat.key.vkey:
-            raise Untrue("this log is signed by another key than the invitation named")
-        trusted = self.home.shelf.head(log.vkey) or b""
-        with forks.recording(self.home, log.vkey):
+        trusted = self.home.shelf.head(seat.key.vkey) or b""
+        with forks.recording(self.home, seat.key.vkey):
             report = await audit.audit(read, trusted, commons, self.progress)
         if report.faults:
             raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
-        request.advance(self.home, log.vkey, trusted, report.head.note)
+        community = report.state.community
+        if community is None or seat.key.public not in [each.key for each in community.tenures]:
+            raise Untrue("this log is signed by another key than the invitation named")
+        if report.log != seat.key:  # it has changed hands: only who kept it before is asked no more
+            self.home.shelf.put_seat(seat.commons, report.log.public, [seat.sources[0]])
+            trusted = self.home.shelf.head(report.log.vkey) or b""
+        request.advance(self.home, report.log.vkey, trusted, report.head.note)
         return report.state
 
     async def _send(self, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
@@ -91,11 +101,13 @@ class Council(Ledger):
         read, commons = await self._log_at(at, expected)
         key = await audit.log_of(read, commons)
         cid = ids.check_cid(key.name.removeprefix("commons/"))
-        if cid == self.home.commons:
+        if cid == self.home.commons and not self._handed_over():
             raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
-        known = [each for seat, _, sources in self.home.shelf.seats() if seat == cid for each in sources if each != at]
-        state = await self._state(Seat(commons=cid, key=key, sources=(at,)))
-        self.home.shelf.put_seat(cid, key.public, [at, *known])
+        known = {seat: (before, sources) for seat, before, sources in self.home.shelf.seats()}
+        before, sources = known.get(cid, (key.public, []))
+        state = await self._state(Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
+        others = [each for each in sources if each != at] if before == key.public else []
+        self.home.shelf.put_seat(cid, key.public, [at, *others])
         return standing.told(state, self.home.keys.identity.peer, int(time.time()))
 
     async def propose(
@@ -121,12 +133,24 @@ class Council(Ledger):
             what["charter"] = charter.amended(file, community)
         elif file is not None:
             what["custodians"] = file
-        index = await self._send(seat, governance.PROPOSAL, govern.proposal(seat.commons, action, **what))
+        if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
+            made = takeover.offer(self.home.keys, seat.commons, await self._state(seat), own=not seat.sources)
+            made = replace(made, words=what.get("words", ""))
+        else:
+            made = govern.proposal(seat.commons, action, **what)
+        index = await self._send(seat, governance.PROPOSAL, made)
         return {"proposal": index, **await self._outcome(seat, index)}
 
     async def vote(self, *, proposal: int, choice: str, reason: str = "", named: str | None = None) -> Told:
         seat = self._seat(named)
-        said = Vote(commons=seat.commons, proposal=proposal, choice=choice, reason=reason, time=int(time.time()))
+        community = (await self._state(seat)).community
+        if community is None:
+            raise NotFound("this log has no charter")
+        seat = self._seat(named)  # the log may have changed hands
+        said = Vote(
+            commons=seat.commons, proposal=community.ballot(proposal).digest, choice=choice, reason=reason,
+            time=int(time.time()),
+        )  # fmt: skip
         index = await self._send(seat, governance.VOTE, said)
         return {"entry": index, **await self._outcome(seat, proposal)}
 

@@ -16,11 +16,11 @@ from commons.core.checkpoint import Signed
 from commons.core.custody import Taken
 from commons.core.entries import Asked, Decision
 from commons.core.envelope import Opened
+from commons.core.grants import Published
 from commons.core.handover import CLAIM_LIMIT, Claim, Handover, Part
 from commons.core.keys import Keys
 from commons.core.note import Verifier
 from commons.core.policy import Policy
-from commons.core.state import Published
 from commons.custody import PATIENCE, Sources, keys_of, place
 from commons.disk.deposits import Deposits, Gave, Kept
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, Untrue
@@ -159,7 +159,7 @@ def check_release(
     state, log = seen.state, seen.log
     if state.community is None or state.charter is None or log is None:
         raise Untrue("the log has no charter")
-    checked = answer.check(given, said, log, b"", state.charter.registrar)
+    checked = answer.check(given, said, log, b"", [each.registrar for each in state.community.tenures])
     check_quorum(witnessed, log, state.charter.witnesses, checked)
     access = state.granted(checked.request, now)
     request, decision = access.entry, entries.decode(given.shown[-1].entry)

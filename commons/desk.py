@@ -13,14 +13,14 @@ from typing import Any
 from commons import credit, describe, export, fetch, licensing, publication, publish, request
 from commons.core import ids, manifest, reference, terms
 from commons.core.manifest import Manifest
-from commons.council import Council
 from commons.disk.home import write_config
 from commons.errors import Malformed
+from commons.heir import Heir
 from commons.ledger import Told, checked
 from commons.sources import is_peer
 
 
-class Desk(Council):
+class Desk(Heir):
     """The owner's verbs over one node."""
 
     async def call(self, verb: str, words: Told) -> Told:
@@ -164,4 +164,5 @@ VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
     "export", "export_log", "describe", "audit", "peers", "announce", "witness", "community",
     "forget_fork", "keep", "custody", "invite", "join", "follow", "propose", "vote", "statistics",
+    "take_over", "vote_at",
 })  # fmt: skip

@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass
 
 from commons.archive import Read
-from commons.audit import log_of
+from commons.audit import audit, log_of
 from commons.core import checkpoint, entries, merkle, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Decision
@@ -22,6 +22,7 @@ from commons.core.state import State
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
 from commons.forks import check_whole
+from commons.succession import bases, check_bases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,12 @@ class Follower:
             if self.log is None:
                 self.log = await log_of(self._read, self.commons)
             check_whole(self._shelf, self.log.vkey)
-            new = checkpoint.open(await self._read("checkpoint"), self.log)
+            shown = await self._read("checkpoint")
+            try:
+                new = checkpoint.open(shown, self.log)
+            except Untrue:
+                shown = await self._hand_over(self.log)
+                new = checkpoint.open(shown, self.log)
             trusted = self._shelf.head(self.log.vkey) or b""
             if self.head is not None and not trusted:  # a fork was forgotten, and the old history with it
                 self._begin()
@@ -74,12 +80,26 @@ class Follower:
             size = self.head.checkpoint.size if self.head else 0
             self._check_growth(new, trusted, self.log)
             batch, edge = await self._entries(size, new, trusted, self.log)
+            await check_bases(self._read, bases(batch), new.checkpoint.size)
             for data in batch:
                 self._take(data)
             self._edge, self.head = edge, new
             if new.note != trusted and not self._shelf.advance(self.log.vkey, trusted or None, new.note):
                 raise Conflict("another command read this log at this moment", hint="repeat this one")
             return new
+
+    async def _hand_over(self, before: Verifier) -> bytes:
+        """The head of a log that is kept under another key by now: all of it has to bear out that its members chose so,
+        and it has to contain what was trusted here. It is read from its beginning then."""
+        trusted = self._shelf.head(before.vkey) or b""
+        report = await audit(self._read, trusted, self.commons, lambda done, whole: None)
+        if report.log.vkey == before.vkey:
+            raise Conflict("the log was handed over at this moment", hint="repeat this")
+        if self._shelf.head(report.log.vkey) is None:
+            self._shelf.advance(report.log.vkey, None, report.head.note)
+        self.log = report.log
+        self._begin()
+        return report.head.note
 
     def _keep(self, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> None:
         """Both heads, if they prove a fork and do not only seem to."""

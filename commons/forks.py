@@ -41,6 +41,6 @@ def check_whole(shelf: Shelf, log: str) -> None:
 
 def forget(home: Home, log: str) -> None:
     """Trust a log again, from the next head on that it shows: the one remembered is forgotten too. NotFound."""
-    if log not in home.shelf.forks():
+    if log not in home.shelf.forks() and home.shelf.head(log) is None:
         raise NotFound("no fork of this log is known here", hint="`commons status` lists the known ones")
     home.shelf.drop_fork(log)

@@ -24,7 +24,8 @@ from commons.core.note import Verifier
 from commons.core.state import State
 from commons.core.terms import DAY
 from commons.disk.home import Home
-from commons.disk.log import Log, Record, record
+from commons.disk.log import Log
+from commons.disk.records import Record, record
 from commons.errors import Malformed, NotFound
 from commons.invitation import Invitation
 from commons.sources import Network, first
@@ -112,6 +113,7 @@ _NEEDS = {
     "admit": ("college", "peer"), "expel": ("college", "peer"), "close-invitation": ("entry",),
     "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "withdraw": ("dataset",),
     "open-identity": ("entry",), "change-custodians": ("file",), "amend-charter": ("file",),
+    "change-registrar": (),
 }  # fmt: skip
 _TAKES = {"set-rule": ("of",), "grant": ("until",)}
 

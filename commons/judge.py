@@ -14,6 +14,7 @@ from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Entry, Receipt, Received, Request, Unknown
 from commons.core.envelope import Opened
+from commons.core.note import Verifier
 from commons.core.opening import Opening
 from commons.core.state import State
 from commons.errors import CommonsError, Untrue
@@ -24,10 +25,15 @@ class Report:
     """What an audit found. `rows` has one dict for each request, `faults` (index, what is wrong)."""
 
     state: State
-    head: Signed
+    head: Signed = field(init=False)
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
+
+    @property
+    def log(self) -> Verifier:
+        """The key under which it is kept."""
+        return self.state.keeper
 
 
 class Judge:
@@ -143,7 +149,10 @@ class Judge:
             raise Untrue("the requester signed another receipt than the entry says")
 
     def complain(self) -> None:
+        since = self.state.community.tenures[-1].since if self.state.community else 0
         for index in sorted(self.missing - set(self.state.redacted)):
+            if index < since:  # whoever kept the log before may have taken them along
+                continue
             self._fault(index, "its opening is missing, and no redaction entry says why")
 
     def rows(self) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from commons.core.rules import Rule
 from commons.core.terms import Terms
 from commons.disk import packer, unpacker
 from commons.disk.home import Home
-from commons.disk.log import Record, record
+from commons.disk.records import Record, record
 from commons.errors import Conflict, NotFound
 from commons.gather import compare
 from commons.progress import Progress, meter

@@ -6,6 +6,7 @@ trusted for it. Where the founders' witnesses did not sign, the log is read to s
 
 from __future__ import annotations
 
+from commons import succession
 from commons.core import answer, entries, ids, merkle, tiles, witness
 from commons.core.answer import Checked
 from commons.core.checkpoint import Signed
@@ -85,9 +86,11 @@ async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> 
     """The witnesses that the log itself, all of it under this head, says its members chose. Untrue, Malformed."""
     state, size = State(), head.checkpoint.size
     edge: tuple[bytes, ...] = ()
-    for start in range(0, size, tiles.WIDTH):
-        bundle = tiles.Bundle(index=start // tiles.WIDTH, width=min(tiles.WIDTH, size - start))
-        batch = tiles.unbundle(await net.get(source, f"/{value.commons}/{bundle.path}", limit=BUNDLE), bundle.width)
+
+    async def read(path: str) -> bytes:
+        return await net.get(source, f"/{value.commons}/{path}", limit=BUNDLE)
+
+    async for start, batch in succession.each_bundle(read, size):
         _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
         for index, data in enumerate(batch, start):
             try:
@@ -96,6 +99,7 @@ async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> 
                 raise Untrue(f"entry {index} of this log breaks its rules: {error.message}") from error
     if merkle.edge_root(edge) != head.checkpoint.root or state.charter is None or state.commons != value.commons:
         raise Untrue("the entries shown are not those that the head signs")
+    await succession.check(read, state, head.note)
     return witness.quorum(state.charter.witnesses)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from commons import forks
+from commons import forks, registrar
 from commons.core import answer, codec, entries, envelope
 from commons.core.answer import Answer, Submission
 from commons.core.entries import Received
@@ -16,7 +16,7 @@ from commons.core.manifest import Manifest
 from commons.disk.home import Home
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Conflict, TimedOut, TooMany, Unreachable
-from commons.request import ANSWER_LIMIT, advance, registrars_of, verifier
+from commons.request import ANSWER_LIMIT, advance
 from commons.sources import Network, first
 
 
@@ -40,10 +40,11 @@ async def owe(
 async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask) -> dict[str, Any]:
     statement = ask.receipt or b""
     said = envelope.open(entries.RECEIPT, Received, statement)
-    log = verifier(value)
+    keeper = registrar.known(home, value)
+    log = keeper.log
     old = home.shelf.head(log.vkey) or b""
     body = codec.encode(Submission(statement=statement, details=None, head=old))
-    registrars = registrars_of(sources, value)
+    registrars = keeper.among(sources)
 
     async def send(source: str) -> bytes:
         return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from commons import custody, forks, quorum
+from commons import custody, forks, quorum, registrar
 from commons.core import answer, codec, entries, envelope, hpke, ids, note, release, terms
 from commons.core import custody as shared
 from commons.core.answer import Answer, Checked, Submission
@@ -30,9 +30,11 @@ from commons.errors import (
     NotFound,
     Pending,
     Refused,
+    TimedOut,
     TooLarge,
     Unreachable,
 )
+from commons.registrar import Keeper
 from commons.sources import HERE, Network, first, is_peer
 
 T = TypeVar("T")
@@ -133,15 +135,30 @@ def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
 async def resubmit(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask
 ) -> Sent:  # fmt: skip
-    """Send a stored request, for the first time or again: whoever asks twice finds the same entry."""
-    registrars = registrars_of(sources, value)
+    """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
+    does not take it, somebody may have taken over."""
+    try:
+        return await _submit_to(home, net, sources, value, ask, registrar.known(home, value))
+    except (Unreachable, TimedOut, Refused):
+        now = held(home, value)
+        if (now is not None and now.outcome in ("refuse", "revoke")) or (
+            found := await registrar.find(home, net, sources, value)
+        ) is None:
+            raise
+        return await _submit_to(home, net, sources, value, ask, found)
+
+
+async def _submit_to(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask, keeper: Keeper
+) -> Sent:  # fmt: skip
+    registrars = keeper.among(sources)
     if not registrars:
         raise Unreachable(
-            f"no address is known of {value.registrar}, who answers requests for this dataset",
+            f"no address is known of {keeper.peer}, who answers requests for this dataset",
             hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
         )
     said = _said(ask)
-    with forks.watching(home, verifier(value).vkey):
+    with forks.watching(home, keeper.log.vkey):
         return await _submit(home, net, registrars, value, ask, said)
 
 
@@ -151,10 +168,6 @@ def _outdated(ask: Ask) -> bool:
 
 def _said(ask: Ask) -> Opened[Asked]:
     return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
-
-
-def registrars_of(sources: Sequence[str], value: Manifest) -> list[str]:
-    return [source for source in sources if is_peer(source) and peer_of(source) == value.registrar]
 
 
 async def _submit(
@@ -192,8 +205,8 @@ def _answered(ask: Ask, checked: Checked) -> Ask:
 async def _send(
     home: Home, net: Network, registrars: Sequence[str], value: Manifest, submission: bytes, said: Opened[Asked]
 ) -> tuple[bytes, Checked]:
-    log = verifier(value)
-    old = home.shelf.head(log.vkey) or b""
+    keeper = registrar.known(home, value)
+    old = home.shelf.head(keeper.log.vkey) or b""
     body = codec.encode(replace(codec.decode(Submission, submission), head=old))
 
     async def ask(source: str) -> bytes:
@@ -202,8 +215,8 @@ async def _send(
         return got
 
     got = await first(registrars, "an answer to the request", ask)
-    checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old, value.registrar)
-    advance(home, log.vkey, old, checked.head.note)
+    checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, keeper.log, old, keeper.stewards)
+    advance(home, keeper.log.vkey, old, checked.head.note)
     return got, checked
 
 
@@ -223,7 +236,7 @@ async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: Se
 
     async def get(source: str) -> bytes:
         sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
-        await quorum.check(net, source, value, verifier(value), checked)
+        await quorum.check(net, source, value, registrar.known(home, value).log, checked)
         return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
 
     return await _patiently(home, ask, lambda: first(sent.registrars, "the key", get))
@@ -244,7 +257,7 @@ async def _from_custodians(
         known[me] = [HERE]
 
     async def witnessed(source: str) -> bytes:
-        return await quorum.shown(net, source, value, verifier(value), sent.checked)
+        return await quorum.shown(net, source, value, registrar.known(home, value).log, sent.checked)
 
     async def gathered() -> custody.Gathered:
         head = await first(sent.registrars, "a witnessed head", witnessed)
@@ -284,5 +297,5 @@ def forget_key(home: Home, value: Manifest) -> None:
 
 
 def verifier(value: Manifest) -> note.Verifier:
-    """The key of the log this dataset is accounted in."""
+    """The key of the log that a dataset is accounted in, as its manifest says; by now another may be in force."""
     return note.Verifier(name=f"commons/{value.commons}", public=value.log_key)

@@ -19,6 +19,7 @@ from commons.core.opening import Opening
 from commons.core.tiles import Bundle, Tile
 from commons.disk.home import Home
 from commons.errors import Malformed, NotFound
+from commons.takeover import Bids
 from commons.witness import Witness
 
 
@@ -27,6 +28,7 @@ class Shown:
 
     def __init__(self, home: Home, registrar: Registrar) -> None:
         self.home, self.log, self.registrar, self.witness = home, home.log, registrar, Witness(home)
+        self.bids = Bids(home)
         self._roots: tuple[int, frozenset[bytes]] = (-1, frozenset())
 
     def _mine(self, commons: str) -> None:

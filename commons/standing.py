@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from commons.core import governance
-from commons.core.community import Ballot, Community
+from commons.core.ballot import Ballot
+from commons.core.community import Community
 from commons.core.governance import Proposal
 from commons.core.state import State
 from commons.errors import Malformed
@@ -23,6 +24,7 @@ def told(state: State, me: str, now: int, everything: bool = False) -> Told:
     ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing == "open"]
     return {
         "commons": state.commons, "name": charter.name, "purpose": charter.purpose, "registrar": charter.registrar,
+        "heir": community.heir.peer if community.heir else None,
         "readers": charter.readers, "colleges": {name: list(peers) for name, peers in community.colleges.items()},
         "mine": list(community.colleges_of(me)),
         "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
@@ -59,6 +61,8 @@ def about(said: Proposal) -> str:
         return f"series {(said.series or b'').hex()}: {said.rule}"
     if said.action == "amend-charter" and said.charter is not None:
         return f"the charter of {said.charter.name}"
+    if said.action == "change-registrar":
+        return f"{said.peer} is to keep the log"
     if said.action == "change-custodians":
         return "who keeps the shares of keys"
     return said.dataset or f"entry {said.target}"

@@ -112,7 +112,8 @@ class Keeper:
         return self.add(envelope.sign(PROPOSAL, said, ALICE.identity))
 
     def vote(self, who: Keys, proposal: int, choice: str = "yes") -> int:
-        said = Vote(commons=self.commons, proposal=proposal, choice=choice, reason="", time=self.clock)
+        digest = hashlib.sha256(self.data[proposal]).digest()
+        said = Vote(commons=self.commons, proposal=digest, choice=choice, reason="", time=self.clock)
         return self.add(envelope.sign(VOTE, said, who.identity))
 
     def revoke(self, request: int) -> int:

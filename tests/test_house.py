@@ -17,7 +17,7 @@ PROSE = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
 LINES = 320  # a file that grows past this is two nouns
 
 # Modules that join the rooms; every other module of `commons` beside `errors` is a verb, or what verbs share.
-JOINS = {"node", "desk", "control", "demo", "show", "terminal", "commands", "ledger", "council"}
+JOINS = {"node", "desk", "control", "demo", "show", "terminal", "commands", "ledger", "council", "heir"}
 MAY = {  # from a room to the rooms it may import
     "errors": set(),
     "core": {"errors", "core"},

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from commons import show
-from commons.show import Told, say, table, when
+from commons.show import Told, count, say, table, when
 from commons.terminal import Context, pass_context, read_text
 
 ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "withdraw", "open-identity",
-           "change-custodians", "amend-charter")  # fmt: skip
+           "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
 named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
 
 
@@ -102,6 +102,35 @@ def community_vote(c: Context, /, **words: Any) -> None:
     c.tell(c.call("vote", **words), tell_voted)
 
 
+@community.command("take-over")
+@click.argument("source", required=False)
+@click.option("--anew", is_flag=True, help="Make a new offer, in the place of the one that was rejected or expired.")
+@named
+@pass_context
+def community_take_over(c: Context, source: str | None, anew: bool, named: str | None) -> None:
+    """Keep the log of a community from now on: offer it, and once its members have chosen you, go on from the last head
+    that its witnesses signed. SOURCE shows the log if its registrar does not: a peer, a URL, a folder or a .zip."""
+    if source is not None and Path(source).exists():
+        source = str(Path(source).absolute())
+    c.tell(c.call("take_over", bar="Verifying", source=source, anew=anew, named=named), tell_taken_over)
+
+
+@community.command("vote-at")
+@click.argument("address")
+@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.option("--reason", default="", help="Why, in words; public to all who read the log.")
+@named
+@pass_context
+def community_vote_at(c: Context, /, **words: Any) -> None:
+    """Vote on the offer of the node at ADDRESS to keep a log whose registrar does not answer."""
+    c.tell(
+        c.call("vote_at", **words),
+        lambda told: say(
+            f"Your ballot is with {told['registrar']}: {told['choice']} to let them keep the log of {told['commons']}."
+        ),
+    )
+
+
 @community.command("statistics")
 @click.argument("source", required=False)
 @click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
@@ -122,16 +151,18 @@ def tell_community(told: Told) -> None:
     if told["purpose"]:
         say(told["purpose"])
     say(f"Registrar   {told['registrar']}; openings are read by: {told['readers']}")
+    if told["heir"]:
+        say(f"Chosen      {told['heir']} is to keep the log, and has not taken it over yet")
     for name, peers in told["colleges"].items():
-        say(f"College     {name}, {show.count(len(peers), 'member')}: {', '.join(peers)}")
+        say(f"College     {name}, {count(len(peers), 'member')}: {', '.join(peers)}")
     say(f"You are     {'in ' + ', '.join(told['mine']) if told['mine'] else 'no member'}")
     for power in told["powers"]:
         rule = "; ".join(line.strip() for line in power["rule"].splitlines() if line.strip())
-        say(f"Decides     {power['action']}, within {show.count(power['days'], 'day')}: {rule}")
+        say(f"Decides     {power['action']}, within {count(power['days'], 'day')}: {rule}")
     if told["ratchets"]:
         say(f"Only wider  {', '.join(told['ratchets'])}")
     if told["retention_days"]:
-        say(f"Forgets     who asked for what, {show.count(told['retention_days'], 'day')} after they did")
+        say(f"Forgets     who asked for what, {count(told['retention_days'], 'day')} after they did")
     for cid, entry in told["withdrawn"].items():
         say(f"Withdrawn   commons:{cid}, by entry {entry}")
     for each in told["proposals"]:
@@ -169,6 +200,24 @@ def tell_invited(told: Told) -> None:
 
 def tell_joined(told: Told) -> None:
     say(f"You take part in {told['commons']} from entry {told['entry']} on. `commons community status` shows it.")
+
+
+def tell_taken_over(told: Told) -> None:
+    for what in told["wrong"]:
+        say(f"A ballot did not count: {what}")
+    if not told["taken"]:
+        if told["outcome"] is not None:
+            tell_proposal(told["outcome"])
+        say("Members vote with: commons community vote-at ADDRESS yes. This node's addresses, while it runs:")
+        say("\n".join(f"  {each}" for each in told["addresses"]) or "  none: start it with `commons node`")
+        return
+    say(f"This home keeps the log of {told['commons']} from its next start on: it goes on from a head of "
+        f"{count(told['base'], 'entry')}, and has {told['entries']}.")  # fmt: skip
+    if told["manifests"] < told["datasets"]:
+        say(f"Only {told['manifests']} of {count(told['datasets'], 'dataset')} could be had from where it was kept.")
+    say("Stop the node and start it again. Then tell the members and the witnesses:\n"
+        "  commons community follow ADDRESS     each member\n"
+        "  commons witness add VKEY             each witness; `commons status` shows the log's new VKEY")  # fmt: skip
 
 
 def tell_statistics(told: Told) -> None:

@@ -6,6 +6,7 @@ consistency with the last one this requester trusted. No network, no clock.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from commons.core import checkpoint, entries, envelope, merkle, opening, proof
@@ -69,9 +70,11 @@ class Checked:
     entry: bytes
 
 
-def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, steward: str) -> Checked:
+def check(
+    answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewards: Collection[str]
+) -> Checked:  # fmt: skip
     """Untrue, Malformed or SplitView unless the log holds exactly `said`, and what the answer says of it. A decision
-    that no rule made by itself carries the signature of `steward`."""
+    that no rule made by itself carries the signature of one of the `stewards`."""
     head = extend(old, answer.head, answer.consistency, log)
     if not 1 <= len(answer.shown) <= 2:
         raise Untrue("the answer shows neither a request nor its decision")
@@ -98,25 +101,26 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
             raise Untrue("the answer's decision is not on this request")
         outcome, reason, expires, decided = decision.outcome, decision.reason, decision.expires, last.index
         if decision.statement is not None:
-            words = _signed_words(decision, last.opening, said.value.commons, steward)
+            words = _signed_words(decision, last.opening, said.value.commons, stewards)
     return Checked(
         request=first.index, decision=decided, outcome=outcome, reason=reason, words=words, expires=expires, head=head,
         proof=proof.Proof(index=last.index, hashes=last.proof, note=head.note).encode(), entry=last.entry,
     )  # fmt: skip
 
 
-def _signed_words(decision: Decision, hidden: bytes | None, commons: str, steward: str) -> str:
+def _signed_words(decision: Decision, hidden: bytes | None, commons: str, stewards: Collection[str]) -> str:
     """The reason a steward signed, in their own words."""
     if hidden is None:
         raise Untrue("the answer does not show who decided")
     opened = opening.decode(hidden)
     opening.check(opened, entries.commitments(decision))
     said = envelope.open(entries.DECISION, Decided, opened.get("statement") or b"")
-    if said.signer != steward or (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
+    value = said.value
+    if said.signer not in stewards or (value.commons, value.request, value.outcome, value.expires) != (
         commons, decision.request, decision.outcome, decision.expires,
     ):  # fmt: skip
         raise Untrue("the decision is not the one that the steward signed")
-    return said.value.reason
+    return value.reason
 
 
 def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier) -> Signed:

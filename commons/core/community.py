@@ -9,39 +9,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from dataclasses import replace
+from hashlib import sha256
 
-from commons.core import governance
+from commons.core import governance, succession
+from commons.core.ballot import Ballot, World
 from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
+from commons.core.note import Verifier
 from commons.core.policy import Policy
 from commons.core.rules import Rule, as_wide
+from commons.core.succession import Succession, Tenure
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused
 
 OPEN = 50  # proposals of one member
-
-Standing = Literal["open", "passed", "rejected", "expired", "void"]
-
-
-@dataclass(slots=True, kw_only=True)
-class Ballot:
-    """A proposal and what became of it. `closed` is the entry that decided it; `why` says what made it void."""
-
-    index: int
-    proposer: str
-    entry: Proposal
-    rule: str
-    deadline: int
-    votes: dict[str, str] = field(default_factory=dict)  # choice by peer
-    reasons: dict[str, str] = field(default_factory=dict)  # by peer, of those who gave one
-    standing: Standing = "open"
-    closed: int | None = None
-    why: str = ""
-    taken: int | None = None  # of an invitation: the entry of who joined
-
-    def who(self, choice: str) -> set[str]:
-        return {peer for peer, chosen in self.votes.items() if chosen == choice}
 
 
 class Community:
@@ -61,6 +42,9 @@ class Community:
         self.gone: dict[int, str] = {}  # the dataset that an entry withdrew
         self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
         self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
+        self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]  # the last is in force
+        self.heir: Proposal | None = None  # who was chosen to keep the log, and has not taken it over yet
+        self._numbers: dict[bytes, int] = {}  # proposals by digest
         self._arrange(charter.listed())
 
     def __eq__(self, other: object) -> bool:
@@ -93,7 +77,7 @@ class Community:
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
-    def propose(self, index: int, signer: str, entry: Proposal, now: int, world: World) -> None:
+    def propose(self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World) -> None:
         """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
@@ -102,7 +86,9 @@ class Community:
         if entry.action in ("grant", "refuse"):
             college = world.rule(entry.target or 0).college
             rule = f"group any any *{college}\nquorum any\n" if college else rule
-        ballot = Ballot(index=index, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY)
+        ballot = Ballot(
+            index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY
+        )  # fmt: skip
         asked = self._policy(ballot).crowds()
         if entry.action in ("grant", "refuse") and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")
@@ -110,6 +96,7 @@ class Community:
             raise Conflict(f"{signer} has {OPEN} proposals open", hint="wait until some are decided")
         self._expire(now)
         self.ballots[index] = self._open[index] = ballot
+        self._numbers[digest] = index
         ballot.votes[signer] = "yes"
         self._judge(ballot, index, world)
 
@@ -117,13 +104,13 @@ class Community:
         """A member's ballot, once. Refused, NotFound, Conflict; Gone after the end."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot vote in it")
-        ballot = self.ballot(entry.proposal)
+        ballot = self.ballot(self._numbers.get(entry.proposal, -1))
         if ballot.standing != "open" or now > ballot.deadline:
             standing = ballot.standing if ballot.standing != "open" else "expired"
             closed = "" if ballot.closed is None else f" at entry {ballot.closed}"
-            raise Gone(f"proposal {entry.proposal} is {standing}{closed}", hint="nothing is left to decide")
+            raise Gone(f"proposal {ballot.index} is {standing}{closed}", hint="nothing is left to decide")
         if signer in ballot.votes:
-            raise Conflict(f"{signer} has voted on proposal {entry.proposal} already", hint="a ballot is cast once")
+            raise Conflict(f"{signer} has voted on proposal {ballot.index} already", hint="a ballot is cast once")
         self._expire(now)
         ballot.votes[signer] = entry.choice
         if entry.reason:
@@ -149,8 +136,22 @@ class Community:
 
     def ballot(self, index: int) -> Ballot:
         if index not in self.ballots:
-            raise NotFound(f"entry {index} is no proposal", hint="`commons community status` lists them")
+            what = f"entry {index} is no proposal" if index >= 0 else "this log has no such proposal"
+            raise NotFound(what, hint="`commons community status` lists them")
         return self.ballots[index]
+
+    def succeed(self, index: int, signer: str, entry: Succession, least: int, origin: str) -> None:
+        """Whoever was chosen takes the log over, from a head with at least `least` entries. Refused, Untrue."""
+        said = self.heir
+        if said is None or said.log_key is None or said.next_key is None or signer != said.peer:
+            raise Refused(f"the members have not chosen {signer} to keep this log")
+        if signer not in self.members:
+            raise Refused("the registrar keeps the log, and is a member")
+        log = Verifier(name=origin, public=self.charter.log_key)
+        base = succession.check_head(entry, log, self.charter.witnesses, least, index)
+        self.charter = replace(self.charter, registrar=signer, log_key=said.log_key, next_key=said.next_key)
+        self.tenures.append(Tenure(since=index, registrar=signer, key=said.log_key, base=base))
+        self.heir = None
 
     # -- what ballots make --------------------------------------------------------------------------------------------
 
@@ -211,6 +212,13 @@ class Community:
                 raise Conflict(f"proposal {said.target} is no invitation that could be closed")
         if said.action == "amend-charter" and said.charter is not None:
             self._check_charter(said.charter)
+        if said.action == "change-registrar":
+            if said.peer not in self.members:
+                raise Refused("the registrar keeps the log, and is a member")
+            if said.log_key in {each.key for each in self.tenures}:
+                raise Refused("this log has had that key already: a new one signs from then on")
+            if said.peer == self.charter.registrar and sha256(said.log_key or b"").digest() != self.charter.next_key:
+                raise Refused("the registrar has committed to another key as the next one")
         if said.action in ("grant", "refuse", "open-identity"):
             world.check_target(said.action, said.target or 0)
             if said.action != "open-identity" and said.target in self.verdicts:
@@ -280,6 +288,8 @@ class Community:
             self.shown[said.target] = index
         elif said.action == "change-custodians" and said.custodians is not None:
             self.custodians = said.custodians
+        elif said.action == "change-registrar":
+            self.heir = said
         elif said.action == "amend-charter" and said.charter is not None:
             self._arrange(self._merged(said.charter))
             colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
@@ -302,17 +312,3 @@ class Community:
 def _public(community: Community) -> dict[str, object]:
     """Without what is only remembered to be fast."""
     return {name: value for name, value in vars(community).items() if not name.startswith("_")}
-
-
-class World(Protocol):
-    """What proposals are about, and the rest of the fold knows. See `state.State`."""
-
-    def rule(self, request: int) -> Rule:
-        """The rule in force for the dataset of a request."""
-
-    def rule_of_series(self, series: bytes) -> Rule: ...
-
-    def check_target(self, action: str, request: int) -> None:
-        """Whether `action` could be done to a request. NotFound, Conflict, Refused."""
-
-    def published(self, cid: str) -> object: ...

@@ -17,6 +17,7 @@ from commons.core.governance import CHARTER, JOIN, PROPOSAL, VOTE, Charter, Join
 from commons.core.ids import PeerId
 from commons.core.opening import Field, Opening, commit
 from commons.core.rules import Rule
+from commons.core.succession import SUCCESSION, Succession
 from commons.core.terms import DAY, check_days, check_purpose
 from commons.errors import Malformed, Untrue
 
@@ -191,11 +192,11 @@ class Unknown:
 
 
 Leaf = Request | Decision | Receipt | Redaction
-Governance = Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[Vote] | Opened[Join]
+Governance = Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession]
 Entry = Governance | Leaf | Unknown
 
 _GOVERNANCE: Mapping[str, type[Any]] = {
-    CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, VOTE: Vote, JOIN: Join
+    CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, VOTE: Vote, JOIN: Join, SUCCESSION: Succession
 }  # fmt: skip
 _ACCESS: Mapping[str, type[Any]] = {REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, REDACTION: Redaction}
 _PRIVATE: Mapping[type[Any], tuple[str, ...]] = {

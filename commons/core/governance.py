@@ -39,6 +39,7 @@ ACTIONS = {
     "withdraw": "ask everybody to drop a dataset",
     "open-identity": "show the members who made a request",
     "change-custodians": "change who keeps the shares of keys",
+    "change-registrar": "have somebody else keep the log",
     "amend-charter": "change the charter",
 }
 
@@ -134,7 +135,8 @@ class Proposal:
     """A wish to `action`; whoever proposes has voted yes. Which of the other fields stand there depends on the action:
     admit: college, and peer or an invitation's `key` (32 bytes) and `expires`; expel: college, peer; set-rule: series,
     rule; grant, refuse, open-identity: target (a request); close-invitation: target (a proposal); withdraw: dataset;
-    change-custodians: custodians; amend-charter: charter."""
+    change-custodians: custodians; amend-charter: charter; change-registrar: peer, and the keys (`log_key`, 32 bytes,
+    and the SHA-256 of the next) under which that peer will keep the log."""
 
     commons: str
     action: str
@@ -151,6 +153,8 @@ class Proposal:
     rule: Rule | None = None
     custodians: str | None = None
     charter: Charter | None = None
+    log_key: bytes | None = None
+    next_key: bytes | None = None
 
     def __post_init__(self) -> None:
         ids.digest_of(self.commons)
@@ -162,8 +166,8 @@ class Proposal:
             raise Malformed(f"a proposal to {self.action} names {shapes}, and nothing else")
         if self.peer is not None:
             ids.check_peer(self.peer)
-        if self.key is not None and len(self.key) != 32:
-            raise Malformed("an invitation's key has 32 bytes")
+        if any(key is not None and len(key) != 32 for key in (self.key, self.log_key, self.next_key)):
+            raise Malformed("the key of an invitation or of a log has 32 bytes")
         if self.series is not None and len(self.series) != 16:
             raise Malformed("a series has 16 bytes")
         if self.dataset is not None:
@@ -173,31 +177,32 @@ class Proposal:
         check_custodians(self.custodians or "")
 
 
-_FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "rule", "custodians", "charter")
+_FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "rule", "custodians", "charter",
+           "log_key", "next_key")  # fmt: skip
 _SHAPES: dict[str, tuple[set[str], ...]] = {
     "admit": ({"college", "peer"}, {"college", "key", "expires"}), "expel": ({"college", "peer"},),
     "close-invitation": ({"target"},), "set-rule": ({"series", "rule"},), "grant": ({"target"}, {"target", "expires"}),
     "refuse": ({"target"},), "withdraw": ({"dataset"},), "open-identity": ({"target"},),
     "change-custodians": ({"custodians"},), "amend-charter": ({"charter"},),
+    "change-registrar": ({"peer", "log_key", "next_key"},),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """A ballot on the proposal at index `proposal`. Public to all who read the log, and cast once."""
+    """A ballot on the proposal whose signed bytes have the SHA-256 `proposal`, wherever that stands, and on no other.
+    Public to all who read the log, and cast once."""
 
     commons: str
-    proposal: int
+    proposal: bytes
     choice: str
     reason: str
     time: int
 
     def __post_init__(self) -> None:
         ids.digest_of(self.commons)
-        if self.proposal < 0:
-            raise Malformed(
-                f"no entry has the number {self.proposal}", hint="`commons community status` lists proposals"
-            )
+        if len(self.proposal) != 32:
+            raise Malformed("a ballot names a proposal by a digest of 32 bytes")
         if self.choice not in CHOICES or len(self.reason) > WORDS:
             raise Malformed(f"not a ballot: {self.choice[:20]!r}", hint=f"vote {', '.join(CHOICES)}")
 

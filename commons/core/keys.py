@@ -64,9 +64,10 @@ class Keys:
         self.identity_seed = derive(seed, "identity/v1")
         self.identity = Signer(self.identity_seed)
 
-    def log(self, generation: int) -> Signer:
-        """The log's signing key; generation n+1 is committed to while n signs."""
-        return Signer(derive(self._seed, f"log/v1/{generation}"))
+    def log(self, generation: int, commons: str = "") -> Signer:
+        """The log's signing key; generation n+1 is committed to while n signs. `commons` names a log that others began:
+        a key of its own, for one key signs one log."""
+        return Signer(derive(self._seed, f"log/v1/{commons}/{generation}" if commons else f"log/v1/{generation}"))
 
     def witness(self) -> Signer:
         """The key this node cosigns the heads of others' logs with."""

@@ -9,27 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from commons.core import checkpoint, entries, handover, ids, merkle, opening
+from commons.core import entries, handover, ids, merkle, opening, succession
 from commons.core.answer import Shown
 from commons.core.checkpoint import Checkpoint
 from commons.core.entries import Decision, Request
 from commons.core.envelope import Opened
 from commons.core.governance import Charter
 from commons.core.handover import Released
-from commons.core.note import Verifier
 from commons.core.state import State
+from commons.core.succession import Tenure
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 
 
-def accuse(release: bytes, charter: bytes, evidence: Sequence[Shown] = ()) -> str:
+def accuse(
+    release: bytes, charter: bytes, evidence: Sequence[Shown] = (), tenures: Sequence[Tenure] = ()
+) -> str:  # fmt: skip
     """What the signer of `release` did wrong, in words; "" if this does not prove anything.
 
     `charter` is entry 0 of the log; `evidence` the entries at the places that the release names, proven under the
     newest head in it. Untrue or Malformed where the evidence is not of that log. What only the whole log shows, as a
-    revocation, is for `judge`.
+    revocation, is for `judge`. Where the log has changed hands, `tenures` are those of its fold, and without them the
+    heads of a later key are taken for nobody's: ask the accused whether it has.
     """
     said = handover.open_released(release).value
-    heads = _heads(said, charter)
+    heads = _heads(said, charter, tenures)
     if isinstance(heads, str):
         return heads
     _, head = heads
@@ -50,7 +53,7 @@ def judge(release: bytes, log: Iterable[bytes]) -> str:
             state.apply(entries.decode(data))
         except CommonsError:  # it breaks the rules in front of it, and gives no right
             state.size = len(hashes)
-    heads = _heads(said, charter)
+    heads = _heads(said, charter, state.tenures)
     if isinstance(heads, str):
         return heads
     _, head = heads
@@ -68,14 +71,15 @@ def judge(release: bytes, log: Iterable[bytes]) -> str:
     return ""
 
 
-def _heads(said: Released, charter: bytes) -> tuple[Checkpoint, Checkpoint] | str:
+def _heads(said: Released, charter: bytes, tenures: Sequence[Tenure]) -> tuple[Checkpoint, Checkpoint] | str:
     """Both checkpoints that the release names, or what is wrong with them."""
     first = entries.decode(charter)
     if not isinstance(first, Opened) or not isinstance(first.value, Charter) or ids.cid(charter) != said.commons:
         raise Untrue("this is not the charter of the commons that the release is about")
-    log = Verifier(name=f"commons/{said.commons}", public=first.value.log_key)
+    kept = tenures or [Tenure(since=0, registrar=first.value.registrar, key=first.value.log_key)]
+    origin = f"commons/{said.commons}"
     try:
-        shown, head = (checkpoint.open(note, log).checkpoint for note in (said.shown, said.head))
+        shown, head = (succession.open_head(each, origin, kept).checkpoint for each in (said.shown, said.head))
     except (Untrue, Malformed, TooLarge):
         return "it rests on a head that the log never signed"
     if shown.size > head.size or (shown.size == head.size and shown != head):

@@ -7,6 +7,7 @@ an entry, an auditor reports it as a fault and goes on.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from commons.core import ids, rules
@@ -14,37 +15,15 @@ from commons.core.community import Community
 from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
 from commons.core.governance import Charter, Join, Proposal, Vote, check_founding, custodians, custodians_digest
+from commons.core.grants import Access, Published
 from commons.core.ids import Cid
+from commons.core.note import Verifier
 from commons.core.policy import Policy
 from commons.core.rules import Rule
+from commons.core.succession import Succession, Tenure
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
 SLOW = 600  # seconds that a member's clock may be behind the log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """`rule` is in force by the entry `basis`: the publish entry itself, or what the members decided since."""
-
-    index: int
-    publisher: str
-    entry: Publish
-    rule: Rule
-    basis: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Access:
-    """One request and what became of it. `decision` is the last one, `receipt` and `decision` are entry indices."""
-
-    index: int
-    entry: Request
-    decision: int | None = None
-    outcome: str = "pending"
-    reason: str = ""
-    expires: int | None = None
-    decided: int | None = None
-    receipt: int | None = None
 
 
 @dataclass(slots=True)
@@ -58,12 +37,25 @@ class State:
     epochs: dict[bytes, int] = field(default_factory=dict)  # the least epoch of the next version
     accesses: dict[int, Access] = field(default_factory=dict)
     redacted: dict[int, int] = field(default_factory=dict)  # entry to redaction entry
-    governed: set[bytes] = field(default_factory=set)  # SHA-256 of each proposal, ballot and joining
+    governed: set[bytes] = field(default_factory=set)  # SHA-256 of each proposal, ballot, joining and succession
+    attested: int = 0  # the end of what rests on the registrar's signature: what follows, members signed themselves
 
     @property
     def charter(self) -> Charter | None:
         """As it stands by now."""
         return self.community.charter if self.community else None
+
+    @property
+    def tenures(self) -> Sequence[Tenure]:
+        """Who has kept this log, one after the other. Untrue where it has no charter."""
+        if self.community is None:
+            raise Untrue("the log has no charter")
+        return self.community.tenures
+
+    @property
+    def keeper(self) -> Verifier:
+        """The key under which this log is kept by now. Untrue where it has no charter."""
+        return Verifier(name=f"commons/{self.commons}", public=self.tenures[-1].key)
 
     def apply(self, entry: Entry) -> None:
         """Take the next entry. Malformed, Refused, Conflict or Untrue; then `size` alone has grown."""
@@ -72,12 +64,19 @@ class State:
         if (index == 0) != (isinstance(entry, Opened) and isinstance(entry.value, Charter)):
             raise Malformed("the charter is the first entry of a log, and only that")
         if isinstance(entry, Unknown):
+            self.attested = self.size
             return
         value = entry.value if isinstance(entry, Opened) else entry
         # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
-        slack = SLOW if isinstance(value, Proposal | Vote | Join) else 0
+        own = isinstance(value, Proposal | Vote | Join)
+        slack = SLOW if own or isinstance(value, Succession) else 0
         if value.time < self.time - slack:
             raise Untrue(f"entry {index} is dated before the entry in front of it")
+        if self.community is not None and self.community.heir and not own and not isinstance(value, Succession):
+            raise Refused(
+                f"the members have chosen {self.community.heir.peer} to keep this log, and it waits for that one",
+                hint="ask there: `commons community follow ADDRESS`",
+            )
         if isinstance(entry, Opened):
             self._govern(index, entry, max(value.time, self.time))
         elif isinstance(entry, Request):
@@ -89,6 +88,8 @@ class State:
         else:
             self._redact(index, entry)
         self.time = max(value.time, self.time)
+        if not own:
+            self.attested = self.size
 
     def _govern(self, index: int, entry: Governance, now: int) -> None:
         value = entry.value
@@ -108,11 +109,13 @@ class State:
         if digest in self.governed:
             raise Conflict("this statement is in the log already", hint="one statement makes one entry")
         if isinstance(value, Proposal):
-            self.community.propose(index, entry.signer, value, now, self)
+            self.community.propose(index, entry.signer, value, digest, now, self)
         elif isinstance(value, Vote):
             self.community.vote(index, entry.signer, value, now, self)
         elif isinstance(value, Join):
             self.community.join(index, entry.signer, value, now)
+        else:
+            self.community.succeed(index, entry.signer, value, self.attested, f"commons/{self.commons}")
         self.governed.add(digest)
         if index in self.community.ruled:
             series = self.community.ruled[index]

@@ -44,7 +44,8 @@ class Cosigned:
         self.heads: tuple[Head, ...] = tuple(Head(size, note, lines.get(size, {})) for size, note in rows)
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:  # a thread may be writing still, whose task was cancelled
+            self._db.close()
 
     def put(self, size: int, note: bytes, lines: Mapping[str, bytes]) -> None:
         """Verified lines under the head `note`; durable when this returns. A crash before leaves none of them. Lines

@@ -5,6 +5,7 @@ log.db      the commons' log (disk.log)                      shelf.db   manifest
 packs/      sealed packs by their root (disk.packs)          proofs/    one .tlog-proof for each access of mine
 witness.db  heads of others' logs that we cosigned           cosigned.db  what witnesses signed of our own
 config.json the node's settings                              control    the running node's loopback door, mode 0600
+log.next.db a log taken over, until the next start           log.before.db  the log before that
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from commons.core import envelope
 from commons.core.governance import CHARTER, Charter, College
-from commons.core.keys import Keys
+from commons.core.keys import Keys, Signer
 from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
@@ -31,6 +32,8 @@ from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
 
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
+
+GENERATIONS = 16  # keys that one log may have by one registrar
 
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
 
@@ -45,6 +48,7 @@ class Home:
         self.path = path
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
             opened.callback(os.close, _hold(path))
+            _take_over(path)
             self.keys = Keys(_read_seed(path / "seed"))
             self.config = read_config(path)
             self.shelf = Shelf(path / "shelf.db")
@@ -52,7 +56,9 @@ class Home:
             self.witnessed, self.cosigned = Witnessed(path / "witness.db"), Cosigned(path / "cosigned.db")
             opened.callback(lambda: self.witnessed.close())
             opened.callback(lambda: self.cosigned.close())
-            self.log = Log.open(path / "log.db", self.keys.log(0), self.keys.local("openings"))
+            self.log = Log.open(
+                path / "log.db", self.keys.log(0), self.keys.local("openings"), later=lambda cid: later(self.keys, cid)
+            )
             opened.callback(lambda: self.log.close())
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
@@ -89,6 +95,25 @@ def keeper(keys: Keys) -> dict[str, Any]:
         "registrar": keys.identity.peer, "log_key": keys.log(0).public,
         "next_key": hashlib.sha256(keys.log(1).public).digest(),
     }  # fmt: skip
+
+
+def later(keys: Keys, commons: str) -> Iterator[Signer]:
+    """The keys under which this home may keep a log after the one it begins its own with: the next ones of its own log,
+    or those of a log that others began."""
+    yield from (keys.log(n) for n in range(1, GENERATIONS))
+    yield from (keys.log(n, commons) for n in range(GENERATIONS))
+
+
+def _take_over(path: Path) -> None:
+    """Let the log that waits in `log.next.db`, whole and durable, be this home's; the one before is put aside. A crash
+    in here leaves both files, some of them under their new names: the next start goes on."""
+    if not (path / "log.next.db").exists():
+        return
+    for name in ("log.db", "cosigned.db"):
+        for suffix in ("-wal", "-shm", ""):  # the database last: without its journal it would be older than it is
+            if (path / (name + suffix)).exists():
+                os.replace(path / (name + suffix), path / (name.replace(".db", ".before.db") + suffix))
+    os.replace(path / "log.next.db", path / "log.db")
 
 
 def create(path: Path, found: Found, config: dict[str, Any]) -> None:

@@ -1,72 +1,46 @@
 """The commons' log in one SQLite file: entries, tree, openings and signed checkpoints, one transaction a batch.
 
-One committer thread. An append is a draft, a function from the state to records; all drafts that arrive while a commit
-runs share the next one (group commit). Reads see committed entries only. Fails closed: after one failed commit nothing
-is appended, signed or released until the log is opened again.
+One committer thread. All drafts that arrive while a commit runs share the next one (group commit). Reads see committed
+entries only. Fails closed: after one failed commit nothing is appended, signed or released until it is opened again.
 """
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from commons.core import checkpoint, codec, entries, merkle, note, tiles
+from commons.core import checkpoint, entries, merkle, note, succession, tiles
 from commons.core.checkpoint import Signed
-from commons.core.entries import Entry
 from commons.core.envelope import Opened
 from commons.core.governance import Charter
+from commons.core.grants import Access
 from commons.core.ids import cid
 from commons.core.keys import Signer
-from commons.core.opening import Opening
-from commons.core.state import Access, State
+from commons.core.state import State
 from commons.disk import sql
+from commons.disk.records import Appended, Draft, Record, record
 from commons.disk.stored import Stored, damaged, rolled_back
-from commons.errors import CommonsError, Conflict, Internal, Pending, StorageFailed
+from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending, StorageFailed
 
 BATCH = 1024  # drafts of one commit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One entry to append: its value and exact bytes; what it hides, about whom; which statement it answers (SHA-256);
-    the entries whose openings it destroys."""
-
-    entry: Entry
-    data: bytes
-    opening: Opening | None = None
-    subject: str = ""
-    statement: bytes | None = None
-    erases: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
-    """Durable: the first index of a draft's records, and the checkpoint that covers them."""
-
-    first: int
-    head: Signed
-
-
-Draft = Callable[[State, int, int], Sequence[Record]]  # (state, next index, time) -> records; may raise a CommonsError
-
-
-def record(entry: Entry, opening: Opening | None = None, subject: str = "", statement: bytes | None = None) -> Record:
-    data = entry.data if isinstance(entry, Opened) else codec.encode(entry)
-    return Record(entry=entry, data=data, opening=opening, subject=subject, statement=statement)
+Later = Callable[[str], Iterable[Signer]]  # of the commons by its id
 
 
 class Log(Stored):
-    """Use `create` once and `open` afterwards; `append` from any thread; `close` at the end."""
+    """Use `create` or `adopt` once and `open` afterwards; `append` from any thread; `close` at the end."""
 
-    def __init__(self, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time,
+        later: Later = lambda commons: (),
+    ) -> None:  # fmt: skip
         super().__init__(path, local)
-        self._signer, self._clock = signer, clock
+        self._signer, self._later, self._clock = signer, later, clock
         self.state = State()
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
@@ -79,6 +53,7 @@ class Log(Stored):
         log = cls(path, signer, local)
         try:
             log._begin((), None, charter)
+            log._start()
             log.append(lambda _state, _index, _now: [record(charter)]).result()
         except BaseException:
             log.close()
@@ -86,10 +61,31 @@ class Log(Stored):
         return log
 
     @classmethod
-    def open(cls, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time) -> Log:
+    def adopt(cls, path: Path, records: Sequence[Record], signer: Signer, local: bytes) -> None:
+        """Write a log that somebody else began, up to the Succession by which `signer` keeps it: in one commit, under
+        one head. Refused, Conflict or Untrue where the entries do not follow. A crash leaves no log: do it again."""
+        log = cls(path, signer, local)
+        try:
+            charter = records[0].entry
+            if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
+                raise Malformed("a log begins with a charter")
+            for new in records:
+                log.state.apply(new.entry)
+            log._begin((), None, charter)
+            with sql.door(path):
+                log._store(0, records)
+        finally:
+            log.close()
+
+    @classmethod
+    def open(
+        cls, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time,
+        later: Later = lambda commons: (),
+    ) -> Log:  # fmt: skip
         """Recover: the newest committed checkpoint must be ours and be the root of what is stored. StorageFailed for
-        what cannot be read; what can be read, but not continued, is opened `broken`."""
-        log = cls(path, signer, local, clock)
+        what cannot be read; what can be read, but not continued, is opened `broken`. `later` gives the keys that
+        may have come after `signer`."""
+        log = cls(path, signer, local, clock, later)
         try:
             log._recover()
         except BaseException:
@@ -111,8 +107,6 @@ class Log(Stored):
         if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
             raise damaged("it does not begin with a charter")
         edge = merkle.read_edge(size, self.read)
-        self._begin(edge, row[0], charter)
-        signed = self.head.checkpoint
         whole: tuple[bytes, ...] = ()
         for start in range(0, size, 256):
             batch = list(self.entries(start, min(start + 256, size)))
@@ -122,6 +116,9 @@ class Log(Stored):
             for index, data in enumerate(batch, start):
                 with _damage(f"entry {index} cannot be read"):
                     self.state.apply(entries.decode(data))
+        self._begin(edge, row[0], charter)
+        self._start()
+        signed = self.head.checkpoint
         if (signed.size, signed.root) != (size, merkle.edge_root(edge)):
             self.broken = damaged(f"its {size} entries are not those its checkpoint signs ({signed.size})")
         elif whole != edge:
@@ -131,14 +128,20 @@ class Log(Stored):
             self.broken = rolled_back(self.head, alarm[0])
 
     def _begin(self, edge: tuple[bytes, ...], head: bytes | None, charter: Opened[Charter]) -> None:
-        self._edge, self.origin = edge, origin_of(charter)
-        self.key = note.Verifier(name=self.origin, public=charter.value.log_key)
-        if self._signer.public != charter.value.log_key:
+        self._edge, self.origin = edge, f"commons/{cid(charter.data)}"
+        public = self.state.charter.log_key if self.state.charter else charter.value.log_key
+        self.key = note.Verifier(name=self.origin, public=public)
+        ours = itertools.chain((self._signer,), self._later(self.origin.partition("/")[2]))
+        held = next((each for each in ours if each.public == public), None)
+        if held is None:
             raise Conflict("this home's key is not the one that signs this log")
+        self._signer = held
         with _damage("its checkpoint does not verify"):
             self.head = Signed(
                 checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b""
             ) if head is None else checkpoint.open(head, self.key)  # fmt: skip
+
+    def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -278,13 +281,19 @@ class Log(Stored):
 
         The log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk takes it).
         """
-        theirs = checkpoint.open(head, self.key).checkpoint
+        theirs = self.opened(head).checkpoint
         if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
             return theirs.size
+        if succession.passed_over(self.state.tenures, theirs.size):
+            raise Conflict("the log went on from before that head", hint="`commons log forget-fork` forgets it")
         self.broken = rolled_back(self.head, head)
         with suppress(StorageFailed), self._reading, sql.door(self._path):
             self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
         raise self.broken
+
+    def opened(self, head: bytes) -> Signed:
+        """A head of this log, by whoever kept it at its size. Untrue, Malformed."""
+        return succession.open_head(head, self.origin, self.state.tenures)
 
     def _whole(self) -> None:
         if self.broken is not None:
@@ -297,7 +306,8 @@ class Log(Stored):
             self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
-        self._reads.close()
+        with self._reading:
+            self._reads.close()
         self._db.close()
 
 
@@ -307,8 +317,3 @@ def _damage(what: str) -> Iterator[None]:
         yield
     except CommonsError as error:
         raise damaged(f"{what}: {error.message}") from error
-
-
-def origin_of(charter: Opened[Charter]) -> str:
-    """The log's name in its checkpoints: "commons/" and the charter's CID."""
-    return f"commons/{cid(charter.data)}"

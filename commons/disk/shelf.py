@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS asks(
 CREATE TABLE IF NOT EXISTS heads(log TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seats(commons TEXT PRIMARY KEY, key BLOB NOT NULL, sources TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forks(log TEXT PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keepers(commons TEXT PRIMARY KEY, key BLOB NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bids(commons TEXT PRIMARY KEY, proposal BLOB NOT NULL, members TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ballots(
+    proposal BLOB, peer TEXT, vote BLOB NOT NULL, PRIMARY KEY(proposal, peer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -141,6 +145,39 @@ class Shelf:
         with sql.door(self._path):
             rows = self._db.execute("SELECT commons, key, sources FROM seats ORDER BY commons").fetchall()
         return [(commons, key, sources.split("\n")) for commons, key, sources in rows]
+
+    # -- keepers: who keeps a log since its registrar was replaced, as far as this home has verified it ----------------
+
+    def put_keeper(self, commons: str, key: bytes, peer: str) -> None:
+        with sql.door(self._path):
+            self._db.execute("INSERT OR REPLACE INTO keepers VALUES(?, ?, ?)", (commons, key, peer))
+
+    def keeper(self, commons: str) -> tuple[bytes, str] | None:
+        """The key of the log (32 bytes) and the peer who keeps it; None where it is as its charter says."""
+        with sql.door(self._path):
+            said = "SELECT key, peer FROM keepers WHERE commons = ?"
+            return self._db.execute(said, (commons,)).fetchone()  # type: ignore[no-any-return]
+
+    # -- bids: to keep a log whose registrar does not answer, the members who may vote, and their ballots --------------
+
+    def put_bid(self, commons: str, proposal: bytes, members: list[str]) -> None:
+        with sql.door(self._path):
+            self._db.execute("INSERT OR REPLACE INTO bids VALUES(?, ?, ?)", (commons, proposal, " ".join(members)))
+
+    def bid(self, commons: str) -> tuple[bytes, list[str]] | None:
+        with sql.door(self._path):
+            row = self._db.execute("SELECT proposal, members FROM bids WHERE commons = ?", (commons,)).fetchone()
+        return None if row is None else (row[0], row[1].split())
+
+    def put_ballot(self, proposal: bytes, peer: str, vote: bytes) -> None:
+        """The first of each member's is kept."""
+        with sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO ballots VALUES(?, ?, ?)", (proposal, peer, vote))
+
+    def ballots(self, proposal: bytes) -> list[bytes]:
+        with sql.door(self._path):
+            rows = self._db.execute("SELECT vote FROM ballots WHERE proposal = ?", (proposal,)).fetchall()
+        return [vote for (vote,) in rows]
 
     # -- peers ------------------------------------------------------------------------------------------------------
 

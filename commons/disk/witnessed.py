@@ -46,7 +46,8 @@ class Witnessed:
         self.broken: CommonsError | None = None
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:  # a thread may be writing still, whose task was cancelled
+            self._db.close()
 
     # -- whose heads ------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,8 @@ class Caller:
 class Site(Protocol):
     """What the node gives to the network. Each raises a CommonsError."""
 
+    @property
+    def bids(self) -> Bids: ...
     def name(self) -> bytes: ...
     def checkpoint(self, commons: str) -> bytes: ...
     def cosigned(self, commons: str) -> bytes: ...
@@ -61,6 +63,13 @@ class Site(Protocol):
     def pieces(self, root: bytes) -> bytes: ...
     async def add_checkpoint(self, body: bytes) -> bytes: ...
     def monitored(self, log: str) -> bytes: ...
+
+
+class Bids(Protocol):
+    """An offer to keep a log, and the ballots on it. Each raises a CommonsError."""
+
+    def shown(self, commons: str) -> bytes: ...
+    def take(self, commons: str, statement: bytes) -> bytes: ...
 
 
 class Keeper(Protocol):
@@ -169,6 +178,14 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
             body=site.openings(request.match_info["commons"], request.match_info["bundle"], caller.peer)
         )
 
+    async def bid(request: web.Request) -> web.StreamResponse:
+        private(doors.caller(request))
+        return web.Response(body=site.bids.shown(request.match_info["commons"]))
+
+    async def ballot(request: web.Request) -> web.StreamResponse:
+        private(doors.caller(request))
+        return web.Response(body=site.bids.take(request.match_info["commons"], await _body(request)))
+
     def keeping(request: web.Request) -> tuple[Keeper, str, Caller]:
         caller = doors.caller(request)
         private(caller)
@@ -224,6 +241,8 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
         web.get(commons + "/openings/{bundle:.+}", openings),
         web.post(commons + "/entries", entries),
         web.post(commons + "/release", release),
+        web.get(commons + "/succession", bid),
+        web.post(commons + "/succession", ballot),
         web.get(commons + "/custody-key", custody_key),
         web.post(commons + "/deposits", deposits),
         web.post(commons + "/shares", shares),

@@ -75,7 +75,7 @@ def signed(signer: Signer = ALICE, **lies: Any) -> tuple[bytes, bytes]:
 
 
 def check(given: Answer, said: Opened[Asked] | None = None, old: bytes = b"") -> answer.Checked:
-    return answer.check(given, said or asked(), KEY, old, ALICE.peer)
+    return answer.check(given, said or asked(), KEY, old, {ALICE.peer})
 
 
 def honest() -> tuple[list[bytes], list[bytes | None]]:
@@ -220,7 +220,7 @@ def test_a_log_by_a_key_that_everybody_has_says_nothing() -> None:
     signature = note.encode64(weak.id + b"\1" + bytes(63))
     forged = replace(given, head=f"{text}\n\N{EM DASH} {weak.name} {signature}\n".encode())
     with pytest.raises(Untrue, match="not by"):
-        answer.check(forged, asked(), weak, b"", ALICE.peer)
+        answer.check(forged, asked(), weak, b"", {ALICE.peer})
 
 
 def test_a_proof_of_consistency_is_neither_left_out_nor_lengthened() -> None:

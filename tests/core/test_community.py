@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import Any
 
 import pytest
@@ -63,7 +64,10 @@ class Log:
         return self.add(governance.PROPOSAL, said, signer)
 
     def vote(self, signer: Signer, proposal: int, choice: str = "yes", **lies: Any) -> int:
-        said = {"commons": self.commons, "proposal": proposal, "choice": choice, "reason": "", "time": self.tick()}
+        assert self.state.community is not None
+        known = self.state.community.ballots.get(proposal)
+        digest = known.digest if known else hashlib.sha256(b"%d" % proposal).digest()
+        said = {"commons": self.commons, "proposal": digest, "choice": choice, "reason": "", "time": self.tick()}
         return self.add(governance.VOTE, Vote(**{**said, **lies}), signer)
 
     def join(self, signer: Signer, invitation: int, token: Signer, commons: str | None = None) -> int:
@@ -256,9 +260,9 @@ def test_nobody_is_expelled_whom_the_rules_need() -> None:
         Log().propose(BEN, "expel", college="workers", peer=ANA.peer)
 
 
-def test_a_ballot_names_an_entry() -> None:
-    with pytest.raises(Malformed, match="no entry has the number -1"):
-        Vote(commons=ids.cid(b"x"), proposal=-1, choice="yes", reason="", time=1)
+def test_a_ballot_names_a_proposal() -> None:
+    with pytest.raises(Malformed, match="names a proposal by a digest of 32 bytes"):
+        Vote(commons=ids.cid(b"x"), proposal=bytes(31), choice="yes", reason="", time=1)
 
 
 def test_a_charter_without_powers_asks_everybody() -> None:

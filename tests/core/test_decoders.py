@@ -30,6 +30,7 @@ from commons.core import (
     reference,
     release,
     rules,
+    succession,
     terms,
 )
 from commons.core.contents import PackEntry
@@ -46,7 +47,7 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, governance.Charter, governance.Proposal,
-        governance.Vote, governance.Join, entries.Publish, entries.Asked,
+        governance.Vote, governance.Join, succession.Succession, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         opening.Opening, answer.Submission, answer.Answer, release.Bound,
         custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
@@ -361,6 +362,7 @@ proposals = st.one_of(
     proposal(action=st.just("set-rule"), series=nonce, rule=rule.filter(lambda said: said.kind != "public")),
     proposal(action=st.just("withdraw"), dataset=cids),
     proposal(action=st.just("change-custodians"), custodians=st.just("quorum none\n")),
+    proposal(action=st.just("change-registrar"), peer=peers, log_key=b32, next_key=b32),
     proposal(action=st.just("amend-charter"), charter=charters),
 )
 sharings = st.builds(
@@ -393,7 +395,10 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Charter": charters,
     "Proposal": proposals,
     "Vote": st.builds(
-        governance.Vote, commons=cids, proposal=some, choice=st.sampled_from(governance.CHOICES), reason=text, time=some
+        governance.Vote, commons=cids, proposal=b32, choice=st.sampled_from(governance.CHOICES), reason=text, time=some
+    ),
+    "Succession": st.builds(
+        succession.Succession, commons=cids, head=st.binary(min_size=1, max_size=100), time=some
     ),
     "Join": st.builds(
         governance.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some

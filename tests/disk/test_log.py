@@ -24,7 +24,8 @@ from commons.core.keys import Keys
 from commons.core.rules import Rule
 from commons.disk import home, sql
 from commons.disk.home import Home
-from commons.disk.log import BATCH, Log, Record, record
+from commons.disk.log import BATCH, Log
+from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, StorageFailed, Untrue
 from tests.conftest import MakeHome
 from tests.flows.crash_driver import die_at, in_child

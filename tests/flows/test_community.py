@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -316,7 +317,8 @@ async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gath
     for lie, kind in (
         ({"commons": other.home.commons}, NotFound), ({"time": int(time.time()) - 3600}, Malformed),
     ):  # fmt: skip
-        said: dict[str, Any] = {"commons": seat.commons, "proposal": amended, "choice": "yes", "reason": "",
+        digest = sha256(coop.home.log.entry(amended)).digest()
+        said: dict[str, Any] = {"commons": seat.commons, "proposal": digest, "choice": "yes", "reason": "",
                                 "time": int(time.time())}  # fmt: skip
         with pytest.raises(kind):
             await ben.desk._send(seat, governance.VOTE, Vote(**{**said, **lie}))
@@ -352,7 +354,13 @@ async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
             await coop.node.registrar.govern(
                 envelope.sign(
                     governance.VOTE,
-                    Vote(commons=coop.home.commons, proposal=index, choice="yes", reason="", time=int(time.time())),
+                    Vote(
+                        commons=coop.home.commons,
+                        proposal=sha256(coop.home.log.entry(index)).digest(),
+                        choice="yes",
+                        reason="",
+                        time=int(time.time()),
+                    ),
                     seats["ben"].home.keys.identity,
                 )
             )

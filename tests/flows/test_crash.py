@@ -177,7 +177,7 @@ def test_an_answer_killed_anywhere_is_given_when_the_request_comes_again(
             sizes.append(opened.log.size)
             log = opened.log.key
         checked = [
-            answer.check(codec.decode(Answer, got), said, log, b"", said.signer)
+            answer.check(codec.decode(Answer, got), said, log, b"", {said.signer})
             for got in ([(folder / "answer").read_bytes()] if code == 0 else []) + [steward(folder, submit)]
         ]
         assert {(c.request, c.outcome) for c in checked} == {(2, "grant")}

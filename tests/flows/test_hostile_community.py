@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def test_an_entry_that_is_refused_ends_no_vote() -> None:
     opened = log.propose("admit", college="members", peer=EVE.identity.peer)
     state, _ = fold(log)
     assert community(state).ballots[opened].standing == "open"
-    late = Vote(commons=log.commons, proposal=opened, choice="yes", reason="", time=T0 + 40 * 86_400)
+    digest = sha256(log.data[opened]).digest()
+    late = Vote(commons=log.commons, proposal=digest, choice="yes", reason="", time=T0 + 40 * 86_400)
     with pytest.raises(Refused):
         state.apply(entries.decode(envelope.sign(VOTE, late, EVE.identity)))
     assert community(state).ballots[opened].standing == "open"
@@ -126,7 +128,7 @@ async def test_a_stranger_closes_no_vote_early(start: Start) -> None:
     state = coop.home.log.state
     ballot = community(state).ballots[opened]
     coop.node.registrar._clock = coop.home.log._clock = lambda: ballot.deadline - 300.0
-    said = Vote(commons=coop.home.commons, proposal=opened, choice="yes", reason="", time=ballot.deadline + 200)
+    said = Vote(commons=coop.home.commons, proposal=ballot.digest, choice="yes", reason="", time=ballot.deadline + 200)
     for lie in (said, replace(said, time=ballot.deadline - 295)):
         with pytest.raises((Refused, Malformed)):
             await coop.node.registrar.govern(envelope.sign(VOTE, lie, EVE.identity))
@@ -154,7 +156,8 @@ async def test_a_member_whose_clock_is_ahead_holds_up_nobody(start: Start) -> No
 async def test_a_member_whose_clock_is_behind_the_log_takes_part(start: Start) -> None:
     coop = await start("coop", charter=TWO)
     opened = (await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer))["proposal"]
-    slow = Vote(commons=coop.home.commons, proposal=opened, choice="yes", reason="", time=int(time.time()) - 300)
+    digest = community(coop.home.log.state).ballots[opened].digest
+    slow = Vote(commons=coop.home.commons, proposal=digest, choice="yes", reason="", time=int(time.time()) - 300)
     await coop.node.registrar.govern(envelope.sign(VOTE, slow, BOB.identity))
     assert community(coop.home.log.state).ballots[opened].standing == "passed"
     with pytest.raises(Malformed, match="it is dated"):

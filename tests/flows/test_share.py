@@ -10,7 +10,7 @@ from aiohttp import web
 from commons import licensing
 from commons.core import codec, entries, manifest, note, proof
 from commons.core.reference import parse
-from commons.disk.log import Record
+from commons.disk.records import Record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Unacknowledged, Unreachable, Untrue
 from tests.conftest import Start
 

@@ -28,7 +28,7 @@ from commons.core.note import COSIGNATURE, Verifier
 from commons.cosigning import Asked, Cosigning
 from commons.disk import home
 from commons.disk.home import Home
-from commons.disk.log import record
+from commons.disk.records import record
 from commons.errors import CommonsError, Pending, StorageFailed, Untrue
 from commons.node import Node
 from tests.conftest import ANY, Party, Start, until

@@ -44,6 +44,8 @@ from commons.core.reference import Reference
 from commons.core.release import Bound
 from commons.core.rights import Creator, Label, LicenceText, Origin
 from commons.core.rules import Rule
+from commons.core.succession import SUCCESSION as SUCCESSION_TYPE
+from commons.core.succession import Succession
 from commons.core.terms import Terms
 
 FILE = Path(__file__).parent / "formats.json"
@@ -156,7 +158,11 @@ PROPOSAL = Proposal(
     commons=COMMONS, action="admit", time=TIME + 7, nonce=bytes(16), words="She helped us", college="users",
     key=salt(9), expires=TIME + 9,
 )  # fmt: skip
-BALLOT = Vote(commons=COMMONS, proposal=7, choice="yes", reason="Gladly", time=TIME + 8)
+BALLOT = Vote(
+    commons=COMMONS, proposal=hashlib.sha256(envelope.sign(governance.PROPOSAL, PROPOSAL, ALICE)).digest(),
+    choice="yes", reason="Gladly", time=TIME + 8,
+)  # fmt: skip
+SUCCESSION = Succession(commons=COMMONS, head=b"commons/x\n4\n", time=TIME + 9)
 JOINED = Join(commons=COMMONS, invitation=7, proof=governance.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
 
 CUSTODIANS = policy.parse(
@@ -201,6 +207,7 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "proposal": (governance.PROPOSAL, PROPOSAL, ALICE),
     "vote": (governance.VOTE, BALLOT, BOB),
     "join": (governance.JOIN, JOINED, BOB),
+    "succession": (SUCCESSION_TYPE, SUCCESSION, BOB),
     "custody-key": (custody.CUSTODY_KEY, CUSTODY_KEY, ALICE),
     "sharing": (custody.SHARING, SHARING, ALICE),
     "deposit": (custody.DEPOSIT, DEPOSIT, ALICE),

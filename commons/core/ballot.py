@@ -1,0 +1,47 @@
+"""A proposal on its way: who has voted what, until when, by which rule, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from commons.core.governance import Proposal
+from commons.core.rules import Rule
+
+Standing = Literal["open", "passed", "rejected", "expired", "void"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Ballot:
+    """A proposal at entry `index`, `digest` the SHA-256 of its bytes, and what became of it. `closed` is the entry that
+    decided it; `why` says what made it void."""
+
+    index: int
+    digest: bytes
+    proposer: str
+    entry: Proposal
+    rule: str
+    deadline: int
+    votes: dict[str, str] = field(default_factory=dict)  # choice by peer
+    reasons: dict[str, str] = field(default_factory=dict)  # by peer, of those who gave one
+    standing: Standing = "open"
+    closed: int | None = None
+    why: str = ""
+    taken: int | None = None  # of an invitation: the entry of who joined
+
+    def who(self, choice: str) -> set[str]:
+        return {peer for peer, chosen in self.votes.items() if chosen == choice}
+
+
+class World(Protocol):
+    """What proposals are about, and the rest of the fold knows. See `state.State`."""
+
+    def rule(self, request: int) -> Rule:
+        """The rule in force for the dataset of a request."""
+
+    def rule_of_series(self, series: bytes) -> Rule: ...
+
+    def check_target(self, action: str, request: int) -> None:
+        """Whether `action` could be done to a request. NotFound, Conflict, Refused."""
+
+    def published(self, cid: str) -> object: ...

@@ -1,0 +1,66 @@
+"""Who keeps the log that a dataset is accounted in: as its manifest says, or who the members have chosen since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commons import audit
+from commons.archive import PART
+from commons.core import ids, note
+from commons.core.manifest import Manifest
+from commons.core.reference import peer_of
+from commons.disk.home import Home
+from commons.errors import CommonsError
+from commons.sources import Network, is_peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """`peer` keeps the log, under the key `log`; it may have signed decisions, as may those who kept it `before`."""
+
+    peer: str
+    log: note.Verifier
+    before: str
+
+    def among(self, sources: Sequence[str]) -> list[str]:
+        """Its addresses."""
+        return [source for source in sources if is_peer(source) and peer_of(source) == self.peer]
+
+    @property
+    def stewards(self) -> frozenset[str]:
+        return frozenset({self.peer, self.before})
+
+
+def known(home: Home, value: Manifest) -> Keeper:
+    """As far as this home has verified it."""
+    key, peer = home.shelf.keeper(value.commons) or (value.log_key, value.registrar)
+    return Keeper(peer=peer, log=note.Verifier(name=f"commons/{value.commons}", public=key), before=value.registrar)
+
+
+async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> Keeper | None:
+    """Who has taken the log over since, if one of the peers at `sources` did: all of their log has to bear it out, and
+    to contain what this home trusted. It is remembered. None where nobody has."""
+    now = known(home, value)
+    for source in sources:
+        if not is_peer(source) or peer_of(source) == now.peer:
+            continue
+        try:
+            said = (await net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
+            if said != value.commons:
+                continue
+            report = await audit.audit(
+                lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=PART),  # type: ignore[misc]
+                home.shelf.head(now.log.vkey) or b"", ids.check_cid(said), lambda done, whole: None,
+            )  # fmt: skip
+        except CommonsError:  # it cannot be reached, or shows something else
+            continue
+        charter, community = report.state.charter, report.state.community
+        if report.faults or charter is None or community is None or charter.registrar != peer_of(source):
+            continue
+        if now.log.public in [each.key for each in community.tenures[:-1]]:
+            home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)
+            home.shelf.put_keeper(value.commons, report.log.public, charter.registrar)
+            home.shelf.add_peer(source)
+            return known(home, value)
+    return None

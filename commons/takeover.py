@@ -1,0 +1,220 @@
+"""Replacing the registrar: a member offers to keep the log, the others vote, and the log goes on in that member's home.
+
+As long as the old registrar does its work, proposal and ballots are entries like all others. When it does not, the one
+who offers collects them (`Bid`); they count in the log that goes on, wherever they stand in it. What it goes on from is
+the last head that the charter's witnesses have signed: see `core.succession`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from commons import audit
+from commons.archive import Read
+from commons.core import entries, envelope, governance, merkle, opening, witness
+from commons.core.checkpoint import Signed
+from commons.core.entries import Entry
+from commons.core.envelope import Opened
+from commons.core.governance import Join, Proposal, Vote
+from commons.core.keys import Keys, Signer
+from commons.core.note import Verifier
+from commons.core.opening import Opening
+from commons.core.state import State
+from commons.core.succession import SUCCESSION, Succession
+from commons.disk.home import GENERATIONS, Home
+from commons.disk.log import Log
+from commons.disk.records import Record, record
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
+from commons.succession import each_bundle
+
+LIMIT = 64 << 10  # bytes of a proposal or ballot
+SHUT = Conflict("this home keeps another log from its next start on", hint="stop the node, and start it again")
+
+
+# -- the offer ---------------------------------------------------------------------------------------------------------
+
+
+def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
+    """This home's offer to keep the log, under keys of its own that the log never had. `own` if it keeps it already:
+    then the next key is the one it has committed to."""
+    used = {each.key for each in state.community.tenures} if state.community else set[bytes]()
+    keyed = [keys.log(n) if own else keys.log(n, commons) for n in range(GENERATIONS)]
+    at = next((n for n, each in enumerate(keyed[:-1]) if each.public not in used), None)
+    if at is None:
+        raise Conflict("this home has kept that log under all of its keys", hint="let another member keep it")
+    return Proposal(
+        commons=commons, action="change-registrar", time=int(time.time()), nonce=secrets.token_bytes(16),
+        peer=keys.identity.peer, log_key=keyed[at].public, next_key=sha256(keyed[at + 1].public).digest(),
+    )  # fmt: skip
+
+
+class Bids:
+    """What this node collects for its own offer: the ballots of members, one each."""
+
+    def __init__(self, home: Home) -> None:
+        self._shelf = home.shelf
+
+    def shown(self, commons: str) -> bytes:
+        """The signed proposal; NotFound where this node has made no offer to keep that log."""
+        found = self._shelf.bid(commons)
+        if found is None:
+            raise NotFound("this node has not offered to keep that log")
+        return found[0]
+
+    def take(self, commons: str, statement: bytes) -> bytes:
+        """A member's ballot on it, durable when this returns its digest. Malformed, Refused, Conflict, NotFound."""
+        proposal, members = self._shelf.bid(commons) or (b"", [])
+        self.shown(commons)
+        said = envelope.open(governance.VOTE, Vote, statement, LIMIT)
+        if (said.value.commons, said.value.proposal) != (commons, sha256(proposal).digest()):
+            raise Malformed("this ballot is on another proposal", hint="vote again: the offer may have been renewed")
+        if said.signer not in members:
+            raise Refused(f"{said.signer} is no member of this commons and cannot vote in it")
+        self._shelf.put_ballot(sha256(proposal).digest(), said.signer, statement)
+        kept = {envelope.open(governance.VOTE, Vote, each).signer: each for each in self.ballots(proposal)}
+        if kept.get(said.signer) != statement:
+            raise Conflict(f"{said.signer} has voted on this already", hint="a ballot is cast once")
+        return sha256(statement).digest()
+
+    def ballots(self, proposal: bytes) -> list[bytes]:
+        return self._shelf.ballots(sha256(proposal).digest())
+
+
+# -- the log that goes on ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Copy:
+    """A log as somebody shows it, up to the head it can go on from. `hidden` are the openings that they show."""
+
+    base: Signed
+    state: State
+    data: list[bytes]
+    hidden: dict[int, bytes]
+
+
+async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
+    """Read and verify a log, up to the last head that its witnesses have signed, and beyond it what members have signed
+    themselves. Untrue, Malformed, SplitView; Pending where no head is witnessed as the charter asks."""
+    report = await audit.audit(read, trusted, commons, lambda done, whole: None)
+    if report.faults:
+        raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
+    base = await _base(read, report.state, report.log, report.head)
+    data, hidden, whole = list[bytes](), dict[int, bytes](), report.head.checkpoint.size
+    async for start, batch in each_bundle(read, whole):
+        data += batch
+        hidden |= await audit.openings(read, start, len(batch))
+    size = base.checkpoint.size
+    if merkle.edge_root(merkle.grow(0, (), [merkle.leaf(each) for each in data])[1]) != report.head.checkpoint.root:
+        raise Conflict("the log changed while it was read", hint="repeat this command")
+    if merkle.edge_root(merkle.grow(0, (), [merkle.leaf(each) for each in data[:size]])[1]) != base.checkpoint.root:
+        raise Untrue("the head that its witnesses have signed is not of this log", evidence=(
+            base.note.decode(), report.head.note.decode()))  # fmt: skip
+    state, kept = State(), list[bytes]()
+    for index, each in enumerate(data):
+        entry = entries.decode(each)
+        if index >= size and not (isinstance(entry, Opened) and isinstance(entry.value, Proposal | Vote | Join)):
+            break
+        state.apply(entry)
+        kept.append(each)
+    return Copy(base, state, kept, {index: each for index, each in hidden.items() if index < size})
+
+
+async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Signed:
+    asked = witness.quorum(state.charter.witnesses if state.charter else "")
+    if asked.quorum is None:
+        return newest
+    shown = [newest.note]
+    with contextlib.suppress(NotFound):
+        shown.insert(0, await read("cosigned"))
+    for data in shown:
+        opened, present = witness.open(data, log, asked)
+        if asked.met(present) and opened.checkpoint.size <= newest.checkpoint.size:
+            return opened
+    raise Pending(
+        "no head of this log is witnessed as its charter asks, so nobody can go on from it",
+        hint="get the log from somebody who has its cosigned head: an export, a mirror, its registrar",
+    )
+
+
+def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
+    """Let proposals and ballots that were collected apart count, the earliest first; what was wrong with the others."""
+    opened = [entries.decode(each) for each in statements]
+    dated = sorted(zip(opened, statements, strict=True), key=lambda each: entries.time_of(each[0]) or 0)
+    wrong = []
+    for entry, data in dated:
+        try:
+            copied.state.apply(entry)
+            copied.data.append(data)
+        except CommonsError as error:
+            copied.state.size = len(copied.data)
+            wrong.append(error.message)
+    return wrong
+
+
+def build(home: Home, commons: str, copied: Copy) -> int:
+    """Write the log that goes on, for this home to keep from its next start on; the size it has then. Conflict where
+    the home keeps a log of its own that is in use. A crash leaves a file that the next try writes anew."""
+    own = commons == home.commons
+    if not own and home.log.size > 1:
+        raise Conflict(
+            f"this home keeps a log of its own with {home.log.size} entries, and a home keeps one",
+            hint="let a member take over whose home has published nothing in a commons of its own",
+        )
+    heir = copied.state.community.heir if copied.state.community else None
+    if heir is None or heir.peer != home.keys.identity.peer:
+        raise Refused("the members have not chosen this home to keep the log")
+    signer = _signer(home.keys, commons, own, heir.log_key or b"")
+    said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), copied.state.time))
+    last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
+    path = home.path / "log.next.db"
+    for leftover in home.path.glob("log.next.db*"):
+        leftover.unlink()
+    work = home.path / "log.work.db"
+    for leftover in home.path.glob("log.work.db*"):
+        leftover.unlink()
+    Log.adopt(work, [*_records(copied), record(last)], signer, home.keys.local("openings"))
+    try:
+        work.rename(path)
+    except OSError as error:
+        raise StorageFailed(
+            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+        ) from error
+    return len(copied.data) + 1
+
+
+def _signer(keys: Keys, commons: str, own: bool, public: bytes) -> Signer:
+    for n in range(GENERATIONS):
+        signer = keys.log(n) if own else keys.log(n, commons)
+        if signer.public == public:
+            return signer
+    raise Refused(
+        "the members chose a key that this home does not have", hint="is its seed the one that made the offer?"
+    )
+
+
+def _records(copied: Copy) -> Iterator[Record]:
+    """Entries as they were, with what is known of what they hide and of which statement made them."""
+    who: dict[int, str] = {}
+    for index, data in enumerate(copied.data):
+        entry = entries.decode(data)
+        shown = opening.decode(copied.hidden[index]) if index in copied.hidden else None
+        about = getattr(entry, "request", index)
+        if shown is not None and (named := shown.get("requester")) is not None:
+            who[index] = named.decode("ascii", "replace")
+        yield Record(
+            entry=entry, data=data, opening=shown, subject=who.get(about, ""), statement=_statement(entry, shown, data)
+        )
+
+
+def _statement(entry: Entry, shown: Opening | None, data: bytes) -> bytes | None:
+    """The digest by which whoever sends it again finds it: of a member's entry, a request or a receipt."""
+    if isinstance(entry, Opened):
+        return None if isinstance(entry.value, governance.Charter | entries.Publish) else sha256(data).digest()
+    said = shown.get("statement") if shown is not None else None
+    return None if said is None or isinstance(entry, entries.Decision) else sha256(said).digest()
