@@ -6,15 +6,13 @@ rule cannot be fulfilled any more; its effect, and the rule it was judged by, ar
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable
 from dataclasses import replace
 from hashlib import sha256
 
 from commons.core import governance, succession
 from commons.core.ballot import Ballot, World
 from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
+from commons.core.members import Members
 from commons.core.note import Verifier
 from commons.core.policy import Policy
 from commons.core.rules import Rule, as_wide
@@ -25,15 +23,14 @@ from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Re
 OPEN = 50  # proposals of one member
 
 
-class Community:
+class Community(Members):
     """Of a charter and the entries after it. `datasets` and the other arguments are what the rest of the fold knows."""
 
     def __init__(self, charter: Charter) -> None:
+        super().__init__(charter.listed())
         self.charter = charter
-        self.colleges: Colleges = {}
         self.ballots: dict[int, Ballot] = {}
         self._open: dict[int, Ballot] = {}  # those of them that wait
-        self._where: dict[str, tuple[str, ...]] = {}  # the colleges of each member
         self.custodians = charter.custodians
         self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
         self.ruled: dict[int, bytes] = {}  # the series whose rule an entry changed
@@ -45,35 +42,9 @@ class Community:
         self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]  # the last is in force
         self.heir: Proposal | None = None  # who was chosen to keep the log, and has not taken it over yet
         self._numbers: dict[bytes, int] = {}  # proposals by digest
-        self._arrange(charter.listed())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Community) and _public(self) == _public(other)
-
-    # -- who ----------------------------------------------------------------------------------------------------------
-
-    @property
-    def members(self) -> Collection[str]:
-        return self._where.keys()
-
-    def colleges_of(self, peer: str) -> tuple[str, ...]:
-        return self._where.get(peer, ())
-
-    def _arrange(self, colleges: Colleges) -> None:
-        """Let these be the colleges from now on."""
-        for name in {*self.colleges, *colleges}:
-            before, after = self.colleges.get(name, ()), colleges.get(name, ())
-            if before is not after:
-                for peer in {*before} - {*after}:
-                    left = tuple(each for each in self._where[peer] if each != name)
-                    self._where.pop(peer) if not left else self._where.update({peer: left})
-                for peer in {*after} - {*before}:
-                    self._where[peer] = tuple(sorted((*self._where.get(peer, ()), name)))
-        self.colleges = colleges
-
-    def _tally(self, peers: Iterable[str]) -> dict[str, int]:
-        """How many of these are in each college by now."""
-        return Counter(college for peer in peers for college in self.colleges_of(peer))
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
@@ -294,15 +265,6 @@ class Community:
             self._arrange(self._merged(said.charter))
             colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
             self.charter = replace(said.charter, colleges=colleges)
-
-    def _enter(self, college: str, peer: str) -> None:
-        peers = self.colleges[college]
-        at = bisect_left(peers, peer)
-        self.colleges = {**self.colleges, college: (*peers[:at], peer, *peers[at:])}
-        self._where[peer] = tuple(sorted((*self.colleges_of(peer), college)))
-
-    def _without(self, college: str, peer: str) -> Colleges:
-        return {**self.colleges, college: tuple(each for each in self.colleges[college] if each != peer)}
 
     def _merged(self, new: Charter) -> Colleges:
         """The colleges of an amendment: one that stays keeps the members it has by now."""
