@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from commons import govern
 from commons.core import checkpoint, note, witness
 from commons.core.checkpoint import Signed
 from commons.core.note import Verifier
@@ -197,12 +198,22 @@ class Cosigning:
                 await self.ask(at, self.target)
                 failed, at.problem = 0, ""
                 self._advance()
+                await self._stamp()
             except Exception as error:  # not even a bug ends a worker: no key would be released any more
                 at.problem = error.message if isinstance(error, CommonsError) else f"a bug of ours: {error!r}"
                 at.away = True
                 self._advance()
                 await asyncio.sleep(min(FIRST * 2**failed, LONGEST))
                 failed = min(failed + 1, 10)
+
+    async def _stamp(self) -> None:
+        """Log when the witnesses saw the ballots that wait for it: by that they take effect, or were too late."""
+        community = self.log.state.community
+        if community is None or not community.counted or (head := covering(self.home)) is None:
+            return
+        size = checkpoint.open(head, self.log.key).checkpoint.size
+        await asyncio.wrap_future(self.log.append(govern.stamped(head, size)))
+        await govern.settle(self.log)
 
     async def ask(self, at: Asked, head: Signed) -> None:
         """Have one head signed at one witness, and keep what is verified. Raises what went wrong."""

@@ -16,7 +16,7 @@ from typing import Any
 from commons import forks, request
 from commons.core import answer, codec, entries, envelope, governance, ids
 from commons.core.answer import SKEW, Answer, Submission
-from commons.core.entries import Decision
+from commons.core.entries import Decision, Stamp
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.ids import PeerId
 from commons.core.keys import Signer
@@ -25,7 +25,7 @@ from commons.core.state import State
 from commons.core.terms import DAY
 from commons.disk.home import Home
 from commons.disk.log import Log
-from commons.disk.records import Record, record
+from commons.disk.records import Draft, Record, record
 from commons.errors import Malformed, NotFound
 from commons.invitation import Invitation
 from commons.sources import Network, first
@@ -61,7 +61,7 @@ def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId,
 def settled(state: State, _index: int, now: int) -> list[Record]:
     """A draft: the decisions that ballots have made and the log does not have yet."""
     community = state.community
-    if community is None:
+    if community is None or community.heir is not None:
         return []
     found = []
     for asked in sorted(community.unsettled):
@@ -76,6 +76,19 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
             )  # fmt: skip
             found.append(record(leaf))
     return found
+
+
+def stamped(head: bytes, size: int) -> Draft:
+    """A draft: the stamp of a head with so many entries, if ballots in it wait for one."""
+
+    def draft(state: State, _index: int, now: int) -> list[Record]:
+        community = state.community
+        waiting = community.counted.values() if community and not community.heir else ()
+        if all(each.met is None or each.met >= size for each in waiting):
+            return []
+        return [record(Stamp(type=entries.STAMP, time=now, head=head))]
+
+    return draft
 
 
 async def settle(log: Log) -> None:

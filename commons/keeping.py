@@ -23,6 +23,8 @@ def own(site: Shown, commons: str) -> Read:
         kind, _, rest = path.partition("/")
         if kind == "checkpoint":
             return site.checkpoint(commons)
+        if kind == "cosigned":
+            return site.cosigned(commons)
         if kind == "openings":
             return site.openings(commons, rest, None)
         if kind == "consistency":

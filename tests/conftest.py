@@ -81,6 +81,12 @@ async def start(make_home: MakeHome) -> AsyncIterator[Start]:
         yield begin
 
 
+async def decided(party: Party) -> None:
+    """The witnesses, where there are any, have said of all ballots in this party's log whether they were in time."""
+    state = party.home.log.state
+    await until(lambda: state.community is not None and not state.community.counted)
+
+
 async def until(true: Callable[[], object], seconds: float = 10) -> None:
     """For what another thread or node does in its own time and no event tells of."""
     async with asyncio.timeout(seconds):

@@ -156,7 +156,7 @@ class Keeper:
     def granted(self, said: Opened[Asked]) -> tuple[bytes, Checked]:
         """The answer to the last request, granted by the entry after it, and what its requester makes of it."""
         data = self.answer(self.last, self.last + 1)
-        return data, check_answer(codec.decode(Answer, data), said, self.log, b"", ALICE.identity.peer)
+        return data, check_answer(codec.decode(Answer, data), said, self.log, b"", {ALICE.identity.peer})
 
     async def read(self, path: str) -> bytes:
         """As a follower reads it: `archive.Read`."""

@@ -183,6 +183,8 @@ def tell_proposal(told: Told) -> None:
         say(f"  Because: {told['words']}")
     if told["why"]:
         say(f"  It had no effect: {told['why']}")
+    if told["standing"] == "counted":
+        say("  It has its votes, and takes effect when the witnesses have seen them in time.")
     if told["standing"] == "open":
         say(f"  Until {when(told['deadline'])}. Missing: {told['missing']}.")
         if told["silent"]:

@@ -8,13 +8,14 @@ from typing import Literal, Protocol
 from commons.core.governance import Proposal
 from commons.core.rules import Rule
 
-Standing = Literal["open", "passed", "rejected", "expired", "void"]
+Standing = Literal["open", "counted", "passed", "rejected", "expired", "void"]
 
 
 @dataclass(slots=True, kw_only=True)
 class Ballot:
     """A proposal at entry `index`, `digest` the SHA-256 of its bytes, and what became of it. `closed` is the entry that
-    decided it; `why` says what made it void."""
+    decided it; `why` says what made it void. It is `counted`, at entry `met`, when it has its votes and the witnesses
+    have still to say that they were there in time."""
 
     index: int
     digest: bytes
@@ -26,6 +27,7 @@ class Ballot:
     reasons: dict[str, str] = field(default_factory=dict)  # by peer, of those who gave one
     standing: Standing = "open"
     closed: int | None = None
+    met: int | None = None
     why: str = ""
     taken: int | None = None  # of an invitation: the entry of who joined
 

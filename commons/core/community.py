@@ -1,7 +1,8 @@
 """The part of the fold that is about people: colleges, powers, proposals and what the ballots make of them.
 
 Nobody closes a vote. A proposal passes at the ballot that fulfils its rule, and is rejected at the one after which the
-rule cannot be fulfilled any more; its effect, and the rule it was judged by, are those of that entry.
+rule cannot be fulfilled any more; its effect, and the rule it was judged by, are those of that entry. Where the charter
+asks for witnesses, their clocks say whether that ballot was in time: it takes effect at the Stamp that shows it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
-from commons.core import governance, succession
+from commons.core import governance, succession, witness
 from commons.core.ballot import Ballot, World
+from commons.core.checkpoint import Signed
 from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
 from commons.core.members import Members
 from commons.core.note import Verifier
@@ -18,9 +20,13 @@ from commons.core.policy import Policy
 from commons.core.rules import Rule, as_wide
 from commons.core.succession import Succession, Tenure
 from commons.core.terms import DAY
-from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused
 
 OPEN = 50  # proposals of one member
+UNTIMED = (
+    "amend-charter",
+    "change-registrar",
+)  # what witnesses or a registrar that are gone must not be able to hold up
 
 
 class Community(Members):
@@ -30,13 +36,13 @@ class Community(Members):
         super().__init__(charter.listed())
         self.charter = charter
         self.ballots: dict[int, Ballot] = {}
-        self._open: dict[int, Ballot] = {}  # those of them that wait
+        self.changed: list[Proposal] = []  # about datasets, passed at this entry: for the rest of the fold
+        self.counted: dict[int, Ballot] = {}  # those that wait for a stamp
+        self._open: dict[int, Ballot] = {}  # those that wait for ballots
         self.custodians = charter.custodians
         self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
-        self.ruled: dict[int, bytes] = {}  # the series whose rule an entry changed
         self.unsettled: set[int] = set()  # of these, what the log has no decision of yet
         self.withdrawn: dict[str, int] = {}
-        self.gone: dict[int, str] = {}  # the dataset that an entry withdrew
         self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
         self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
         self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]  # the last is in force
@@ -92,6 +98,8 @@ class Community(Members):
         """Somebody takes an invitation. NotFound, Gone, Conflict, Malformed."""
         ballot = self.ballot(entry.invitation)
         said = ballot.entry
+        if ballot.standing == "counted":
+            raise Pending(f"invitation {entry.invitation} waits for the witnesses of its log", hint="try again later")
         if said.key is None or said.college is None or ballot.standing != "passed":
             raise NotFound(f"proposal {entry.invitation} is no invitation that holds", hint="ask for a new one")
         if ballot.taken is not None or now >= (said.expires or 0):
@@ -155,14 +163,34 @@ class Community(Members):
             ballot.standing, ballot.closed, ballot.why = "void", index, error.message
             return
         if rule.met((), self._tally(ballot.who("yes"))):
-            ballot.standing, ballot.closed = "passed", index
-            try:
-                self._check(ballot.entry, world)
-                self._effect(ballot, index)
-            except CommonsError as error:  # another proposal was faster
-                ballot.standing, ballot.why = "void", error.message
+            if ballot.entry.action not in UNTIMED and witness.quorum(self.charter.witnesses).quorum is not None:
+                ballot.standing, ballot.met = "counted", index
+                self.counted[ballot.index] = ballot
+            else:
+                self._pass(ballot, index, world)
         elif not rule.open((), self._tally(ballot.who("no") | ballot.who("abstain"))):
             ballot.standing, ballot.closed = "rejected", index
+
+    def _pass(self, ballot: Ballot, index: int, world: World) -> None:
+        ballot.standing, ballot.closed = "passed", index
+        try:
+            self._check(ballot.entry, world)
+            self._effect(ballot, index)
+        except CommonsError as error:  # another proposal was faster
+            ballot.standing, ballot.why = "void", error.message
+
+    def stamp(self, index: int, head: Signed, world: World) -> None:
+        """The witnesses of the charter have seen a head of this log: what was decided in it takes effect, if they had
+        by the deadline, and what is open by then has expired if by their least time it is past it. Refused."""
+        late, least = witness.seen(head, witness.quorum(self.charter.witnesses))
+        for ballot in [each for each in self.counted.values() if (each.met or 0) < head.checkpoint.size]:
+            del self.counted[ballot.index]
+            if late <= ballot.deadline:
+                self._pass(ballot, index, world)
+            else:
+                ballot.standing, ballot.closed = "expired", index
+                ballot.why = f"the witnesses saw its votes at {late}, and it ended at {ballot.deadline}"
+        self._expire(least)
 
     def _check(self, said: Proposal, world: World) -> None:
         """Whether it could be done now."""
@@ -249,12 +277,14 @@ class Community(Members):
         elif said.action == "close-invitation" and said.target is not None:
             self.ballots[said.target].taken = index
         elif said.action == "set-rule" and said.series is not None and said.rule is not None:
-            self.rules[said.series], self.ruled[index] = said.rule, said.series
+            self.rules[said.series] = said.rule
+            self.changed.append(said)
         elif said.action in ("grant", "refuse") and said.target is not None:
             self.verdicts[said.target] = said.action, said.expires
             self.unsettled.add(said.target)
         elif said.action == "withdraw" and said.dataset is not None:
-            self.withdrawn[said.dataset], self.gone[index] = index, said.dataset
+            self.withdrawn[said.dataset] = index
+            self.changed.append(said)
         elif said.action == "open-identity" and said.target is not None:
             self.shown[said.target] = index
         elif said.action == "change-custodians" and said.custodians is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from commons.core import codec, envelope, ids, tiles
+from commons.core import codec, envelope, ids, note, tiles
 from commons.core.envelope import Opened
 from commons.core.governance import CHARTER, JOIN, PROPOSAL, VOTE, Charter, Join, Proposal, Vote
 from commons.core.ids import PeerId
@@ -24,6 +24,7 @@ from commons.errors import Malformed, Untrue
 PUBLISH = "commons/publish/v1"
 REQUEST, DECISION = "commons/request/v1", "commons/decision/v1"
 RECEIPT, REDACTION = "commons/receipt/v1", "commons/redaction/v1"
+STAMP = "commons/stamp/v1"
 DETAILS_LIMIT = 2000  # characters of free text
 SIGNED = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}  # the code of a decision that a steward signed
 
@@ -185,20 +186,34 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """`head`, an earlier head of this log, with cosignatures that say when the witnesses saw it."""
+
+    type: str
+    time: int
+    head: bytes
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.head) <= note.LIMIT:
+            raise Malformed("a stamp carries a head")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """An entry of a type this version does not know: kept and flagged, never guessed."""
 
     type: str
 
 
-Leaf = Request | Decision | Receipt | Redaction
+Leaf = Request | Decision | Receipt | Redaction | Stamp
 Governance = Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession]
 Entry = Governance | Leaf | Unknown
 
 _GOVERNANCE: Mapping[str, type[Any]] = {
     CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, VOTE: Vote, JOIN: Join, SUCCESSION: Succession
 }  # fmt: skip
-_ACCESS: Mapping[str, type[Any]] = {REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, REDACTION: Redaction}
+_ACCESS: Mapping[str, type[Any]] = {REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, REDACTION: Redaction,
+                                       STAMP: Stamp}  # fmt: skip
 _PRIVATE: Mapping[type[Any], tuple[str, ...]] = {
     Request: ("requester", "statement", "details"),
     Decision: ("statement",),

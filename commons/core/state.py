@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from commons.core import ids, rules
+from commons.core import checkpoint, ids, note, rules, succession, witness
 from commons.core.community import Community
-from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
+from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Stamp, Unknown
 from commons.core.envelope import Opened
 from commons.core.governance import Charter, Join, Proposal, Vote, check_founding, custodians, custodians_digest
 from commons.core.grants import Access, Published
@@ -85,6 +85,8 @@ class State:
             self._decide(index, entry)
         elif isinstance(entry, Receipt):
             self._receive(index, entry)
+        elif isinstance(entry, Stamp):
+            self._stamp(index, entry)
         else:
             self._redact(index, entry)
         self.time = max(value.time, self.time)
@@ -117,14 +119,30 @@ class State:
         else:
             self.community.succeed(index, entry.signer, value, self.attested, f"commons/{self.commons}")
         self.governed.add(digest)
-        if index in self.community.ruled:
-            series = self.community.ruled[index]
-            key = (series, self.datasets[self.series[series]].entry.epoch)
-            for cid, known in self.datasets.items():  # older versions too, whose key is the same
-                if (known.entry.series, known.entry.epoch) == key:
-                    self.datasets[cid] = replace(known, rule=self.community.rules[series], basis=index)
-        if index in self.community.gone:
-            self._withdraw(index, self.datasets[self.community.gone[index]].entry, self.community.withdrawn)
+        self._change(index, self.community)
+
+    def _stamp(self, index: int, entry: Stamp) -> None:
+        if self.community is None:
+            raise Malformed("there is no charter in front of this entry")
+        asked = witness.quorum(self.community.charter.witnesses)
+        size = checkpoint.parse(note.peek(entry.head)).size
+        head, _ = witness.open(entry.head, succession.signer_of(self.keeper.name, self.tenures, size), asked)
+        if size > index:
+            raise Untrue(f"the head in front of entry {index} has {size} entries")
+        self.community.stamp(index, head, self)
+        self._change(index, self.community)
+
+    def _change(self, index: int, community: Community) -> None:
+        """What has passed at this entry and is about datasets."""
+        for said in community.changed:
+            if said.dataset is not None:
+                self._withdraw(index, self.datasets[said.dataset].entry, community.withdrawn)
+            elif said.series is not None:
+                key = (said.series, self.datasets[self.series[said.series]].entry.epoch)
+                for cid, known in self.datasets.items():  # older versions too, whose key is the same
+                    if (known.entry.series, known.entry.epoch) == key:
+                        self.datasets[cid] = replace(known, rule=community.rules[said.series], basis=index)
+        community.changed = []
 
     def _withdraw(self, index: int, entry: Publish, withdrawn: dict[str, int]) -> None:
         """With a dataset, other versions under the same key go too, and the next one gets another key."""

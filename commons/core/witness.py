@@ -133,6 +133,18 @@ def open(data: bytes, log: Verifier, asked: Policy) -> tuple[Signed, frozenset[s
     return signed, frozenset(names[each.verifier] for each in signed.cosignatures)
 
 
+def seen(signed: Signed, asked: Policy) -> tuple[int, int]:
+    """When a head was seen by as many as the policy asks for, by their own clocks: the time by which the last of them
+    had, and the least that as many of them say it was. Refused where too few signed it."""
+    names = {witness.key: witness.name for witness in asked.witnesses}
+    times = {names[each.verifier]: each.time or 0 for each in signed.cosignatures}
+    if not asked.met(times):
+        raise Refused(f"the head is not cosigned by enough witnesses: {asked.missing(times)} missing")
+    met = (at for at in sorted(times.values()) if asked.met([name for name, time in times.items() if time <= at]))
+    late = (at for at in sorted(times.values()) if asked.met([name for name, time in times.items() if time >= at]))
+    return next(met), max(late)
+
+
 def monitored(of: str) -> str:
     """The path, under a witness's URL, of the last head it cosigned of the log `of`."""
     return f"/monitoring/{hashlib.sha256(of.encode()).hexdigest()}/checkpoint"

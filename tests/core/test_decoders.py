@@ -49,6 +49,7 @@ KINDS: dict[str, type[Any]] = {
         envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, governance.Charter, governance.Proposal,
         governance.Vote, governance.Join, succession.Succession, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
+        entries.Stamp,
         opening.Opening, answer.Submission, answer.Answer, release.Bound,
         custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
     )
@@ -431,6 +432,9 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Receipt": st.builds(
         entries.Receipt, type=st.just(entries.RECEIPT), time=some, request=some, files=number, size=number,
         statement=b32,
+    ),
+    "Stamp": st.builds(
+        entries.Stamp, type=st.just(entries.STAMP), time=some, head=st.binary(min_size=1, max_size=100)
     ),
     "Redaction": st.builds(
         entries.Redaction, type=st.just(entries.REDACTION), time=some, entries=tuples(some), reason=text

@@ -12,7 +12,7 @@ from commons.core import codec, handover, manifest
 from commons.core.answer import Submission
 from commons.core.reference import parse
 from commons.errors import CommonsError, Gone, NotFound, Pending, Refused, StorageFailed, Unacknowledged, Unreachable
-from tests.conftest import Party, Start
+from tests.conftest import Party, Start, decided
 
 CHARTER = """
 name = "Health together"
@@ -30,19 +30,28 @@ rule = "group w majority *workers\\nquorum w"
 
 
 async def found(
-    start: Start, *, keeping: tuple[str, ...] = ("coop", "ana", "ben"), charter: str = CHARTER
+    start: Start,
+    *,
+    keeping: tuple[str, ...] = ("coop", "ana", "ben"),
+    charter: str = CHARTER,
+    witness: Party | None = None,
 ) -> dict[str, Party]:
     """A co-operative whose keys are kept by two of three; those `keeping` have agreed to."""
     seats = {"coop": await start("coop", charter=charter)}
     coop = seats["coop"]
+    if witness is not None:
+        witness.node.site.witness.add(coop.home.log.key.vkey)
     for name in ("ana", "ben"):
         seats[name] = await start(name)
-        await seats[name].desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+        invited = await coop.desk.invite(college="workers")
+        await decided(coop)
+        await seats[name].desk.join(text=invited["invitation"])
         await coop.desk.peers(add=seats[name].address)
     members = "".join(f"member {name} {party.peer}\n" for name, party in seats.items())
     policy = f"{members}group keepers 2 {' '.join(seats)}\nquorum keepers\n"
     told = await coop.desk.propose(action="change-custodians", file=policy)
-    assert told["outcome"]["standing"] == "passed"
+    await decided(coop)
+    assert coop.home.log.state.community.ballots[told["proposal"]].standing == "passed"
     for name in keeping:
         await seats[name].desk.keep()
     return seats
@@ -157,11 +166,14 @@ async def test_custodians_wait_for_the_witnesses_and_the_same_command_goes_on(
     monkeypatch.setattr(cosigning, "LONGEST", 0.2)
     monkeypatch.setattr(request, "WAITS", (0.1, 0.1))
     other = await start("witness")
-    seats = await found(start, charter=CHARTER if amended else witnessed(other))
+    words = {} if amended else {"charter": witnessed(other), "witness": other}
+    seats = await found(start, **words)
     coop, asker = seats["coop"], await start("asker")
     if amended:
         opened = await coop.desk.propose(action="amend-charter", file=witnessed(other))
         await seats["ana"].desk.vote(proposal=opened["proposal"], choice="yes")
+    else:
+        other.node.site.witness.remove(coop.home.log.key.name)
     reference = await publish(coop, folder)
     with pytest.raises(Pending):
         await asker.fetch(reference, tmp_path / "copy")

@@ -35,7 +35,7 @@ from commons.core import (
 )  # fmt: skip
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.contents import PackEntry
-from commons.core.entries import Asked, Decided, Decision, Publish, Receipt, Received, Redaction
+from commons.core.entries import Asked, Decided, Decision, Publish, Receipt, Received, Redaction, Stamp
 from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
 from commons.core.keys import Keys, Signer
 from commons.core.manifest import Manifest, PackRef
@@ -141,6 +141,7 @@ RECEIPT = Receipt(
     statement=opening.commit("statement", salt(5), envelope.sign(entries.RECEIPT, RECEIVED, BOB)),
 )  # fmt: skip
 REDACTION = Redaction(type=entries.REDACTION, time=TIME + 6, entries=(2, 3), reason="erased")
+STAMP = Stamp(type=entries.STAMP, time=TIME + 7, head=b"commons/x\n4\n")
 SUBMISSION = Submission(statement=ASKED_BYTES, details=DETAILS, head=b"")
 ANSWER = Answer(
     shown=(
@@ -194,6 +195,7 @@ HANDOVER = handover.Handover(
 
 PLAIN: dict[str, Any] = {
     "rule": RULE, "terms": TERMS, "request": REQUEST, "decision": DECISION, "receipt": RECEIPT, "redaction": REDACTION,
+    "stamp": STAMP,
     "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
     "handover": HANDOVER,
 }  # fmt: skip
