@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from commons.core import ids, rules
 from commons.core.community import Community
-from commons.core.entries import Decision, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
+from commons.core.entries import Decision, Dropped, Entry, Governance, Publish, Receipt, Redaction, Request, Unknown
 from commons.core.envelope import Opened
 from commons.core.governance import Charter, Join, Proposal, Vote, check_founding, custodians, custodians_digest
 from commons.core.ids import Cid
@@ -35,7 +35,7 @@ class Published:
 
 @dataclass(slots=True, kw_only=True)
 class Access:
-    """One request and what became of it. `decision` is the last one, `receipt` and `decision` are entry indices."""
+    """One request and what became of it. `decision`, the last one, `receipt` and `dropped` are entry indices."""
 
     index: int
     entry: Request
@@ -45,6 +45,7 @@ class Access:
     expires: int | None = None
     decided: int | None = None
     receipt: int | None = None
+    dropped: int | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class State:
     series: dict[bytes, str] = field(default_factory=dict)  # to the manifest of the newest version
     epochs: dict[bytes, int] = field(default_factory=dict)  # the least epoch of the next version
     accesses: dict[int, Access] = field(default_factory=dict)
+    tally: dict[str, tuple[int, int]] = field(default_factory=dict)  # receipts by dataset; of these, dropped
     redacted: dict[int, int] = field(default_factory=dict)  # entry to redaction entry
     governed: set[bytes] = field(default_factory=set)  # SHA-256 of each proposal, ballot and joining
 
@@ -84,7 +86,7 @@ class State:
             self._request(index, entry)
         elif isinstance(entry, Decision):
             self._decide(index, entry)
-        elif isinstance(entry, Receipt):
+        elif isinstance(entry, Receipt | Dropped):
             self._receive(index, entry)
         else:
             self._redact(index, entry)
@@ -221,13 +223,19 @@ class State:
         off = bool(allowed) and access.entry.purpose not in allowed
         return off and (entry.outcome, entry.reason) == ("refuse", "purpose")
 
-    def _receive(self, index: int, entry: Receipt) -> None:
+    def _receive(self, index: int, entry: Receipt | Dropped) -> None:
         access = self.accesses.get(entry.request)
         if access is None or access.outcome not in ("grant", "revoke"):
             raise NotFound(f"there is no granted request {entry.request}")
-        if access.receipt is not None:
-            raise Conflict(f"request {entry.request} has its receipt at entry {access.receipt}")
-        access.receipt = index
+        name, dataset = "receipt" if isinstance(entry, Receipt) else "dropped", access.entry.dataset
+        if name == "dropped" and (self.community is None or dataset not in self.community.withdrawn):
+            raise Conflict(f"{dataset} is not withdrawn, so nobody is asked to drop it")
+        if (there := getattr(access, name)) is not None:
+            raise Conflict(f"request {entry.request} has its {name} at entry {there}")
+        setattr(access, name, index)
+        held, dropped = self.tally.get(dataset, (0, 0))
+        both = access.receipt is not None and access.dropped is not None
+        self.tally[dataset] = (held + (name == "receipt"), dropped + both)
 
     def _redact(self, index: int, entry: Redaction) -> None:
         for target in entry.entries:
