@@ -231,7 +231,7 @@ class State:
         if name == "dropped" and (self.community is None or dataset not in self.community.withdrawn):
             raise Conflict(f"{dataset} is not withdrawn, so nobody is asked to drop it")
         if (there := getattr(access, name)) is not None:
-            raise Conflict(f"request {entry.request} has its {name} at entry {there}")
+            raise Conflict(f"request {entry.request} has its {name} entry already: {there}")
         setattr(access, name, index)
         held, dropped = self.tally.get(dataset, (0, 0))
         both = access.receipt is not None and access.dropped is not None
