@@ -18,7 +18,7 @@ from commons.errors import CommonsError, Gone, NotFound, TimedOut, Unreachable
 from commons.request import registrars_of
 from commons.sources import Network, first
 
-ASKING = 3.0  # seconds for what is told beside something else
+ASKING = 5.0  # seconds for what is told beside something else
 
 
 def shown(home: Home, commons: str, dataset: str) -> bytes:
