@@ -17,7 +17,7 @@ from commons.core.manifest import Manifest, PackRef
 from commons.core.reference import Reference
 from commons.disk import unpacker
 from commons.disk.home import Home
-from commons.errors import NotFound, Untrue
+from commons.errors import NotFound, Pending, Untrue
 from commons.progress import Progress, meter
 from commons.sources import Network, first
 
@@ -57,9 +57,13 @@ async def fetch(
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
     value = dataset.value
-    secret = await request.key(
-        home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
-    )  # fmt: skip
+    try:
+        secret = await request.key(
+            home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
+        )  # fmt: skip
+    except Pending:  # for a decision that nobody needs to make any more?
+        await withdrawn.check(home, net, sources, value, reference.cid)
+        raise
     secrets = await asyncio.to_thread(release.chain, secret, value.epoch, value.unlocks, value.series)
 
     def secret_of(epoch: int) -> bytes:

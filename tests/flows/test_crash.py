@@ -385,13 +385,17 @@ def key_of(folder: Path) -> bytes:
     return ask.secret
 
 
-def test_a_word_whose_answer_is_lost_on_the_way_makes_no_second_entry(withdrawn: Path, tmp_path: Path) -> None:
+def test_a_word_whose_answer_is_lost_on_the_way_makes_no_second_entry(
+    withdrawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "all"
     shutil.copytree(withdrawn, folder)
     assert mind(folder, lost=1).posts == 1
     with Home(folder / "reader") as reader:
         (row,) = reader.shelf.withdrawals().values()
     assert (row.owed, len(drops(folder))) == (True, 1)
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)  # what was signed is sent again, and nothing is signed anew
     assert (mind(folder).posts, mind(folder).posts) == (1, 0)
     assert len(drops(folder)) == 1
 

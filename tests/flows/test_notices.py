@@ -18,7 +18,7 @@ from commons.core.keys import Signer
 from commons.core.notice import Dropping
 from commons.core.reference import parse
 from commons.disk.home import Home
-from commons.errors import Conflict, Gone, NotFound, Refused, Untrue
+from commons.errors import Conflict, Gone, NotFound, Pending, Refused, Untrue
 from commons.node import Node
 from tests.conftest import ANY, MakeHome, Party, Start, until
 from tests.dishonest import Asker, Forger, GivesNotices, ShowsAnotherDropping
@@ -132,6 +132,18 @@ async def test_what_is_public_is_dropped_too_and_fetched_no_more(start: Start, f
         with pytest.raises(Gone, match="withdrawn"):
             await (reader.desk.describe(dataset=reference, form=form) if form else
                    reader.desk.export(dataset=reference, dest=str(tmp_path / "export")))  # fmt: skip
+
+
+async def test_a_request_that_waits_for_what_was_withdrawn_waits_no_more(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    coop, reader = await start("coop"), await start("reader")
+    reference = await coop.publish(folder, access="approval")
+    with pytest.raises(Pending):
+        await reader.fetch(reference, tmp_path / "copy", coop.address)
+    await withdraw(coop, of=reference)
+    with pytest.raises(Gone, match="withdrawn by its community"):
+        await reader.fetch(reference, tmp_path / "copy", coop.address)
 
 
 async def test_who_was_away_learns_of_it_at_the_next_start_or_in_the_next_hour(
