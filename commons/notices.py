@@ -84,10 +84,13 @@ async def _mind(home: Home, net: Network, carrying: asyncio.Lock, commons: str, 
 
 def apply(home: Home, dataset: Cid, value: Manifest, data: bytes, said: notice.Notice) -> None:
     """Take a verified notice (`data`, its exact bytes): first make durable that the dataset is withdrawn, and which
-    request the log waits to hear about; only then `drop` it. A crash in between leaves that to the next round."""
+    request the log waits to hear about; only then `drop` it. A crash in between leaves that to the next round. Once."""
+    if dataset in home.shelf.withdrawals():  # another round was faster, and has forgotten what was asked here
+        return
     ask = request.held(home, value)
     mine = ask if ask is not None and ask.dataset == dataset else None
     given = mine is not None and (mine.secret is not None or mine.outcome in ("grant", "fetched", "receipted"))
+    given = given and not _own(home, dataset)  # whose packs stay, so that nothing of the kind could be said
     row = Withdrawal(
         dataset=dataset, notice=data, entry=said.entry, request=mine.request if mine is not None and given else None
     )
@@ -102,9 +105,8 @@ def drop(home: Home, row: Withdrawal) -> None:
     data = home.shelf.manifest(row.dataset)
     if data is not None:
         value, cid = manifest.open(data).value, Cid(row.dataset)
-        roles = {known: role for known, _, role, _ in home.shelf.manifests()}
         home.shelf.put_manifest(cid, data, "seen", served=False)
-        if roles[cid] != "published":
+        if not _own(home, cid):
             fetch.remove(home, cid, value.sealed())
         ask = request.held(home, value)
         if ask is not None and ask.dataset == cid:
@@ -117,8 +119,10 @@ def drop(home: Home, row: Withdrawal) -> None:
 async def tell(home: Home, net: Network, sources: Sequence[str], value: Manifest, row: Withdrawal) -> None:
     """Sign that it was dropped, once no version under its key is held here any more, and have it logged. The statement
     is stored before it is sent, so that a crash sends the same one again, which makes one entry."""
-    key, asked = (value.commons, value.series, value.epoch), row.request
+    key, asked, rows = (value.commons, value.series, value.epoch), row.request, home.shelf.withdrawals().values()
     if asked is None or any((v.commons, v.series, v.epoch) == key for v in held(home).values()):
+        return
+    if not all(each.applied for each in rows):  # a disk refused: the next round finishes that first
         return
     try:
         await _pay(home, net, sources, value)
@@ -158,11 +162,17 @@ def _value(home: Home, row: Withdrawal) -> Manifest | None:
     return manifest.open(data).value if data is not None else None
 
 
+def _own(home: Home, dataset: str) -> bool:
+    """Whether it was published from here, in another's commons."""
+    return any(cid == dataset and role == "published" for cid, _, role, _ in home.shelf.manifests())
+
+
 def told(home: Home) -> list[dict[str, Any]]:
     """What was withdrawn of what this home held, and what became of it here."""
     return [
-        {"dataset": row.dataset, "title": value.title if (value := _value(home, row)) else "", "entry": row.entry,
-         "dropped": row.applied, "request": row.request, "logged": row.logged, "owed": row.owed, "why": row.why}
+        {"dataset": row.dataset, "entry": row.entry, "title": value.title if (value := _value(home, row)) else "",
+         "dropped": row.applied and not _own(home, row.dataset), "applied": row.applied, "request": row.request,
+         "logged": row.logged, "owed": row.owed, "why": row.why}
         for row in home.shelf.withdrawals().values()
     ]  # fmt: skip
 

@@ -147,7 +147,7 @@ def tell_status(told: Told) -> None:
 def _became(each: Told) -> str:
     """What was done about a withdrawal here."""
     if not each["dropped"]:
-        return "not dropped here yet"
+        return "served here no longer" if each["applied"] else "not dropped here yet"
     said = "dropped here"
     if each["logged"] is not None:
         return f"{said}, which entry {each['logged']} says"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from commons import notices
+from commons import notices, withdrawn
 from commons.core import entries, envelope, manifest, notice
 from commons.core.entries import Received
 from commons.core.ids import cid
@@ -174,6 +175,25 @@ async def test_who_was_away_learns_of_it_at_the_next_start_or_in_the_next_hour(
     assert (await coop.desk.audit())["faults"] == []
 
 
+async def test_what_somebody_published_in_another_commons_is_served_no_more_and_stays_theirs(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    coop, author = await start("coop"), await start("author")
+    reference = await coop.publish(folder)
+    await author.fetch(reference, tmp_path / "copy", coop.address)
+    cid_, data = parse(reference).cid, author.home.shelf.manifest(parse(reference).cid)
+    assert data is not None
+    author.home.shelf.put_manifest(cid_, data, "published", served=True)
+    before = kept(author.home)
+    await withdraw(coop, of=reference)
+    (row,) = (await author.desk.status())["withdrawn"]
+    assert (row["applied"], row["dropped"], row["owed"], row["request"]) == (True, False, False, None)
+    assert dropped(coop) == []
+    assert kept(author.home) == before  # its packs: the next version is made from them
+    with pytest.raises(NotFound):
+        author.node.site.pack(manifest.open(data).value.contents.root)
+
+
 async def test_versions_under_one_key_go_together_and_what_another_dataset_needs_stays(
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
@@ -199,6 +219,24 @@ async def test_versions_under_one_key_go_together_and_what_another_dataset_needs
     for each in (first, second):
         assert await shown(coop, each) == {"entry": entry, "holders": 1, "dropped": 1}
     assert await shown(coop, other) is None
+
+
+async def test_two_rounds_at_once_say_it_once(start: Start, folder: Path, tmp_path: Path) -> None:
+    coop, reader = await start("coop"), await start("reader")
+    reference = await coop.publish(folder)
+    await reader.fetch(reference, tmp_path / "copy", coop.address)
+    await withdraw(coop, of=reference)
+    await asyncio.gather(*(notices.mind(reader.home, reader.node.net, reader.node.carrying) for _ in range(4)))
+    (row,) = (await reader.desk.status())["withdrawn"]
+    assert (row["owed"], len(dropped(coop))) == (False, 1)
+    assert row["logged"] is not None
+    about, data = parse(reference).cid, reader.home.shelf.manifest(parse(reference).cid)
+    assert data is not None
+    value = manifest.open(data).value
+    found = await withdrawn.ask(reader.node.net, [coop.address], value, about)
+    assert found is not None
+    notices.apply(reader.home, about, value, *found)  # a round that asked before, and comes late
+    assert (await reader.desk.status())["withdrawn"] == [row]
 
 
 async def test_a_receipt_that_is_owed_comes_before_the_word_that_it_was_dropped(
