@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from commons import cosigning, govern
-from commons.core import codec, entries, envelope, manifest, release, rules
+from commons.core import codec, entries, envelope, manifest, notice, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
-from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
+from commons.core.entries import Asked, Decided, Decision, Dropped, Receipt, Received, Redaction
 from commons.core.envelope import Opened
 from commons.core.ids import PeerId
+from commons.core.notice import Dropping
 from commons.core.opening import SALT
 from commons.core.state import State
 from commons.disk.home import Home
@@ -57,7 +58,9 @@ class Registrar:
         submission = codec.decode(Submission, body, 128 << 10)
         kind = codec.decode(envelope.Envelope, submission.statement).type
         if kind == entries.RECEIPT:
-            return await self._receive(submission)
+            return await self._receive(envelope.open(kind, Received, submission.statement), submission.head)
+        if kind == entries.DROPPED:
+            return await self._receive(envelope.open(kind, Dropping, submission.statement), submission.head)
         if kind in govern.KINDS:
             known = self._check(self.home.commons, submission.head)
             return self._one(await self.govern(submission.statement), known)
@@ -94,25 +97,21 @@ class Registrar:
 
         return draft
 
-    async def _receive(self, submission: Submission) -> bytes:
-        said = envelope.open(entries.RECEIPT, Received, submission.statement)
+    async def _receive(self, said: Opened[Received] | Opened[Dropping], head: bytes) -> bytes:
+        """A receipt, or the word that what was withdrawn is dropped. Both are signed by who made the request."""
         digest = entries.statement_digest(said.data)
-        known = self._check(said.value.commons, submission.head)
+        known = self._check(said.value.commons, head)
         if (index := self.log.answered(digest)) is None:
             access = self.log.state.access(said.value.request)
             asked = self.log.opening(access.index)
             if asked is None:
                 raise Gone(f"request {access.index} was erased")
             if entries.requester(asked) != said.signer or access.entry.dataset != said.value.dataset:
-                raise Refused("a receipt is signed by who made the request, for what was requested")
+                raise Refused("a receipt or a drop is signed by who made the request, for what was requested")
 
             def draft(state: State, index: int, now: int) -> list[Record]:
                 hidden, opening = entries.hide(_salt, statement=said.data)
-                leaf = Receipt(
-                    type=entries.RECEIPT, time=now, request=said.value.request, files=said.value.files,
-                    size=said.value.size, **hidden,
-                )  # fmt: skip
-                return [record(leaf, opening, said.signer, digest)]
+                return [record(_returned(said.value, state, now, hidden["statement"]), opening, said.signer, digest)]
 
             index = await self._once(said.signer, digest, draft)
         return self._one(index, known)
@@ -291,7 +290,18 @@ def _decision(
     )  # fmt: skip
 
 
+def _returned(said: Received | Dropping, state: State, now: int, statement: bytes) -> Receipt | Dropped:
+    if isinstance(said, Received):
+        return Receipt(
+            type=entries.RECEIPT, time=now, request=said.request, files=said.files, size=said.size, statement=statement
+        )
+    notice.check(said, state)
+    return Dropped(type=entries.DROPPED, time=now, request=said.request, statement=statement)
+
+
 def _answers(entry: entries.Entry, n: int, request: int) -> bool:
     return n == request or (
-        isinstance(entry, Decision | Receipt) and entry.request == request and bool(entries.commitments(entry))
+        isinstance(entry, Decision | Receipt | Dropped)
+        and entry.request == request
+        and bool(entries.commitments(entry))
     )

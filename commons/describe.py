@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import licences
-from commons import download, licensing, request
+from commons import download, licensing, request, withdrawn
 from commons.core import ids
 from commons.core.contents import Contents, File
 from commons.core.envelope import Opened
@@ -34,6 +34,7 @@ DEMAND_WORDS = ("croissant", "ro-crate", "dcat")  # need a description: a datase
 async def contents(home: Home, net: Network, sources: list[str], dataset: Opened[Manifest]) -> Contents:
     """The table of files, fetched if need be. Refused without the key."""
     value = dataset.value
+    withdrawn.check_here(home, ids.cid(dataset.data))
     secret = request.kept_key(home, dataset)
     if secret is None:
         raise Refused("the list of files is sealed, and this home has no key to it", hint="`commons fetch` asks for it")

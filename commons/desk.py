@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import credit, describe, export, fetch, licensing, publication, publish, request
+from commons import credit, describe, export, fetch, licensing, publication, publish, request, withdrawn
 from commons.core import ids, manifest, reference, terms
 from commons.core.manifest import Manifest
 from commons.disk.home import write_config
@@ -71,8 +71,10 @@ class Desk(Heir):
     async def show(self, *, dataset: str, sources: list[str] | None = None) -> Told:
         """A dataset's manifest and terms in plain words, verified."""
         ref = reference.parse(dataset)
-        found = await fetch.describe(self.home, self.net, ref.cid, fetch.sources_of(self.home, ref, sources or ()))
+        asked = fetch.sources_of(self.home, ref, sources or ())
+        found = await fetch.describe(self.home, self.net, ref.cid, asked)
         value, said = found.value, found.value.terms
+        gone = await withdrawn.known(self.home, self.net, asked, value, ref.cid)
         permits, requires, forbids = licensing.plain(said)
         return {
             "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
@@ -85,6 +87,7 @@ class Desk(Heir):
             "impossible": publication.impossible(said), "purposes": list(said.purposes),
             "grant_days": said.grant_days, "access": str(value.rule), "permits": list(permits),
             "requires": list(requires), "forbids": list(forbids), "files": value.files, "bytes": value.size,
+            "withdrawn": gone and {"entry": gone.entry, "holders": gone.holders, "dropped": gone.dropped},
             "sealed_bytes": value.sealed_size(), "terms_digest": said.digest().hex(),
             "asks": request.kept_key(self.home, found) is None and request.is_over(request.held(self.home, value)),
         }  # fmt: skip
@@ -130,14 +133,15 @@ class Desk(Heir):
             return fetch.drop(self.home, reference.parse(dataset).cid)
 
     async def datasets(self) -> Told:
-        rows = []
+        rows, state = [], self.home.log.state
+        gone = state.community.withdrawn if state.community else {}
         for cid, data, role, served in self.home.shelf.manifests():
             if role != "seen":
                 value: Manifest = manifest.open(data).value
                 rows.append({
                     "cid": cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
                     "access": str(value.rule), "files": value.files, "bytes": value.size, "role": role,
-                    "served": served,
+                    "served": served and cid not in gone, "withdrawn": gone.get(cid),
                 })  # fmt: skip
         return {"datasets": rows}
 

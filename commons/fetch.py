@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commons import credit, download, receipt, request
+from commons import credit, download, receipt, request, withdrawn
 from commons.core import manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
@@ -17,7 +17,7 @@ from commons.core.manifest import Manifest, PackRef
 from commons.core.reference import Reference
 from commons.disk import unpacker
 from commons.disk.home import Home
-from commons.errors import NotFound, Untrue
+from commons.errors import NotFound, Pending, Untrue
 from commons.progress import Progress, meter
 from commons.sources import Network, first
 
@@ -53,12 +53,17 @@ async def fetch(
     the key, which must be the one the pack commits to; files verified, then named; receipt. A crash leaves what was
     verified, and the same command goes on from there.
     """
+    withdrawn.check_here(home, reference.cid)
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
     value = dataset.value
-    secret = await request.key(
-        home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
-    )  # fmt: skip
+    try:
+        secret = await request.key(
+            home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
+        )  # fmt: skip
+    except Pending:  # for a decision that nobody needs to make any more?
+        await withdrawn.check(home, net, sources, value, reference.cid)
+        raise
     secrets = await asyncio.to_thread(release.chain, secret, value.epoch, value.unlocks, value.series)
 
     def secret_of(epoch: int) -> bytes:
@@ -78,14 +83,17 @@ async def fetch(
         table = await contents()
         wrong = await asyncio.to_thread(unpacker.verify, dest, table) if dest.is_dir() else wrong
     if wrong:
+        if not all(home.packs.has(ref.root) for ref in value.sealed()):
+            await withdrawn.check(home, net, sources, value, reference.cid)
         await download.packs(home.packs, net, sources, value.sealed(), meter(progress, value.sealed_size()))
         table = await contents()
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     await asyncio.to_thread(credit.leave, dest, dataset, {file.path for file in table.files})
     if reference.cid not in home.log.state.datasets:  # what was published here stays as it is
+        withdrawn.remember(home, sources, (*extra, *reference.doors, *reference.peers), value)
         home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
         if not keep:
-            _remove(home, reference.cid, value.packs)
+            remove(home, reference.cid, value.packs)
     told: dict[str, Any] = {"receipt": "none is owed"}
     ask = request.held(home, value)
     if ask is not None and ask.dataset == reference.cid:
@@ -100,10 +108,13 @@ async def mirror(
     home: Home, net: Network, reference: Reference, progress: Progress, extra: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Carry a dataset blind: its manifest and sealed packs, verified and served, without its key."""
+    withdrawn.check_here(home, reference.cid)
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
+    await withdrawn.check(home, net, sources, dataset.value, reference.cid)
     whole = dataset.value.sealed_size()
     await download.packs(home.packs, net, sources, dataset.value.sealed(), meter(progress, whole))
+    withdrawn.remember(home, sources, (*extra, *reference.doors, *reference.peers), dataset.value)
     home.shelf.put_manifest(reference.cid, dataset.data, "mirrored", served=True)
     return {"cid": reference.cid, "title": dataset.value.title, "sealed_bytes": whole}
 
@@ -114,11 +125,11 @@ def drop(home: Home, cid: Cid) -> dict[str, Any]:
     if data is None:
         raise NotFound(f"{cid} is not in this home", hint="`commons list` shows what is")
     home.shelf.put_manifest(cid, data, "seen", served=False)
-    gone = _remove(home, cid, manifest.open(data).value.sealed())
+    gone = remove(home, cid, manifest.open(data).value.sealed())
     return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone)}
 
 
-def _remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
+def remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
     """Delete those of a dataset's packs that no other dataset served here needs."""
     needed = {
         ref.root for other, kept, _, served in home.shelf.manifests() if other != cid and served

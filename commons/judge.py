@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from commons.core import entries, envelope, opening, rules
+from commons.core import entries, envelope, notice, opening, rules
 from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
-from commons.core.entries import Asked, Decided, Decision, Entry, Receipt, Received, Request, Unknown
+from commons.core.entries import Asked, Decided, Decision, Dropped, Entry, Receipt, Received, Request, Unknown
 from commons.core.envelope import Opened
 from commons.core.note import Verifier
+from commons.core.notice import Dropping
 from commons.core.opening import Opening
 from commons.core.state import State
 from commons.errors import CommonsError, Untrue
@@ -84,6 +85,8 @@ class Judge:
             self._decision(entry, envelope.open(entries.DECISION, Decided, statement))
         elif isinstance(entry, Receipt):
             self._receipt(entry, envelope.open(entries.RECEIPT, Received, statement))
+        elif isinstance(entry, Dropped):
+            self._dropped(entry, envelope.open(entries.DROPPED, Dropping, statement))
         self.opened[index] = shown
 
     def _request(self, entry: Request, shown: Opening, said: Opened[Asked]) -> None:
@@ -140,13 +143,22 @@ class Judge:
         self._limits(entry)
 
     def _receipt(self, entry: Receipt, said: Opened[Received]) -> None:
-        asked = self.opened.get(entry.request)
-        if asked is not None and entries.requester(asked) != said.signer:
-            raise Untrue("the receipt was signed by somebody else than the requester")
+        self._requester(entry.request, said.signer, "the receipt")
         if (said.value.commons, said.value.request, said.value.files, said.value.size) != (
             self.state.commons, entry.request, entry.files, entry.size,
         ):  # fmt: skip
             raise Untrue("the requester signed another receipt than the entry says")
+
+    def _dropped(self, entry: Dropped, said: Opened[Dropping]) -> None:
+        self._requester(entry.request, said.signer, "the word that it was dropped")
+        if (said.value.commons, said.value.request) != (self.state.commons, entry.request):
+            raise Untrue("the requester signed something else than the entry says")
+        notice.check(said.value, self.state)
+
+    def _requester(self, request: int, signer: str, what: str) -> None:
+        asked = self.opened.get(request)
+        if asked is not None and entries.requester(asked) != signer:
+            raise Untrue(f"{what} was signed by somebody else than the requester")
 
     def complain(self) -> None:
         since = self.state.community.tenures[-1].since if self.state.community else 0
@@ -169,7 +181,8 @@ class Judge:
                 "details": details.decode("utf-8", "replace") if details is not None else None,
                 "decision": access.outcome, "reason": access.reason, "decided": access.decided,
                 "decision_entry": access.decision, "expires": access.expires, "receipt": access.receipt,
-                "state": self._standing(access.index, access.decision, access.receipt),
+                "dropped": access.dropped,
+                "state": self._standing(access.index, access.decision, access.receipt, access.dropped),
             })  # fmt: skip
         return out
 

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import archive, audit, cosigning, forks, receipt, request
+from commons import archive, audit, cosigning, forks, notices, receipt, request
 from commons.archive import Read
 from commons.core import entries, ids, manifest, reference
 from commons.disk.shelf import Ask
@@ -34,12 +34,16 @@ class Ledger:
         self.node, self.home, self.net, self.progress = node, node.home, node.net, progress
 
     async def status(self) -> Told:
-        """What this home is and holds. Asks again after requests that wait, and delivers receipts still owed."""
+        """What this home is and holds. Asks again after requests that wait, delivers receipts still owed, drops what
+        was withdrawn."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_UP):
                 for ask in self.home.shelf.asks():
                     if ask.outcome in ("pending", "fetched"):
                         await self._follow_up(ask)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_UP):
+                await notices.mind(self.home, self.net, self.node.carrying)
         log, state = self.home.log, self.home.log.state
         return {
             "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
@@ -48,7 +52,7 @@ class Ledger:
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
             "limited": self.node.registrar.denied,
             "log": log.broken.message if log.broken else "writable", "witnessed": cosigning.standing(self.home),
-            "forks": self.home.shelf.forks(),
+            "forks": self.home.shelf.forks(), "withdrawn": notices.told(self.home),
             "my_requests": [
                 {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
                  "reason": ask.reason, "key": ask.secret is not None}

@@ -24,6 +24,7 @@ from commons.net import api
 from commons.net.client import Client
 from commons.net.connector import serve, tagged
 from commons.net.swarm import Swarm
+from commons.notices import Minding
 from commons.site import Shown
 
 STREAMS = 32  # connections of one peer, and ten times as many in all
@@ -52,6 +53,7 @@ class Node:
     async def __aenter__(self) -> Self:
         self.net = Client(self._start)
         self.cosigning = Cosigning(self.home, self.net)
+        self.minding = Minding(self.home, self.net, self.carrying)
         logs = Logs(self.home, self.net, self.site)
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
         self._runner = web.AppRunner(
@@ -68,6 +70,7 @@ class Node:
                 await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.cosigning.start()
+                self.minding.start()
                 self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -79,6 +82,7 @@ class Node:
     ) -> None:
         if self._forgetting is not None:
             self._forgetting.cancel()
+        await self.minding.stop()
         await self.cosigning.stop()
         await self.net.close()
         if self._plain is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from commons import forks, registrar
 from commons.core import answer, codec, entries, envelope
 from commons.core.answer import Answer, Submission
+from commons.core.checkpoint import Signed
 from commons.core.entries import Received
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
+from commons.core.note import Verifier
 from commons.disk.home import Home
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Conflict, TimedOut, TooMany, Unreachable
@@ -38,26 +40,37 @@ async def owe(
 
 
 async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask) -> dict[str, Any]:
-    statement = ask.receipt or b""
-    said = envelope.open(entries.RECEIPT, Received, statement)
-    keeper = registrar.known(home, value)
-    log = keeper.log
-    old = home.shelf.head(log.vkey) or b""
-    body = codec.encode(Submission(statement=statement, details=None, head=old))
-    registrars = keeper.among(sources)
+    said = envelope.open(entries.RECEIPT, Received, ask.receipt or b"")
 
-    async def send(source: str) -> bytes:
-        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+    def check(shown: Answer, log: Verifier, old: bytes) -> Signed:
+        return answer.check_receipt(shown, said, log, old)
 
     try:
-        with forks.watching(home, log.vkey):
-            got = await first(registrars, "an answer to the receipt", send)
-            shown = codec.decode(Answer, got, ANSWER_LIMIT)
-            head = answer.check_receipt(shown, said, log, old)
-        advance(home, log.vkey, old, head.note)
+        index = await hand_in(home, net, sources, value, said.data, check)
     except CommonsError as error:
         if isinstance(error, (Unreachable, TimedOut, TooMany, Conflict)):  # the files are here; the next command tries
             return {"receipt": "owed", "why": error.message}
         raise
     home.shelf.put_ask(replace(ask, outcome="receipted"))
-    return {"receipt": "logged", "entry": shown.shown[0].index}
+    return {"receipt": "logged", "entry": index}
+
+
+async def hand_in(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, statement: bytes,
+    check: Callable[[Answer, Verifier, bytes], Signed],
+) -> int:  # fmt: skip
+    """Send a signed statement about a request to its log, `check` what comes back, and trust its head. The index of the
+    entry."""
+    keeper = registrar.known(home, value)
+    log, old = keeper.log, home.shelf.head(keeper.log.vkey) or b""
+    body = codec.encode(Submission(statement=statement, details=None, head=old))
+
+    async def send(source: str) -> bytes:
+        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+
+    with forks.watching(home, log.vkey):
+        got = await first(keeper.among(sources), "an answer to the receipt", send)
+        shown = codec.decode(Answer, got, ANSWER_LIMIT)
+        head = check(shown, log, old)
+    advance(home, log.vkey, old, head.note)
+    return shown.shown[0].index

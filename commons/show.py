@@ -41,7 +41,7 @@ def _json(told: Told, indent: int | None = None) -> str:
 
 def as_csv(rows: Sequence[Told]) -> None:
     columns = ("entry", "time", "who", "dataset", "title", "version", "licence", "purpose", "details", "decision",
-               "reason", "decision_entry", "expires", "receipt", "state")  # fmt: skip
+               "reason", "decision_entry", "expires", "receipt", "dropped", "state")  # fmt: skip
     out = csv.writer(sys.stdout)
     out.writerow(columns)
     for row in rows:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgpack
 
-from commons import cosigning
+from commons import cosigning, withdrawn
 from commons.access import Registrar
 from commons.core import codec, manifest, merkle, tiles
 from commons.core.entries import commitments, decode, requester
@@ -29,7 +29,7 @@ class Shown:
     def __init__(self, home: Home, registrar: Registrar) -> None:
         self.home, self.log, self.registrar, self.witness = home, home.log, registrar, Witness(home)
         self.bids = Bids(home)
-        self._roots: tuple[int, frozenset[bytes]] = (-1, frozenset())
+        self._roots: tuple[tuple[int, int], frozenset[bytes]] = ((-1, 0), frozenset())
 
     def _mine(self, commons: str) -> None:
         if commons != self.home.commons:
@@ -106,6 +106,10 @@ class Shown:
         asked = self.log.opening(request)
         return asked is not None and requester(asked) == reader
 
+    def notice(self, commons: str, dataset: str) -> bytes:
+        """The registrar's signed notice that a dataset was withdrawn; of another commons, as this node was told."""
+        return withdrawn.shown(self.home, commons, dataset)
+
     async def submit(self, commons: str, body: bytes) -> bytes:
         self._mine(commons)
         return await self.registrar.submit(body)
@@ -138,12 +142,14 @@ class Shown:
         return self.witness.monitored(log)
 
     def _served(self) -> frozenset[bytes]:
-        edition, roots = self._roots
-        if edition != self.home.shelf.edition:
-            edition = self.home.shelf.edition
+        known, roots = self._roots
+        state = self.log.state
+        gone = state.community.withdrawn if state.community is not None else {}
+        edition = self.home.shelf.edition, len(gone)
+        if known != edition:
             roots = frozenset(
                 ref.root for cid, data, role, served in self.home.shelf.manifests()
-                if served or (role == "published" and cid in self.log.state.datasets)
+                if (served or (role == "published" and cid in state.datasets)) and cid not in gone
                 for ref in manifest.open(data).value.sealed()
             )  # fmt: skip
             self._roots = (edition, roots)

@@ -260,6 +260,28 @@ class StallsAtTheReceipt(Registrar):
         return await self.honest.submit(commons, body)
 
 
+class GivesNotices(Liar):
+    """Of a withdrawal that never was, or of another one: `about` makes the signed bytes from commons and dataset."""
+
+    def __init__(self, honest: Honest, about: Callable[[Any, str, str], bytes]) -> None:
+        super().__init__(honest)
+        self.about = about
+
+    def notice(self, commons: str, dataset: str) -> bytes:
+        return self.about(self.honest, commons, dataset)
+
+
+class ShowsAnotherDropping(Registrar):
+    """Logs what a holder says, and shows them another entry for it."""
+
+    def twist(self, answer: Answer) -> Answer:
+        kind = entries.decode(answer.shown[0].entry)
+        if not isinstance(kind, entries.Dropped):
+            return answer
+        leaf = codec.encode(replace(kind, request=kind.request + 1))
+        return replace(answer, shown=(replace(answer.shown[0], entry=leaf),))
+
+
 class GivesTheKeyUnlogged(Liar):
     """Would hand out the key although nothing is in the log."""
 

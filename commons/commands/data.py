@@ -10,7 +10,7 @@ import click
 
 from commons.errors import Unacknowledged
 from commons.metadata import FORMATS
-from commons.show import Told, amount, extent, say, say_plain, table, when
+from commons.show import Told, amount, count, extent, say, say_plain, table, when
 from commons.terminal import Context, pass_context, sources
 
 
@@ -120,6 +120,9 @@ def tell_terms(told: Told) -> None:
     say(f"{told['title']}, version {told['version']}: {extent(told)}")
     if told["description"]:
         say(told["description"])
+    if gone := told["withdrawn"]:
+        say(f"Withdrawn   by its community at entry {gone['entry']}; {count(gone['holders'], 'known holder')}, "
+            f"{gone['dropped']} of them say they dropped it (cooperative nodes only; nothing is proven)")  # fmt: skip
     say(f"By          {', '.join(told['creators']) or 'nobody named'}\nPublished   by {told['publisher']}, "
         f"{when(told['created'])}\nLicence     {told['licence']}")  # fmt: skip
     for each in told["licences"]:
@@ -196,7 +199,7 @@ def tell_datasets(told: Told) -> None:
         return
     table(("dataset", "title", "version", "licence", "access", "files", "size", "role", "served"), [
         (d["cid"], d["title"], d["version"], d["licence"], d["access"], d["files"], amount(d["bytes"]), d["role"],
-         "yes" if d["served"] else "no") for d in told["datasets"]
+         "withdrawn" if d["withdrawn"] is not None else "yes" if d["served"] else "no") for d in told["datasets"]
     ])  # fmt: skip
 
 

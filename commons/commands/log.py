@@ -156,7 +156,8 @@ def tell_audit(told: Told) -> None:
     table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
         (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
          f"{r['decision']} ({r['reason']})" if r["reason"] else r["decision"],
-         "yes" if r["receipt"] is not None else "", r["state"]) for r in told["rows"]
+         "dropped" if r["dropped"] is not None else "yes" if r["receipt"] is not None else "", r["state"])
+        for r in told["rows"]
     ])  # fmt: skip
     for entry in told["unknown"]:
         say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")

@@ -130,6 +130,10 @@ def tell_status(told: Told) -> None:
         say(f"Warning     {told['custody']['warning']}")
     for vkey in told["forks"]:
         say(f"FORKED      {vkey} has signed two histories: `commons audit` shows both heads; it is trusted no more")
+    for each in told["withdrawn"]:
+        say(f"Withdrawn   {each['title']!r} by its community at entry {each['entry']}: {_became(each)}")
+    if told["withdrawn"]:
+        say("            Files that you unpacked are not touched: they are yours, and yours to delete.")
     if told["limited"]:
         say(f"Limited     {told['limited']} requests were over the rate limit and not logged")
     if told["my_requests"]:
@@ -138,6 +142,16 @@ def tell_status(told: Told) -> None:
             (r["request"], r["dataset"], r["outcome"], r["reason"], "held" if r["key"] else "")
             for r in told["my_requests"]
         ])  # fmt: skip
+
+
+def _became(each: Told) -> str:
+    """What was done about a withdrawal here."""
+    if not each["dropped"]:
+        return "served here no longer" if each["applied"] else "not dropped here yet"
+    said = "dropped here"
+    if each["logged"] is not None:
+        return f"{said}, which entry {each['logged']} says"
+    return f"{said}; the log is still to be told" if each["owed"] else said
 
 
 def tell_peers(told: Told) -> None:

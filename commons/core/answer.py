@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from commons.core import checkpoint, entries, envelope, merkle, opening, proof
 from commons.core.checkpoint import Checkpoint, Signed
-from commons.core.entries import Asked, Decided, Decision, Received, Request
+from commons.core.entries import Asked, Decided, Decision, Dropped, Receipt, Received, Request
 from commons.core.envelope import Opened
 from commons.core.note import Verifier
+from commons.core.notice import Dropping
 from commons.core.opening import Field
 from commons.errors import SplitView, Untrue
 
@@ -22,8 +23,8 @@ SKEW = 600  # seconds between the requester's clock and the registrar's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """`statement` is a signed Asked or Received; `details` the free text it commits to; `head` the last checkpoint of
-    this log that the sender trusts, or empty."""
+    """`statement` is a signed Asked, Received or Dropping; `details` the free text it commits to; `head` the last
+    checkpoint of this log that the sender trusts, or empty."""
 
     statement: bytes
     details: Field | None
@@ -162,17 +163,35 @@ def check_entry(answer: Answer, statement: bytes, log: Verifier, old: bytes) -> 
 
 def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: bytes) -> Signed:
     """The head that holds the receipt. Untrue, Malformed or SplitView otherwise."""
-    head = extend(old, answer.head, answer.consistency, log)
-    if len(answer.shown) != 1:
-        raise Untrue("the answer does not show the receipt")
-    shown = answer.shown[0]
-    shown.check(head.checkpoint)
-    receipt = entries.decode(shown.entry)
-    if not isinstance(receipt, entries.Receipt) or shown.opening is None:
-        raise Untrue("the answer does not show the receipt")
-    opened = opening.decode(shown.opening)
-    opening.check(opened, entries.commitments(receipt))
-    same = (receipt.request, receipt.files, receipt.size) == (said.value.request, said.value.files, said.value.size)
-    if opened.get("statement") != said.data or not same:
+    head, receipt = _returned(answer, said.data, log, old, "receipt")
+    wanted = (said.value.request, said.value.files, said.value.size)
+    if not isinstance(receipt, Receipt) or (receipt.request, receipt.files, receipt.size) != wanted:
         raise Untrue("the log's receipt is not the one that was signed")
     return head
+
+
+def check_dropped(answer: Answer, said: Opened[Dropping], log: Verifier, old: bytes) -> Signed:
+    """The head that holds a holder's word that they dropped a dataset. Untrue, Malformed or SplitView otherwise."""
+    head, dropped = _returned(answer, said.data, log, old, "statement")
+    if not isinstance(dropped, Dropped) or dropped.request != said.value.request:
+        raise Untrue("the log's entry is not what the holder signed")
+    return head
+
+
+def _returned(
+    answer: Answer, statement: bytes, log: Verifier, old: bytes, what: str
+) -> tuple[Signed, Receipt | Dropped]:
+    """The head, and under it the one entry that hides exactly `statement`."""
+    head = extend(old, answer.head, answer.consistency, log)
+    if len(answer.shown) != 1:
+        raise Untrue(f"the answer does not show the {what}")
+    shown = answer.shown[0]
+    shown.check(head.checkpoint)
+    leaf = entries.decode(shown.entry)
+    if not isinstance(leaf, Receipt | Dropped) or shown.opening is None:
+        raise Untrue(f"the answer does not show the {what}")
+    opened = opening.decode(shown.opening)
+    opening.check(opened, entries.commitments(leaf))
+    if opened.get("statement") != statement:
+        raise Untrue(f"the log's {what} is not the one that was signed")
+    return head, leaf

@@ -25,6 +25,7 @@ PUBLISH = "commons/publish/v1"
 REQUEST, DECISION = "commons/request/v1", "commons/decision/v1"
 RECEIPT, REDACTION = "commons/receipt/v1", "commons/redaction/v1"
 STAMP = "commons/stamp/v1"
+DROPPED = "commons/dropped/v1"
 DETAILS_LIMIT = 2000  # characters of free text
 SIGNED = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}  # the code of a decision that a steward signed
 
@@ -176,6 +177,20 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A holder's word that what they fetched by `request` is dropped; `statement` commits to a signed
+    `notice.Dropping`."""
+
+    type: str
+    time: int
+    request: int
+    statement: bytes
+
+    def __post_init__(self) -> None:
+        _check_commitments(self.statement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
     """The openings of `entries` were destroyed, on whose wish `reason` says as a code."""
 
@@ -205,19 +220,21 @@ class Unknown:
     type: str
 
 
-Leaf = Request | Decision | Receipt | Redaction | Stamp
+Leaf = Request | Decision | Receipt | Dropped | Redaction | Stamp
 Governance = Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession]
 Entry = Governance | Leaf | Unknown
 
 _GOVERNANCE: Mapping[str, type[Any]] = {
     CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, VOTE: Vote, JOIN: Join, SUCCESSION: Succession
 }  # fmt: skip
-_ACCESS: Mapping[str, type[Any]] = {REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, REDACTION: Redaction,
-                                       STAMP: Stamp}  # fmt: skip
+_ACCESS: Mapping[str, type[Any]] = {
+    REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, DROPPED: Dropped, REDACTION: Redaction, STAMP: Stamp
+}  # fmt: skip
 _PRIVATE: Mapping[type[Any], tuple[str, ...]] = {
     Request: ("requester", "statement", "details"),
     Decision: ("statement",),
     Receipt: ("statement",),
+    Dropped: ("statement",),
 }
 
 

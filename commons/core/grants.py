@@ -21,7 +21,7 @@ class Published:
 
 @dataclass(slots=True, kw_only=True)
 class Access:
-    """One request and what became of it. `decision` is the last one, `receipt` and `decision` are entry indices."""
+    """One request and what became of it. `decision`, the last one, `receipt` and `dropped` are entry indices."""
 
     index: int
     entry: Request
@@ -31,3 +31,4 @@ class Access:
     expires: int | None = None
     decided: int | None = None
     receipt: int | None = None
+    dropped: int | None = None

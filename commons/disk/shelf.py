@@ -5,7 +5,7 @@ Not the log: nothing here gives anyone a right. One SQLite file, mode 0600.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commons.core.ids import Cid
@@ -18,6 +18,9 @@ CREATE TABLE IF NOT EXISTS asks(
     log TEXT, series BLOB, epoch INTEGER, terms BLOB, dataset TEXT NOT NULL, submission BLOB NOT NULL,
     request INTEGER, outcome TEXT NOT NULL, reason TEXT NOT NULL, secret BLOB, receipt BLOB,
     PRIMARY KEY(log, series, epoch, terms)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS withdrawals(
+    dataset TEXT PRIMARY KEY, notice BLOB NOT NULL, entry INTEGER NOT NULL, request INTEGER, applied INTEGER NOT NULL,
+    statement BLOB, logged INTEGER, why TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heads(log TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seats(commons TEXT PRIMARY KEY, key BLOB NOT NULL, sources TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forks(log TEXT PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL) WITHOUT ROWID;
@@ -46,6 +49,28 @@ class Ask:
     reason: str = ""
     secret: bytes | None = None
     receipt: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """A dataset of this home that its community withdrew by log entry `entry`, and what is still to be done about it.
+    `notice` is the registrar's, signed; `applied` says that the data is dropped here; `request` is the one that the log
+    waits to hear about, None for nothing to tell; `statement` that word, signed; `logged` its entry, or None with the
+    reason `why` it will never be one."""
+
+    dataset: str
+    notice: bytes
+    entry: int
+    request: int | None = None
+    applied: bool = False
+    statement: bytes | None = None
+    logged: int | None = None
+    why: str = ""
+
+    @property
+    def owed(self) -> bool:
+        """Whether something is left to do."""
+        return not self.applied or (self.request is not None and self.logged is None and not self.why)
 
 
 class Shelf:
@@ -102,6 +127,27 @@ class Shelf:
             ).fetchall()
         names = Ask.__slots__
         return [Ask(**dict(zip(names, row, strict=True))) for row in rows]
+
+    # -- withdrawals ------------------------------------------------------------------------------------------------
+
+    def put_withdrawal(self, new: Withdrawal) -> None:
+        with sql.door(self._path):
+            self._db.execute(
+                "INSERT OR REPLACE INTO withdrawals VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                (new.dataset, new.notice, new.entry, new.request, new.applied, new.statement, new.logged, new.why),
+            )
+
+    def forget(self) -> None:
+        """Overwrite what was taken out of this file, a key for example, in its write-ahead log too."""
+        with sql.door(self._path):
+            sql.forget(self._db)
+
+    def withdrawals(self) -> dict[str, Withdrawal]:
+        """By dataset."""
+        with sql.door(self._path):
+            rows = self._db.execute("SELECT * FROM withdrawals ORDER BY dataset").fetchall()
+        found = [Withdrawal(**dict(zip(Withdrawal.__slots__, row, strict=True))) for row in rows]
+        return {each.dataset: replace(each, applied=bool(each.applied)) for each in found}
 
     # -- heads: the last checkpoint verified of each log --------------------------------------------------------------
 

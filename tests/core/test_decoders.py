@@ -26,6 +26,7 @@ from commons.core import (
     hpke,
     ids,
     manifest,
+    notice,
     opening,
     reference,
     release,
@@ -50,6 +51,7 @@ KINDS: dict[str, type[Any]] = {
         governance.Vote, governance.Join, succession.Succession, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         entries.Stamp,
+        entries.Dropped, notice.Notice, notice.Dropping,
         opening.Opening, answer.Submission, answer.Answer, release.Bound,
         custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
     )
@@ -436,6 +438,14 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Stamp": st.builds(
         entries.Stamp, type=st.just(entries.STAMP), time=some, head=st.binary(min_size=1, max_size=100)
     ),
+    "Dropped": st.builds(
+        entries.Dropped, type=st.just(entries.DROPPED), time=some, request=some, statement=b32
+    ),
+    "Notice": st.builds(
+        notice.Notice, commons=cids, dataset=cids, entry=st.integers(1, 2**31), time=st.integers(0, 2**40),
+        holders=st.integers(10, 2**31), dropped=st.integers(0, 10),
+    ),
+    "Dropping": st.builds(notice.Dropping, commons=cids, request=some, dataset=cids, entry=some, time=some),
     "Redaction": st.builds(
         entries.Redaction, type=st.just(entries.REDACTION), time=some, entries=tuples(some), reason=text
     ),
@@ -574,7 +584,7 @@ def test_no_bit_of_a_signed_message_can_change(name: str) -> None:
         data[bit // 8] ^= 1 << bit % 8
 
 
-@pytest.mark.parametrize("name", ["charter", "publish", "request", "decision", "receipt", "redaction"])
+@pytest.mark.parametrize("name", ["charter", "publish", "request", "decision", "receipt", "dropped", "redaction"])
 def test_no_bit_of_an_entry_can_change_and_leave_it_the_same(name: str) -> None:
     data = bytearray(generate.ENCODED[name])
     whole = entries.decode(bytes(data))

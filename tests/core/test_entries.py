@@ -11,6 +11,7 @@ import pytest
 from commons.core import codec, entries, envelope, ids, opening, tiles
 from commons.core.entries import Asked, Decided, Received, Unknown
 from commons.core.envelope import Opened
+from commons.core.notice import Dropping
 from commons.core.opening import Field, Opening
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from tests.vectors.generate import (
@@ -24,6 +25,8 @@ from tests.vectors.generate import (
     DECIDED,
     DECISION,
     DETAILS,
+    DROPPED,
+    DROPPING,
     ENCODED,
     EVE,
     MANIFEST_BYTES,
@@ -54,12 +57,12 @@ def test_an_entry_is_read_as_what_it_is() -> None:
     assert isinstance(publish, Opened)
     assert (charter.value, charter.signer, charter.data) == (CHARTER, ALICE.peer, CHARTER_BYTES)
     assert (publish.value, publish.signer) == (PUBLISH, ALICE.peer)
-    leaves = [entries.decode(ENCODED[name]) for name in ("request", "decision", "receipt", "redaction")]
-    assert leaves == [REQUEST, DECISION, RECEIPT, REDACTION]
+    leaves = [entries.decode(ENCODED[name]) for name in ("request", "decision", "receipt", "dropped", "redaction")]
+    assert leaves == [REQUEST, DECISION, RECEIPT, DROPPED, REDACTION]
 
 
 def test_an_entry_is_dated_by_the_registrar() -> None:
-    for value in (REQUEST, DECISION, RECEIPT, REDACTION, entries.decode(CHARTER_BYTES)):
+    for value in (REQUEST, DECISION, RECEIPT, DROPPED, REDACTION, entries.decode(CHARTER_BYTES)):
         assert (entries.time_of(value) or 0) >= TIME
     assert entries.time_of(Unknown(type="commons/later/v9")) is None
 
@@ -91,31 +94,44 @@ def test_an_entry_is_no_longer_than_a_bundle_can_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [entries.CHARTER, entries.PUBLISH, entries.REQUEST, entries.DECISION, entries.RECEIPT, entries.REDACTION]
+    "kind",
+    [
+        entries.CHARTER,
+        entries.PUBLISH,
+        entries.REQUEST,
+        entries.DECISION,
+        entries.RECEIPT,
+        entries.DROPPED,
+        entries.REDACTION,
+    ],
 )
 def test_no_kind_passes_for_another(kind: str) -> None:
-    for name in ("charter", "publish", "request", "decision", "receipt", "redaction", "asked", "decided", "received"):
+    statements = ("asked", "decided", "received", "dropping")
+    for name in ("charter", "publish", "request", "decision", "receipt", "dropped", "redaction", *statements):
         shape = msgpack.unpackb(ENCODED[name])
-        if shape["type"] != kind or name in ("asked", "decided", "received"):
+        if shape["type"] != kind or name in statements:
             with pytest.raises((Malformed, Untrue)):
                 entries.decode(msgpack.packb({**shape, "type": kind}))
 
 
 def test_a_statement_is_no_entry_and_an_entry_no_statement() -> None:
-    for name in ("asked", "decided", "received"):
+    for name in ("asked", "decided", "received", "dropping"):
         with pytest.raises(Malformed):
             entries.decode(ENCODED[name])
     for name, kind, of in (
         ("request", entries.REQUEST, Asked), ("decision", entries.DECISION, Decided),
-        ("receipt", entries.RECEIPT, Received),
+        ("receipt", entries.RECEIPT, Received), ("dropped", entries.DROPPED, Dropping),
     ):  # fmt: skip
         with pytest.raises(Malformed):
             envelope.open(kind, of, ENCODED[name])  # type: ignore[arg-type]
 
 
 def test_a_statement_of_one_kind_is_none_of_another() -> None:
-    for value in (DECIDED, RECEIVED, ASKED):
-        for kind, of in ((entries.REQUEST, Asked), (entries.DECISION, Decided), (entries.RECEIPT, Received)):
+    for value in (DECIDED, RECEIVED, ASKED, DROPPING):
+        for kind, of in (
+            (entries.REQUEST, Asked), (entries.DECISION, Decided), (entries.RECEIPT, Received),
+            (entries.DROPPED, Dropping),
+        ):  # fmt: skip
             if not isinstance(value, of):
                 with pytest.raises(Malformed):
                     envelope.open(kind, of, envelope.sign(kind, value, BOB))

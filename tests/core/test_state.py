@@ -13,12 +13,14 @@ from commons.core import entries, envelope, ids
 from commons.core.entries import (
     CHARTER,
     DECISION,
+    DROPPED,
     PUBLISH,
     RECEIPT,
     REDACTION,
     REQUEST,
     Charter,
     Decision,
+    Dropped,
     Publish,
     Receipt,
     Redaction,
@@ -311,6 +313,12 @@ class AnyLog(RuleBasedStateMachine):
     @rule(on=st.integers(0, 20))
     def receives(self, on: int) -> None:
         self.offer(Receipt(type=RECEIPT, time=self.state.time, request=on, files=1, size=1, statement=bytes(32)))
+
+    @rule(on=st.integers(0, 20))
+    def drops_what_nobody_withdrew(self, on: int) -> None:
+        size = len(self.log)
+        self.offer(Dropped(type=DROPPED, time=self.state.time, request=on, statement=bytes(32)))
+        assert len(self.log) == size
 
     @rule(erased=st.lists(st.integers(-1, 20), max_size=3))
     def redacts(self, erased: list[int]) -> None:

@@ -36,7 +36,8 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     **{name: partial(codec.decode, type(value)) for name, value in generate.PLAIN.items()},
     **{name: partial(signed, name) for name in generate.SIGNED},
     **dict.fromkeys(
-        ("charter", "publish", "proposal", "vote", "join", "request", "decision", "receipt", "redaction"), entry
+        ("charter", "publish", "proposal", "vote", "join", "request", "decision", "receipt", "dropped", "redaction"),
+        entry,
     ),
     "manifest": lambda data: manifest.open(data).value,
     "opening": opening.decode,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from commons.core.ids import cid
-from commons.disk.shelf import Ask, Shelf
+from commons.disk.shelf import Ask, Shelf, Withdrawal
 from commons.errors import StorageFailed
 from tests.flows.crash_driver import die_at, in_child
 
@@ -165,6 +165,30 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(shelf: Shelf) -> None:
     assert shelf.asks() == [ASK]
     with closing(again(shelf)) as opened:
         assert opened.asks() == [ASK]
+
+
+def test_a_withdrawal_is_kept_until_nothing_of_it_is_owed(shelf: Shelf) -> None:
+    row = Withdrawal(dataset="baf", notice=b"signed", entry=4, request=2)
+    told = replace(row, applied=True, statement=b"s")
+    assert shelf.withdrawals() == {}
+    for step, owed in (
+        (row, True), (replace(row, applied=True), True), (told, True),
+        (replace(told, logged=9), False), (replace(told, why="erased"), False),
+        (replace(row, request=None), True), (replace(row, request=None, applied=True), False),
+    ):  # fmt: skip
+        shelf.put_withdrawal(step)
+        assert shelf.withdrawals() == {"baf": step}
+        assert step.owed == owed
+    with closing(again(shelf)) as opened:
+        assert opened.withdrawals() == {"baf": step}
+
+
+def test_a_key_that_is_forgotten_is_in_no_file_any_more(shelf: Shelf) -> None:
+    secret = b"a secret of thirty-two bytes, no"
+    shelf.put_ask(replace(ASK, secret=secret))
+    shelf.put_ask(replace(ASK, secret=None))
+    shelf.forget()
+    assert all(secret not in path.read_bytes() for path in shelf._path.parent.glob(f"{shelf._path.name}*"))
 
 
 def test_what_is_no_database_is_told_as_a_failing_disk(tmp_path: Path) -> None:

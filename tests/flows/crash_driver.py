@@ -32,6 +32,8 @@ class Inside:
         site, parts = self.steward.site, path.split("/")
         if parts[1] == "manifests":
             return site.manifest(parts[2])
+        if parts[2] == "notices":
+            return site.notice(parts[1], parts[3])
         if parts[2] == "tile":
             return site.tile(parts[1], "/".join(parts[2:]))
         if parts[1] != "packs":

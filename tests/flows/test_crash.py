@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from commons import notices
 from commons.core import answer, codec, entries, envelope, manifest
 from commons.core.answer import Answer, Submission
 from commons.core.entries import Asked
@@ -306,6 +307,97 @@ def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
     assert done == sorted(done)
     assert done.count(True) > 1  # one kill at least between COMMIT and the forgetting
     assert done.count(False) > 3
+
+
+@pytest.fixture(scope="module")
+def withdrawn(published: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader who has fetched what is withdrawn by now, and was not told yet."""
+    folder = tmp_path_factory.mktemp("withdrawn") / "all"
+    shutil.copytree(published[0], folder)
+    fetch(folder, published[1])
+    steward(folder, lambda desk: desk.propose(action="withdraw", dataset=published[1]))
+    return folder
+
+
+def mind(folder: Path, lost: int = 0) -> Inside:
+    """One round of the reader's home."""
+
+    async def go() -> Inside:
+        with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
+            async with Node(steward) as a, Node(reader) as b:
+                net = Inside(a, lost)
+                await notices.mind(reader, net, b.carrying)
+                return net
+
+    return asyncio.run(go())
+
+
+def drops(folder: Path) -> list[Any]:
+    with Home(folder / "steward") as opened:
+        found = [entries.decode(data) for data in opened.log.entries(0, opened.log.size)]
+    return [entry for entry in found if isinstance(entry, entries.Dropped)]
+
+
+def test_a_dropping_killed_anywhere_is_finished_by_the_next_round_and_said_once(
+    withdrawn: Path, tmp_path: Path
+) -> None:
+    begun = []
+    for step, folder in kills(tmp_path, withdrawn):
+
+        def work(folder: Path = folder, step: int = step) -> None:
+            die_at(step)
+            mind(folder)
+
+        code = in_child(work)
+        with Home(folder / "reader") as reader:
+            rows, (ask,) = reader.shelf.withdrawals(), reader.shelf.asks()
+            served = [cid for cid, _, _, served in reader.shelf.manifests() if served]
+            whole = sorted((folder / "reader" / "packs").iterdir()) == sorted(
+                folder / "reader" / "packs" / path.name for path in (withdrawn / "reader" / "packs").iterdir()
+            )
+        begun.append(bool(rows))
+        if not whole or not served or ask.secret is None:
+            assert rows  # what is owed was durable before anything was taken away
+        if drops(folder):  # and nothing is said to be dropped that is not
+            assert (served, ask.secret, list((folder / "reader" / "packs").iterdir())) == ([], None, [])
+        for _ in range(2):
+            mind(folder)
+        with Home(folder / "reader") as reader:
+            (row,), (ask,) = reader.shelf.withdrawals().values(), reader.shelf.asks()
+            assert (row.owed, row.logged is not None, ask.secret, ask.outcome) == (False, True, None, "withdrawn")
+            raw = b"".join(path.read_bytes() for path in (folder / "reader").glob("shelf.db*"))
+        assert key_of(withdrawn) not in raw
+        assert list((folder / "reader" / "packs").iterdir()) == []
+        assert len(drops(folder)) == 1
+        report = audited(folder)
+        assert (report["faults"], report["rows"][0]["dropped"]) == ([], row.logged)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert begun == sorted(begun)
+    assert begun.count(True) > 4
+
+
+def key_of(folder: Path) -> bytes:
+    with Home(folder / "reader") as reader:
+        (ask,) = reader.shelf.asks()
+    assert ask.secret is not None
+    return ask.secret
+
+
+def test_a_word_whose_answer_is_lost_on_the_way_makes_no_second_entry(
+    withdrawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "all"
+    shutil.copytree(withdrawn, folder)
+    assert mind(folder, lost=1).posts == 1
+    with Home(folder / "reader") as reader:
+        (row,) = reader.shelf.withdrawals().values()
+    assert (row.owed, len(drops(folder))) == (True, 1)
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)  # what was signed is sent again, and nothing is signed anew
+    assert (mind(folder).posts, mind(folder).posts) == (1, 0)
+    assert len(drops(folder)) == 1
 
 
 def test_half_an_attribution_that_a_crash_left_is_replaced(published: tuple[Path, str], tmp_path: Path) -> None:

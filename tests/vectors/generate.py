@@ -28,6 +28,7 @@ from commons.core import (
     ids,
     keys,
     manifest,
+    notice,
     opening,
     policy,
     release,
@@ -35,10 +36,11 @@ from commons.core import (
 )  # fmt: skip
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.contents import PackEntry
-from commons.core.entries import Asked, Decided, Decision, Publish, Receipt, Received, Redaction, Stamp
+from commons.core.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction, Stamp
 from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
 from commons.core.keys import Keys, Signer
 from commons.core.manifest import Manifest, PackRef
+from commons.core.notice import Dropping, Notice
 from commons.core.opening import Field, Opening
 from commons.core.reference import Reference
 from commons.core.release import Bound
@@ -140,6 +142,12 @@ RECEIPT = Receipt(
     type=entries.RECEIPT, time=TIME + 5, request=2, files=3, size=4096,
     statement=opening.commit("statement", salt(5), envelope.sign(entries.RECEIPT, RECEIVED, BOB)),
 )  # fmt: skip
+NOTICE = Notice(commons=COMMONS, dataset=DATASET, entry=9, time=TIME + 11, holders=2, dropped=1)
+DROPPING = Dropping(commons=COMMONS, request=2, dataset=DATASET, entry=9, time=TIME + 12)
+DROPPED = Dropped(
+    type=entries.DROPPED, time=TIME + 12, request=2,
+    statement=opening.commit("statement", salt(50), envelope.sign(entries.DROPPED, DROPPING, BOB)),
+)  # fmt: skip
 REDACTION = Redaction(type=entries.REDACTION, time=TIME + 6, entries=(2, 3), reason="erased")
 STAMP = Stamp(type=entries.STAMP, time=TIME + 7, head=b"commons/x\n4\n")
 SUBMISSION = Submission(statement=ASKED_BYTES, details=DETAILS, head=b"")
@@ -196,6 +204,7 @@ HANDOVER = handover.Handover(
 PLAIN: dict[str, Any] = {
     "rule": RULE, "terms": TERMS, "request": REQUEST, "decision": DECISION, "receipt": RECEIPT, "redaction": REDACTION,
     "stamp": STAMP,
+    "dropped": DROPPED,
     "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
     "handover": HANDOVER,
 }  # fmt: skip
@@ -206,6 +215,8 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "asked": (entries.REQUEST, ASKED, BOB),
     "decided": (entries.DECISION, DECIDED, ALICE),
     "received": (entries.RECEIPT, RECEIVED, BOB),
+    "notice": (notice.NOTICE, NOTICE, ALICE),
+    "dropping": (entries.DROPPED, DROPPING, BOB),
     "proposal": (governance.PROPOSAL, PROPOSAL, ALICE),
     "vote": (governance.VOTE, BALLOT, BOB),
     "join": (governance.JOIN, JOINED, BOB),
@@ -405,6 +416,12 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("receipt", "negative size", {"size": -1}, "a count"),
     ("receipt", "negative files", {"files": -1}, "a count"),
     ("receipt", "statement of 33 bytes", {"statement": bytes(33)}, "a commitment has 32 bytes"),
+    ("dropped", "statement in the clear", {"statement": b"I dropped it"}, "a commitment has 32 bytes"),
+    ("notice", "more dropped than hold", {"dropped": 3}, "a share of the holders"),
+    ("notice", "negative dropped", {"dropped": -1}, "a count"),
+    ("notice", "withdrawn by the charter", {"entry": 0}, "entry 0 is the charter"),
+    ("notice", "dataset in capitals", {"dataset": DATASET.upper()}, "one spelling"),
+    ("dropping", "dataset is a peer id", {"dataset": BOB.peer}, "a CID"),
     ("decision", "statement in the clear", {"statement": b"because it is Bob"}, "a commitment has 32 bytes"),
     ("asked", "unknown purpose", {"purpose": "fun"}, "a code or a DUO id"),
     ("asked", "nonce of 31 bytes", {"nonce": NONCE[1:]}, "32"),
@@ -455,7 +472,7 @@ def vector(name: str) -> dict[str, Any]:
         ("a reserved byte", b"\xc1"),
     ):
         wrong.append(bad(title, data, "not whole msgpack"))
-    entry = dict.fromkeys((*GOVERNANCE, "request", "decision", "receipt", "redaction"), 65_535)
+    entry = dict.fromkeys((*GOVERNANCE, "request", "decision", "receipt", "dropped", "redaction"), 65_535)
     times = {"manifest": manifest.LIMIT, **entry}.get(name, codec.LIMIT) + 1
     wrong.append({**bad("oversize", b"\xc0", f"{times} bytes", "TooLarge"), "times": times})  # type: ignore[dict-item]
     return {"hex": encoded.hex(), "bad": wrong}

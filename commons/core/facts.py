@@ -1,0 +1,131 @@
+"""What the log's entries have made true by now, and what can be asked of it. How they do is `state`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from commons.core import rules
+from commons.core.community import Community
+from commons.core.governance import Charter, custodians, custodians_digest
+from commons.core.grants import Access, Published
+from commons.core.ids import Cid
+from commons.core.note import Verifier
+from commons.core.policy import Policy
+from commons.core.rules import Rule
+from commons.core.succession import Tenure
+from commons.errors import Conflict, Gone, NotFound, Pending, Refused, Untrue
+
+
+@dataclass(slots=True)
+class Facts:
+    size: int = 0
+    time: int = 0
+    community: Community | None = None
+    commons: Cid | None = None
+    datasets: dict[str, Published] = field(default_factory=dict)
+    series: dict[bytes, str] = field(default_factory=dict)  # to the manifest of the newest version
+    epochs: dict[bytes, int] = field(default_factory=dict)  # the least epoch of the next version
+    accesses: dict[int, Access] = field(default_factory=dict)
+    tally: dict[str, tuple[int, int]] = field(default_factory=dict)  # receipts by dataset; of these, dropped
+    redacted: dict[int, int] = field(default_factory=dict)  # entry to redaction entry
+    governed: set[bytes] = field(default_factory=set)  # SHA-256 of each proposal, ballot, joining and succession
+    attested: int = 0  # the end of what rests on the registrar's signature: what follows, members signed themselves
+
+    @property
+    def charter(self) -> Charter | None:
+        """As it stands by now."""
+        return self.community.charter if self.community else None
+
+    @property
+    def tenures(self) -> Sequence[Tenure]:
+        """Who has kept this log, one after the other. Untrue where it has no charter."""
+        if self.community is None:
+            raise Untrue("the log has no charter")
+        return self.community.tenures
+
+    @property
+    def keeper(self) -> Verifier:
+        """The key under which this log is kept by now. Untrue where it has no charter."""
+        return Verifier(name=f"commons/{self.commons}", public=self.tenures[-1].key)
+
+    def check_rule(self, series: bytes, rule: Rule) -> None:
+        """Whether the next version of a series may be published under a rule. See `Community.check_next`."""
+        if self.community is not None:
+            before = self.rule_of_series(series) if series in self.series else None
+            self.community.check_next(series, rule, before)
+
+    def epoch_for(self, series: bytes, terms: bytes, rule: Rule) -> int:
+        """The key epoch of the next version: a new one after a revocation, or when terms, rule or custodians change."""
+        if series not in self.series:
+            return 0
+        newest = self.datasets[self.series[series]].entry
+        said = (newest.terms, newest.rule, newest.custodians, self.datasets[self.series[series]].rule)
+        return max(self.epochs[series], newest.epoch + (said != (terms, rule, self.custodians(rule), rule)))
+
+    @property
+    def custodian_policy(self) -> Policy | None:
+        """Whom the members have chosen to keep their keys; None for nobody."""
+        return custodians(self.community.custodians) if self.community else None
+
+    def custodians(self, rule: Rule) -> bytes | None:
+        """SHA-256 of the policy by which the key of a dataset under this rule has to be shared now; None for nobody."""
+        return custodians_digest(self.community.custodians) if self.community and rule.kind != "public" else None
+
+    def rule(self, request: int) -> Rule:
+        return self.datasets[self.access(request).entry.dataset].rule
+
+    def rule_of_series(self, series: bytes) -> Rule:
+        if series not in self.series:
+            raise NotFound("no dataset of this series is published in this commons")
+        return self.datasets[self.series[series]].rule
+
+    def check_target(self, action: str, request: int) -> None:
+        access = self.access(request)
+        if action == "open-identity":
+            if request in self.redacted:
+                raise Gone(f"request {request} was erased at entry {self.redacted[request]}")
+        elif access.outcome != "pending":
+            raise Conflict(f"request {request} is decided already: {access.outcome}")
+        elif self.rule(request).kind != "vote":
+            raise Conflict(f"request {request} is not for the members to decide: the rule is {self.rule(request)}")
+
+    def published(self, cid: str) -> Published:
+        """NotFound unless the dataset is in this commons."""
+        if cid not in self.datasets:
+            raise NotFound(f"{cid} is not published in this commons")
+        return self.datasets[cid]
+
+    def check_there(self, cid: str) -> None:
+        """Gone where the community has withdrawn the dataset."""
+        if self.community and cid in self.community.withdrawn:
+            raise Gone(f"{cid} was withdrawn by its community at entry {self.community.withdrawn[cid]}")
+
+    def check_still(self, access: Access, requester: str) -> None:
+        """What the members may have decided after a grant: Gone for what they withdrew, Refused for whom they expelled
+        where the rule is for members."""
+        self.check_there(access.entry.dataset)
+        rule = self.rule(access.index)
+        if self.community and rule.kind == "members":
+            rules.check_member(rule, self.community.colleges_of(requester))
+
+    def access(self, index: int) -> Access:
+        if index not in self.accesses:
+            raise NotFound(f"there is no request {index}", hint="`commons requests --all` lists them")
+        return self.accesses[index]
+
+    def granted(self, index: int, now: int) -> Access:
+        """The access at `index` if its key may be released at `now`: Pending, Refused or Gone otherwise."""
+        access = self.access(index)
+        if index in self.redacted:
+            raise Gone(f"request {index} was erased at entry {self.redacted[index]}", hint="ask again")
+        if access.outcome == "pending":
+            raise Pending(f"request {index} waits for a decision", hint="fetch again later; nothing has to be repeated")
+        if access.outcome != "grant":
+            said = "revoked" if access.outcome == "revoke" else "refused"
+            raise Refused(f"request {index} was {said} at entry {access.decision}: {access.reason}")
+        if access.expires is not None and now >= access.expires:
+            raise Gone(
+                f"the grant of request {index} has expired", hint="ask again: `commons fetch` makes a new request"
+            )
+        return access
