@@ -34,12 +34,11 @@ class Ledger:
         self.node, self.home, self.net, self.progress = node, node.home, node.net, progress
 
     async def status(self) -> Told:
-        """What this home is and holds. Asks again after requests that wait, and delivers receipts still owed."""
+        """What this home is and holds. Asks again after requests that wait, delivers receipts still owed, and compares
+        heads with the peers it knows."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_UP):
-                for ask in self.home.shelf.asks():
-                    if ask.outcome in ("pending", "fetched"):
-                        await self._follow_up(ask)
+                await asyncio.gather(self._follow_ups(), self.node.gossip.round())
         log, state = self.home.log, self.home.log.state
         return {
             "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
@@ -55,6 +54,11 @@ class Ledger:
                 for ask in self.home.shelf.asks()
             ],
         }  # fmt: skip
+
+    async def _follow_ups(self) -> None:
+        for ask in self.home.shelf.asks():
+            if ask.outcome in ("pending", "fetched"):
+                await self._follow_up(ask)
 
     async def _follow_up(self, ask: Ask) -> None:
         data = self.home.shelf.manifest(ask.dataset)

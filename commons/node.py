@@ -19,6 +19,7 @@ from commons.cosigning import Cosigning
 from commons.custodian import Custodian
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, Unreachable
+from commons.gossip import Gossip
 from commons.keeping import Logs
 from commons.net import api
 from commons.net.client import Client
@@ -52,11 +53,13 @@ class Node:
     async def __aenter__(self) -> Self:
         self.net = Client(self._start)
         self.cosigning = Cosigning(self.home, self.net)
+        self.gossip = Gossip(self.home, self.net)
+        self.net.met = self.gossip.met
         logs = Logs(self.home, self.net, self.site)
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
         self._runner = web.AppRunner(
-            api.application(self.site, self._doors, self.custodian), access_log=None, handle_signals=False,
-            shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
+            api.application(self.site, self._doors, self.custodian, {"heads": self.gossip.meet}),
+            access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
         )  # fmt: skip
         try:
             await self._runner.setup()
@@ -68,6 +71,7 @@ class Node:
                 await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.cosigning.start()
+                self.gossip.start()
                 self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -80,6 +84,7 @@ class Node:
         if self._forgetting is not None:
             self._forgetting.cancel()
         await self.cosigning.stop()
+        await self.gossip.stop()
         await self.net.close()
         if self._plain is not None:
             self._plain.close()

@@ -77,6 +77,7 @@ async def key(
         secret = await _release(home, net, value, ask, sent)
     else:
         secret = await _from_custodians(home, net, sources, dataset, ask, sent, value.custody)
+    forks.check_whole(home.shelf, verifier(value).vkey)  # proven meanwhile, perhaps, by somebody this node talked to
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
 

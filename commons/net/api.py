@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -71,6 +71,9 @@ class Keeper(Protocol):
     async def hand(self, commons: str, body: bytes, caller: str | None) -> bytes: ...
 
 
+Post = Callable[[str, bytes, str | None], Awaitable[bytes]]  # (commons, body, the peer who sends it) -> the answer
+
+
 class Pack(web.FileResponse):
     """Sent once, by whoever prepares it first, and in bounded time."""
 
@@ -103,8 +106,10 @@ class Doors:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.Application:
-    """The routes that peers and plain callers see."""
+def application(
+    site: Site, doors: Doors, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None
+) -> web.Application:  # fmt: skip
+    """The routes that peers and plain callers see; `posts` are resources of a commons that peers alone may post to."""
     at_work: dict[Caller, int] = {}
 
     @web.middleware
@@ -188,6 +193,13 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
         kept, commons, caller = keeping(request)
         return web.Response(body=await kept.hand(commons, await _body(request), caller.peer))
 
+    def posting(take: Post) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            private(caller := doors.caller(request))
+            return web.Response(body=await take(request.match_info["commons"], await _body(request), caller.peer))
+
+        return answer
+
     async def add_checkpoint(request: web.Request) -> web.StreamResponse:
         """Open to everybody: what counts is the log's signature. Its statuses are those of C2SP tlog-witness."""
         try:
@@ -227,6 +239,7 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
         web.get(commons + "/custody-key", custody_key),
         web.post(commons + "/deposits", deposits),
         web.post(commons + "/shares", shares),
+        *(web.post(f"{commons}/{name}", posting(take)) for name, take in (posts or {}).items()),
     ])  # fmt: skip
     return app
 
