@@ -26,6 +26,7 @@ from commons.net.client import Client
 from commons.net.connector import serve, tagged
 from commons.net.swarm import Swarm
 from commons.site import Shown
+from commons.unlogged import Unlogged
 
 STREAMS = 32  # connections of one peer, and ten times as many in all
 
@@ -55,10 +56,12 @@ class Node:
         self.cosigning = Cosigning(self.home, self.net)
         self.gossip = Gossip(self.home, self.net)
         self.net.met = self.gossip.met
+        self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
+        posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, self.site)
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
         self._runner = web.AppRunner(
-            api.application(self.site, self._doors, self.custodian, {"heads": self.gossip.meet}),
+            api.application(self.site, self._doors, self.custodian, posts),
             access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
         )  # fmt: skip
         try:
@@ -72,6 +75,7 @@ class Node:
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.cosigning.start()
                 self.gossip.start()
+                self.unlogged.start()
                 self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -85,6 +89,7 @@ class Node:
             self._forgetting.cancel()
         await self.cosigning.stop()
         await self.gossip.stop()
+        await self.unlogged.stop()
         await self.net.close()
         if self._plain is not None:
             self._plain.close()

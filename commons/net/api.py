@@ -61,6 +61,7 @@ class Site(Protocol):
     def pieces(self, root: bytes) -> bytes: ...
     async def add_checkpoint(self, body: bytes) -> bytes: ...
     def monitored(self, log: str) -> bytes: ...
+    def submitted(self, log: str) -> bytes: ...
 
 
 class Keeper(Protocol):
@@ -229,6 +230,8 @@ def application(
         web.post("/add-checkpoint", add_checkpoint),
         web.get("/monitoring/{log:[0-9a-f]{64}}/checkpoint", reading(
             lambda r: site.monitored(r.match_info["log"]), {"Cache-Control": "max-age=1"}, "text/plain")),
+        web.get("/monitoring/{log:[0-9a-f]{64}}/submitted", reading(
+            lambda r: site.submitted(r.match_info["log"]), {"Cache-Control": "max-age=1"})),
         web.get(commons + "/tile/{path:.+}", reading(
             lambda r: site.tile(r.match_info["commons"], f"tile/{r.match_info['path']}"), FOREVER)),
         web.get(commons + "/consistency/{old:[0-9]{1,18}}/{new:[0-9]{1,18}}", reading(
