@@ -40,6 +40,7 @@ from commons.sources import HERE, Network, first, is_peer
 T = TypeVar("T")
 
 ANSWER_LIMIT = 256 << 10  # bytes
+RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
 WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that waits for witnesses
 
 
@@ -152,7 +153,7 @@ async def resubmit(
     if not registrars:
         raise Unreachable(
             f"no address is known of {value.registrar}, who answers requests for this dataset",
-            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
+            hint=f"name one with --from ADDRESS, or `commons peer add ADDRESS`; {RECOURSE}",
         )
     said = said_in(ask)
     with forks.watching(home, verifier(value).vkey):
@@ -223,7 +224,7 @@ async def _send(
     try:
         got = await first(registrars, "an answer to the request", ask)
     except (Unreachable, TimedOut, Refused, TooMany) as error:  # none of them is a decision in the log
-        error.hint += f"{'; ' if error.hint else ''}a witness of this log takes it too: `commons witness submit`"
+        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
         raise
     checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, log, old, value.registrar)
     advance(home, log.vkey, old, checked.head.note)
