@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from commons.core import checkpoint, manifest, note
+from commons.core import checkpoint, manifest, merkle, note, tiles
 from commons.core.checkpoint import Signed
 from commons.core.note import Verifier
 from commons.core.reference import peer_of
@@ -48,6 +48,7 @@ class Gossip:
         self.now = asyncio.Event()  # set it for a round without waiting
         self._due: OrderedDict[tuple[str, str], float] = OrderedDict()  # (peer, log) -> when to tell it again
         self._met: OrderedDict[str, tuple[int, float]] = OrderedDict()  # peer -> heads known then, when to talk again
+        self._registrars: tuple[int, dict[str, set[str]]] = (-1, {})  # of the manifests here, by commons
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- what others ask ----------------------------------------------------------------------------------------------
@@ -123,10 +124,10 @@ class Gossip:
             self.home.log.compare(theirs.note)
         except StorageFailed:
             if theirs.checkpoint.size <= head.checkpoint.size:  # else this home may be an old copy, and no fork
+                size, log = theirs.checkpoint.size, self.home.log
+                lead = [merkle.root(size, log.read)] if size.bit_count() == 1 else []  # see `checkpoint.contradicts`
                 with contextlib.suppress(SplitView):
-                    self._conclude(
-                        self.home.log.key, theirs, head, self.home.log.lead(theirs.checkpoint.size, head)
-                    )  # fmt: skip
+                    self._conclude(log.key, theirs, head, [*lead, *log.lead(size, head)])
             raise
 
     def _conclude(self, key: Verifier, old: Signed, new: Signed, lead: Sequence[bytes]) -> None:
@@ -146,25 +147,36 @@ class Gossip:
             )
 
     async def _lead(self, key: Verifier, old: int, new: int) -> tuple[bytes, ...]:
-        """What the log's keeper says leads from one size to the other: it proves something, or nothing."""
-        if old == 0:
-            return ()
+        """What the log's keeper says leads from one size to the other: it proves something, or nothing. Where the old
+        size is a power of two, in front of it the root that the keeper's tree had then."""
         commons = key.name.removeprefix("commons/")
-        keepers = self.keepers(commons)[:3]
+        level, odd = divmod(old.bit_length() - 1, 8)
+
+        async def ask(source: str) -> tuple[bytes, ...]:
+            lead = _hashes(await self._net.get(source, f"/{commons}/consistency/{old}/{new}", limit=PROOF))
+            if old.bit_count() != 1:
+                return lead
+            tile = tiles.Tile(level=level, index=0, width=tiles.widest(level, 0, new))
+            data = await self._net.get(source, f"/{commons}/{tile.path}", limit=32 * tiles.WIDTH)
+            _, edge = merkle.grow(0, (), [data[at : at + 32] for at in range(0, 32 << odd, 32)])
+            return (edge[0], *lead)
+
         try:
             async with asyncio.timeout(KEEPER):
-                return _hashes(await first(
-                    keepers, f"a consistency proof of {commons}",
-                    lambda source: self._net.get(source, f"/{commons}/consistency/{old}/{new}", limit=PROOF),
-                ))  # fmt: skip
+                return await first(self.keepers(commons)[:3], f"a consistency proof of {commons}", ask) if old else ()
         except TimeoutError as error:
             raise NotFound("the log's keeper does not answer") from error
 
     def keepers(self, commons: str) -> list[str]:
         """Addresses of who keeps the log of a commons, as far as this home knows."""
         shelf = self.home.shelf
-        values = [manifest.open(data).value for _, data, _, _ in shelf.manifests()]
-        registrars = {value.registrar for value in values if value.commons == commons}
+        if self._registrars[0] != shelf.edition:  # each manifest is opened once, not for each who asks
+            found: dict[str, set[str]] = {}
+            for _, data, _, _ in shelf.manifests():
+                value = manifest.open(data).value
+                found.setdefault(value.commons, set()).add(value.registrar)
+            self._registrars = (shelf.edition, found)
+        registrars = self._registrars[1].get(commons, set())
         seats = [source for seat, _, sources in shelf.seats() if seat == commons for source in sources if source]
         return list(dict.fromkeys([*seats, *(a for a in shelf.peers() if is_peer(a) and peer_of(a) in registrars)]))
 
@@ -206,7 +218,7 @@ class Gossip:
             if len(heads) == 2 and key != self.home.log.key:
                 lead = [note.decode64(line) for line in evidence[2].split("\n")] if len(evidence) > 2 else []
                 old, new = sorted(heads, key=lambda head: head.checkpoint.size)
-                self._conclude(key, old, new, lead[:64])
+                self._conclude(key, old, new, lead[:65])
             for head in heads:
                 await self.compare(key, head)
 

@@ -146,6 +146,7 @@ class Unlogged:
         waiting = self.kept.waiting()
         self._next = {each.statement: self._next.get(each.statement, (0, 0.0)) for each in waiting}
         due = [each for each in waiting if self._next[each.statement][1] <= now]
+        due.sort(key=lambda each: self._next[each.statement])  # those that failed least: none is kept waiting by others
         await asyncio.gather(*map(self._try, due[:AT_ONCE]))
         return max(0.0, min((at for _, at in self._next.values()), default=now + LONGEST) - self._clock())
 

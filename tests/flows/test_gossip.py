@@ -102,10 +102,14 @@ async def test_two_who_were_shown_two_histories_find_out_when_one_carries_data_o
 
 
 @pytest.mark.parametrize("asks", ["the one with less", "the one with more"])
+@pytest.mark.parametrize("less", [3, 4])  # a proof from a power of two does not hold the old root
 async def test_histories_of_different_lengths_are_told_apart_by_what_their_keeper_proves(
-    faces: Faces, start: Start, folder: Path, asks: str
+    faces: Faces, start: Start, folder: Path, asks: str, less: int
 ) -> None:
     bob, carol = await start("bob"), await start("carol")
+    if less == 4:
+        await faces.one.publish(folder, title="One more for bob")
+        await faces.other.publish(folder, title="One more for carol, too")
     await faces.other.publish(folder, title="One more for carol")
     await read(bob, faces.one)
     await read(carol, faces.other)
@@ -121,7 +125,7 @@ async def test_histories_of_different_lengths_are_told_apart_by_what_their_keepe
         heads = [checkpoint.open(each.encode(), faces.one.home.log.key) for each in forked(party, faces.vkey)]
         sizes.append([head.checkpoint.size for head in heads])
         assert party.home.shelf.lead(faces.vkey)
-    assert sizes == [[3, 4]] * 2
+    assert sizes == [[less, less + 1]] * 2
 
 
 async def test_a_keeper_that_cannot_be_asked_leaves_it_open(faces: Faces, start: Start, folder: Path) -> None:
@@ -174,13 +178,14 @@ async def test_a_custodian_that_learned_of_two_histories_gives_no_share(
     assert {each.requester for each in given} == {asker.peer}
 
 
+@pytest.mark.parametrize("size", [2, 3, 5])
 async def test_a_registrar_that_is_shown_its_own_other_history_shuts_its_log_and_releases_nothing(
-    start: Start, folder: Path, tmp_path: Path
+    start: Start, folder: Path, tmp_path: Path, size: int
 ) -> None:
     alice, bob, eve = await start("alice"), await start("bob"), await start("eve")
     reference = await alice.publish(folder)
     await bob.fetch(reference, tmp_path / "bob", alice.address)
-    lie = signed(alice, 3)
+    lie = signed(alice, size)
     with pytest.raises(Unreachable, match="rolled back or forked") as told:
         await eve.node.net.post(alice.address, f"/{alice.home.commons}/heads", lie, limit=9999)
     assert lie.decode() in told.value.evidence
@@ -320,6 +325,16 @@ async def test_a_running_node_asks_around_by_itself(start: Start, folder: Path) 
     bob.node.gossip.now.set()
     await until(lambda: bob.node.gossip.rounds)
     assert (len(forked(bob, vkey)), len(forked(dave, vkey))) == (2, 2)
+
+
+async def test_the_status_compares_with_the_peers_that_are_known(start: Start, folder: Path) -> None:
+    alice, bob, dave = await start("alice"), await start("bob", listen=()), await start("dave")
+    await alice.publish(folder)
+    await read(bob, alice)
+    vkey = alice.home.log.key.vkey
+    assert dave.home.shelf.advance(vkey, None, signed(alice, 2))
+    await bob.desk.peers(add=dave.address)
+    assert list((await bob.desk.status())["forks"]) == [vkey]
 
 
 async def test_a_peer_that_stalls_when_heads_are_compared_delays_and_fails_no_verb(
