@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import credit, describe, export, fetch, licensing, publication, publish, request, withdrawn
-from commons.core import ids, manifest, reference, terms
+from commons import credit, describe, export, fetch, licensing, publication, publish, recourse, request, withdrawn
+from commons.core import entries, ids, manifest, plea, reference, terms
 from commons.core.manifest import Manifest
 from commons.disk.home import write_config
-from commons.errors import Malformed
+from commons.errors import Malformed, NotFound
 from commons.heir import Heir
 from commons.ledger import Told, checked
 from commons.sources import is_peer
@@ -163,10 +163,39 @@ class Desk(Heir):
         """Whose logs this node cosigns, after adding or removing one; `own` says who cosigns ours."""
         return {**self.node.site.witness.change(add, remove), "own": self.node.cosigning.told()}
 
+    async def hand_in(
+        self, *, dataset: str, witness: str, acknowledge: str | None = None, sources: list[str] | None = None
+    ) -> Told:
+        """Hand the request for a dataset, which the registrar does not take, to the witness at an address."""
+        ref, at = reference.parse(dataset), reference.check_address(witness)
+        known = fetch.sources_of(self.home, ref, checked(sources))
+        found = await fetch.describe(self.home, self.net, ref.cid, known)
+        return await recourse.submit(self.home, self.net, found, at, known, acknowledge, self.node.gossip.compare)
+
+    async def unlogged(self, *, sources: list[str] | None = None, commons: str | None = None) -> Told:
+        """What witnesses say was handed to them and not logged: this node, or those at the addresses, of one commons or
+        of all logs that this home has to do with."""
+        known = [key.name for key in self.node.gossip.known()]
+        origins = [f"commons/{ids.check_cid(commons)}"] if commons else list(dict.fromkeys(known))
+        mine = {entries.statement_digest(request.said_in(ask).data).hex() for ask in self.home.shelf.asks()}
+        lists = []
+        for source, origin in [(s, o) for s in checked(sources) or [""] for o in origins]:
+            try:
+                if source:
+                    lists.append(await recourse.published(self.net, source, origin))
+                else:
+                    name = plea.path(origin).split("/")[2]
+                    lists.append(recourse.read(self.node.site.submitted(name), source, origin))
+            except NotFound:  # it is no witness of that log
+                continue
+        for row in [row for each in lists for row in each["requests"]]:
+            row["mine"] = row["statement"] in mine
+        return {"witnesses": lists}
+
 
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
-    "export", "export_log", "describe", "audit", "peers", "announce", "witness", "community",
+    "export", "export_log", "describe", "audit", "peers", "announce", "witness", "hand_in", "unlogged", "community",
     "forget_fork", "keep", "custody", "invite", "join", "follow", "propose", "vote", "statistics",
     "take_over", "vote_at",
 })  # fmt: skip

@@ -35,12 +35,10 @@ class Ledger:
 
     async def status(self) -> Told:
         """What this home is and holds. Asks again after requests that wait, delivers receipts still owed, drops what
-        was withdrawn."""
+        was withdrawn, and compares heads with the peers it knows."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_UP):
-                for ask in self.home.shelf.asks():
-                    if ask.outcome in ("pending", "fetched"):
-                        await self._follow_up(ask)
+                await asyncio.gather(self._follow_ups(), self.node.gossip.round())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_UP):
                 await notices.mind(self.home, self.net, self.node.carrying)
@@ -59,6 +57,11 @@ class Ledger:
                 for ask in self.home.shelf.asks()
             ],
         }  # fmt: skip
+
+    async def _follow_ups(self) -> None:
+        for ask in self.home.shelf.asks():
+            if ask.outcome in ("pending", "fetched"):
+                await self._follow_up(ask)
 
     async def _follow_up(self, ask: Ask) -> None:
         data = self.home.shelf.manifest(ask.dataset)

@@ -19,6 +19,7 @@ from commons.cosigning import Cosigning
 from commons.custodian import Custodian
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, Unreachable
+from commons.gossip import Gossip
 from commons.keeping import Logs
 from commons.net import api
 from commons.net.client import Client
@@ -26,6 +27,7 @@ from commons.net.connector import serve, tagged
 from commons.net.swarm import Swarm
 from commons.notices import Minding
 from commons.site import Shown
+from commons.unlogged import Unlogged
 
 STREAMS = 32  # connections of one peer, and ten times as many in all
 
@@ -54,11 +56,15 @@ class Node:
         self.net = Client(self._start)
         self.cosigning = Cosigning(self.home, self.net)
         self.minding = Minding(self.home, self.net, self.carrying)
+        self.gossip = Gossip(self.home, self.net)
+        self.net.met = self.gossip.met
+        self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
+        posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, self.site)
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
         self._runner = web.AppRunner(
-            api.application(self.site, self._doors, self.custodian), access_log=None, handle_signals=False,
-            shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
+            api.application(self.site, self._doors, self.custodian, posts),
+            access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
         )  # fmt: skip
         try:
             await self._runner.setup()
@@ -71,6 +77,8 @@ class Node:
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.cosigning.start()
                 self.minding.start()
+                self.gossip.start()
+                self.unlogged.start()
                 self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -84,6 +92,8 @@ class Node:
             self._forgetting.cancel()
         await self.minding.stop()
         await self.cosigning.stop()
+        await self.gossip.stop()
+        await self.unlogged.stop()
         await self.net.close()
         if self._plain is not None:
             self._plain.close()

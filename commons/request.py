@@ -32,6 +32,7 @@ from commons.errors import (
     Refused,
     TimedOut,
     TooLarge,
+    TooMany,
     Unreachable,
 )
 from commons.registrar import Keeper
@@ -40,6 +41,7 @@ from commons.sources import HERE, Network, first, is_peer
 T = TypeVar("T")
 
 ANSWER_LIMIT = 256 << 10  # bytes
+RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
 WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that waits for witnesses
 
 
@@ -79,6 +81,9 @@ async def key(
         secret = await _release(home, net, value, ask, sent)
     else:
         secret = await _from_custodians(home, net, sources, dataset, ask, sent, value.custody)
+    forks.check_whole(
+        home.shelf, registrar.known(home, value).log.vkey
+    )  # proven meanwhile, perhaps, by somebody this node talked to
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
 
@@ -112,6 +117,17 @@ def held(home: Home, value: Manifest) -> Ask | None:
 def is_over(ask: Ask | None) -> bool:
     """Whether the next fetch makes a new request, and so has the terms acknowledged anew."""
     return ask is None or ask.outcome in ("refuse", "revoke", "gone")
+
+
+def renewed(home: Home, dataset: Opened[Manifest], ask: Ask, acknowledge: str | None) -> Ask:
+    """A request that was never sent, or one in its place if it is too old to be logged; Unacknowledged."""
+    if not _outdated(ask):
+        return ask
+    terms.acknowledge(dataset.value.terms, acknowledge)
+    details = codec.decode(Submission, ask.submission).details
+    new = _ask(home, dataset, said_in(ask).value.purpose, details.value.decode() if details else None)
+    home.shelf.put_ask(new)
+    return new
 
 
 def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
@@ -155,18 +171,18 @@ async def _submit_to(
     if not registrars:
         raise Unreachable(
             f"no address is known of {keeper.peer}, who answers requests for this dataset",
-            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
+            hint=f"name one with --from ADDRESS, or `commons peer add ADDRESS`; {RECOURSE}",
         )
-    said = _said(ask)
+    said = said_in(ask)
     with forks.watching(home, keeper.log.vkey):
         return await _submit(home, net, registrars, value, ask, said)
 
 
 def _outdated(ask: Ask) -> bool:
-    return ask.outcome == "unsent" and abs(time.time() - _said(ask).value.time) > answer.SKEW // 2
+    return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
 
 
-def _said(ask: Ask) -> Opened[Asked]:
+def said_in(ask: Ask) -> Opened[Asked]:
     return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
@@ -181,9 +197,7 @@ async def _submit(
             home.shelf.put_ask(replace(ask, outcome="gone"))
         raise
     home.shelf.put_ask(_answered(ask, checked))
-    name = f"{ask.dataset[:16]}-{checked.request if checked.decision is None else checked.decision}"
-    write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
-    write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
+    keep_proof(home, ask.dataset, checked)
     if checked.outcome == "pending":
         raise Pending(
             f"request {checked.request} is in the log and waits for a person's decision",
@@ -196,6 +210,13 @@ async def _submit(
             hint="ask the steward of this dataset; a new fetch makes a new request",
         )
     return Sent(said=said, registrars=registrars, given=given, checked=checked)
+
+
+def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
+    """The last entry of an answer, and that it is in the log, for who has to show it."""
+    name = f"{dataset[:16]}-{checked.request if checked.decision is None else checked.decision}"
+    write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
+    write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
 
 
 def _answered(ask: Ask, checked: Checked) -> Ask:
@@ -214,7 +235,11 @@ async def _send(
         home.shelf.add_peer(source)  # whom a later command asks again
         return got
 
-    got = await first(registrars, "an answer to the request", ask)
+    try:
+        got = await first(registrars, "an answer to the request", ask)
+    except (Unreachable, TimedOut, Refused, TooMany) as error:  # none of them is a decision in the log
+        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
+        raise
     checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, keeper.log, old, keeper.stewards)
     advance(home, keeper.log.vkey, old, checked.head.note)
     return got, checked

@@ -6,11 +6,12 @@ Fulfils `net.api.Site` and is the auditor's view of this home. Every resource is
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import msgpack
 
-from commons import cosigning, withdrawn
+from commons import cosigning, unlogged, withdrawn
 from commons.access import Registrar
 from commons.core import codec, manifest, merkle, tiles
 from commons.core.entries import commitments, decode, requester
@@ -140,6 +141,9 @@ class Shown:
 
     def monitored(self, log: str) -> bytes:
         return self.witness.monitored(log)
+
+    def submitted(self, log: str) -> bytes:
+        return unlogged.published(self.home, log, int(time.time()))
 
     def _served(self) -> frozenset[bytes]:
         known, roots = self._roots

@@ -21,7 +21,7 @@ class Witness:
     """One home's witness, under its own key. `clock` gives seconds since 1970."""
 
     def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
-        self._kept, self._clock = home.witnessed, clock
+        self._kept, self._shelf, self._clock = home.witnessed, home.shelf, clock
         self._signer = home.keys.witness()
         self.key = Verifier(
             name=f"commons-witness/{home.keys.identity.peer}", type=COSIGNATURE, public=self._signer.public
@@ -37,6 +37,11 @@ class Witness:
         keys = self._kept.keys(origin)
         if not keys:
             raise NotFound(f"this witness does not cosign the log {origin[:200]!r}", hint="ask its owner to add it")
+
+        known = self._shelf.forks()
+        for key in keys:
+            if key.vkey in known:  # shown by somebody this node talked to
+                raise witness.Forked("this log has signed two histories", evidence=known[key.vkey])
 
         def step(last: Seen | None) -> Seen:
             head = witness.check(request, keys, last.head if last else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from commons.show import Told, count, say, table, when
-from commons.terminal import Context, pass_context
+from commons.terminal import Context, pass_context, sources
 
 
 @click.group()
@@ -41,6 +41,55 @@ def witness_remove(c: Context, log: str) -> None:
 def witness_list(c: Context) -> None:
     """The logs cosigned here, and how far the witnesses of our own log have signed."""
     c.tell(c.call("witness"), tell_witness)
+
+
+@witness.command("submit")
+@click.argument("dataset")
+@click.argument("address")
+@click.option(
+    "--acknowledge", metavar="LICENCE", help="The terms once more, where the request is too old and made anew."
+)
+@sources
+@pass_context
+def witness_submit(
+    c: Context, dataset: str, address: str, acknowledge: str | None, sources: tuple[str, ...]
+) -> None:  # fmt: skip
+    """Hand your request for DATASET, which its registrar does not take, to the witness at ADDRESS (a multiaddr)."""
+    told = c.call("hand_in", dataset=dataset, witness=address, acknowledge=acknowledge, sources=list(sources))
+    c.tell(told, tell_handed)
+
+
+@witness.command("submitted")
+@click.argument("addresses", nargs=-1)
+@click.option("--commons", metavar="ID", help="Of this commons only.")
+@pass_context
+def witness_submitted(c: Context, addresses: tuple[str, ...], commons: str | None) -> None:
+    """What was handed to witnesses and is not logged: as this node publishes it, or the witnesses at ADDRESSES."""
+    c.tell(c.call("unlogged", sources=list(addresses), commons=commons), tell_unlogged)
+
+
+def tell_handed(told: Told) -> None:
+    say(f"The witness {told['witness']} has it since {when(told['time'])}, and signed for that.")
+    if told["entry"] is not None:
+        say(f"It is in the log at entry {told['entry']}: {told['outcome']}. `commons fetch` goes on from there.")
+    else:
+        say("It hands it on to the registrar. If no entry comes of it, `commons witness submitted` tells everybody.")
+
+
+def tell_unlogged(told: Told) -> None:
+    if not told["witnesses"]:
+        say("None of them is a witness of a log that is known here. --commons names another one.")
+    for each in told["witnesses"]:
+        say(f"{each['commons']}: by {when(each['time'])} the witness {each['witness']}")
+        if not each["requests"]:
+            say(f"  knows of no request that is not logged {each['after']} s after it was handed in.")
+            continue
+        say(f"  knows of {count(len(each['requests']), 'request')} not logged {each['after']} s after being handed in:")
+        table(("request", "dataset", "handed in", "entries then", "tried", "the registrar", ""), [
+            (row["statement"][:16], row["dataset"], when(row["time"]), row["size"],
+             when(row["tried"]) if row["tried"] is not None else "", row["said"], "yours" if row["mine"] else "")
+            for row in each["requests"]
+        ])  # fmt: skip
 
 
 def tell_witness(told: Told) -> None:

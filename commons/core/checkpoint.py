@@ -84,15 +84,18 @@ def open(data: bytes, log: Verifier, witnesses: Iterable[Verifier] = ()) -> Sign
 def contradicts(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> bool:
     """Whether it is shown, and not only claimed, that the new head does not contain the old one: at one size two roots,
     or a proof that leads to the new root from another old one. (If the old size is a power of two, a proof does not
-    hold the old root, and shows nothing.)"""
+    hold the old root, and shows nothing unless that other root is put in front of it: the hash that the new tree has
+    there, which the proof binds to the new root.)"""
     if old.size == new.size:
         return old.root != new.root
-    if old.size.bit_count() < 2 or not proof:
+    if old.size == 0 or not proof:
         return False
-    fn, sn, top = old.size - 1, new.size - 1, proof[0]
+    fn, sn, top, steps = old.size - 1, new.size - 1, proof[0], proof[1:]
+    if old.size.bit_count() == 1:
+        proof, steps = steps, ()
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
-    for step in proof[1:]:
+    for step in steps:
         if fn & 1 or fn == sn:
             top = merkle.node(step, top)
             while fn and not fn & 1:

@@ -27,6 +27,7 @@ from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
 from commons.disk.packs import Store
+from commons.disk.pleas import Pleas
 from commons.disk.shelf import Shelf
 from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
@@ -62,6 +63,8 @@ class Home:
             opened.callback(lambda: self.log.close())
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
+            self.pleas = Pleas(path / "pleas.db")
+            opened.callback(lambda: self.pleas.close())
             self.packs = Store(path / "packs")
             self.packs.clean()
             self._opened = opened.pop_all()

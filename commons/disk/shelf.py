@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS keepers(commons TEXT PRIMARY KEY, key BLOB NOT NULL, 
 CREATE TABLE IF NOT EXISTS bids(commons TEXT PRIMARY KEY, proposal BLOB NOT NULL, members TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ballots(
     proposal BLOB, peer TEXT, vote BLOB NOT NULL, PRIMARY KEY(proposal, peer)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leads(log TEXT PRIMARY KEY, proof BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -78,6 +79,7 @@ class Shelf:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
         self.edition = 0  # grows with every change of what is served
+        self.trusted = 0  # grows with every log whose head is trusted for the first time
 
     def close(self) -> None:
         self._db.close()
@@ -161,23 +163,42 @@ class Shelf:
         with sql.door(self._path):
             if old is None:
                 done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?) RETURNING 1", (log, new)).fetchall()
+                self.trusted += 1
             else:
                 said = "UPDATE heads SET note = ? WHERE log = ? AND note = ? RETURNING 1"
                 done = self._db.execute(said, (new, log, old)).fetchall()
         return bool(done)  # and not rowcount, which another thread's statement may have changed
 
+    def logs(self) -> list[str]:
+        """The vkeys of the logs of which a head is trusted, or that were asked."""
+        with sql.door(self._path):
+            said = "SELECT log FROM heads UNION SELECT log FROM asks ORDER BY log"
+            return [log for (log,) in self._db.execute(said)]
+
     # -- forks: logs that signed two histories, and both signed heads ------------------------------------------------
 
-    def put_fork(self, log: str, heads: tuple[str, ...]) -> None:
+    def put_fork(self, log: str, heads: tuple[str, ...], lead: bytes = b"") -> None:
+        """Durable when this returns; the first proof found is kept. `lead` is the consistency proof that leads to one
+        head from another root than the other's: none is needed where both are of one size. A crash before the heads
+        are stored leaves a lead that nobody reads."""
         with sql.door(self._path):
+            if lead and log not in self.forks():
+                self._db.execute("INSERT OR REPLACE INTO leads VALUES(?, ?)", (log, lead))
             self._db.execute("INSERT OR IGNORE INTO forks VALUES(?, ?, ?)", (log, *heads))
 
     def forks(self) -> dict[str, tuple[str, ...]]:
         with sql.door(self._path):
             return {log: (one, other) for log, one, other in self._db.execute("SELECT * FROM forks ORDER BY log")}
 
+    def lead(self, log: str) -> bytes:
+        """What shows that the two heads of a fork contradict each other; empty where they do so by themselves."""
+        with sql.door(self._path):
+            row = self._db.execute("SELECT proof FROM leads WHERE log = ?", (log,)).fetchone()
+        return b"" if row is None else row[0]
+
     def drop_fork(self, log: str) -> None:
         with sql.door(self._path):
+            self._db.execute("DELETE FROM leads WHERE log = ?", (log,))
             self._db.execute("DELETE FROM heads WHERE log = ?", (log,))
             self._db.execute("DELETE FROM forks WHERE log = ?", (log,))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -64,6 +64,7 @@ class Site(Protocol):
     def pieces(self, root: bytes) -> bytes: ...
     async def add_checkpoint(self, body: bytes) -> bytes: ...
     def monitored(self, log: str) -> bytes: ...
+    def submitted(self, log: str) -> bytes: ...
 
 
 class Bids(Protocol):
@@ -79,6 +80,9 @@ class Keeper(Protocol):
     def announce(self, commons: str) -> bytes: ...
     async def deposit(self, commons: str, body: bytes) -> bytes: ...
     async def hand(self, commons: str, body: bytes, caller: str | None) -> bytes: ...
+
+
+Post = Callable[[str, bytes, str | None], Awaitable[bytes]]  # (commons, body, the peer who sends it) -> the answer
 
 
 class Pack(web.FileResponse):
@@ -113,8 +117,10 @@ class Doors:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.Application:
-    """The routes that peers and plain callers see."""
+def application(
+    site: Site, doors: Doors, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None
+) -> web.Application:  # fmt: skip
+    """The routes that peers and plain callers see; `posts` are resources of a commons that peers alone may post to."""
     at_work: dict[Caller, int] = {}
 
     @web.middleware
@@ -206,6 +212,13 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
         kept, commons, caller = keeping(request)
         return web.Response(body=await kept.hand(commons, await _body(request), caller.peer))
 
+    def posting(take: Post) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            private(caller := doors.caller(request))
+            return web.Response(body=await take(request.match_info["commons"], await _body(request), caller.peer))
+
+        return answer
+
     async def add_checkpoint(request: web.Request) -> web.StreamResponse:
         """Open to everybody: what counts is the log's signature. Its statuses are those of C2SP tlog-witness."""
         try:
@@ -235,6 +248,8 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
         web.post("/add-checkpoint", add_checkpoint),
         web.get("/monitoring/{log:[0-9a-f]{64}}/checkpoint", reading(
             lambda r: site.monitored(r.match_info["log"]), {"Cache-Control": "max-age=1"}, "text/plain")),
+        web.get("/monitoring/{log:[0-9a-f]{64}}/submitted", reading(
+            lambda r: site.submitted(r.match_info["log"]), {"Cache-Control": "max-age=1"})),
         web.get(commons + "/tile/{path:.+}", reading(
             lambda r: site.tile(r.match_info["commons"], f"tile/{r.match_info['path']}"), FOREVER)),
         web.get(commons + "/consistency/{old:[0-9]{1,18}}/{new:[0-9]{1,18}}", reading(
@@ -249,6 +264,7 @@ def application(site: Site, doors: Doors, keeper: Keeper | None = None) -> web.A
         web.get(commons + "/custody-key", custody_key),
         web.post(commons + "/deposits", deposits),
         web.post(commons + "/shares", shares),
+        *(web.post(f"{commons}/{name}", posting(take)) for name, take in (posts or {}).items()),
     ])  # fmt: skip
     return app
 

@@ -51,6 +51,7 @@ class Client:
 
     def __init__(self, swarm: Callable[[], Awaitable[Swarm]]) -> None:
         self._addresses: dict[PeerId, dict[str, None]] = {}
+        self.met: Callable[[str], None] = lambda source: None  # told of each exchange that succeeded
         self._session = aiohttp.ClientSession(
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
             headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
@@ -90,7 +91,9 @@ class Client:
                     raise await _failure(answer, source)
                 if "Range" in headers and answer.status != 206:
                     raise Untrue(f"{source} does not serve ranges", hint="use another source")
-                return await _read(answer, limit, source)
+                data = await _read(answer, limit, source)
+                self.met(source)
+                return data
         except CommonsError:
             raise
         except TimeoutError as error:

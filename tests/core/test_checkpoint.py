@@ -118,3 +118,27 @@ def test_a_number_has_one_spelling(text: str) -> None:
         checkpoint.number(text)
     assert checkpoint.number("7") == 7
     assert checkpoint.number("0") == 0
+
+
+def grown(history: bytes, size: int) -> tuple[merkle.Reader, bytes]:
+    """The hashes and the root of a log whose every entry names its history."""
+    nodes, edge = merkle.grow(0, (), [merkle.leaf(b"%s %d" % (history, n)) for n in range(size)])
+    tree = {(level, position): value for level, position, value in nodes}
+    return lambda level, position: tree[level, position], merkle.edge_root(edge)
+
+
+def test_a_proof_convicts_a_log_of_two_histories_at_every_size_and_never_of_one() -> None:
+    for new in range(2, 36):
+        read, root = grown(b"true", new)
+        after = Checkpoint(origin="log", size=new, root=root)
+        for old in range(1, new):
+            proof = merkle.prove_consistency(old, new, read)
+            known = merkle.root(old, read)
+            shown = (known, *proof) if old.bit_count() == 1 else tuple(proof)
+            before = Checkpoint(origin="log", size=old, root=known)
+            other = Checkpoint(origin="log", size=old, root=grown(b"other", old)[1])
+            assert checkpoint.contradicts(other, after, shown)
+            for innocent in (shown, tuple(proof), (), (other.root, *proof), (bytes(32), *shown), (*shown, bytes(32))):
+                assert not checkpoint.contradicts(before, after, innocent)
+            for lie in ((), (other.root, *proof), shown[:-1], (*shown, bytes(32)), (bytes(32), *shown[1:])):
+                assert not checkpoint.contradicts(other, after, lie)

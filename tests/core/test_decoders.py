@@ -28,6 +28,7 @@ from commons.core import (
     manifest,
     notice,
     opening,
+    plea,
     reference,
     release,
     rules,
@@ -54,6 +55,7 @@ KINDS: dict[str, type[Any]] = {
         entries.Dropped, notice.Notice, notice.Dropping,
         opening.Opening, answer.Submission, answer.Answer, release.Bound,
         custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
+        plea.Handed, plea.Submitted, plea.Taken, plea.Unlogged,
     )
 }  # fmt: skip
 VALUES: dict[str, Any] = {
@@ -73,6 +75,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "manifest.open": manifest.open,
     "entries.decode": entries.decode,
     "opening.decode": opening.decode,
+    "plea.open_handed": plea.open_handed,
     "release.open": lambda data: release.open(data, SEED, generate.BOUND),
     "release.unlock": lambda data: release.unlock(generate.NEW, data, generate.SERIES, 0),
     "codec.raw": codec.raw,
@@ -387,6 +390,18 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Released": st.builds(
         handover.Released, commons=cids, dataset=cids, epoch=some, sharing=b32, name=text, requester=peers,
         request=some, decision=some, shown=st.binary(), head=st.binary(), time=some, sealed=st.binary(),
+    ),
+    "Handed": st.builds(
+        plea.Handed, statement=st.binary(), sources=st.lists(st.just(GOOD_TEXTS["address"]), max_size=4).map(tuple),
+        details=st.none() | st.builds(Field, name=text, salt=b32, value=st.binary()),
+    ),
+    "Submitted": st.builds(plea.Submitted, commons=cids, dataset=cids, statement=b32, time=some, size=some),
+    "Taken": st.builds(plea.Taken, acknowledged=st.binary(), answer=st.none() | st.binary()),
+    "Unlogged": st.builds(
+        plea.Unlogged, commons=cids, time=some, after=some, waiting=tuples(st.builds(
+            plea.Waiting, statement=b32, dataset=cids, time=some, size=some, tried=st.none() | some,
+            said=st.sampled_from(["", "unreachable", "a" * 32]),
+        )),
     ),
     "Handover": st.builds(
         handover.Handover, parts=tuples(st.builds(handover.Part, released=st.binary(), below=tuples(st.binary())))

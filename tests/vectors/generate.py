@@ -30,6 +30,7 @@ from commons.core import (
     manifest,
     notice,
     opening,
+    plea,
     policy,
     release,
     shares,
@@ -201,12 +202,28 @@ HANDOVER = handover.Handover(
     parts=(handover.Part(released=envelope.sign(handover.RELEASED, RELEASED, BOB), below=()),)
 )  # fmt: skip
 
+HANDED = plea.Handed(
+    statement=ASKED_BYTES, details=DETAILS, sources=(f"/dns4/registrar.example/tcp/4001/p2p/{ALICE.peer}",)
+)  # fmt: skip
+SUBMITTED = plea.Submitted(
+    commons=COMMONS, dataset=DATASET, statement=entries.statement_digest(ASKED_BYTES), time=TIME + 11, size=2
+)  # fmt: skip
+TAKEN = plea.Taken(acknowledged=envelope.sign(plea.SUBMITTED, SUBMITTED, BOB), answer=codec.encode(ANSWER))
+UNLOGGED = plea.Unlogged(
+    commons=COMMONS, time=TIME + 700, after=600,
+    waiting=(
+        plea.Waiting(statement=SUBMITTED.statement, dataset=DATASET, time=TIME + 11, size=2, tried=TIME + 650,
+                     said="unreachable"),
+        plea.Waiting(statement=salt(50), dataset=DATASET, time=TIME + 12, size=0, tried=None, said=""),
+    ),
+)  # fmt: skip
+
 PLAIN: dict[str, Any] = {
     "rule": RULE, "terms": TERMS, "request": REQUEST, "decision": DECISION, "receipt": RECEIPT, "redaction": REDACTION,
     "stamp": STAMP,
     "dropped": DROPPED,
     "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
-    "handover": HANDOVER,
+    "handover": HANDOVER, "handed": HANDED, "taken": TAKEN,
 }  # fmt: skip
 SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "manifest": (manifest.TYPE, MANIFEST, ALICE),
@@ -225,6 +242,8 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "sharing": (custody.SHARING, SHARING, ALICE),
     "deposit": (custody.DEPOSIT, DEPOSIT, ALICE),
     "released": (handover.RELEASED, RELEASED, BOB),
+    "submitted": (plea.SUBMITTED, SUBMITTED, BOB),
+    "unlogged": (plea.UNLOGGED, UNLOGGED, BOB),
 }
 ENCODED: dict[str, bytes] = {name: codec.encode(value) for name, value in PLAIN.items()} | {
     name: envelope.sign(kind, value, signer) for name, (kind, value, signer) in SIGNED.items()
@@ -447,6 +466,16 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("released", "negative entry", {"request": -1}, "entries count from 0"),
     ("released", "digest of 31 bytes", {"sharing": RELEASED.sharing[1:]}, "32"),
     ("released", "requester is no peer id", {"requester": COMMONS}, "a peer id"),
+    ("handed", "an address of no peer", {"sources": ["/dns4/registrar.example/tcp/4001"]}, "it ends in one"),
+    ("handed", "a door for an address", {"sources": ["https://registrar.example"]}, "a multiaddr"),
+    ("handed", "five addresses", {"sources": [*HANDED.sources] * 5}, "at most 4"),
+    ("submitted", "statement of 31 bytes", {"statement": SUBMITTED.statement[1:]}, "32"),
+    ("submitted", "negative size", {"size": -1}, "a count"),
+    ("submitted", "commons in capitals", {"commons": COMMONS.upper()}, "one spelling"),
+    ("unlogged", "negative time", {"time": -1}, "a count"),
+    ("unlogged", "a code with an escape", {"waiting": [{**asdict(UNLOGGED.waiting[0]), "said": "\x1b[2J"}]}, "a-z"),
+    ("unlogged", "tried before all time", {"waiting": [{**asdict(UNLOGGED.waiting[0]), "tried": -1}]}, "a count"),
+    ("unlogged", "digest of 33 bytes", {"waiting": [{**asdict(UNLOGGED.waiting[1]), "statement": bytes(33)}]}, "32"),
     ("opening", "salt of 31 bytes", {"fields": [{"name": "a", "salt": salt(0)[1:], "value": b""}]}, "32"),
     ("opening", "field without a name", {"fields": [{"name": "", "salt": salt(0), "value": b""}]}, "1 to 64"),
 ]  # fmt: skip
