@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from commons import cosigning, govern
-from commons.core import codec, entries, envelope, manifest, release, rules
+from commons import cosigning, govern, offer
+from commons.core import codec, entries, envelope, listing, manifest, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Receipt, Received, Redaction
 from commons.core.envelope import Opened
 from commons.core.ids import PeerId
+from commons.core.listing import Offer
 from commons.core.opening import SALT
 from commons.core.state import State
 from commons.disk.home import Home
@@ -127,6 +128,18 @@ class Registrar:
         await govern.settle(self.log)
         return index
 
+    async def publish(self, body: bytes) -> bytes:
+        """A member's Offer in, an Answer out that shows its entry. A manifest makes one entry, however often it comes.
+
+        The order: everything in it compared; the rates; the manifest durable, then its entry; only then the answer.
+        """
+        given = codec.decode(Offer, body, listing.LIMIT)
+        said, draft = offer.taken(self.home, given, self._clock())
+        known = self._check(said.value.commons, given.head)
+        self._limit(said.signer)
+        await self._append(draft)
+        return self._one(self.log.state.published(said.value.manifest).index, known)
+
     def _one(self, index: int, known: int) -> bytes:
         """An Answer that shows one entry."""
         head = self.log.head
@@ -149,6 +162,8 @@ class Registrar:
             request=index, decision=access.decision if access.decision is not None else index,
         )  # fmt: skip
         published = self.log.state.published(access.entry.dataset)
+        if published.publisher != self.home.keys.identity.peer:
+            raise Refused("its publisher has this key, and this node has not", hint="ask its publisher")
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
 

@@ -165,10 +165,12 @@ class Council(Ledger):
     def _custodians(self, policy: Policy, more: Sequence[str] = ()) -> dict[str, list[str]]:
         return keeping.addresses(policy, [*more, *self.home.shelf.peers()], self.home.keys.identity.peer)
 
-    async def entrust(self, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None) -> bytes | None:
+    async def entrust(
+        self, state: State, seat: Seat, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None
+    ) -> bytes | None:
         """The sharing of a key that custodians keep; None where the community has none. A version under the same key
         keeps the sharing of the one before, as long as its custodians are the same."""
-        policy = self.home.log.state.custodian_policy
+        policy = state.custodian_policy
         if policy is None or rule.kind == "public":
             return None
         bound, generation = shared.binding(terms.digest(), rule), 0
@@ -178,9 +180,17 @@ class Council(Ledger):
                 return before
             generation = old.generation + 1
         return await custody.entrust(
-            self._near(), self.home.keys, self._custodians(policy), policy, commons=self.home.commons, series=series,
-            epoch=epoch, bound=bound, generation=generation,
+            self._near(), self.home.keys, self._custodians(policy, seat.sources), policy, commons=seat.commons,
+            series=series, epoch=epoch, bound=bound, generation=generation,
         )  # fmt: skip
+
+    def registrars_of(self, cid: str) -> list[str]:
+        """Addresses of who answers requests for a dataset, as far as this home knows them; none for itself."""
+        data = self.home.shelf.manifest(cid)
+        if data is None or (value := manifest.open(data).value).registrar == self.home.keys.identity.peer:
+            return []
+        seats = [a for commons, _, known in self.home.shelf.seats() if commons == value.commons for a in known]
+        return list(dict.fromkeys(request.registrars_of([*seats, *self.home.shelf.peers()], value)))
 
     def custodians_of(self, cid: str) -> list[str]:
         """Addresses of those who keep the key of a dataset, as far as this home knows them."""

@@ -82,7 +82,7 @@ async def fetch(
         table = await contents()
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     await asyncio.to_thread(credit.leave, dest, dataset, {file.path for file in table.files})
-    if reference.cid not in home.log.state.datasets:  # what was published here stays as it is
+    if dataset.signer != home.keys.identity.peer:  # what was published here stays as it is
         home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
         if not keep:
             _remove(home, reference.cid, value.packs)

@@ -75,7 +75,7 @@ class State:
             return
         value = entry.value if isinstance(entry, Opened) else entry
         # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
-        slack = SLOW if isinstance(value, Proposal | Vote | Join) else 0
+        slack = SLOW if isinstance(value, Publish | Proposal | Vote | Join) else 0
         if value.time < self.time - slack:
             raise Untrue(f"entry {index} is dated before the entry in front of it")
         if isinstance(entry, Opened):
@@ -99,11 +99,11 @@ class State:
             return
         if self.community is None or self.commons is None:
             raise Malformed("there is no charter in front of this entry")
-        if isinstance(value, Publish):
-            self._publish(index, entry.signer, value, self.community)
-            return
         if value.commons != self.commons:
             raise Conflict(f"this was written for {value.commons}, another commons")
+        if isinstance(value, Publish):
+            self._publish(index, entry.signer, value)
+            return
         digest = hashlib.sha256(entry.data).digest()
         if digest in self.governed:
             raise Conflict("this statement is in the log already", hint="one statement makes one entry")
@@ -130,8 +130,9 @@ class State:
                 withdrawn.setdefault(cid, index)
         self.epochs[entry.series] = max(self.epochs[entry.series], entry.epoch + 1)
 
-    def _publish(self, index: int, signer: str, value: Publish, community: Community) -> None:
-        if signer not in community.members:
+    def check_publish(self, signer: str, value: Publish) -> None:
+        """Whether `signer` may add this entry now: what `apply` will say of it, but for its commons and its date."""
+        if self.community is None or signer not in self.community.members:
             raise Refused(f"{signer} is no member of this commons and cannot publish in it")
         if value.manifest in self.datasets:
             raise Conflict(f"{value.manifest} is published already", hint="nothing to do")
@@ -153,6 +154,9 @@ class State:
                 "the key of this version is not kept by those whom the members have chosen",
                 hint="they changed meanwhile: publish again",
             )
+
+    def _publish(self, index: int, signer: str, value: Publish) -> None:
+        self.check_publish(signer, value)
         self.datasets[value.manifest] = Published(
             index=index, publisher=signer, entry=value, rule=value.rule, basis=index
         )

@@ -399,7 +399,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         governance.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
     ),
     "Publish": st.builds(
-        entries.Publish, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),
+        entries.Publish, commons=cids, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),
         version=st.integers(1, 2**31), title=text, licence=text, terms=b32, rule=rule, purposes=tuples(purposes),
         grant_days=st.none() | st.integers(1, 36_500), epoch=some,
     ),

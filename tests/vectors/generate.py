@@ -105,7 +105,7 @@ MANIFEST = Manifest(
 MANIFEST_BYTES = manifest.sign(MANIFEST, ALICE)
 DATASET = ids.cid(MANIFEST_BYTES)
 PUBLISH = Publish(
-    time=TIME + 2, manifest=DATASET, series=SERIES, version=2, title="Rivers", licence=TERMS.licence,
+    commons=COMMONS, time=TIME + 2, manifest=DATASET, series=SERIES, version=2, title="Rivers", licence=TERMS.licence,
     terms=TERMS.digest(), rule=RULE, purposes=TERMS.purposes, grant_days=365, epoch=1,
 )  # fmt: skip
 DETAILS = Field(name="details", salt=salt(3), value=b"A map of the basin")
@@ -383,6 +383,7 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("publish", "negative epoch", {"epoch": -1}, "epochs count from 0"),
     ("publish", "terms of 31 bytes", {"terms": PUBLISH.terms[1:]}, "32"),
     ("publish", "manifest is a peer id", {"manifest": BOB.peer}, "a CID"),
+    ("publish", "commons is a peer id", {"commons": BOB.peer}, "a CID"),
     ("publish", "unknown purpose", {"purposes": ["fun"]}, "a code or a DUO id"),
     ("publish", "grants of no day", {"grant_days": 0}, "1 to 36500, as in the terms"),
     ("publish", "grants of ten million days", {"grant_days": 10**7}, "1 to 36500, as in the terms"),
