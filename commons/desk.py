@@ -170,5 +170,5 @@ class Desk(Council):
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
     "export", "export_log", "describe", "audit", "peers", "announce", "witness", "community",
-    "forget_fork", "keep", "custody", "invite", "join", "follow", "propose", "vote", "statistics",
+    "forget_fork", "keep", "custody", "pass_on", "invite", "join", "follow", "propose", "vote", "statistics",
 })  # fmt: skip

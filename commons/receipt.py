@@ -43,7 +43,7 @@ async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manif
     log = verifier(value)
     old = home.shelf.head(log.vkey) or b""
     body = codec.encode(Submission(statement=statement, details=None, head=old))
-    registrars = registrars_of(sources, value)
+    registrars = registrars_of(sources, value, home.keys.identity.peer)
 
     async def send(source: str) -> bytes:
         return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from commons import custody, forks, quorum
+from commons import custody, forks, keeping, quorum, successors
 from commons.core import answer, codec, entries, envelope, hpke, ids, note, release, terms
 from commons.core import custody as shared
 from commons.core.answer import Answer, Checked, Submission
@@ -134,7 +134,7 @@ async def resubmit(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask
 ) -> Sent:  # fmt: skip
     """Send a stored request, for the first time or again: whoever asks twice finds the same entry."""
-    registrars = registrars_of(sources, value)
+    registrars = registrars_of(sources, value, home.keys.identity.peer)
     if not registrars:
         raise Unreachable(
             f"no address is known of {value.registrar}, who answers requests for this dataset",
@@ -153,7 +153,10 @@ def _said(ask: Ask) -> Opened[Asked]:
     return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
-def registrars_of(sources: Sequence[str], value: Manifest) -> list[str]:
+def registrars_of(sources: Sequence[str], value: Manifest, me: str) -> list[str]:
+    """Where who answers requests is reached; of a log that this home (`me`) keeps itself, here."""
+    if value.registrar == me:
+        return [HERE]
     return [source for source in sources if is_peer(source) and peer_of(source) == value.registrar]
 
 
@@ -198,7 +201,8 @@ async def _send(
 
     async def ask(source: str) -> bytes:
         got = await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
-        home.shelf.add_peer(source)  # whom a later command asks again
+        if is_peer(source):
+            home.shelf.add_peer(source)  # whom a later command asks again
         return got
 
     got = await first(registrars, "an answer to the request", ask)
@@ -239,9 +243,8 @@ async def _from_custodians(
     shared.check_sharing(
         root, dataset.signer, value.commons, value.series, value.epoch, value.terms.digest(), value.rule
     )
-    known = {peer: [s for s in sources if is_peer(s) and peer_of(s) == peer] for peer in root.value.peers().values()}
-    if (me := home.keys.identity.peer) in known:
-        known[me] = [HERE]
+    me = home.keys.identity.peer
+    known = keeping.addresses(root.value.parsed(), sources, me)
 
     async def witnessed(source: str) -> bytes:
         return await quorum.shown(net, source, value, verifier(value), sent.checked)
@@ -249,7 +252,17 @@ async def _from_custodians(
     async def gathered() -> custody.Gathered:
         head = await first(sent.registrars, "a witnessed head", witnessed)
         seed = home.keys.hpke_seed(said.value.nonce)
-        return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
+        try:
+            return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
+        except Pending:
+            raise
+        except CommonsError:  # they may have been replaced, and passed on what they kept
+            later = await successors.addresses(
+                net, sent.registrars, sources, value, sent.checked.head, root.value.policy, me
+            )  # fmt: skip
+            if not later:
+                raise
+            return await custody.gather(net, later, root, said, sent.given, sent.checked, head, seed)
 
     found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
     for peer, parts in found.given.items():
