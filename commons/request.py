@@ -256,13 +256,14 @@ async def _from_custodians(
             return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
         except Pending:
             raise
-        except CommonsError:  # they may have been replaced, and passed on what they kept
+        except CommonsError as error:  # they may have been replaced, and passed on what they kept
             later = await successors.addresses(
                 net, sent.registrars, sources, value, sent.checked.head, root.value.policy, me
             )  # fmt: skip
             if not later:
                 raise
-            return await custody.gather(net, later, root, said, sent.given, sent.checked, head, seed)
+            with successors.after(error):
+                return await custody.gather(net, later, root, said, sent.given, sent.checked, head, seed)
 
     found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
     for peer, parts in found.given.items():

@@ -6,11 +6,13 @@ has to lead to the publisher's own sharing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from commons import keeping, quorum
 from commons.core.checkpoint import Signed
 from commons.core.manifest import Manifest
+from commons.errors import CommonsError, Pending
 from commons.sources import Network, first
 
 
@@ -25,3 +27,18 @@ async def addresses(
         return {} if policy is None or str(policy) == before else keeping.addresses(policy, known, me)
 
     return await first(registrars, "who keeps this key by now", read)
+
+
+@contextmanager
+def after(before: CommonsError) -> Iterator[None]:
+    """Where the new custodians do not suffice either, what those before them said (`before`) is told too."""
+    try:
+        yield
+    except Pending:
+        raise
+    except CommonsError as error:
+        raise type(before)(
+            f"{before.message}; other custodians were chosen since: {error.message}",
+            hint="those before them pass on what they keep: `commons custody pass-on`"
+            + (f". Else {error.hint}" if error.hint else ""),
+        ) from error
