@@ -58,6 +58,11 @@ class Abroad:
         found = manifest.open(data) if data is not None else None
         gone = self.state.community.withdrawn if self.state.community else {}
         if found is not None and cid in self.state.datasets and cid not in gone:
+            if not self._here(found.value):
+                raise Conflict(
+                    f"these files were published as {cid}, and their packs were dropped here",
+                    hint=f"`commons mirror commons:{cid}` brings them back; --update publishes another version",
+                )
             return found
         me = self._home.keys.identity.peer
         if self.state.community is None or me not in self.state.community.members:
@@ -74,8 +79,10 @@ class Abroad:
             self.state.check_publish(found.signer, listing.entry(value, ids.cid(found.data), 0))
         except CommonsError:  # something was decided meanwhile: it is sealed anew
             return False
-        here = all(self._home.packs.has(ref.root) for ref in value.sealed())
-        return here and (value.log_key, value.registrar) == (self.log_key, self.registrar)
+        return self._here(value) and (value.log_key, value.registrar) == (self.log_key, self.registrar)
+
+    def _here(self, value: Manifest) -> bool:
+        return all(self._home.packs.has(ref.root) for ref in value.sealed())
 
     def begin(self, ready: Prepared, cid: Cid) -> None:
         self._home.shelf.put_offer(self.commons, _mark(ready), cid)

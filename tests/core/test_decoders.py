@@ -25,6 +25,7 @@ from commons.core import (
     handover,
     hpke,
     ids,
+    listing,
     manifest,
     opening,
     reference,
@@ -48,7 +49,7 @@ KINDS: dict[str, type[Any]] = {
         envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, governance.Charter, governance.Proposal,
         governance.Vote, governance.Join, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
-        opening.Opening, answer.Submission, answer.Answer, release.Bound,
+        opening.Opening, answer.Submission, answer.Answer, listing.Offer, release.Bound,
         custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
     )
 }  # fmt: skip
@@ -431,6 +432,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         entries.Redaction, type=st.just(entries.REDACTION), time=some, entries=tuples(some), reason=text
     ),
     "Opening": st.builds(Opening, fields=tuples(field)),
+    "Offer": st.builds(listing.Offer, statement=st.binary(), manifest=st.binary(), head=st.binary()),
     "Submission": st.builds(
         answer.Submission, statement=st.binary(), details=st.none() | field, head=st.binary()
     ),
@@ -531,7 +533,7 @@ def test_no_secret_is_sealed_to_a_key_that_everybody_knows(point: bytes) -> None
 # -- one byte touched -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("Manifest", "Answer", "Submission")])
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("Manifest", "Answer", "Submission", "Offer")])
 def test_no_byte_can_change_and_leave_the_value_the_same(name: str) -> None:
     data = bytearray(codec.encode(VALUES[name]))
     assert codec.decode(KINDS[name], bytes(data)) == VALUES[name]
@@ -543,7 +545,7 @@ def test_no_byte_can_change_and_leave_the_value_the_same(name: str) -> None:
         data[at] = byte
 
 
-@pytest.mark.parametrize("name", ["Manifest", "Answer", "Submission"])
+@pytest.mark.parametrize("name", ["Manifest", "Answer", "Submission", "Offer"])
 def test_no_bit_can_change_and_leave_a_long_value_the_same(name: str) -> None:
     data = bytearray(codec.encode(VALUES[name]))
     for bit in range(8 * len(data)):

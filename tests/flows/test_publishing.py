@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commons.charter import founding
 from commons.core import codec, entries, envelope, listing, manifest
 from commons.core.answer import Answer
 from commons.core.entries import Publish
@@ -19,6 +23,9 @@ from commons.core.keys import Signer
 from commons.core.listing import Offer
 from commons.core.manifest import Manifest
 from commons.core.reference import parse
+from commons.desk import Desk
+from commons.disk import home
+from commons.disk.home import Home
 from commons.errors import (
     CommonsError,
     Conflict,
@@ -33,7 +40,9 @@ from commons.errors import (
     Unreachable,
     Untrue,
 )
+from commons.node import Node
 from tests.conftest import Party, Start
+from tests.flows.crash_driver import Inside, die_at, in_child
 from tests.flows.test_keepers import away, found
 
 Seats = dict[str, Party]
@@ -332,11 +341,6 @@ def crash(*_: object, **__: object) -> Any:
     raise KeyboardInterrupt
 
 
-async def after(call: Callable[..., Any], *words: Any) -> Any:
-    await call(*words)
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("where", ["begin", "enter", "lost", "advance", "serve"])
 async def test_after_a_crash_between_any_two_steps_the_same_command_makes_one_entry(
     seats: Seats, folder: Path, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, where: str
@@ -432,3 +436,91 @@ async def test_an_answer_that_shows_something_else_is_not_believed(
         assert not any(served for *_, served in ana.home.shelf.manifests())
     await publish(seats, folder)
     assert published(coop) == 1
+
+
+async def test_who_dropped_the_packs_is_told_and_publishes_nothing_empty(
+    seats: Seats, folder: Path, tmp_path: Path
+) -> None:
+    ana, ben = seats["ana"], seats["ben"]
+    reference = await publish(seats, folder)
+    await ben.fetch(reference, tmp_path / "ben")
+    await ana.desk.drop(dataset=reference)
+    with pytest.raises(Conflict, match="were dropped here") as caught:
+        await publish(seats, folder)
+    assert "commons mirror" in caught.value.hint
+    await ana.desk.mirror(dataset=reference, sources=[ben.address])
+    assert parse(await publish(seats, folder)).cid == parse(reference).cid
+    assert published(seats["coop"]) == 1
+
+
+# -- killed -----------------------------------------------------------------------------------------------------------
+
+
+class Line(Inside):
+    """Of a member to the registrar, in one process."""
+
+    async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
+        _, commons, what = path.split("/", 2)
+        if what == "checkpoint":
+            return self.steward.site.checkpoint(commons)
+        if what.startswith("openings"):
+            raise Refused("not for you")
+        return await super().get(source, path, limit=limit, span=span)
+
+    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+        _, commons, _ = path.split("/")
+        return await self.steward.site.publish(commons, body)
+
+
+def member_publishes(folder: Path) -> str:
+    """Both homes opened, and one dataset published by the member in the other's log: its reference."""
+
+    async def go() -> str:
+        with Home(folder / "coop") as coop, Home(folder / "ana") as ana:
+            async with Node(coop) as a, Node(ana) as b:
+                address = f"/ip4/127.0.0.1/tcp/1/p2p/{coop.keys.identity.peer}"
+                ana.shelf.put_seat(coop.commons, coop.log.key.public, [address])
+                desk = Desk(b)
+                desk.net = Line(a)  # type: ignore[assignment]
+                told = await desk.publish(
+                    path=str(folder / "data"), title="Small", licence="CC0-1.0", access="public", named=coop.commons
+                )  # fmt: skip
+                return str(told["cid"])
+
+    return asyncio.run(go())
+
+
+def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    (original / "data").mkdir(parents=True)
+    (original / "data" / "a.txt").write_text("small\n")
+    home.create(original / "ana", home.personal("ana", "members", int(time.time())), {})
+    with Home(original / "ana") as ana:
+        peer = ana.keys.identity.peer
+    text = f'name = "Small"\n[colleges]\nworkers = ["me", "{peer}"]\n'
+    home.create(original / "coop", founding(text, int(time.time())), {})
+    entered = []
+    for step in count(1):
+        folder = tmp_path / str(step)
+        shutil.copytree(original, folder)
+
+        def work(folder: Path = folder, step: int = step) -> None:
+            die_at(step)
+            (folder / "told").write_text(member_publishes(folder))
+
+        code = in_child(work)
+        with Home(folder / "coop") as coop:
+            entered.append(len(coop.log.state.datasets))
+            assert all(coop.shelf.manifest(cid) is not None for cid in coop.log.state.datasets)
+        named = member_publishes(folder)
+        assert (folder / "told").read_text() in ("", named) if (folder / "told").exists() else True
+        with Home(folder / "coop") as coop, Home(folder / "ana") as ana:
+            assert list(coop.log.state.datasets) == [named]
+            assert coop.shelf.manifest(named) == ana.shelf.manifest(named, served=True) is not None
+        shutil.rmtree(folder)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert entered == sorted(entered)
+    assert entered.count(1) > 2  # kills between the registrar's commit and the member's last step
+    assert entered.count(0) > 8

@@ -38,6 +38,7 @@ from commons.core.contents import PackEntry
 from commons.core.entries import Asked, Decided, Decision, Publish, Receipt, Received, Redaction
 from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
 from commons.core.keys import Keys, Signer
+from commons.core.listing import Offer
 from commons.core.manifest import Manifest, PackRef
 from commons.core.opening import Field, Opening
 from commons.core.reference import Reference
@@ -139,6 +140,7 @@ RECEIPT = Receipt(
     statement=opening.commit("statement", salt(5), envelope.sign(entries.RECEIPT, RECEIVED, BOB)),
 )  # fmt: skip
 REDACTION = Redaction(type=entries.REDACTION, time=TIME + 6, entries=(2, 3), reason="erased")
+OFFER = Offer(statement=envelope.sign(entries.PUBLISH, PUBLISH, ALICE), manifest=MANIFEST_BYTES, head=b"")
 SUBMISSION = Submission(statement=ASKED_BYTES, details=DETAILS, head=b"")
 ANSWER = Answer(
     shown=(
@@ -188,7 +190,7 @@ HANDOVER = handover.Handover(
 
 PLAIN: dict[str, Any] = {
     "rule": RULE, "terms": TERMS, "request": REQUEST, "decision": DECISION, "receipt": RECEIPT, "redaction": REDACTION,
-    "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
+    "opening": OPENING, "submission": SUBMISSION, "offer": OFFER, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
     "handover": HANDOVER,
 }  # fmt: skip
 SIGNED: dict[str, tuple[str, Any, Signer]] = {
