@@ -8,7 +8,7 @@ import pytest
 
 from commons.core.policy import parse as policy
 from commons.core.reference import parse
-from commons.errors import CommonsError, Conflict, Unreachable
+from commons.errors import CommonsError, Conflict, Refused, Unreachable
 from tests.conftest import Party, Start
 from tests.flows.test_keepers import away, found, publish
 from tests.flows.test_publishing import known
@@ -126,3 +126,23 @@ async def test_who_was_replaced_gives_nothing_and_who_came_has_nothing_of_its_ow
         await asker.fetch(f"commons:{parse(reference).cid}", tmp_path / "copy", coop.address, seats["ben"].address)
     await seats["ben"].desk.pass_on()  # one of three is not enough: Coop and Ana still have theirs, and give them
     await asker.fetch(reference, tmp_path / "copy", *(party.address for party in seats.values()))
+
+
+async def test_what_somebody_published_who_was_expelled_since_is_passed_on_too(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = await found(start)
+    await known(seats)
+    coop, asker = seats["coop"], await start("asker")
+    reference = await publish_in(seats, folder, "ana")
+    await replace(seats, await start("dora"), "coop", "ben", "dora")
+    gone = await coop.desk.propose(action="expel", college="workers", peer=seats["ana"].peer)
+    for name in ("ben", "dora"):
+        await seats[name].desk.vote(proposal=gone["proposal"], choice="yes")
+    with pytest.raises(Refused, match="no member"):
+        await publish_in(seats, folder, "ana", title="Lakes")
+    for name in ("ana", "ben"):  # who was expelled may still pass on what she kept
+        assert len((await seats[name].desk.pass_on())["passed"]) == 1
+    monkeypatch.setattr(coop.node.custodian, "hand", away)
+    await asker.fetch(reference, tmp_path / "copy", *(party.address for party in seats.values()))
+    assert (tmp_path / "copy" / "rivers.csv").is_file()
