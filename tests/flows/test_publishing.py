@@ -184,6 +184,17 @@ async def test_without_custodians_only_what_is_public_can_be_published_by_member
     assert (tmp_path / "copy" / "rivers.csv").is_file()
     with pytest.raises(NotFound, match="takes no part"):
         await asker.publish(folder, named=coop.home.commons)
+    with monkeypatch.context() as patch:  # a registrar that takes it all the same has no key to give
+        patch.setattr("commons.offer.check_kept", lambda *_: None)
+        keyless = await publish({"coop": coop, "ana": ana}, folder)
+    with pytest.raises(Refused, match="its publisher has this key"):
+        await asker.fetch(keyless, tmp_path / "no")
+    policy = f"member coop {coop.peer}\nquorum coop\n"  # who trusts the registrar alone says so
+    changed = await coop.desk.propose(action="change-custodians", file=policy)
+    assert changed["outcome"]["standing"] == "passed"
+    await coop.desk.keep()
+    kept = await publish({"coop": coop, "ana": ana}, folder, title="Lakes")
+    await asker.fetch(kept, tmp_path / "kept")
     own = await ana.publish(folder)  # without a word of a community, her own log
     assert parse(own).cid in ana.home.log.state.datasets
 
@@ -335,6 +346,16 @@ async def test_a_registrar_that_is_away_is_named_and_the_same_command_goes_on(
     (folder / "more.csv").write_text("a,b\n")  # other files are another dataset
     assert parse(await publish(seats, folder)).cid != cid(dataset.data)
     assert published(coop) == 2
+
+
+async def test_a_registrar_that_cannot_be_reached_is_told_before_anything_is_sealed(
+    seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coop, ana = seats["coop"], seats["ana"]
+    monkeypatch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed"))
+    await coop.node.__aexit__(None, None, None)
+    with pytest.raises(Unreachable):
+        await ana.publish(folder, named=coop.home.commons)
 
 
 def crash(*_: object, **__: object) -> Any:

@@ -56,7 +56,7 @@ async def test_after_a_change_the_new_custodians_give_a_key_that_the_old_ones_pa
         assert sorted(title for row in told["passed"] for title in row["titles"]) == ["Lakes", "Rivers"]
         assert told["to"] == ["coop", "ana", "dora"]
         assert (await seats[name].desk.pass_on())["passed"] == []  # once is enough
-    monkeypatch.setattr(ben.node.custodian, "hand", away)
+    await ben.node.__aexit__(None, None, None)  # he has gone for good
     await asker.fetch(reference, tmp_path / "asker")  # the same request
     await late.fetch(members, tmp_path / "late")
     for copy in ("asker", "late"):
