@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from commons import fetch, request
+from commons import fetch, obtain
 from commons.core.reference import parse
 from commons.disk import home
 from commons.disk.home import Home
@@ -48,7 +48,7 @@ async def accesses(folder: Path, reference: str, peer: str, count: int) -> tuple
                     await node.net.get(peer, "/commons", limit=200)
                     empty.append(time.perf_counter() - start)
                 start = time.perf_counter()
-                await request.key(
+                await obtain.key(
                     opened, node.net, [peer], dataset, acknowledge="CC0-1.0", purpose="research", details=None
                 )
                 (warm if n else first).append(time.perf_counter() - start)

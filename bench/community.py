@@ -69,12 +69,12 @@ def ballots(members: int) -> tuple[list[bytes], int]:
     return log, len(log) - 2
 
 
-def accesses(first: int, count: int) -> list[bytes]:
+def accesses(commons: str, first: int, count: int) -> list[bytes]:
     """A dataset for members at entry `first`, then requests and decisions, `count` entries in all."""
     dataset = ids.cid(b"dataset")
     said = Publish(
-        time=2, manifest=dataset, series=bytes(16), version=1, title="t", licence="CC0-1.0", terms=bytes(32),
-        rule=Rule(kind="members"), purposes=(), grant_days=None, epoch=0,
+        commons=commons, time=2, manifest=dataset, series=bytes(16), version=1, title="t", licence="CC0-1.0",
+        terms=bytes(32), rule=Rule(kind="members"), purposes=(), grant_days=None, epoch=0,
     )  # fmt: skip
     log = [envelope.sign(entries.PUBLISH, said, signer(1))]
     while len(log) < count:
@@ -124,7 +124,7 @@ def main(members: int, count: int) -> None:
     log, state = admissions(members), State()
     took = fold(log, state)
     row(f"{members} members admitted, one by one", f"{took:.2f} s", f"{members / took / limit:.2f}")
-    log, early = accesses(members, count), copy.deepcopy(state)
+    log, early = accesses(ids.cid(log[0]), members, count), copy.deepcopy(state)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took = fold(log, state)
     row(f"{count} requests and decisions folded after them", f"{took:.2f} s", f"{count / took:,.0f} entries/s")

@@ -18,7 +18,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from commons import fetch, request
+from commons import fetch, obtain
 from commons.charter import founding
 from commons.core.reference import parse
 from commons.desk import Desk
@@ -88,7 +88,7 @@ async def run(folder: Path, custodians: int, witnesses: int, count: int) -> None
                 async with Node(opened) as node:
                     dataset = await fetch.describe(opened, node.net, parse(reference).cid, parties[:1])
                     start = time.perf_counter()
-                    await request.key(
+                    await obtain.key(
                         opened, node.net, parties, dataset, acknowledge="CC0-1.0", purpose="research", details=None
                     )
                     taken.append(time.perf_counter() - start)

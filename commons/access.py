@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from commons import cosigning, govern
-from commons.core import codec, entries, envelope, manifest, notice, release, rules
+from commons import cosigning, govern, offer
+from commons.core import codec, entries, envelope, listing, manifest, notice, release, rules
 from commons.core.answer import SKEW, Answer, Shown, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked, Decided, Decision, Dropped, Receipt, Received, Redaction
 from commons.core.envelope import Opened
 from commons.core.ids import PeerId
+from commons.core.listing import Offer
 from commons.core.notice import Dropping
 from commons.core.opening import SALT
 from commons.core.state import State
@@ -125,6 +126,18 @@ class Registrar:
             index = await self._once(who, digest, lambda _state, _index, _now: [new])
         await govern.settle(self.log)
         return index
+
+    async def publish(self, body: bytes) -> bytes:
+        """A member's Offer in, an Answer out that shows its entry. A manifest makes one entry, however often it comes.
+
+        The order: everything in it compared; the rates; the manifest durable, then its entry; only then the answer.
+        """
+        given = codec.decode(Offer, body, listing.LIMIT)
+        said, draft = offer.taken(self.home, given, self._clock())
+        known = self._check(said.value.commons, given.head)
+        self._limit(said.signer)
+        await self._append(draft)
+        return self._one(self.log.state.published(said.value.manifest).index, known)
 
     def _one(self, index: int, known: int) -> bytes:
         """An Answer that shows one entry."""

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons import audit, charter, custody, forks, govern, invitation, keeping, request, standing, takeover
+from commons import (
+    audit, charter, custodian, custody, forks, govern, invitation, keeping, registrar, request, standing, takeover,
+)  # fmt: skip
 from commons.core import custody as shared
 from commons.core import governance, ids, manifest, reference
 from commons.core.governance import Join, Proposal, Vote
@@ -184,16 +186,31 @@ class Council(Ledger):
                            for m in policy.members],
         }  # fmt: skip
 
-    def _near(self) -> keeping.Near:
-        return keeping.Near(self.net, self.node.custodian, self.home.keys.identity.peer)
+    async def pass_on(self, *, again: bool = False, named: str | None = None) -> Told:
+        """Share what this home keeps of a community's keys among the custodians chosen since."""
+        seat = self._seat(named)
+        state = await self._state(seat)
+        if (policy := state.custodian_policy) is None:
+            raise Conflict("this community has no custodians to whom shares could be passed on")
+        kept = {each.sharing: each for each in self.home.deposits.of(seat.commons)}
+        sources = self._custodians(policy, seat.sources)
+        done = await custodian.pass_on(self._near(), self.node.custodian, sources, seat.commons, again=again)
+        rows = [{"series": kept[each].series.hex(), "epoch": kept[each].epoch, "titles": sorted({
+                    known.entry.title for known in state.datasets.values()
+                    if (known.entry.series, known.entry.epoch) == (kept[each].series, kept[each].epoch)
+                })} for each in done]  # fmt: skip
+        return {"commons": seat.commons, "to": [member.name for member in policy.members], "kept": len(kept),
+                "passed": rows}  # fmt: skip
 
     def _custodians(self, policy: Policy, more: Sequence[str] = ()) -> dict[str, list[str]]:
         return keeping.addresses(policy, [*more, *self.home.shelf.peers()], self.home.keys.identity.peer)
 
-    async def entrust(self, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None) -> bytes | None:
+    async def entrust(
+        self, state: State, seat: Seat, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None
+    ) -> bytes | None:
         """The sharing of a key that custodians keep; None where the community has none. A version under the same key
         keeps the sharing of the one before, as long as its custodians are the same."""
-        policy = self.home.log.state.custodian_policy
+        policy = state.custodian_policy
         if policy is None or rule.kind == "public":
             return None
         bound, generation = shared.binding(terms.digest(), rule), 0
@@ -203,17 +220,30 @@ class Council(Ledger):
                 return before
             generation = old.generation + 1
         return await custody.entrust(
-            self._near(), self.home.keys, self._custodians(policy), policy, commons=self.home.commons, series=series,
-            epoch=epoch, bound=bound, generation=generation,
+            self._near(), self.home.keys, self._custodians(policy, seat.sources), policy, commons=seat.commons,
+            series=series, epoch=epoch, bound=bound, generation=generation,
         )  # fmt: skip
+
+    def registrars_of(self, cid: str) -> list[str]:
+        """Addresses of who answers requests for a dataset, as far as this home knows them; none for itself."""
+        data = self.home.shelf.manifest(cid)
+        if data is None:
+            return []
+        value = manifest.open(data).value
+        seats = [a for commons, _, known in self.home.shelf.seats() if commons == value.commons for a in known]
+        known = dict.fromkeys([*seats, *self.home.shelf.peers()])
+        return [a for a in registrar.known(self.home, value).among(list(known)) if a != HERE]
 
     def custodians_of(self, cid: str) -> list[str]:
         """Addresses of those who keep the key of a dataset, as far as this home knows them."""
         data = self.home.shelf.manifest(cid)
-        sharing = manifest.open(data).value.custody if data is not None else None
-        if sharing is None:
+        value = manifest.open(data).value if data is not None else None
+        if value is None or value.custody is None:
             return []
-        found = self._custodians(shared.open_sharing(sharing).value.parsed())
+        found = self._custodians(shared.open_sharing(value.custody).value.parsed())
+        now = self.home.log.state.custodian_policy if value.commons == self.home.commons else None
+        if now is not None:  # and those who came after them
+            found |= self._custodians(now)
         return [address for each in found.values() for address in each if address != HERE]
 
     async def statistics(

@@ -62,7 +62,8 @@ class Custodian:
         state = seen.state
         members = state.community.members if state.community else frozenset[str]()
         begun = state.series.get(sharing.series)
-        if publisher not in members or (begun and state.datasets[begun].publisher != publisher):
+        passed = begun is not None and len(taken.line) > 1  # its publisher may be no member any more
+        if (publisher not in members and not passed) or (begun and state.datasets[begun].publisher != publisher):
             raise Refused("a share is deposited by who publishes the dataset")
         if len(taken.line) > 1 and voted is None:
             raise Refused("custodians pass on their shares where their commons has voted for others")
@@ -210,20 +211,27 @@ def check_quorum(head: bytes, log: Verifier, witnesses: str, checked: Checked) -
 
 
 async def pass_on(
-    net: Network, custodian: Custodian, sources: Sources, commons: str, patience: float = PATIENCE
-) -> list[bytes]:
+    net: Network, custodian: Custodian, sources: Sources, commons: str, patience: float = PATIENCE, again: bool = False
+) -> list[bytes]:  # fmt: skip
     """A custodian shares each of its shares among those whom the commons has voted since: the sharings by whose digest
-    its own may be dropped, once enough others have done the same. Safe to repeat; nothing to do gives nothing."""
+    its own may be dropped, once enough others have done the same. Nothing to do gives nothing.
+
+    One after the other, each recorded once all of them have kept theirs: a crash, or one who is away, leaves the rest
+    to a repetition. `again` does what was recorded once more, for those who lost it.
+    """
     voted = await custodian.custodians(commons)
     if voted is None:
         return []
     done = []
     for kept in custodian.deposits.of(commons):
         taken = custodian.take(kept.data)
-        if taken.sharing.value.policy == str(voted):
+        if taken.sharing.value.policy == str(voted) or (
+            custodian.deposits.passed(kept.sharing, str(voted)) and not again
+        ):
             continue
         known = await keys_of(net, sources, voted, commons, patience)
         sharing, deposits = custody.pass_on(taken, known, custodian.keys.identity, secrets.token_bytes, voted)
         await place(net, sources, voted, commons, sharing, deposits, patience)
+        custodian.deposits.put_passed(kept.sharing, str(voted))
         done.append(kept.sharing)
     return done

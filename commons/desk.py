@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from commons import credit, describe, export, fetch, licensing, publication, publish, recourse, request, withdrawn
+from commons import (
+    credit,
+    describe,
+    export,
+    fetch,
+    licensing,
+    offer,
+    publication,
+    publish,
+    recourse,
+    request,
+    withdrawn,
+)  # fmt: skip
 from commons.core import entries, ids, manifest, plea, reference, terms
 from commons.core.manifest import Manifest
 from commons.disk.home import write_config
@@ -38,9 +51,11 @@ class Desk(Heir):
     # -- data -------------------------------------------------------------------------------------------------------
 
     async def publish(
-        self, *, update: str | None = None, based_on: Sequence[str] = (), sources: Sequence[str] = (), **words: Any
-    ) -> Told:
-        """Words as `publication.from_words` takes them; `based_on` are references, asked for at `sources` too."""
+        self, *, update: str | None = None, based_on: Sequence[str] = (), sources: Sequence[str] = (),
+        named: str | None = None, **words: Any,
+    ) -> Told:  # fmt: skip
+        """Words as `publication.from_words` takes them; `based_on` are references, asked for at `sources` too. Into the
+        log of the community `named`, else into this home's own."""
         said = publication.from_words(**words)
         origins, labels = [*said.origins], [*said.labels]
         for each in based_on:
@@ -50,17 +65,21 @@ class Desk(Heir):
             labels += found.value.terms.labels  # what a community asks goes on holding
         previous = str(reference.parse(update).cid) if update else None
         said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
-        told = await publish.publish(self.home, said, self.progress, self.entrust)
+        seat = self._seat(named) if named is not None else self._own()
+        place: publish.Place = publish.Own(self.home)
+        if seat.sources:
+            place = offer.Abroad(self.home, self.net, seat, await self._state(seat))
+        told = await publish.publish(self.home, said, self.progress, place, partial(self.entrust, place.state, seat))
         return {**told, "reference": str(self._refer(told["cid"]))}
 
     def _refer(self, cid: str, lan: bool = False) -> reference.Reference:
-        """A reference with the addresses this node announces, and those of custodians it knows; those of a home network
-        only when asked."""
+        """A reference with the addresses this node announces, and those it knows of who answers requests and of
+        custodians; those of a home network only when asked."""
         announced = [a for a in self.home.config.get("announce", []) if is_peer(a)]
         doors = [a for a in self.home.config.get("announce", []) if not is_peer(a)]
         listening = [a for a in self.node.addresses if lan or reference.is_public(a)]
-        keepers = [a for a in self.custodians_of(cid) if lan or reference.is_public(a)]
-        peers = tuple(dict.fromkeys([*announced, *listening, *keepers]))
+        others = [a for a in (*self.registrars_of(cid), *self.custodians_of(cid)) if lan or reference.is_public(a)]
+        peers = tuple(dict.fromkeys([*announced, *listening, *others]))[: reference.PARTS - len(doors)]
         return reference.Reference(cid=ids.check_cid(cid), peers=peers, doors=tuple(doors))
 
     async def refer(self, *, dataset: str, lan: bool = False) -> Told:
@@ -196,6 +215,6 @@ class Desk(Heir):
 VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
     "export", "export_log", "describe", "audit", "peers", "announce", "witness", "hand_in", "unlogged", "community",
-    "forget_fork", "keep", "custody", "invite", "join", "follow", "propose", "vote", "statistics",
+    "forget_fork", "keep", "custody", "pass_on", "invite", "join", "follow", "propose", "vote", "statistics",
     "take_over", "vote_at",
 })  # fmt: skip

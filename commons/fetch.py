@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commons import credit, download, receipt, request, withdrawn
+from commons import credit, download, obtain, receipt, request, withdrawn
 from commons.core import manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
@@ -49,7 +49,7 @@ async def fetch(
 ) -> dict[str, Any]:  # fmt: skip
     """Everything from reference to verified files in `dest`. What is complete already asks nobody.
 
-    The order: manifest verified; key by request (`request.key`); packs verified piece by piece; contents opened with
+    The order: manifest verified; key by request (`obtain.key`); packs verified piece by piece; contents opened with
     the key, which must be the one the pack commits to; files verified, then named; receipt. A crash leaves what was
     verified, and the same command goes on from there.
     """
@@ -58,7 +58,7 @@ async def fetch(
     dataset = await describe(home, net, reference.cid, sources)
     value = dataset.value
     try:
-        secret = await request.key(
+        secret = await obtain.key(
             home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
         )  # fmt: skip
     except Pending:  # for a decision that nobody needs to make any more?
@@ -89,7 +89,7 @@ async def fetch(
         table = await contents()
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     await asyncio.to_thread(credit.leave, dest, dataset, {file.path for file in table.files})
-    if reference.cid not in home.log.state.datasets:  # what was published here stays as it is
+    if dataset.signer != home.keys.identity.peer:  # what was published here stays as it is
         withdrawn.remember(home, sources, (*extra, *reference.doors, *reference.peers), value)
         home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
         if not keep:

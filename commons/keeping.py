@@ -102,15 +102,18 @@ def addresses(policy: Policy, known: Sequence[str], me: str) -> dict[str, list[s
 
 
 class Near:
-    """The network, in which this node's own custodian has an address too."""
+    """The network, in which this node's own custodian and the log it keeps have an address too."""
 
-    def __init__(self, net: Network, custodian: Custodian, me: str) -> None:
-        self._net, self._custodian, self._me = net, custodian, me
+    def __init__(self, net: Network, custodian: Custodian, site: Shown, me: str) -> None:
+        self._net, self._custodian, self._site, self._me = net, custodian, site, me
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         if source != HERE:
             return await self._net.get(source, path, limit=limit, span=span)
-        return self._custodian.announce(path.split("/")[1])
+        _, commons, what = path.split("/", 2)
+        if what == "custody-key":
+            return self._custodian.announce(commons)
+        return self._site.cosigned(commons) if what == "cosigned" else await own(self._site, commons)(what)
 
     async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
         if source != HERE:
@@ -118,4 +121,8 @@ class Near:
         _, commons, what = path.split("/")
         if what == "deposits":
             return await self._custodian.deposit(commons, body)
+        if what == "entries":
+            return await self._site.submit(commons, body)
+        if what == "release":
+            return self._site.release(commons, body)
         return await self._custodian.hand(commons, body, self._me)

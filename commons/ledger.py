@@ -12,7 +12,7 @@ from commons.archive import Read
 from commons.core import entries, ids, manifest, reference
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
-from commons.keeping import own
+from commons.keeping import Near, own
 from commons.node import Node
 from commons.progress import Progress
 from commons.sources import is_peer
@@ -32,6 +32,9 @@ class Ledger:
 
     def __init__(self, node: Node, progress: Progress = lambda done, whole: None) -> None:
         self.node, self.home, self.net, self.progress = node, node.home, node.net, progress
+
+    def _near(self) -> Near:
+        return Near(self.net, self.node.custodian, self.node.site, self.home.keys.identity.peer)
 
     async def status(self) -> Told:
         """What this home is and holds. Asks again after requests that wait, delivers receipts still owed, drops what
@@ -70,9 +73,9 @@ class Ledger:
         value, peers = manifest.open(data).value, self.home.shelf.peers()
         with contextlib.suppress(CommonsError):  # it stays as it is, and status shows it
             if ask.outcome == "pending":
-                await request.resubmit(self.home, self.net, peers, value, ask)
+                await request.resubmit(self.home, self._near(), peers, value, ask)
             else:
-                await receipt.deliver(self.home, self.net, peers, value, ask)
+                await receipt.deliver(self.home, self._near(), peers, value, ask)
 
     async def requests(self, *, everything: bool = False) -> Told:
         """The desk: who asks for what, and what was decided."""

@@ -3,48 +3,118 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from commons import licensing
-from commons.core import custody as shared
-from commons.core import entries, envelope, ids, manifest, release
+from commons.core import entries, envelope, ids, listing, manifest, release
 from commons.core.entries import Publish
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest, PackRef
 from commons.core.rules import Rule
+from commons.core.state import State
 from commons.core.terms import Terms
 from commons.disk import packer, unpacker
 from commons.disk.home import Home
 from commons.disk.records import Record, record
-from commons.errors import Conflict, NotFound
+from commons.errors import Conflict, NotFound, Refused, TooLarge
 from commons.gather import compare
 from commons.progress import Progress, meter
-from commons.publication import Publication, prepare
+from commons.publication import Prepared, Publication, prepare
 
 Entrust = Callable[[bytes, int, Terms, Rule, bytes | None], Awaitable[bytes | None]]
+
+
+class Place(Protocol):
+    """The commons in which something is published: its `state`, and what manifests say of its log."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def commons(self) -> str: ...
+    @property
+    def log_key(self) -> bytes: ...
+    @property
+    def registrar(self) -> str: ...
+
+    def begun(self, ready: Prepared) -> Opened[Manifest] | None:
+        """What was signed of this before, and is in the log or can still enter it. An error where nothing can."""
+
+    def begin(self, ready: Prepared, cid: Cid) -> None:
+        """Remember what was signed, so that a repetition goes on with it."""
+
+    async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
+        """The index of its entry, once that is durable."""
+
+
+class Own:
+    """The log that this home keeps itself."""
+
+    def __init__(self, home: Home) -> None:
+        self._home, self.state, self.commons = home, home.log.state, home.commons
+        self.log_key, self.registrar = home.log.key.public, home.keys.identity.peer
+
+    def begun(self, ready: Prepared) -> None:
+        """Its entry follows the manifest at once: there is nothing to remember."""
+
+    def begin(self, ready: Prepared, cid: Cid) -> None: ...
+
+    async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
+        def draft(_state: State, _index: int, now: int) -> list[Record]:
+            said = listing.entry(dataset.value, cid, now)
+            signed = envelope.sign(entries.PUBLISH, said, self._home.keys.identity)
+            return [record(envelope.open(entries.PUBLISH, Publish, signed))]
+
+        await asyncio.wrap_future(self._home.log.append(draft))
+        return self.state.published(cid).index
 
 
 async def alone(_series: bytes, _epoch: int, _terms: Terms, _rule: Rule, _before: bytes | None) -> None:
     """The key stays with the registrar."""
 
 
-async def publish(home: Home, said: Publication, progress: Progress, entrust: Entrust = alone) -> dict[str, Any]:
+async def publish(
+    home: Home, said: Publication, progress: Progress, place: Place, entrust: Entrust = alone
+) -> dict[str, Any]:  # fmt: skip
     """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; the key, if
     custodians keep it, in their hands (`entrust` gives the sharing); manifest signed and on the shelf; `publish` entry
-    durable; only then its name is told.
+    durable; only then it is shown, and its name told.
 
-    A crash before the entry leaves sealed packs, shares and a manifest nobody is shown; after it, a published dataset.
+    A crash before the entry leaves sealed packs, shares and a manifest nobody is shown; after it, a published dataset,
+    which in a community's log the same call finds again: see `offer`.
     """
     ready = await asyncio.to_thread(prepare, said)
-    terms, rule = ready.terms, ready.rule
-    state = home.log.state
-    before = _previous(home, said.previous) if said.previous else None
+    dataset, reused = place.begun(ready), 0
+    if again := dataset is not None:
+        cid = ids.cid(dataset.data)
+    else:
+        dataset, reused = await _seal(home, ready, progress, place, entrust)
+        cid = ids.cid(dataset.data)
+        home.shelf.put_manifest(cid, dataset.data, "published", served=False)
+        place.begin(ready, cid)
+    index = await place.enter(dataset, cid)
+    home.shelf.put_manifest(cid, dataset.data, "published", served=True)
+    value = dataset.value
+    return {
+        "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": value.version,
+        "licence": value.terms.licence, "access": str(value.rule), "files": value.files, "bytes": value.size,
+        "sealed_bytes": value.sealed_size(), "reused_bytes": reused, "commons": value.commons, "entry": index,
+        "again": again, "custodians": value.custody is not None, "taken": dict(ready.gathered.taken),
+        "notices": [*notices(ready.terms, ready.rule), *ready.notices],
+        "warnings": [asdict(each) for each in ready.findings],
+    }  # fmt: skip
+
+
+async def _seal(
+    home: Home, ready: Prepared, progress: Progress, place: Place, entrust: Entrust
+) -> tuple[Opened[Manifest], int]:
+    """The signed manifest, its packs durable and its key shared; and how many bytes are those of the version before."""
+    terms, rule, state = ready.terms, ready.rule, place.state
+    before = _previous(home, state, ready.said.previous) if ready.said.previous else None
     series = before.value.series if before else secrets.token_bytes(16)
     if rule.kind == "public" and any(
         each.entry.series == series and each.entry.rule.kind != "public" for each in state.datasets.values()
@@ -71,51 +141,37 @@ async def publish(home: Home, said: Publication, progress: Progress, entrust: En
 
     packed = await asyncio.to_thread(seal)
     custody = await entrust(series, epoch, terms, rule, before.value.custody if before else None)
-    now = int(time.time())
-    version = before.value.version + 1 if before else 1
     value = Manifest(
-        series=series, version=version, previous=ids.cid(before.data) if before else None,
+        series=series, version=before.value.version + 1 if before else 1,
+        previous=ids.cid(before.data) if before else None,
         title=terms.title, description=ready.said.description or "", keywords=ready.said.keywords,
-        identifier=ready.said.identifier, created=now, terms=terms, rule=rule, commons=home.commons,
-        log_key=home.log.key.public, registrar=home.keys.identity.peer, epoch=epoch,
+        identifier=ready.said.identifier, created=int(time.time()), terms=terms, rule=rule, commons=place.commons,
+        log_key=place.log_key, registrar=place.registrar, epoch=epoch,
         unlocks=tuple(release.lock(epochs[n + 1], epochs[n], series, n) for n in range(epoch)),
         key=epochs[epoch] if rule.kind == "public" else None, custody=custody,
         packs=tuple(PackRef(root=pack.root, size=pack.size) for pack in packed.packs), contents=packed.contents_pack,
         files=len(packed.contents.files), size=sum(file.size for file in packed.contents.files),
     )  # fmt: skip
     data = manifest.sign(value, home.keys.identity)
-    cid = ids.cid(data)
-    home.shelf.put_manifest(cid, data, "published", served=False)
-    await asyncio.wrap_future(home.log.append(lambda _state, _index, now: [_entry(home, value, cid, now)]))
-    home.shelf.put_manifest(cid, data, "published", served=True)
-    return {
-        "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": version, "licence": terms.licence,
-        "access": str(rule), "files": value.files, "bytes": value.size, "sealed_bytes": value.sealed_size(),
-        "reused_bytes": packed.bytes_reused, "entry": home.log.state.published(cid).index,
-        "custodians": custody is not None, "taken": dict(ready.gathered.taken),
-        "notices": [*notices(terms, rule), *ready.notices],
-        "warnings": [asdict(each) for each in ready.findings],
-    }  # fmt: skip
+    if len(data) > manifest.LIMIT:
+        raise TooLarge(
+            f"the manifest has {len(data)} bytes, and at most {manifest.LIMIT} are possible",
+            hint="shorten what it says of itself, or publish it as several datasets",
+        )
+    return manifest.open(data), packed.bytes_reused
 
 
-def _entry(home: Home, value: Manifest, cid: Cid, now: int) -> Record:
-    said = Publish(
-        time=now, manifest=cid, series=value.series, version=value.version, title=value.title,
-        licence=value.terms.licence, terms=value.terms.digest(), rule=value.rule, purposes=value.terms.purposes,
-        grant_days=value.terms.grant_days, epoch=value.epoch,
-        custodians=hashlib.sha256(shared.open_sharing(value.custody).value.policy.encode()).digest()
-        if value.custody is not None else None,
-    )  # fmt: skip
-    signed = envelope.sign(entries.PUBLISH, said, home.keys.identity)
-    return record(envelope.open(entries.PUBLISH, Publish, signed))
-
-
-def _previous(home: Home, cid: str) -> Opened[Manifest]:
+def _previous(home: Home, state: State, cid: str) -> Opened[Manifest]:
     data = home.shelf.manifest(cid)
-    if data is None or cid not in home.log.state.datasets:
-        raise NotFound(f"{cid} was not published from this home", hint="`commons list` shows what was")
+    if data is None or cid not in state.datasets:
+        raise NotFound(
+            f"{cid} was not published from this home in {state.commons}",
+            hint="`commons list` shows what was; --in says in which community",
+        )
     opened = manifest.open(data)
-    newest = home.log.state.series[opened.value.series]
+    if opened.signer != home.keys.identity.peer:
+        raise Refused("a series is continued by who began it", hint="publish it as a dataset of its own, --based-on it")
+    newest = state.series[opened.value.series]
     if newest != cid:
         raise Conflict(f"{cid} has a newer version already: {newest}", hint=f"use --update commons:{newest}")
     return opened

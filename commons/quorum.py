@@ -60,7 +60,8 @@ async def _seen(
         )
     await _agree(net, source, value, log, signed, checked.head)
     if not asked.met(present):
-        asked = await in_force(net, source, value, signed)
+        now = (await in_force(net, source, value, signed)).charter
+        asked = witness.quorum(now.witnesses if now else "")
         _, present = witness.open(data, log, asked)
         if not asked.met(present):
             raise Untrue(_unwitnessed(asked, present), hint="the key is not used")
@@ -82,8 +83,8 @@ async def charter(net: Network, source: str, value: Manifest) -> Charter:
     return opened.value
 
 
-async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> Policy:
-    """The witnesses that the log itself, all of it under this head, says its members chose. Untrue, Malformed."""
+async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> State:
+    """What the log itself, all of it under this head, says of its members' choices. Untrue, Malformed."""
     state, size = State(), head.checkpoint.size
     edge: tuple[bytes, ...] = ()
 
@@ -100,7 +101,7 @@ async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> 
     if merkle.edge_root(edge) != head.checkpoint.root or state.charter is None or state.commons != value.commons:
         raise Untrue("the entries shown are not those that the head signs")
     await succession.check(read, state, head.note)
-    return witness.quorum(state.charter.witnesses)
+    return state
 
 
 async def _agree(net: Network, source: str, value: Manifest, log: Verifier, one: Signed, other: Signed) -> None:

@@ -12,19 +12,23 @@ from commons.core.manifest import Manifest
 from commons.core.reference import peer_of
 from commons.disk.home import Home
 from commons.errors import CommonsError
-from commons.sources import Network, is_peer
+from commons.sources import HERE, Network, is_peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
-    """`peer` keeps the log, under the key `log`; it may have signed decisions, as may those who kept it `before`."""
+    """`peer` keeps the log, under the key `log`; it may have signed decisions, as may those who kept it `before`; it is
+    `here` where that is this home."""
 
     peer: str
     log: note.Verifier
     before: str
+    here: bool = False
 
     def among(self, sources: Sequence[str]) -> list[str]:
         """Its addresses."""
+        if self.here:
+            return [HERE]
         return [source for source in sources if is_peer(source) and peer_of(source) == self.peer]
 
     @property
@@ -35,7 +39,10 @@ class Keeper:
 def known(home: Home, value: Manifest) -> Keeper:
     """As far as this home has verified it."""
     key, peer = home.shelf.keeper(value.commons) or (value.log_key, value.registrar)
-    return Keeper(peer=peer, log=note.Verifier(name=f"commons/{value.commons}", public=key), before=value.registrar)
+    if value.commons == home.commons:
+        key, peer = home.log.key.public, home.keys.identity.peer
+    log = note.Verifier(name=f"commons/{value.commons}", public=key)
+    return Keeper(peer=peer, log=log, before=value.registrar, here=peer == home.keys.identity.peer)
 
 
 async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> Keeper | None:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from commons import custody, forks, quorum, registrar
-from commons.core import answer, codec, entries, envelope, hpke, ids, note, release, terms
-from commons.core import custody as shared
+from commons import forks, registrar
+from commons.core import answer, codec, entries, envelope, hpke, ids, note, terms
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
 from commons.core.opening import SALT, Field, commit
-from commons.core.reference import peer_of
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import Ask
 from commons.errors import (
-    CommonsError,
     Conflict,
-    Gone,
     Malformed,
-    NotFound,
     Pending,
     Refused,
     TimedOut,
@@ -36,56 +28,10 @@ from commons.errors import (
     Unreachable,
 )
 from commons.registrar import Keeper
-from commons.sources import HERE, Network, first, is_peer
-
-T = TypeVar("T")
+from commons.sources import Network, first, is_peer
 
 ANSWER_LIMIT = 256 << 10  # bytes
 RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
-WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that waits for witnesses
-
-
-async def key(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], *,
-    acknowledge: str | None, purpose: str, details: str | None,
-) -> bytes:  # fmt: skip
-    """The epoch secret (32 bytes) of a dataset: from the manifest, from this home, or from its registrar by request.
-
-    Unacknowledged, Pending, Refused, Unreachable, Untrue, SplitView. The order: the terms are acknowledged; the request
-    is stored, then sent; the answer is checked against the last head this home trusts; the head is advanced and the
-    proof kept; only then the key is asked for, opened and stored. A crash anywhere repeats the same request.
-    """
-    value = dataset.value
-    if (kept := kept_key(home, dataset)) is not None:
-        return kept
-    ask = held(home, value)
-
-    def begin() -> Ask:
-        terms.acknowledge(value.terms, acknowledge)
-        new = _ask(home, dataset, purpose, details)
-        home.shelf.put_ask(new)
-        return new
-
-    fresh = is_over(ask)
-    if ask is None or fresh:
-        ask = begin()
-    try:
-        sent = await resubmit(home, net, sources, value, ask)
-    except Malformed:
-        if fresh or not _outdated(ask):
-            raise
-        ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
-        sent = await resubmit(home, net, sources, value, ask)
-    ask = _answered(ask, sent.checked)
-    if value.custody is None:
-        secret = await _release(home, net, value, ask, sent)
-    else:
-        secret = await _from_custodians(home, net, sources, dataset, ask, sent, value.custody)
-    forks.check_whole(
-        home.shelf, registrar.known(home, value).log.vkey
-    )  # proven meanwhile, perhaps, by somebody this node talked to
-    home.shelf.put_ask(replace(ask, secret=secret))
-    return secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,16 +67,16 @@ def is_over(ask: Ask | None) -> bool:
 
 def renewed(home: Home, dataset: Opened[Manifest], ask: Ask, acknowledge: str | None) -> Ask:
     """A request that was never sent, or one in its place if it is too old to be logged; Unacknowledged."""
-    if not _outdated(ask):
+    if not outdated(ask):
         return ask
     terms.acknowledge(dataset.value.terms, acknowledge)
     details = codec.decode(Submission, ask.submission).details
-    new = _ask(home, dataset, said_in(ask).value.purpose, details.value.decode() if details else None)
+    new = made(home, dataset, said_in(ask).value.purpose, details.value.decode() if details else None)
     home.shelf.put_ask(new)
     return new
 
 
-def _ask(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
+def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
     value = dataset.value
     if details is not None and len(details) > entries.DETAILS_LIMIT:
         raise TooLarge(f"the details have {len(details)} characters, at most {entries.DETAILS_LIMIT} are possible")
@@ -178,7 +124,7 @@ async def _submit_to(
         return await _submit(home, net, registrars, value, ask, said)
 
 
-def _outdated(ask: Ask) -> bool:
+def outdated(ask: Ask) -> bool:
     return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
 
 
@@ -193,10 +139,10 @@ async def _submit(
     try:
         given, checked = await _send(home, net, registrars, value, ask.submission, said)
     except Malformed:
-        if _outdated(ask):
+        if outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
         raise
-    home.shelf.put_ask(_answered(ask, checked))
+    home.shelf.put_ask(answered(ask, checked))
     keep_proof(home, ask.dataset, checked)
     if checked.outcome == "pending":
         raise Pending(
@@ -219,7 +165,7 @@ def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
     write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
 
 
-def _answered(ask: Ask, checked: Checked) -> Ask:
+def answered(ask: Ask, checked: Checked) -> Ask:
     return replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
 
 
@@ -232,7 +178,8 @@ async def _send(
 
     async def ask(source: str) -> bytes:
         got = await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
-        home.shelf.add_peer(source)  # whom a later command asks again
+        if is_peer(source):
+            home.shelf.add_peer(source)  # whom a later command asks again
         return got
 
     try:
@@ -249,69 +196,6 @@ def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
     """Trust a head of the log with this vkey, proven to extend `old`. Conflict if another command was faster."""
     if new != old and not home.shelf.advance(log, old or None, new):
         raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")
-
-
-async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: Sent) -> bytes:
-    """The key, opened only after the grant is seen to be witnessed as the charter asks."""
-    said, checked = sent.said, sent.checked
-    bound = release.Bound(
-        commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
-        request=checked.request, decision=checked.request if checked.decision is None else checked.decision,
-    )  # fmt: skip
-
-    async def get(source: str) -> bytes:
-        sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
-        await quorum.check(net, source, value, registrar.known(home, value).log, checked)
-        return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
-
-    return await _patiently(home, ask, lambda: first(sent.registrars, "the key", get))
-
-
-async def _from_custodians(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask, sent: Sent, sharing: bytes
-) -> bytes:
-    """The key, from enough of those who keep its shares, each of whom decides by themself. What each signed is kept
-    beside the proofs: a release that the log does not bear out convicts its signer."""
-    value, said = dataset.value, sent.said
-    root = shared.open_sharing(sharing)
-    shared.check_sharing(
-        root, dataset.signer, value.commons, value.series, value.epoch, value.terms.digest(), value.rule
-    )
-    known = {peer: [s for s in sources if is_peer(s) and peer_of(s) == peer] for peer in root.value.peers().values()}
-    if (me := home.keys.identity.peer) in known:
-        known[me] = [HERE]
-
-    async def witnessed(source: str) -> bytes:
-        return await quorum.shown(net, source, value, registrar.known(home, value).log, sent.checked)
-
-    async def gathered() -> custody.Gathered:
-        head = await first(sent.registrars, "a witnessed head", witnessed)
-        seed = home.keys.hpke_seed(said.value.nonce)
-        return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
-
-    found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
-    for peer, parts in found.given.items():
-        for part in parts:
-            name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{part.name}.release"
-            write_secret(home.path / "proofs" / name, part.released.data.hex() + "\n")
-    return found.secret
-
-
-async def _patiently(
-    home: Home, ask: Ask, get: Callable[[], Awaitable[T]],
-    over: tuple[type[CommonsError], ...] = (Gone, Refused, NotFound),
-) -> T:  # fmt: skip
-    """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated.
-    After an error that says that it is `over` the next fetch asks anew."""
-    try:
-        for wait in WAITS:
-            with contextlib.suppress(Pending):
-                return await get()
-            await asyncio.sleep(wait)
-        return await get()
-    except over as error:  # revoked or expired meanwhile
-        home.shelf.put_ask(replace(ask, outcome="gone", reason=error.message[:200]))
-        raise
 
 
 def forget_key(home: Home, value: Manifest) -> None:

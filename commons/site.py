@@ -19,7 +19,7 @@ from commons.core.ids import PeerId
 from commons.core.opening import Opening
 from commons.core.tiles import Bundle, Tile
 from commons.disk.home import Home
-from commons.errors import Malformed, NotFound
+from commons.errors import Malformed, NotFound, Refused
 from commons.takeover import Bids
 from commons.witness import Witness
 
@@ -114,6 +114,17 @@ class Shown:
     async def submit(self, commons: str, body: bytes) -> bytes:
         self._mine(commons)
         return await self.registrar.submit(body)
+
+    def check_publisher(self, commons: str, peer: PeerId | None) -> None:
+        """Refused for who is no member, before anything as large as a manifest is read from them."""
+        self._mine(commons)
+        community = self.log.state.community
+        if community is None or peer not in community.members:
+            raise Refused(f"{peer} is no member of this commons and cannot publish in it")
+
+    async def publish(self, commons: str, body: bytes) -> bytes:
+        self._mine(commons)
+        return await self.registrar.publish(body)
 
     def release(self, commons: str, body: bytes) -> bytes:
         self._mine(commons)

@@ -13,7 +13,7 @@ from commons.errors import CommonsError, TimedOut, Unreachable, Untrue
 
 T = TypeVar("T")
 
-HERE = "here"  # the address of this node's own custodian: see `keeping.Near`
+HERE = "here"  # the address of this node's own custodian and registrar: see `keeping.Near`
 
 
 class Network(Protocol):

@@ -67,9 +67,9 @@ class Keeper:
     def publish(self, rule: Rule | None = None, series: bytes = SERIES, days: int | None = None, epoch: int = 0) -> str:
         dataset = ids.cid(b"%s %d %d" % (series, epoch, len(self.data)))
         self.add(envelope.sign(entries.PUBLISH, Publish(
-            time=self.clock, manifest=dataset, series=series, version=1, title="Rivers", licence="CC0-1.0", terms=TERMS,
-            rule=rule or Rule(kind="acknowledge"), purposes=(), grant_days=days, epoch=epoch,
-            custodians=custodians_digest(self.custodians),
+            commons=self.commons, time=self.clock, manifest=dataset, series=series, version=1, title="Rivers",
+            licence="CC0-1.0", terms=TERMS, rule=rule or Rule(kind="acknowledge"), purposes=(), grant_days=days,
+            epoch=epoch, custodians=custodians_digest(self.custodians),
         ), ALICE.identity))  # fmt: skip
         return dataset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from commons.commands.community import named
-from commons.show import Told, say
+from commons.show import Told, count, say
 from commons.terminal import Context, pass_context
 
 
@@ -28,6 +28,26 @@ def custody_keep(c: Context, named: str | None) -> None:
 def custody_status(c: Context, named: str | None) -> None:
     """Who keeps the shares of a community's keys, and who of them is there now."""
     c.tell(c.call("custody", named=named), tell_custody)
+
+
+@custody.command("pass-on")
+@click.option("--again", is_flag=True, help="Also what was passed on to them before, if they have lost it.")
+@named
+@pass_context
+def custody_pass_on(c: Context, named: str | None, again: bool) -> None:
+    """Share what this home keeps among the custodians chosen since. Each of them must be there."""
+    c.tell(c.call("pass_on", named=named, again=again), tell_passed)
+
+
+def tell_passed(told: Told) -> None:
+    for row in told["passed"]:
+        of = ", ".join(repr(title) for title in row["titles"]) or f"series {row['series']}, never published"
+        say(f"Passed on: this home's share of the key of {of}, epoch {row['epoch']}.")
+    if told["passed"]:
+        say(f"It is shared now among {', '.join(told['to'])}; once enough of those before have done the same, they can "
+            "give the key.")  # fmt: skip
+    else:
+        say(f"Nothing to pass on: {count(told['kept'], 'share')} kept here, and the custodians in force have theirs.")
 
 
 def tell_custody(told: Told) -> None:

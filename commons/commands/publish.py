@@ -75,6 +75,8 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
               help="A dataset it is made from: licence checked, credit kept; repeat for several.")  # fmt: skip
 @sources
 @click.option("--update", metavar="REF", help="Publish as the next version of this dataset.")
+@click.option("--in", "named", metavar="ID",
+              help="Publish in the log of this community, of which you are a member; else in your own.")  # fmt: skip
 @pass_context
 def publish(c: Context, /, path: Path, **words: Any) -> None:
     """Seal a file or a folder, log it, and print its reference.
@@ -101,6 +103,8 @@ def tell_published(told: Told) -> None:
     if told["reused_bytes"]:
         say(f"{amount(told['reused_bytes'])} did not change and are shared with the version before.")
     tell_findings(told)
+    if told["again"]:
+        say("The same files under the same words were signed before: this is that dataset, and no second one.")
     say(f"It is entry {told['entry']} of the log. Its reference:\n{told['reference']}")
     if "?" not in told["reference"]:
         say("It names no address: give your node's too, or set one with `commons announce`.")

@@ -35,9 +35,10 @@ SIGNED = {"grant": "approved", "refuse": "refused", "revoke": "revoked"}  # the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """A version of a dataset enters the commons. `terms` is the digest of its terms, `custodians` that of the policy by
-    which its key is shared; None where the registrar keeps it."""
+    """A version of a dataset enters `commons`, and no other. `terms` is the digest of its terms, `custodians` that of
+    the policy by which its key is shared; None where the registrar keeps it."""
 
+    commons: str
     time: int
     manifest: str
     series: bytes
@@ -52,6 +53,7 @@ class Publish:
     custodians: bytes | None = None
 
     def __post_init__(self) -> None:
+        ids.digest_of(self.commons)
         ids.digest_of(self.manifest)
         if self.custodians is not None and len(self.custodians) != 32:
             raise Malformed("publish: custodians are named by a digest of 32 bytes")

@@ -14,6 +14,7 @@ from commons.core import ids
 from commons.core.ids import Cid, PeerId
 from commons.errors import Malformed
 
+PARTS = 16  # addresses in one reference
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _URL = re.compile(r"[A-Za-z0-9:/._~%!$&'()*+,;=@\[\]-]{1,2048}")  # RFC 3986, without query, fragment
@@ -37,7 +38,7 @@ def parse(text: str) -> Reference:
     text = text.strip()
     body, _, query = text.removeprefix("commons:").partition("?")
     try:
-        hints = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=16) if query else []
+        hints = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=PARTS) if query else []
     except ValueError as error:
         raise Malformed(f"the reference's address part is broken: {query[:80]!r}") from error
     for name, _value in hints:

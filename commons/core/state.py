@@ -12,16 +12,7 @@ from dataclasses import dataclass, replace
 from commons.core import checkpoint, ids, note, succession, witness
 from commons.core.community import Community
 from commons.core.entries import (
-    Decision,
-    Dropped,
-    Entry,
-    Governance,
-    Publish,
-    Receipt,
-    Redaction,
-    Request,
-    Stamp,
-    Unknown,
+    Decision, Dropped, Entry, Governance, Publish, Receipt, Redaction, Request, Stamp, Unknown,
 )  # fmt: skip
 from commons.core.envelope import Opened
 from commons.core.facts import Facts
@@ -47,7 +38,7 @@ class State(Facts):
         value = entry.value if isinstance(entry, Opened) else entry
         # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
         own = isinstance(value, Proposal | Vote | Join)
-        slack = SLOW if own or isinstance(value, Succession) else 0
+        slack = SLOW if own or isinstance(value, Publish | Succession) else 0
         if value.time < self.time - slack:
             raise Untrue(f"entry {index} is dated before the entry in front of it")
         if self.community is not None and self.community.heir and not own and not isinstance(value, Succession):
@@ -80,11 +71,11 @@ class State(Facts):
             return
         if self.community is None or self.commons is None:
             raise Malformed("there is no charter in front of this entry")
-        if isinstance(value, Publish):
-            self._publish(index, entry.signer, value, self.community)
-            return
         if value.commons != self.commons:
             raise Conflict(f"this was written for {value.commons}, another commons")
+        if isinstance(value, Publish):
+            self._publish(index, entry.signer, value)
+            return
         digest = hashlib.sha256(entry.data).digest()
         if digest in self.governed:
             raise Conflict("this statement is in the log already", hint="one statement makes one entry")
@@ -129,8 +120,9 @@ class State(Facts):
                 withdrawn.setdefault(cid, index)
         self.epochs[entry.series] = max(self.epochs[entry.series], entry.epoch + 1)
 
-    def _publish(self, index: int, signer: str, value: Publish, community: Community) -> None:
-        if signer not in community.members:
+    def check_publish(self, signer: str, value: Publish) -> None:
+        """Whether `signer` may add this entry now: what `apply` will say of it, but for its commons and its date."""
+        if self.community is None or signer not in self.community.members:
             raise Refused(f"{signer} is no member of this commons and cannot publish in it")
         if value.manifest in self.datasets:
             raise Conflict(f"{value.manifest} is published already", hint="nothing to do")
@@ -152,6 +144,9 @@ class State(Facts):
                 "the key of this version is not kept by those whom the members have chosen",
                 hint="they changed meanwhile: publish again",
             )
+
+    def _publish(self, index: int, signer: str, value: Publish) -> None:
+        self.check_publish(signer, value)
         self.datasets[value.manifest] = Published(
             index=index, publisher=signer, entry=value, rule=value.rule, basis=index
         )

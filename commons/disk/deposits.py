@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS releases(
     statement BLOB, decision INTEGER, sharing BLOB, commons TEXT NOT NULL, dataset TEXT NOT NULL,
     requester TEXT NOT NULL, request INTEGER NOT NULL, time INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY(statement, decision, sharing)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS passed(sharing BLOB, policy TEXT, PRIMARY KEY(sharing, policy)) WITHOUT ROWID;
 """
 
 
@@ -110,6 +111,16 @@ class Deposits:
             gone = self._db.execute("DELETE FROM deposits WHERE sharing = ? RETURNING 1", (sharing,)).fetchall()
             sql.forget(self._db)
         return bool(gone)
+
+    def put_passed(self, sharing: bytes, policy: str) -> None:
+        """A share was shared among the custodians of `policy`, each of whom has kept theirs."""
+        with sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO passed VALUES(?, ?)", (sharing, policy))
+
+    def passed(self, sharing: bytes, policy: str) -> bool:
+        with sql.door(self._path):
+            said = "SELECT 1 FROM passed WHERE (sharing, policy) = (?, ?)"
+            return self._db.execute(said, (sharing, policy)).fetchone() is not None
 
     def record(self, gave: Gave) -> bytes:
         """What may now be sent: durable when it returns. Recorded twice, the first one's bytes are sent again."""

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS bids(commons TEXT PRIMARY KEY, proposal BLOB NOT NULL
 CREATE TABLE IF NOT EXISTS ballots(
     proposal BLOB, peer TEXT, vote BLOB NOT NULL, PRIMARY KEY(proposal, peer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leads(log TEXT PRIMARY KEY, proof BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS offers(
+    commons TEXT, said BLOB, cid TEXT NOT NULL, PRIMARY KEY(commons, said)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -84,7 +86,7 @@ class Shelf:
     def close(self) -> None:
         self._db.close()
 
-    # -- manifests: role is "published", "fetched" or "mirrored" ----------------------------------------------------
+    # -- manifests: role is "published", "fetched", "mirrored" or "seen" --------------------------------------------
 
     def put_manifest(self, cid: Cid, data: bytes, role: str, served: bool) -> None:
         self.edition += 1
@@ -94,6 +96,11 @@ class Shelf:
                 "role = CASE role WHEN 'published' THEN role ELSE excluded.role END",
                 (cid, data, role, served),
             )
+
+    def note_manifest(self, cid: Cid, data: bytes) -> None:
+        """Keep a manifest that others are asked about; what is here already stays as it is. Durable when it returns."""
+        with sql.door(self._path):
+            self._db.execute("INSERT OR IGNORE INTO manifests VALUES(?, ?, 'seen', 0)", (cid, data))
 
     def manifest(self, cid: str, served: bool = False) -> bytes | None:
         """Its exact bytes; with `served`, only if this node shows it to others."""
@@ -245,6 +252,18 @@ class Shelf:
         with sql.door(self._path):
             rows = self._db.execute("SELECT vote FROM ballots WHERE proposal = ?", (proposal,)).fetchall()
         return [vote for (vote,) in rows]
+
+    # -- offers: what was signed here for communities' logs, by what its publisher said (SHA-256) ---------------------
+
+    def put_offer(self, commons: str, said: bytes, cid: Cid) -> None:
+        with sql.door(self._path):
+            self._db.execute("INSERT OR REPLACE INTO offers VALUES(?, ?, ?)", (commons, said, cid))
+
+    def offer(self, commons: str, said: bytes) -> str | None:
+        """The CID of the manifest that was made of the same words and files for this commons."""
+        with sql.door(self._path):
+            row = self._db.execute("SELECT cid FROM offers WHERE (commons, said) = (?, ?)", (commons, said)).fetchone()
+        return None if row is None else row[0]
 
     # -- peers ------------------------------------------------------------------------------------------------------
 

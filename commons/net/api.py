@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
 
-from commons.core import witness
+from commons.core import listing, witness
 from commons.core.ids import PeerId, check_cid
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooLarge, TooMany
 
@@ -58,6 +58,8 @@ class Site(Protocol):
     def consistency(self, commons: str, old: int, new: int) -> bytes: ...
     def notice(self, commons: str, dataset: str) -> bytes: ...
     async def submit(self, commons: str, body: bytes) -> bytes: ...
+    def check_publisher(self, commons: str, peer: PeerId | None) -> None: ...
+    async def publish(self, commons: str, body: bytes) -> bytes: ...
     def release(self, commons: str, body: bytes) -> bytes: ...
     def manifest(self, cid: str) -> bytes: ...
     def pack(self, root: bytes) -> Path: ...
@@ -174,6 +176,12 @@ def application(
         private(doors.caller(request))
         return web.Response(body=await site.submit(request.match_info["commons"], await _body(request)))
 
+    async def publications(request: web.Request) -> web.StreamResponse:
+        caller, commons = doors.caller(request), request.match_info["commons"]
+        private(caller)
+        site.check_publisher(commons, caller.peer)
+        return web.Response(body=await site.publish(commons, await _body(request, listing.LIMIT)))
+
     async def release(request: web.Request) -> web.StreamResponse:
         private(doors.caller(request))
         return web.Response(body=site.release(request.match_info["commons"], await _body(request)))
@@ -258,6 +266,7 @@ def application(
             lambda r: site.notice(r.match_info["commons"], check_cid(r.match_info["cid"])))),
         web.get(commons + "/openings/{bundle:.+}", openings),
         web.post(commons + "/entries", entries),
+        web.post(commons + "/publications", publications),
         web.post(commons + "/release", release),
         web.get(commons + "/succession", bid),
         web.post(commons + "/succession", ballot),
@@ -274,11 +283,17 @@ async def _protocols(_: web.Request) -> web.StreamResponse:
     return web.json_response({"/commons/1": {"path": "/"}})
 
 
-async def _body(request: web.Request) -> bytes:
-    if request.content_length is not None and request.content_length > BODY:
-        raise web.HTTPRequestEntityTooLarge(BODY, request.content_length)
+async def _body(request: web.Request, most: int = BODY) -> bytes:
+    """At most `most` bytes, which may be more than the application takes elsewhere. TooLarge, Malformed."""
+    if request.content_length is not None and request.content_length > most:
+        raise web.HTTPRequestEntityTooLarge(most, request.content_length)
+    body = bytearray()
     try:
-        return await request.read()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > most:
+                raise web.HTTPRequestEntityTooLarge(most, len(body))
+        return bytes(body)
     except (ConnectionError, aiohttp.ClientError, HttpProcessingError) as error:
         raise Malformed("the request broke off") from error
 

@@ -6,6 +6,7 @@ Foreign exceptions end here. What comes back is unverified bytes of at most the 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Awaitable, Callable
 
@@ -34,6 +35,7 @@ from commons.net.connector import Connector, url_of
 from commons.net.swarm import Swarm
 
 ERROR_LIMIT = 64 << 10  # bytes of an error's answer
+LARGE = 1 << 20  # bytes of a body from which on aiohttp wants a file, to write it piece by piece
 STALL = 20.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer, and for more than that
 SLOWEST = 16 << 10  # bytes a second: a line slower than this gets no piece through
@@ -82,7 +84,7 @@ class Client:
             async with self._session.request(
                 method,
                 self._url(source, path),
-                data=body,
+                data=io.BytesIO(body) if body and len(body) > LARGE else body,
                 headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_read=STALL, sock_connect=CONNECT),

@@ -79,8 +79,8 @@ class Log:
         cid = ids.cid(bytes([version]))
         epoch = self.state.epoch_for(SERIES, bytes(32), rule)
         said = Publish(
-            time=self.tick(), manifest=cid, series=SERIES, version=version, title="t", licence="CC0-1.0",
-            terms=bytes(32), rule=rule, purposes=(), grant_days=None, epoch=epoch,
+            commons=self.commons, time=self.tick(), manifest=cid, series=SERIES, version=version, title="t",
+            licence="CC0-1.0", terms=bytes(32), rule=rule, purposes=(), grant_days=None, epoch=epoch,
         )  # fmt: skip
         self.add(entries.PUBLISH, said, ANA)
         return cid

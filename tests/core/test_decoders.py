@@ -25,6 +25,7 @@ from commons.core import (
     handover,
     hpke,
     ids,
+    listing,
     manifest,
     notice,
     opening,
@@ -53,7 +54,7 @@ KINDS: dict[str, type[Any]] = {
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         entries.Stamp,
         entries.Dropped, notice.Notice, notice.Dropping,
-        opening.Opening, answer.Submission, answer.Answer, release.Bound,
+        opening.Opening, answer.Submission, answer.Answer, listing.Offer, release.Bound,
         custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
         plea.Handed, plea.Submitted, plea.Taken, plea.Unlogged,
     )
@@ -422,7 +423,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         governance.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
     ),
     "Publish": st.builds(
-        entries.Publish, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),
+        entries.Publish, commons=cids, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),
         version=st.integers(1, 2**31), title=text, licence=text, terms=b32, rule=rule, purposes=tuples(purposes),
         grant_days=st.none() | st.integers(1, 36_500), epoch=some,
     ),
@@ -465,6 +466,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         entries.Redaction, type=st.just(entries.REDACTION), time=some, entries=tuples(some), reason=text
     ),
     "Opening": st.builds(Opening, fields=tuples(field)),
+    "Offer": st.builds(listing.Offer, statement=st.binary(), manifest=st.binary(), head=st.binary()),
     "Submission": st.builds(
         answer.Submission, statement=st.binary(), details=st.none() | field, head=st.binary()
     ),
@@ -565,7 +567,7 @@ def test_no_secret_is_sealed_to_a_key_that_everybody_knows(point: bytes) -> None
 # -- one byte touched -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("Manifest", "Answer", "Submission")])
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("Manifest", "Answer", "Submission", "Offer")])
 def test_no_byte_can_change_and_leave_the_value_the_same(name: str) -> None:
     data = bytearray(codec.encode(VALUES[name]))
     assert codec.decode(KINDS[name], bytes(data)) == VALUES[name]
@@ -577,7 +579,7 @@ def test_no_byte_can_change_and_leave_the_value_the_same(name: str) -> None:
         data[at] = byte
 
 
-@pytest.mark.parametrize("name", ["Manifest", "Answer", "Submission"])
+@pytest.mark.parametrize("name", ["Manifest", "Answer", "Submission", "Offer"])
 def test_no_bit_can_change_and_leave_a_long_value_the_same(name: str) -> None:
     data = bytearray(codec.encode(VALUES[name]))
     for bit in range(8 * len(data)):

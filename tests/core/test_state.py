@@ -46,11 +46,14 @@ def charter(signer: Signer = ALICE, **lies: Any) -> Any:
     return envelope.open(CHARTER, Charter, envelope.sign(CHARTER, Charter(**{**said, **lies}), signer))
 
 
+COMMONS = ids.cid(charter().data)
+
+
 def publish(version: int = 1, signer: Signer = ALICE, series: int = 0, **lies: Any) -> Any:
     said = {
-        "time": 2, "manifest": ids.cid(bytes([series, version])), "series": bytes([series] * 16), "version": version,
-        "title": "t", "licence": "CC0-1.0", "terms": bytes(32), "rule": FREE, "purposes": (), "grant_days": None,
-        "epoch": 0,
+        "commons": COMMONS, "time": 2, "manifest": ids.cid(bytes([series, version])), "series": bytes([series] * 16),
+        "version": version, "title": "t", "licence": "CC0-1.0", "terms": bytes(32), "rule": FREE, "purposes": (),
+        "grant_days": None, "epoch": 0,
     }  # fmt: skip
     return envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, Publish(**{**said, **lies}), signer))
 
@@ -103,7 +106,8 @@ def test_a_request_its_grant_and_its_receipt_are_one_access() -> None:
         ((charter(),), publish(2), Conflict),
         ((charter(),), publish(epoch=1), Conflict),
         ((charter(),), publish(epoch=10**9), Conflict),
-        ((charter(time=9),), publish(), Untrue),
+        ((charter(time=603),), publish(), Untrue),
+        ((charter(),), publish(commons=ids.cid(b"another")), Conflict),
         ((charter(), publish()), publish(), Conflict),
         ((charter(), publish()), publish(3), Conflict),
         ((charter(), publish()), publish(2, rule=ASKED), Conflict),
@@ -159,10 +163,33 @@ def test_an_entry_that_breaks_a_rule_changes_nothing_but_the_size(
 
 def test_a_series_is_continued_by_who_began_it_and_under_its_next_epoch() -> None:
     both = charter(colleges=(College(name="members", members=tuple(sorted((ALICE.peer, EVE.peer)))),))
+    here = ids.cid(both.data)
     with pytest.raises(Refused):
-        fold(both, publish(), publish(2, EVE))
-    assert fold(both, publish(), publish(2)).epochs[bytes(16)] == 0
-    assert fold(both, publish(), publish(2, rule=ASKED, epoch=1)).epochs[bytes(16)] == 1
+        fold(both, publish(commons=here), publish(2, EVE, commons=here))
+    assert fold(both, publish(commons=here), publish(2, commons=here)).epochs[bytes(16)] == 0
+    asked = publish(2, rule=ASKED, epoch=1, commons=here)
+    assert fold(both, publish(commons=here), asked).epochs[bytes(16)] == 1
+
+
+def test_any_member_publishes_by_a_clock_that_may_be_late_and_in_one_commons_only() -> None:
+    both = charter(time=1000, colleges=(College(name="members", members=tuple(sorted((ALICE.peer, EVE.peer)))),))
+    here = ids.cid(both.data)
+    state = fold(both, publish(signer=EVE, commons=here, time=400))
+    assert (state.published(ids.cid(bytes([0, 1]))).publisher, state.time) == (EVE.peer, 1000)
+    with pytest.raises(Untrue, match="dated before"):
+        fold(both, publish(signer=EVE, commons=here, time=399))
+    with pytest.raises(Conflict, match="another commons"):
+        fold(both, publish(signer=EVE, time=1000))
+
+
+def test_what_the_fold_would_say_of_a_publication_can_be_asked_before() -> None:
+    state = fold(charter(), publish())
+    before = copy.deepcopy(state)
+    for wrong, error in ((publish(), Conflict), (publish(2, EVE), Refused), (publish(3), Conflict)):
+        with pytest.raises(error):
+            state.check_publish(wrong.signer, wrong.value)
+    state.check_publish(ALICE.peer, publish(2).value)
+    assert state == before
 
 
 def test_a_revocation_needs_a_new_key_for_the_next_version() -> None:

@@ -37,8 +37,8 @@ DATASET = ids.cid(b"dataset")
 def opened(make_home: MakeHome) -> Iterator[Home]:
     with Home(make_home("alice")) as home:
         said = Publish(
-            time=home.log.state.time, manifest=DATASET, series=bytes(16), version=1, title="t", licence="CC0-1.0",
-            terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None, epoch=0,
+            commons=home.commons, time=home.log.state.time, manifest=DATASET, series=bytes(16), version=1, title="t",
+            licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None, epoch=0,
         )  # fmt: skip
         entry = envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, said, home.keys.identity))
         home.log.append(lambda state, index, now: [record(entry)]).result()

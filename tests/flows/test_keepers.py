@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from commons import cosigning, request
+from commons import cosigning, obtain
 from commons.core import codec, handover, manifest
 from commons.core.answer import Submission
 from commons.core.reference import parse
@@ -164,7 +164,7 @@ async def test_custodians_wait_for_the_witnesses_and_the_same_command_goes_on(
     start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amended: bool
 ) -> None:
     monkeypatch.setattr(cosigning, "LONGEST", 0.2)
-    monkeypatch.setattr(request, "WAITS", (0.1, 0.1))
+    monkeypatch.setattr(obtain, "WAITS", (0.1, 0.1))
     other = await start("witness")
     words = {} if amended else {"charter": witnessed(other), "witness": other}
     seats = await found(start, **words)
@@ -178,7 +178,7 @@ async def test_custodians_wait_for_the_witnesses_and_the_same_command_goes_on(
     with pytest.raises(Pending):
         await asker.fetch(reference, tmp_path / "copy")
     other.node.site.witness.add(coop.home.log.key.vkey)
-    monkeypatch.setattr(request, "WAITS", (0.2,) * 20)
+    monkeypatch.setattr(obtain, "WAITS", (0.2,) * 20)
     await asker.fetch(reference, tmp_path / "copy")
     assert len(coop.home.log.state.accesses) == 1
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from commons import cosigning, govern, request, takeover
+from commons import cosigning, govern, obtain, takeover
 from commons.charter import founding
 from commons.core import entries, envelope, governance, note, proof
 from commons.core.governance import Vote
@@ -74,7 +74,7 @@ async def village(tmp_path: Path) -> AsyncIterator[Village]:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cosigning, "FIRST", 0.05)
     monkeypatch.setattr(cosigning, "LONGEST", 0.2)
-    monkeypatch.setattr(request, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
+    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
 @pytest.fixture

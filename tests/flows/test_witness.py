@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from commons import cosigning, request
+from commons import cosigning, obtain
 from commons.core import checkpoint, envelope, note, witness
 from commons.core.governance import PROPOSAL, Proposal
 from commons.core.keys import Signer
@@ -99,7 +99,7 @@ async def settled(party: Party) -> None:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cosigning, "FIRST", 0.05)
     monkeypatch.setattr(cosigning, "LONGEST", 0.2)
-    monkeypatch.setattr(request, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
+    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ async def test_the_plain_door_takes_no_request_and_shows_no_opening(house: House
     await house.asker.ask()
     door, size = await house.plain(), house.home.log.size
     statement = house.asker.submission(house.asker.asked())
-    for path in ("entries", "release"):
+    for path in ("entries", "release", "publications"):
         for body in (b"", statement, bytes(api.BODY * 4)):
             got = await door.ask("POST", f"/{house.commons}/{path}", body)
             assert (got.status, got.told) == (403, Refused.number)

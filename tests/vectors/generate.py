@@ -40,6 +40,7 @@ from commons.core.contents import PackEntry
 from commons.core.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction, Stamp
 from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
 from commons.core.keys import Keys, Signer
+from commons.core.listing import Offer
 from commons.core.manifest import Manifest, PackRef
 from commons.core.notice import Dropping, Notice
 from commons.core.opening import Field, Opening
@@ -110,7 +111,7 @@ MANIFEST = Manifest(
 MANIFEST_BYTES = manifest.sign(MANIFEST, ALICE)
 DATASET = ids.cid(MANIFEST_BYTES)
 PUBLISH = Publish(
-    time=TIME + 2, manifest=DATASET, series=SERIES, version=2, title="Rivers", licence=TERMS.licence,
+    commons=COMMONS, time=TIME + 2, manifest=DATASET, series=SERIES, version=2, title="Rivers", licence=TERMS.licence,
     terms=TERMS.digest(), rule=RULE, purposes=TERMS.purposes, grant_days=365, epoch=1,
 )  # fmt: skip
 DETAILS = Field(name="details", salt=salt(3), value=b"A map of the basin")
@@ -151,6 +152,7 @@ DROPPED = Dropped(
 )  # fmt: skip
 REDACTION = Redaction(type=entries.REDACTION, time=TIME + 6, entries=(2, 3), reason="erased")
 STAMP = Stamp(type=entries.STAMP, time=TIME + 7, head=b"commons/x\n4\n")
+OFFER = Offer(statement=envelope.sign(entries.PUBLISH, PUBLISH, ALICE), manifest=MANIFEST_BYTES, head=b"")
 SUBMISSION = Submission(statement=ASKED_BYTES, details=DETAILS, head=b"")
 ANSWER = Answer(
     shown=(
@@ -223,7 +225,7 @@ PLAIN: dict[str, Any] = {
     "stamp": STAMP,
     "dropped": DROPPED,
     "opening": OPENING, "submission": SUBMISSION, "answer": ANSWER, "bound": BOUND, "claim": CLAIM,
-    "handover": HANDOVER, "handed": HANDED, "taken": TAKEN,
+    "handover": HANDOVER, "handed": HANDED, "taken": TAKEN, "offer": OFFER,
 }  # fmt: skip
 SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "manifest": (manifest.TYPE, MANIFEST, ALICE),
@@ -422,6 +424,7 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("publish", "negative epoch", {"epoch": -1}, "epochs count from 0"),
     ("publish", "terms of 31 bytes", {"terms": PUBLISH.terms[1:]}, "32"),
     ("publish", "manifest is a peer id", {"manifest": BOB.peer}, "a CID"),
+    ("publish", "commons is a peer id", {"commons": BOB.peer}, "a CID"),
     ("publish", "unknown purpose", {"purposes": ["fun"]}, "a code or a DUO id"),
     ("publish", "grants of no day", {"grant_days": 0}, "1 to 36500, as in the terms"),
     ("publish", "grants of ten million days", {"grant_days": 10**7}, "1 to 36500, as in the terms"),

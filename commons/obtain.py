@@ -1,0 +1,140 @@
+"""Getting the key of a dataset: the request in the log, the answer checked, and then the key, from the registrar or
+from custodians. Knows nothing of files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from commons import custody, forks, keeping, quorum, registrar, request, successors
+from commons.core import custody as shared
+from commons.core import release, terms
+from commons.core.envelope import Opened
+from commons.core.manifest import Manifest
+from commons.disk.home import Home, write_secret
+from commons.disk.shelf import Ask
+from commons.errors import CommonsError, Gone, Malformed, NotFound, Pending, Refused
+from commons.sources import Network, first
+
+T = TypeVar("T")
+
+WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that waits for witnesses
+
+
+async def key(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], *,
+    acknowledge: str | None, purpose: str, details: str | None,
+) -> bytes:  # fmt: skip
+    """The epoch secret (32 bytes) of a dataset: from the manifest, from this home, or from its registrar by request.
+
+    Unacknowledged, Pending, Refused, Unreachable, Untrue, SplitView. The order: the terms are acknowledged; the request
+    is stored, then sent; the answer is checked against the last head this home trusts; the head is advanced and the
+    proof kept; only then the key is asked for, opened and stored. A crash anywhere repeats the same request.
+    """
+    value = dataset.value
+    if (kept := request.kept_key(home, dataset)) is not None:
+        return kept
+    ask = request.held(home, value)
+
+    def begin() -> Ask:
+        terms.acknowledge(value.terms, acknowledge)
+        new = request.made(home, dataset, purpose, details)
+        home.shelf.put_ask(new)
+        return new
+
+    fresh = request.is_over(ask)
+    if ask is None or fresh:
+        ask = begin()
+    try:
+        sent = await request.resubmit(home, net, sources, value, ask)
+    except Malformed:
+        if fresh or not request.outdated(ask):
+            raise
+        ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
+        sent = await request.resubmit(home, net, sources, value, ask)
+    ask = request.answered(ask, sent.checked)
+    if value.custody is None:
+        secret = await _release(home, net, value, ask, sent)
+    else:
+        secret = await _from_custodians(home, net, sources, dataset, ask, sent, value.custody)
+    log = registrar.known(home, value).log
+    forks.check_whole(home.shelf, log.vkey)  # proven meanwhile, perhaps, by somebody this node talked to
+    home.shelf.put_ask(replace(ask, secret=secret))
+    return secret
+
+
+async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: request.Sent) -> bytes:
+    """The key, opened only after the grant is seen to be witnessed as the charter asks."""
+    said, checked = sent.said, sent.checked
+    bound = release.Bound(
+        commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
+        request=checked.request, decision=checked.request if checked.decision is None else checked.decision,
+    )  # fmt: skip
+
+    async def get(source: str) -> bytes:
+        sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
+        await quorum.check(net, source, value, registrar.known(home, value).log, checked)
+        return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
+
+    return await _patiently(home, ask, lambda: first(sent.registrars, "the key", get))
+
+
+async def _from_custodians(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask, sent: request.Sent,
+    sharing: bytes,
+) -> bytes:  # fmt: skip
+    """The key, from enough of those who keep its shares, each of whom decides by themself. What each signed is kept
+    beside the proofs: a release that the log does not bear out convicts its signer."""
+    value, said = dataset.value, sent.said
+    root = shared.open_sharing(sharing)
+    shared.check_sharing(
+        root, dataset.signer, value.commons, value.series, value.epoch, value.terms.digest(), value.rule
+    )
+    me = home.keys.identity.peer
+    known = keeping.addresses(root.value.parsed(), sources, me)
+
+    async def witnessed(source: str) -> bytes:
+        return await quorum.shown(net, source, value, registrar.known(home, value).log, sent.checked)
+
+    async def gathered() -> custody.Gathered:
+        head = await first(sent.registrars, "a witnessed head", witnessed)
+        seed = home.keys.hpke_seed(said.value.nonce)
+        try:
+            return await custody.gather(net, known, root, said, sent.given, sent.checked, head, seed)
+        except Pending:
+            raise
+        except CommonsError as error:  # they may have been replaced, and passed on what they kept
+            later = await successors.addresses(
+                net, sent.registrars, sources, value, sent.checked.head, root.value.policy, me
+            )  # fmt: skip
+            if not later:
+                raise
+            with successors.after(error):
+                return await custody.gather(net, later, root, said, sent.given, sent.checked, head, seed)
+
+    found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
+    for peer, parts in found.given.items():
+        for part in parts:
+            name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{part.name}.release"
+            write_secret(home.path / "proofs" / name, part.released.data.hex() + "\n")
+    return found.secret
+
+
+async def _patiently(
+    home: Home, ask: Ask, get: Callable[[], Awaitable[T]],
+    over: tuple[type[CommonsError], ...] = (Gone, Refused, NotFound),
+) -> T:  # fmt: skip
+    """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated.
+    After an error that says that it is `over` the next fetch asks anew."""
+    try:
+        for wait in WAITS:
+            with contextlib.suppress(Pending):
+                return await get()
+            await asyncio.sleep(wait)
+        return await get()
+    except over as error:  # revoked or expired meanwhile
+        home.shelf.put_ask(replace(ask, outcome="gone", reason=error.message[:200]))
+        raise

@@ -1,0 +1,168 @@
+"""Publishing in the log of a community that another node keeps: a member offers, its registrar takes.
+
+What the log would refuse is refused before anything is sealed, before anything is sent and before anything is kept: all
+three ask the fold. Knows nothing of sealing: that is `publish`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+
+from commons import forks, request
+from commons.core import answer, codec, entries, envelope, ids, listing, manifest, tiles
+from commons.core.answer import SKEW, Answer
+from commons.core.entries import Publish
+from commons.core.envelope import Opened
+from commons.core.ids import Cid
+from commons.core.listing import Offer
+from commons.core.manifest import Manifest
+from commons.core.rules import Rule
+from commons.core.state import State
+from commons.disk.home import Home
+from commons.disk.records import Draft, Record, record
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, TimedOut, Unreachable, Untrue
+from commons.govern import AHEAD, Seat
+from commons.publication import Prepared
+from commons.sources import Network, first
+
+
+def check_kept(state: State, rule: Rule) -> None:
+    """Conflict where nobody could ever give the key: its publisher is not the registrar, and no custodians are."""
+    if rule.kind != "public" and state.custodian_policy is None:
+        raise Conflict(
+            "this community has chosen no custodians, and its registrar has not the key of what others publish",
+            hint="`commons community propose change-custodians --file FILE`; or publish it as public, or from the "
+            "registrar's home",
+        )
+
+
+# -- a member's side --------------------------------------------------------------------------------------------------
+
+
+class Abroad:
+    """The log of a community, as `publish.Place`: kept where `seat` says, `state` read anew from there and verified."""
+
+    def __init__(self, home: Home, net: Network, seat: Seat, state: State) -> None:
+        if state.charter is None:
+            raise Untrue("this log has no charter")
+        self._home, self._net, self._seat, self.state = home, net, seat, state
+        self.commons, self.log_key, self.registrar = seat.commons, state.keeper.public, state.charter.registrar
+
+    def begun(self, ready: Prepared) -> Opened[Manifest] | None:
+        """What was signed here of the same words and the same files: in the log by now, or fit to enter it as it is."""
+        data = None
+        if (cid := self._home.shelf.offer(self.commons, _mark(ready))) is not None:
+            data = self._home.shelf.manifest(cid)
+        found = manifest.open(data) if data is not None else None
+        gone = self.state.community.withdrawn if self.state.community else {}
+        if found is not None and cid in self.state.datasets and cid not in gone:
+            if not self._here(found.value):
+                raise Conflict(
+                    f"these files were published as {cid}, and their packs were dropped here",
+                    hint=f"`commons mirror commons:{cid}` brings them back; --update publishes another version",
+                )
+            return found
+        me = self._home.keys.identity.peer
+        if self.state.community is None or me not in self.state.community.members:
+            raise Refused(
+                f"{me} is no member of this commons and cannot publish in it",
+                hint="`commons community join` takes an invitation",
+            )
+        check_kept(self.state, ready.rule)
+        return found if found is not None and self._fits(found) else None
+
+    def _fits(self, found: Opened[Manifest]) -> bool:
+        value = found.value
+        try:
+            self.state.check_publish(found.signer, listing.entry(value, ids.cid(found.data), 0))
+        except CommonsError:  # something was decided meanwhile: it is sealed anew
+            return False
+        return self._here(value) and (value.log_key, value.registrar) == (self.log_key, self.registrar)
+
+    def _here(self, value: Manifest) -> bool:
+        return all(self._home.packs.has(ref.root) for ref in value.sealed())
+
+    def begin(self, ready: Prepared, cid: Cid) -> None:
+        self._home.shelf.put_offer(self.commons, _mark(ready), cid)
+
+    async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
+        """Sign the entry, send both, and check that the log has exactly that under a head that continues the trusted
+        one. A crash, or an answer that is lost, leaves what `begun` finds: there the entry is in the log, or it is
+        signed and sent anew, and the registrar makes no second one of a manifest that has one."""
+        if cid in self.state.datasets:
+            return self.state.published(cid).index
+        said = listing.entry(dataset.value, cid, int(time.time()))
+        statement = envelope.sign(entries.PUBLISH, said, self._home.keys.identity)
+        tiles.check_entry(statement)
+        log = self.state.keeper
+        old = self._home.shelf.head(log.vkey) or b""
+        body = codec.encode(Offer(statement=statement, manifest=dataset.data, head=old))
+
+        async def post(source: str) -> bytes:
+            return await self._net.post(source, f"/{self.commons}/publications", body, limit=request.ANSWER_LIMIT)
+
+        with forks.watching(self._home, log.vkey):
+            try:
+                sent = await first(list(self._seat.sources), "the registrar's answer", post)
+            except (Unreachable, TimedOut) as error:
+                raise type(error)(
+                    f"it is sealed and signed, and not known to be in the log: {error.message}",
+                    hint="repeat the same command: it goes on from there",
+                ) from error
+            got = codec.decode(Answer, sent, request.ANSWER_LIMIT)
+            if len(got.shown) != 1:
+                raise Untrue("the answer does not show what was sent")
+            shown = got.shown[0].entry
+            there = envelope.open(entries.PUBLISH, Publish, shown)
+            if (there.signer, replace(there.value, time=said.time)) != (self._home.keys.identity.peer, said):
+                raise Untrue("the log has another entry of this dataset than the one that was signed")
+            head = answer.check_entry(got, shown, log, old)
+        request.advance(self._home, log.vkey, old, head.note)
+        return got.shown[0].index
+
+
+def _mark(ready: Prepared) -> bytes:
+    """The same words about the same files, by name, size and time of change: 32 bytes."""
+    files = [(each.place, each.path, each.size, each.mtime) for each in ready.sources]
+    return hashlib.sha256(repr((ready.said, files)).encode("utf-8", "surrogatepass")).digest()
+
+
+# -- the registrar's side ---------------------------------------------------------------------------------------------
+
+
+def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]:
+    """The verified entry of an offer for this home's log, and the draft that makes it: by one signer, about exactly the
+    manifest beside it, which is of this commons, names this log and its keeper, and whose key somebody can give.
+
+    NotFound for another commons, Untrue, Malformed or Conflict. Whether the signer may, the fold says, in the draft;
+    then the manifest is made durable, then the entry: a crash between the two leaves a manifest that nobody is shown.
+    """
+    said = envelope.open(entries.PUBLISH, Publish, given.statement)
+    if said.value.commons != home.commons:
+        raise NotFound(f"this node keeps the log of {home.commons}, not of {said.value.commons}")
+    early = said.value.time - now
+    if not -SKEW < early <= AHEAD:
+        raise Malformed(
+            f"it is dated {said.value.time}, this node's clock says {int(now)}",
+            hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
+        )
+    cid = ids.check_cid(said.value.manifest)
+    dataset = manifest.open(given.manifest, cid)
+    listing.check(said, dataset)
+    value = dataset.value
+    if (value.log_key, value.registrar) != (home.log.key.public, home.keys.identity.peer):
+        raise Untrue("the manifest names another log, or another registrar, than this one", hint="publish it again")
+    if value.custody is None:
+        check_kept(home.log.state, value.rule)
+
+    def draft(state: State, _index: int, _now: int) -> list[Record]:
+        there = state.datasets.get(cid)
+        if there is not None and there.publisher == said.signer:
+            return []  # it has its entry
+        state.check_publish(said.signer, said.value)
+        home.shelf.note_manifest(cid, given.manifest)
+        return [record(said)]
+
+    return said, draft
