@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from commons import (
-    audit, charter, custodian, custody, forks, govern, invitation, keeping, registrar, request, standing, takeover,
-)  # fmt: skip
+    audit,
+    charter,
+    custodian,
+    custody,
+    forks,
+    govern,
+    invitation,
+    keeping,
+    registrar,
+    request,
+    standing,
+    takeover,
+)
 from commons.core import custody as shared
 from commons.core import governance, ids, manifest, reference
 from commons.core.governance import Join, Proposal, Vote

@@ -12,8 +12,17 @@ from dataclasses import dataclass, replace
 from commons.core import checkpoint, ids, note, succession, witness
 from commons.core.community import Community
 from commons.core.entries import (
-    Decision, Dropped, Entry, Governance, Publish, Receipt, Redaction, Request, Stamp, Unknown,
-)  # fmt: skip
+    Decision,
+    Dropped,
+    Entry,
+    Governance,
+    Publish,
+    Receipt,
+    Redaction,
+    Request,
+    Stamp,
+    Unknown,
+)
 from commons.core.envelope import Opened
 from commons.core.facts import Facts
 from commons.core.governance import Charter, Join, Proposal, Vote, check_founding
