@@ -140,6 +140,12 @@ class Council(Ledger):
             what |= {"series": state.published(cid).entry.series, "rule": Rule(kind=access or "", college=of)}
         elif dataset is not None:
             what["dataset"] = str(reference.parse(dataset).cid)
+        if action == "publish" and not what.get("words"):  # nobody can look it up in the log yet
+            data = self.home.shelf.manifest(what["dataset"])
+            value = manifest.open(data).value if data is not None else None
+            what["words"] = (
+                f"{value.title}, version {value.version}, {value.terms.licence}, access {value.rule}" if value else ""
+            )
         if file is not None and action == "amend-charter":
             community = (await self._state(seat)).community
             if community is None:

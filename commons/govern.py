@@ -125,6 +125,7 @@ VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be pr
 _NEEDS = {
     "admit": ("college", "peer"), "expel": ("college", "peer"), "close-invitation": ("entry",),
     "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "withdraw": ("dataset",),
+    "publish": ("dataset",),
     "open-identity": ("entry",), "change-custodians": ("file",), "amend-charter": ("file",),
     "change-registrar": (),
 }  # fmt: skip

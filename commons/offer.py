@@ -6,7 +6,6 @@ three ask the fold. Knows nothing of sealing: that is `publish`'s.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import replace
 
@@ -22,9 +21,10 @@ from commons.core.rules import Rule
 from commons.core.state import State
 from commons.disk.home import Home
 from commons.disk.records import Draft, Record, record
-from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, TimedOut, Unreachable, Untrue
+from commons.errors import Conflict, Malformed, NotFound, Refused, TimedOut, Unreachable, Untrue
 from commons.govern import AHEAD, Seat
 from commons.publication import Prepared
+from commons.publish import fits, here, mark
 from commons.sources import Network, first
 
 
@@ -53,12 +53,12 @@ class Abroad:
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
         """What was signed here of the same words and the same files: in the log by now, or fit to enter it as it is."""
         data = None
-        if (cid := self._home.shelf.offer(self.commons, _mark(ready))) is not None:
+        if (cid := self._home.shelf.offer(self.commons, mark(ready))) is not None:
             data = self._home.shelf.manifest(cid)
         found = manifest.open(data) if data is not None else None
         gone = self.state.community.withdrawn if self.state.community else {}
         if found is not None and cid in self.state.datasets and cid not in gone:
-            if not self._here(found.value):
+            if not here(self._home, found.value):
                 raise Conflict(
                     f"these files were published as {cid}, and their packs were dropped here",
                     hint=f"`commons mirror commons:{cid}` brings them back; --update publishes another version",
@@ -71,21 +71,10 @@ class Abroad:
                 hint="`commons community join` takes an invitation",
             )
         check_kept(self.state, ready.rule)
-        return found if found is not None and self._fits(found) else None
-
-    def _fits(self, found: Opened[Manifest]) -> bool:
-        value = found.value
-        try:
-            self.state.check_publish(found.signer, listing.entry(value, ids.cid(found.data), 0))
-        except CommonsError:  # something was decided meanwhile: it is sealed anew
-            return False
-        return self._here(value) and (value.log_key, value.registrar) == (self.log_key, self.registrar)
-
-    def _here(self, value: Manifest) -> bool:
-        return all(self._home.packs.has(ref.root) for ref in value.sealed())
+        return found if found is not None and fits(self._home, self, found) else None
 
     def begin(self, ready: Prepared, cid: Cid) -> None:
-        self._home.shelf.put_offer(self.commons, _mark(ready), cid)
+        self._home.shelf.put_offer(self.commons, mark(ready), cid)
 
     async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
         """Sign the entry, send both, and check that the log has exactly that under a head that continues the trusted
@@ -123,12 +112,6 @@ class Abroad:
         return got.shown[0].index
 
 
-def _mark(ready: Prepared) -> bytes:
-    """The same words about the same files, by name, size and time of change: 32 bytes."""
-    files = [(each.place, each.path, each.size, each.mtime) for each in ready.sources]
-    return hashlib.sha256(repr((ready.said, files)).encode("utf-8", "surrogatepass")).digest()
-
-
 # -- the registrar's side ---------------------------------------------------------------------------------------------
 
 
@@ -162,6 +145,8 @@ def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]
         if there is not None and there.publisher == said.signer:
             return []  # it has its entry
         state.check_publish(said.signer, said.value)
+        if state.community is not None:
+            state.community.check_approved(cid)
         home.shelf.note_manifest(cid, given.manifest)
         return [record(said)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from commons.core.terms import Terms
 from commons.disk import packer, unpacker
 from commons.disk.home import Home
 from commons.disk.records import Record, record
-from commons.errors import Conflict, NotFound, Refused, TooLarge
+from commons.errors import CommonsError, Conflict, NotFound, Pending, Refused, TooLarge
 from commons.gather import compare
 from commons.progress import Progress, meter
 from commons.publication import Prepared, Publication, prepare
@@ -58,12 +59,25 @@ class Own:
         self._home, self.state, self.commons = home, home.log.state, home.commons
         self.log_key, self.registrar = home.log.key.public, home.keys.identity.peer
 
-    def begun(self, ready: Prepared) -> None:
-        """Its entry follows the manifest at once: there is nothing to remember."""
+    def begun(self, ready: Prepared) -> Opened[Manifest] | None:
+        """Its entry follows the manifest at once, and there is nothing to remember, but where members decide first."""
+        data = self._home.shelf.manifest(self._home.shelf.offer(self.commons, mark(ready)) or "")
+        found = manifest.open(data) if data is not None and self._screened() else None
+        if found is None or ids.cid(found.data) in self.state.datasets:
+            return found
+        return found if fits(self._home, self, found) else None
 
-    def begin(self, ready: Prepared, cid: Cid) -> None: ...
+    def begin(self, ready: Prepared, cid: Cid) -> None:
+        if self._screened():
+            self._home.shelf.put_offer(self.commons, mark(ready), cid)
+
+    def _screened(self) -> bool:
+        return self.state.community is not None and self.state.community.screened
 
     async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
+        if cid in self.state.datasets:
+            return self.state.published(cid).index
+
         def draft(_state: State, _index: int, now: int) -> list[Record]:
             said = listing.entry(dataset.value, cid, now)
             signed = envelope.sign(entries.PUBLISH, said, self._home.keys.identity)
@@ -71,6 +85,26 @@ class Own:
 
         await asyncio.wrap_future(self._home.log.append(draft))
         return self.state.published(cid).index
+
+
+def mark(ready: Prepared) -> bytes:
+    """The same words about the same files, by name, size and time of change: 32 bytes."""
+    files = [(each.place, each.path, each.size, each.mtime) for each in ready.sources]
+    return hashlib.sha256(repr((ready.said, files)).encode("utf-8", "surrogatepass")).digest()
+
+
+def here(home: Home, value: Manifest) -> bool:
+    return all(home.packs.has(ref.root) for ref in value.sealed())
+
+
+def fits(home: Home, place: Place, found: Opened[Manifest]) -> bool:
+    """Whether what was signed before can still enter the log, as it is; else it is sealed anew."""
+    value = found.value
+    try:
+        place.state.check_publish(found.signer, listing.entry(value, ids.cid(found.data), 0))
+    except CommonsError:  # something was decided meanwhile
+        return False
+    return here(home, value) and (value.log_key, value.registrar) == (place.log_key, place.registrar)
 
 
 async def alone(_series: bytes, _epoch: int, _terms: Terms, _rule: Rule, _before: bytes | None) -> None:
@@ -96,6 +130,7 @@ async def publish(
         cid = ids.cid(dataset.data)
         home.shelf.put_manifest(cid, dataset.data, "published", served=False)
         place.begin(ready, cid)
+    _check_approved(place.state, cid)
     index = await place.enter(dataset, cid)
     home.shelf.put_manifest(cid, dataset.data, "published", served=True)
     value = dataset.value
@@ -107,6 +142,18 @@ async def publish(
         "notices": [*notices(ready.terms, ready.rule), *ready.notices],
         "warnings": [asdict(each) for each in ready.findings],
     }  # fmt: skip
+
+
+def _check_approved(state: State, cid: Cid) -> None:
+    """Pending where the members have still to decide: what was sealed and signed waits for them."""
+    if cid not in state.datasets and state.community is not None:
+        try:
+            state.community.check_approved(cid)
+        except Refused as error:
+            raise Pending(
+                f"it is sealed and signed, as {cid}, and waits for the members to decide whether it is published",
+                hint=f"{error.hint}; once they have, repeat this command",
+            ) from error
 
 
 async def _seal(

@@ -11,7 +11,7 @@ from commons import show
 from commons.show import Told, count, say, table, when
 from commons.terminal import Context, pass_context, read_text
 
-ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "withdraw", "open-identity",
+ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "publish", "withdraw", "open-identity",
            "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
 named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
 
@@ -76,7 +76,7 @@ def community_follow(c: Context, address: str, commons: str | None) -> None:
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.option("--college", help="Into or from which college.")
 @click.option("--peer", metavar="PEER", help="Whom to admit or expel.")
-@click.option("--dataset", metavar="REF", help="Which dataset to withdraw, or whose rule to set.")
+@click.option("--dataset", metavar="REF", help="Which dataset to publish or withdraw, or whose rule to set.")
 @click.option("--access", metavar="RULE", help="The rule to set: acknowledge, members, approval or vote.")
 @click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
 @click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")

@@ -47,3 +47,6 @@ class World(Protocol):
         """Whether `action` could be done to a request. NotFound, Conflict, Refused."""
 
     def published(self, cid: str) -> object: ...
+
+    def check_new(self, cid: str) -> None:
+        """Conflict where a dataset is published already."""

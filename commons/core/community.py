@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
-from commons.core import governance, succession, witness
+from commons.core import amendment, governance, succession, witness
 from commons.core.ballot import Ballot, World
 from commons.core.checkpoint import Signed
 from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
@@ -42,6 +42,7 @@ class Community(Members):
         self.custodians = charter.custodians
         self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
         self.unsettled: set[int] = set()  # of these, what the log has no decision of yet
+        self.approved: set[str] = set()  # datasets that may be published, where members decide about that
         self.withdrawn: dict[str, int] = {}
         self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
         self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
@@ -210,7 +211,7 @@ class Community(Members):
             if ballot.entry.key is None or ballot.taken is not None:
                 raise Conflict(f"proposal {said.target} is no invitation that could be closed")
         if said.action == "amend-charter" and said.charter is not None:
-            self._check_charter(said.charter)
+            amendment.check(self.charter, said.charter, self.custodians, self._merged(said.charter))
         if said.action == "change-registrar":
             if said.peer not in self.members:
                 raise Refused("the registrar keeps the log, and is a member")
@@ -224,12 +225,33 @@ class Community(Members):
                 raise Conflict(f"the members have decided about request {said.target} already")
         if said.action == "open-identity" and said.target in self.shown:
             raise Conflict(f"the identity of request {said.target} was opened at entry {self.shown[said.target]}")
-        if said.dataset is not None:
+        if said.action == "publish":
+            self._check_offered(said.dataset or "", world)
+        elif said.dataset is not None:
             world.published(said.dataset)
             if said.dataset in self.withdrawn:
                 raise Conflict(f"{said.dataset} was withdrawn at entry {self.withdrawn[said.dataset]} already")
         if said.series is not None and said.rule is not None:
             self.check_rule(said.rule, world.rule_of_series(said.series))
+
+    def _check_offered(self, dataset: str, world: World) -> None:
+        world.check_new(dataset)
+        if not self.screened or dataset in self.approved:
+            what = "any member publishes here" if not self.screened else f"{dataset} may be published already"
+            raise Conflict(f"{what}, so there is nothing to decide", hint="`commons publish`")
+
+    @property
+    def screened(self) -> bool:
+        """Whether the members decide about each dataset before it is published."""
+        return any(power.action == "publish" for power in self.charter.powers)
+
+    def check_approved(self, dataset: str) -> None:
+        """Refused for a dataset that the members have still to decide about."""
+        if self.screened and dataset not in self.approved:
+            raise Refused(
+                f"the members decide what is published here, and have not decided about {dataset}",
+                hint=f"`commons community propose publish --dataset commons:{dataset}`",
+            )
 
     def check_next(self, series: bytes, rule: Rule, before: Rule | None) -> None:
         """Whether the next version of a series may be published under a rule; `before` is that of the newest, None for
@@ -253,21 +275,6 @@ class Community(Members):
         if name not in self.colleges:
             raise NotFound(f"no college is called {name!r}", hint=f"there are {', '.join(self.colleges)}")
 
-    def _check_charter(self, new: Charter) -> None:
-        old = self.charter
-        if (new.registrar, new.log_key, new.next_key, new.time) != (old.registrar, old.log_key, old.next_key, old.time):
-            raise Refused("an amendment keeps the registrar, the keys of the log and the day it began")
-        if new.custodians != self.custodians:
-            raise Refused("an amendment keeps the custodians", hint="propose change-custodians")
-        if all(new.registrar not in peers for peers in self._merged(new).values()):
-            raise Refused("the registrar keeps the log, and stays a member")
-        if set(old.ratchets) - set(new.ratchets):
-            raise Refused("a ratchet is never taken back")
-        order = governance.READERS
-        if "readers" in old.ratchets and order.index(new.readers) < order.index(old.readers):
-            raise Refused("the charter lets the circle of readers only be widened")
-        governance.check_livable(new.powers, self._merged(new))
-
     def _effect(self, ballot: Ballot, index: int) -> None:
         said = ballot.entry
         if said.action == "admit" and said.peer is not None and said.college is not None:
@@ -282,6 +289,8 @@ class Community(Members):
         elif said.action in ("grant", "refuse") and said.target is not None:
             self.verdicts[said.target] = said.action, said.expires
             self.unsettled.add(said.target)
+        elif said.action == "publish" and said.dataset is not None:
+            self.approved.add(said.dataset)
         elif said.action == "withdraw" and said.dataset is not None:
             self.withdrawn[said.dataset] = index
             self.changed.append(said)

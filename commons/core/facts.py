@@ -96,6 +96,11 @@ class Facts:
             raise NotFound(f"{cid} is not published in this commons")
         return self.datasets[cid]
 
+    def check_new(self, cid: str) -> None:
+        """Conflict where the dataset is in this commons already."""
+        if cid in self.datasets:
+            raise Conflict(f"{cid} is published already", hint="nothing to do")
+
     def check_there(self, cid: str) -> None:
         """Gone where the community has withdrawn the dataset."""
         if self.community and cid in self.community.withdrawn:

@@ -133,8 +133,7 @@ class State(Facts):
         """Whether `signer` may add this entry now: what `apply` will say of it, but for its commons and its date."""
         if self.community is None or signer not in self.community.members:
             raise Refused(f"{signer} is no member of this commons and cannot publish in it")
-        if value.manifest in self.datasets:
-            raise Conflict(f"{value.manifest} is published already", hint="nothing to do")
+        self.check_new(value.manifest)
         newest = self.series.get(value.series)
         if newest is not None and self.datasets[newest].publisher != signer:
             raise Refused("a series is continued by who began it")
@@ -156,6 +155,8 @@ class State(Facts):
 
     def _publish(self, index: int, signer: str, value: Publish) -> None:
         self.check_publish(signer, value)
+        if self.community is not None:
+            self.community.check_approved(value.manifest)
         self.datasets[value.manifest] = Published(
             index=index, publisher=signer, entry=value, rule=value.rule, basis=index
         )

@@ -260,6 +260,26 @@ def test_nobody_is_expelled_whom_the_rules_need() -> None:
         Log().propose(BEN, "expel", college="workers", peer=ANA.peer)
 
 
+def test_where_members_decide_what_is_published_nothing_else_enters() -> None:
+    powers = (Power(action="amend-charter", rule=DOUBLE, days=14), Power(action="publish", rule=WORKERS, days=7))
+    log = Log(powers=powers)
+    with pytest.raises(Refused, match="have not decided about"):
+        log.publish(Rule(kind="acknowledge"))
+    log.state.size -= 1
+    opened = log.propose(BEN, "publish", dataset=ids.cid(bytes([1])))
+    with pytest.raises(Refused):
+        log.publish(Rule(kind="acknowledge"))
+    log.state.size -= 1
+    log.vote(CLEO, opened)
+    cid = log.publish(Rule(kind="acknowledge"))
+    assert log.state.published(cid).publisher == ANA.peer
+    with pytest.raises(Conflict, match="published already"):
+        log.propose(BEN, "publish", dataset=cid)
+    log.state.size -= 1
+    with pytest.raises(Refused):  # the next version is another dataset
+        log.publish(Rule(kind="acknowledge"), version=2)
+
+
 def test_a_ballot_names_a_proposal() -> None:
     with pytest.raises(Malformed, match="names a proposal by a digest of 32 bytes"):
         Vote(commons=ids.cid(b"x"), proposal=bytes(31), choice="yes", reason="", time=1)

@@ -367,7 +367,7 @@ proposals = st.one_of(
     proposal(action=st.just("admit"), college=st.just("workers"), key=b32, expires=some),
     proposal(action=st.sampled_from(["grant", "refuse", "open-identity", "close-invitation"]), target=some),
     proposal(action=st.just("set-rule"), series=nonce, rule=rule.filter(lambda said: said.kind != "public")),
-    proposal(action=st.just("withdraw"), dataset=cids),
+    proposal(action=st.sampled_from(["publish", "withdraw"]), dataset=cids),
     proposal(action=st.just("change-custodians"), custodians=st.just("quorum none\n")),
     proposal(action=st.just("change-registrar"), peer=peers, log_key=b32, next_key=b32),
     proposal(action=st.just("amend-charter"), charter=charters),
