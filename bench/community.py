@@ -14,8 +14,7 @@ import statistics
 import sys
 import time
 
-from commons.core import codec, entries, envelope, governance, ids, merkle
-from commons.core.checkpoint import Checkpoint, Signed
+from commons.core import codec, entries, envelope, governance, ids
 from commons.core.entries import Decision, Publish, Request
 from commons.core.governance import Charter, College, Power, Proposal, Vote
 from commons.core.keys import Signer
@@ -130,8 +129,7 @@ def main(members: int, count: int) -> None:
     row(f"{count} requests and decisions folded after them", f"{took:.2f} s", f"{count / took:,.0f} entries/s")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     row("memory that this added", f"{grown:.0f} MiB")
-    nothing = Signed(checkpoint=Checkpoint(origin="bench", size=0, root=merkle.EMPTY), note=b"")
-    judged = Judge(Report(state=early, head=nothing))
+    judged = Judge(Report(state=early))
     began = time.perf_counter()
     for index, data in enumerate(log, members):
         judged.take(index, data, None)
