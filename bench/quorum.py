@@ -1,10 +1,11 @@
 """From request to key when no one party can give it: real nodes on libp2p, custodians and witnesses.
 
-    python bench/quorum.py [requests, 20 unless told]
+    python bench/quorum.py [requests to a row, 100 unless told; from 64 custodians a fifth of that]
 
-More than half of the custodians and of the witnesses are needed. Each request is a newcomer's: dial everybody, submit,
-wait for the witnesses, have each custodian read the log and decide, join the shares. All nodes are in one process and
-share one interpreter. The limit, in the same process, is two empty round trips to each party, dialled anew.
+More than half of the custodians and of the witnesses are needed. Each request is a newcomer's: dial the registrar and
+enough custodians, submit, wait for the witnesses, have each custodian read the log and decide, join the shares. All
+nodes are in one process and share one interpreter. The limit, in the same process, is two empty round trips to each
+party, dialled anew. Of fewer than 100 requests the p99 is the worst.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ async def found(town: Town, custodians: int, witnesses: int) -> tuple[str, list[
         await desk.peers(add=each.addresses[0])
     members = [f"member c{n} {each.home.keys.identity.peer}" for n, each in enumerate(keepers)]
     await desk.propose(action="change-custodians", file=quorum(members))
+    while coop.home.log.state.community.counted:  # until the witnesses have seen it
+        await asyncio.sleep(0.02)
     data = town.folder / "data"
     data.mkdir()
     (data / "table.csv").write_text("a,b\n1,2\n")
@@ -93,18 +96,19 @@ async def run(folder: Path, custodians: int, witnesses: int, count: int) -> None
                     )
                     taken.append(time.perf_counter() - start)
             shutil.rmtree(path)
-    cells = (statistics.median(empty), statistics.median(taken), max(taken))
+    late = sorted(taken)[min(len(taken) - 1, len(taken) * 99 // 100)]
+    cells = (statistics.median(empty), statistics.median(taken), late)
     print(f"{custodians:10}{witnesses:11}" + "".join(f"{each * 1e3:12.0f}" for each in cells), flush=True)
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     print(f"milliseconds, of {count} newcomers")
-    print(f"{'custodians':>10}{'witnesses':>11}{'limit':>12}{'median':>12}{'worst':>12}")
+    print(f"{'custodians':>10}{'witnesses':>11}{'limit':>12}{'median':>12}{'p99':>12}")
     for custodians in (1, 5, 16, 64):
         for witnesses in (0, 3, 15):
             with tempfile.TemporaryDirectory(prefix="commons-bench-") as folder:
-                asyncio.run(run(Path(folder), custodians, witnesses, count))
+                asyncio.run(run(Path(folder), custodians, witnesses, count if custodians < 64 else -(-count // 5)))
 
 
 if __name__ == "__main__":

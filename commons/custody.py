@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ T = TypeVar("T")
 Sources = Mapping[str, Sequence[str]]  # custodians, by peer id, to their addresses
 
 PATIENCE = 20.0  # seconds for one custodian's answer
+FEW = 8  # custodians that are all asked at once; of more, at first as many as are needed
+HEDGE = 0.5  # seconds without an answer after which the others are asked too
 
 
 # -- who gives away --------------------------------------------------------------------------------------------------
@@ -103,8 +106,9 @@ async def gather(
     publisher's sharing, was compared with the manifest. `sources` holds whoever may have shares: its custodians, and
     those who came after them.
 
-    All are asked at once; a silent one costs `patience` at most, a lying one nothing. Where too few gave theirs, the
-    error is of the kind that all of them gave, else Unreachable, with each one's reason.
+    All are asked at once; of more than `FEW`, those needed and some more, chosen by chance, and others as soon as one
+    of them fails, or nothing came for `HEDGE`. A silent one costs `patience` at most, a lying one nothing. Where too
+    few gave theirs, the error is of the kind that all of them gave, else Unreachable, with each one's reason.
     """
     claim = Claim(statement=said.data, answer=given, witnessed=witnessed, sharing=custody.digest(root))
     body = codec.encode(claim)
@@ -124,7 +128,8 @@ async def gather(
             secret, false = handover.assemble(root, there)
         return secret is not None
 
-    found, failed = await _all(sources, list(sources), ask, patience, enough)
+    order, first_of_all = _order(root.value, list(sources))
+    found, failed = await _all(sources, order, ask, patience, enough, first_of_all)
     liars = false | {peer for peer, error in failed.items() if isinstance(error, Untrue | Malformed)}
     if secret is None:
         there = [each for parts in found.values() for each in parts]
@@ -132,6 +137,21 @@ async def gather(
             raise Untrue(f"the key was shared falsely by {', '.join(sorted(false))}", hint="ask its publisher")
         raise _lacking(f"too few custodians gave their shares ({handover.missing(root, there)} missing):", failed)
     return Gathered(secret=secret, given=found, failed=failed, liars=tuple(sorted(liars)))
+
+
+def _order(sharing: Sharing, peers: list[str]) -> tuple[list[str], int]:
+    """The custodians in the order of asking, by chance, and how many of them to ask at first."""
+    random.shuffle(peers)
+    names, rule = {peer: name for name, peer in sharing.peers().items()}, sharing.parsed()
+    chosen = [peer for peer in peers if peer in names]
+    if len(peers) <= FEW or not rule.met([names[peer] for peer in chosen]):
+        return peers, len(peers)
+    for peer in [*chosen]:  # whoever is not needed, leaves
+        rest = [each for each in chosen if each != peer]
+        if rule.met([names[each] for each in rest]):
+            chosen = rest
+    others = [peer for peer in peers if peer not in chosen]
+    return [*chosen, *others], len(chosen) + 1 + len(chosen) // 8
 
 
 # -- who is there ----------------------------------------------------------------------------------------------------
@@ -184,10 +204,11 @@ async def reach(net: Network, sources: Sources, rule: Policy, commons: str, pati
 
 async def _all(
     sources: Sources, peers: Sequence[str], ask: Callable[[str, str], Awaitable[T]],
-    patience: float, enough: Callable[[Mapping[str, T]], bool] = lambda found: False,
+    patience: float, enough: Callable[[Mapping[str, T]], bool] = lambda found: False, at_first: int | None = None,
 ) -> tuple[dict[str, T], dict[str, CommonsError]]:  # fmt: skip
     """What each of `peers` answered, or why not; until all have, or it is `enough`. Nobody is waited for longer than
-    `patience`, and what is under way when it ends is cancelled."""
+    `patience`, and what is under way when it ends is cancelled. Only so many are asked `at_first`: one more for each
+    that fails, and all of them when nothing came for `HEDGE`."""
     found, failed = dict[str, T](), dict[str, CommonsError]()
 
     async def one(peer: str) -> None:
@@ -199,12 +220,19 @@ async def _all(
         except CommonsError as error:
             failed[peer] = error
 
-    pending = {asyncio.create_task(one(peer)) for peer in peers}
+    waiting = list(peers[at_first:]) if at_first is not None else []
+    pending = {asyncio.create_task(one(peer)) for peer in peers[: len(peers) - len(waiting)]}
     try:
         while not enough(found) and pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            wrong = len(failed)
+            done, pending = await asyncio.wait(
+                pending, timeout=HEDGE if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
             for task in done:
                 task.result()
+            more = len(failed) - wrong if done and pending else len(waiting)
+            pending |= {asyncio.create_task(one(peer)) for peer in waiting[:more]}
+            waiting = waiting[more:]
     finally:
         for task in pending:
             task.cancel()

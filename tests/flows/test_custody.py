@@ -284,7 +284,7 @@ async def test_too_few_right_shares_give_no_key_and_everybodys_reason(town: Buil
         )  # fmt: skip
 
 
-async def test_a_requester_asks_all_at_once(build: Any) -> None:
+async def test_a_requester_asks_many_at_once(build: Any) -> None:
     made = build(custodians(16, 9))
     dataset = made.log.publish()
     sharing = await made.entrust()
@@ -302,6 +302,32 @@ async def test_a_requester_asks_all_at_once(build: Any) -> None:
     got = await made.gather(said, sharing, lies={name: slow(name) for name in made.custodians})
     assert got.secret == SECRET
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("missing", ["nobody", "refusing", "silent"])
+async def test_of_many_custodians_no_more_are_asked_than_are_needed(
+    build: Any, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "HEDGE", 0.05)
+    made = build(custodians(16, 9))
+    dataset = made.log.publish()
+    sharing = await made.entrust()
+    said = made.log.ask(BOB, dataset)
+    made.log.decide()
+
+    async def gives_none(*_: object) -> bytes:
+        if missing == "refusing":
+            raise Unreachable("it is away")
+        await asyncio.sleep(60)
+        return b""
+
+    lies: dict[str, Hand] = {} if missing == "nobody" else {f"c{n}": gives_none for n in range(7)}
+    net, (data, checked) = Inside(made, None, lies), made.log.granted(said)
+    head, seed = checked.head.note, BOB.hpke_seed(said.value.nonce)
+    got = await gather(net, made.sources, sharing, said, data, checked, head, seed)
+    assert got.secret == SECRET
+    assert 9 <= len(set(net.asked)) <= (11 if missing == "nobody" else 16)
+    assert len(got.given) >= 9
 
 
 async def test_one_custodian_short_of_the_quorum_colludes_in_vain(build: Any) -> None:
