@@ -264,6 +264,14 @@ def test_commands_work_through_the_node_that_holds_the_home(commons: Commons, tm
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 
+def test_an_error_of_a_running_node_is_told_once_as_it_is(commons: Commons) -> None:
+    with commons.node("ana", "--listen", ANY):
+        begun = time.monotonic()
+        told = commons.json("ana", "show", ABSENT, "--from", f"/ip4/127.0.0.1/tcp/9/p2p/{NOBODY}", fails=103)
+        assert NOBODY in told["message"]
+        assert time.monotonic() - begun < 3
+
+
 def test_nothing_that_others_wrote_reaches_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
     show.say("\x1b[31mred\x07")
     show.table(("a",), [("\x1b]0;title\x07",)])
