@@ -204,6 +204,14 @@ def test_what_cannot_be_published_is_named(commons: Commons) -> None:
     assert commons.json("ana", "list")["datasets"] == []
 
 
+@pytest.mark.parametrize("command", [("audit",), ("community", "statistics")])
+def test_a_span_that_holds_no_moment_is_told(commons: Commons, command: tuple[str, ...]) -> None:
+    words = ("--home", "ana", *command, "--since", "2030-01-02", "--until")
+    for until in ("2030-01-01", "2030-01-02"):
+        assert f"--since 2030-01-02 is not before --until {until}" in commons.fails(22, *words, until)
+    assert commons.run(*words, "2030-01-03").returncode == 0
+
+
 def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "approve", "2", "--until", "tomorrow")
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "audit", "--since", "1/2/30")

@@ -67,7 +67,7 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
 
     if source is not None and Path(source).exists():
         source = str(Path(source).absolute())
-    words.update(source=source, since=show.day(since), until=show.day(until))
+    words.update(source=source, **show.span(since, until))
     if source is not None and Path(source).exists() and not (c.home / "config.json").exists():
         told = asyncio.run(offline(**words))  # no home: nothing is remembered
     else:
