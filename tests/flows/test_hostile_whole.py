@@ -1,0 +1,57 @@
+"""Features that meet: what was found by living a co-operative's whole life from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commons.custody import standing
+from tests.conftest import Start
+from tests.flows.test_notices import CHARTER
+from tests.keeper import custodians
+
+
+async def test_a_row_of_which_only_the_receipt_was_erased_says_by_which_entry(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    coop, reader = await start("coop"), await start("reader")
+    await reader.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
+    (before,) = (await coop.desk.audit())["rows"]
+    erased = await coop.desk.erase(entry=before["receipt"])
+    for source in (None, coop.address):
+        audited = await (coop if source is None else reader).desk.audit(source=source)
+        assert audited["faults"] == []
+        (row,) = audited["rows"]
+        assert (row["who"], row["state"]) == (reader.peer, f"redacted by entry {erased['entry']}")
+
+
+async def test_who_votes_is_told_what_would_be_so(start: Start, folder: Path, tmp_path: Path) -> None:
+    coop, ben = await start("coop", charter=CHARTER), await start("ben")
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    reference = await coop.publish(folder, access="approval")
+    keepers = f"member ben {ben.peer}\ngroup keepers 1 ben\nquorum keepers\n"
+    amended = CHARTER.replace('readers = "members"', 'readers = "public"')
+    await coop.desk.propose(action="change-custodians", file=keepers)
+    await coop.desk.propose(action="change-custodians", file="")
+    await coop.desk.propose(action="amend-charter", file=amended)
+    await coop.desk.propose(action="set-rule", dataset=reference, access="acknowledge")
+    means = [each["means"] for each in (await ben.desk.community())["proposals"]]
+    assert means[:3] == [
+        [f"member ben {ben.peer}", "group keepers 1 ben", "quorum keepers"],
+        ["nobody: the registrar keeps the keys"],
+        ["no longer: openings are read by: members", "openings are read by: public"],
+    ]
+    assert means[3][0].endswith(", version 1")
+
+
+async def test_what_was_dropped_already_frees_nothing(start: Start, folder: Path) -> None:
+    coop = await start("coop")
+    reference = await coop.publish(folder)
+    freed = [(await coop.desk.drop(dataset=reference))["freed_bytes"] for _ in range(2)]
+    assert freed[0] > freed[1] == 0
+
+
+def test_one_custodian_is_told_of_in_the_singular() -> None:
+    alone = custodians(1, 1)
+    assert standing(alone, alone.leaves()).warning.startswith("1 of 1 custodian is reachable; without c0 nobody")
+    assert standing(alone, []).warning.startswith("0 of 1 custodian is reachable, and nobody")
+    assert standing(custodians(3, 2), ["c0"]).warning.startswith("1 of 3 custodians is reachable, and nobody")
