@@ -29,6 +29,7 @@ from commons.progress import Progress
 log = logging.getLogger(__name__)
 LINE = 256 << 20  # bytes of one line of an answer
 EVERY = 0.1  # seconds between two lines of progress
+_STOPPED, _AGAIN = "the node on this home stopped before it was done", "start it again, and repeat the command"
 
 
 @asynccontextmanager
@@ -174,6 +175,8 @@ async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress:
                 progress(int(step["done"]), int(step["of"]))
     except aiohttp.ClientConnectorError:
         return None
+    except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise Unreachable(_STOPPED, hint=_AGAIN) from error
     except (aiohttp.ClientError, ValueError, TypeError, KeyError) as error:
         raise Internal(f"the node on this home broke off: {error}", hint="its own output says more") from error
-    raise Internal("the node on this home broke off", hint="its own output says more")
+    raise Unreachable(_STOPPED, hint=_AGAIN)

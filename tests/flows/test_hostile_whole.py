@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from aiohttp import web
+
+from commons import control
 from commons.custody import standing
+from commons.errors import Unreachable
 from tests.conftest import Start
 from tests.flows.test_notices import CHARTER
 from tests.keeper import custodians
@@ -55,3 +60,28 @@ def test_one_custodian_is_told_of_in_the_singular() -> None:
     assert standing(alone, alone.leaves()).warning.startswith("1 of 1 custodian is reachable; without c0 nobody")
     assert standing(alone, []).warning.startswith("0 of 1 custodian is reachable, and nobody")
     assert standing(custodians(3, 2), ["c0"]).warning.startswith("1 of 3 custodians is reachable, and nobody")
+
+
+async def test_a_node_that_stops_amid_a_command_is_no_bug_of_ours() -> None:
+    async def stopping(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b'{"done": 1, "of": 2}\n')
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/verbs/fetch", stopping)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        steps: list[tuple[int, int]] = []
+        with pytest.raises(Unreachable, match="stopped before it was done"):
+            await control._ask(
+                f"http://127.0.0.1:{runner.addresses[0][1]}", "token", "fetch", {}, lambda *step: steps.append(step)
+            )
+        assert steps == [(1, 2)]
+    finally:
+        await runner.cleanup()
