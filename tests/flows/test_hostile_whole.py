@@ -9,8 +9,9 @@ from aiohttp import web
 
 from commons import control
 from commons.custody import standing
-from commons.errors import Unreachable
+from commons.errors import Conflict, SplitView, Unreachable
 from tests.conftest import Start
+from tests.flows.test_forks import other_history
 from tests.flows.test_notices import CHARTER
 from tests.keeper import custodians
 
@@ -85,3 +86,45 @@ async def test_a_node_that_stops_amid_a_command_is_no_bug_of_ours() -> None:
         assert steps == [(1, 2)]
     finally:
         await runner.cleanup()
+
+
+async def test_nobody_offers_to_keep_a_log_whose_home_could_not(start: Start, folder: Path) -> None:
+    coop, ben = await start("coop", charter=CHARTER), await start("ben")
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.publish(folder)
+    before = coop.home.log.size
+    with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
+        await ben.desk.propose(action="change-registrar", named=coop.home.commons)
+    assert coop.home.log.size == before
+
+
+async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(start: Start, folder: Path) -> None:
+    coop, ben = await start("coop", charter=CHARTER), await start("ben")
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    name, log = coop.home.commons, coop.home.log.key.vkey
+    alone = f"member ben {ben.peer}\ngroup keepers 1 ben\nquorum keepers\n"
+    both = f"member coop {coop.peer}\n" + alone.replace("1 ben", "2 ben coop")
+    for party, other in ((coop, ben), (ben, coop)):
+        await party.desk.peers(add=other.address)
+        await party.desk.keep(named=name)
+    for text in (alone, both):
+        opened = await coop.desk.propose(action="change-custodians", file=text)
+        await ben.desk.vote(proposal=opened["proposal"], choice="yes", named=name)
+        if text == alone:
+            await ben.publish(folder, named=name)
+    waits = await coop.desk.propose(action="change-custodians", file="")
+    before, sealed = coop.home.log.size, len(list((ben.home.path / "packs").iterdir()))
+    ben.home.shelf.put_fork(log, (coop.home.log.head.note.decode(), other_history(coop).decode()))
+    for verb in (
+        lambda: ben.publish(folder, named=name, access="public"),
+        lambda: ben.desk.vote(proposal=waits["proposal"], choice="yes", named=name),
+        lambda: ben.desk.propose(action="change-custodians", file="", named=name),
+        lambda: ben.desk.pass_on(named=name),
+    ):
+        with pytest.raises(SplitView) as caught:
+            await verb()
+        assert len(caught.value.evidence) == 2
+    assert coop.home.log.size == before
+    assert len(list((ben.home.path / "packs").iterdir())) == sealed
+    await ben.desk.forget_fork(log=log)
+    assert len((await ben.desk.pass_on(named=name))["passed"]) == 1
