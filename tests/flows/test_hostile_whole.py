@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from commons import control
+from commons import archive, control
 from commons.custody import standing
-from commons.errors import Conflict, SplitView, Unreachable
+from commons.errors import Conflict, NotFound, Refused, SplitView, Unreachable, Untrue
 from tests.conftest import Start
 from tests.flows.test_forks import other_history
 from tests.flows.test_notices import CHARTER
@@ -128,3 +128,42 @@ async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(s
     assert len(list((ben.home.path / "packs").iterdir())) == sealed
     await ben.desk.forget_fork(log=log)
     assert len((await ben.desk.pass_on(named=name))["passed"]) == 1
+
+
+async def test_a_member_keeps_a_copy_of_the_log_that_an_audit_of_the_copy_bears_out(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    coop, ben = await start("coop", charter=CHARTER), await start("ben")
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
+    for name in ("log.zip", "log"):
+        copy = tmp_path / name
+        told = await ben.desk.export_log(path=str(copy), openings=True, source=coop.address)
+        assert (told["entries"], told["faults"]) == (coop.home.log.size, [])
+        (row,) = (await ben.desk.audit(source=str(copy)))["rows"]
+        assert (row["who"], row["state"]) == (ben.peer, "verified")
+    with pytest.raises(Conflict, match="exists already"):
+        await ben.desk.export_log(path=str(tmp_path / "log.zip"), source=coop.address)
+
+
+async def test_a_copy_has_the_head_that_members_can_go_on_from(start: Start, folder: Path, tmp_path: Path) -> None:
+    coop = await start("coop")
+    older = coop.home.log.head.note
+    await coop.publish(folder)
+    site, name, both = coop.node.site, coop.home.commons, {"cosigned": older, "checkpoint": coop.home.log.head.note}
+    for path, heads in (("a", both), ("b", {**both, "cosigned": both["checkpoint"]})):
+        archive.write(lambda part, heads=heads: heads.get(part) or site.tile(name, part), tmp_path / path, False)
+    assert (tmp_path / "a" / "cosigned").read_bytes() == older
+    assert not (tmp_path / "b" / "cosigned").exists()  # it is the newest
+
+
+async def test_a_copy_of_what_contradicts_the_trusted_head_is_not_kept(start: Start, tmp_path: Path) -> None:
+    coop, ben = await start("coop"), await start("ben")
+    copy = tmp_path / "log.zip"
+    with pytest.raises((NotFound, Untrue, Refused)):
+        await ben.desk.export_log(path=str(copy), source=coop.address, commons=ben.home.commons)
+    assert ben.home.shelf.advance(coop.home.log.key.vkey, None, other_history(coop))
+    with pytest.raises(SplitView):
+        await ben.desk.export_log(path=str(copy), source=coop.address)
+    assert not copy.exists()
+    assert list(ben.home.shelf.forks()) == [coop.home.log.key.vkey]
