@@ -147,6 +147,10 @@ class Ledger:
 
     async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
         if source is None:
+            if commons not in (None, self.home.commons):
+                raise NotFound(
+                    f"this home keeps the log of {self.home.commons}", hint="say where the other one is kept"
+                )
             return own(self.node.site, self.home.commons), self.home.commons
         if not source.startswith(("http://", "https://")) and "/p2p/" not in source:
             if not Path(source).exists():

@@ -212,6 +212,13 @@ def test_a_span_that_holds_no_moment_is_told(commons: Commons, command: tuple[st
     assert commons.run(*words, "2030-01-03").returncode == 0
 
 
+def test_another_commons_than_this_homes_is_not_passed_over(commons: Commons) -> None:
+    other = ABSENT.removeprefix("commons:")
+    for command in (("audit",), ("log", "export", "log.zip")):
+        assert "say where the other one is kept" in commons.fails(4, "--home", "ana", *command, "--commons", other)
+    assert not (commons.folder / "log.zip").exists()
+
+
 def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "approve", "2", "--until", "tomorrow")
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "audit", "--since", "1/2/30")

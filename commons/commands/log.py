@@ -99,6 +99,8 @@ def log_export(c: Context, path: Path, openings: bool, source: str | None, commo
     With --from, a copy of somebody else's log, verified, with what this home may see of it: should its registrar
     disappear, the members can go on from there.
     """
+    if source is not None and Path(source).exists():
+        source = str(Path(source).absolute())
     words = {"path": str(path.absolute()), "openings": openings, "source": source, "commons": commons}
     c.tell(c.call("export_log", bar="Exporting" if source else "", **words), tell_exported)
 
