@@ -4,6 +4,7 @@ and read back, whatever somebody calls an exported log. Who reads the parts, ver
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -11,22 +12,20 @@ import tempfile
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from commons.core import note, tiles
 from commons.core.checkpoint import parse
-from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, NotFound, StorageFailed
 
-if TYPE_CHECKING:
-    from commons.site import Shown
-
 Read = Callable[[str], Awaitable[bytes]]  # "checkpoint", "tile/…", "openings/…": bytes, or NotFound
+Part = Callable[[str], bytes]  # the same, in a thread of its own
 PART = 64 << 20  # bytes of one file of a log: more than 256 entries of 64 KiB
 
 
-def write(home: Home, site: Shown, path: Path, openings: bool) -> dict[str, Any]:
-    """Whole or not at all: written beside `path`, then renamed. Conflict if `path` exists."""
+def write(part: Part, path: Path, openings: bool) -> dict[str, Any]:
+    """A log, as `part` gives it, unverified. Whole or not at all: written beside `path`, then renamed. Conflict if
+    `path` exists."""
     if path.exists():
         raise Conflict(f"{path} exists already", hint="name a new folder, or a new file that ends in .zip")
     size = 0
@@ -36,11 +35,11 @@ def write(home: Home, site: Shown, path: Path, openings: bool) -> dict[str, Any]
             target = work / "log"
             if path.suffix == ".zip":
                 with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-                    for name, data in _parts(home, site, openings):
+                    for name, data in _parts(part, openings):
                         archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
                         size += len(data)
             else:
-                for name, data in _parts(home, site, openings):
+                for name, data in _parts(part, openings):
                     file = target / name
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(data)
@@ -52,19 +51,32 @@ def write(home: Home, site: Shown, path: Path, openings: bool) -> dict[str, Any]
         raise StorageFailed(
             f"cannot export to {path}: {error.strerror}", hint="check free space and permissions"
         ) from error
-    return {"path": str(path), "entries": home.log.size, "bytes": size, "openings": openings}
+    return {"path": str(path), "bytes": size, "openings": openings}
 
 
-def _parts(home: Home, site: Shown, openings: bool) -> Iterator[tuple[str, bytes]]:
-    """The checkpoint first: what is appended meanwhile is not part of this export."""
-    head = site.checkpoint(home.commons)
+def _parts(part: Part, openings: bool) -> Iterator[tuple[str, bytes]]:
+    """The heads first: what is appended meanwhile is not part of this export."""
+    cosigned = b""
+    with contextlib.suppress(NotFound):
+        cosigned = part("cosigned")
+    head = part("checkpoint")
     size = parse(note.peek(head)).size
     yield "checkpoint", head
-    for part in tiles.layout(size):
-        yield part.path, site.tile(home.commons, part.path)
-        if openings and isinstance(part, tiles.Bundle):
-            name = part.path.removeprefix("tile/entries/")
-            yield f"openings/{name}", site.openings(home.commons, name, None)
+    if cosigned not in (b"", head):  # the newest waits for its witnesses: from here members can go on
+        yield "cosigned", cosigned
+    for tile in tiles.layout(size):
+        yield tile.path, part(tile.path)
+        if openings and isinstance(tile, tiles.Bundle):
+            name = f"openings/{tile.path.removeprefix('tile/entries/')}"
+            yield name, part(name)
+
+
+def remove(path: Path) -> None:
+    """What `write` made."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def files(path: Path) -> Read:

@@ -7,7 +7,6 @@ by a token in a file only the owner can read, and by Host and Origin, so that no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import json
 import logging
@@ -30,6 +29,7 @@ from commons.progress import Progress
 log = logging.getLogger(__name__)
 LINE = 256 << 20  # bytes of one line of an answer
 EVERY = 0.1  # seconds between two lines of progress
+_STOPPED, _AGAIN = "the node on this home stopped before it was done", "start it again, and repeat the command"
 
 
 @asynccontextmanager
@@ -139,9 +139,8 @@ async def run(path: Path, verb: str, words: dict[str, Any], progress: Progress) 
             home = Home(path)
         except Busy as busy:
             found = _running(path)
-            if found is not None:
-                with contextlib.suppress(Unreachable):
-                    return await _ask(*found, verb, words, progress)
+            if found is not None and (told := await _ask(*found, verb, words, progress)) is not None:
+                return told
             waiting = busy
             await asyncio.sleep(0.1)
             continue
@@ -159,7 +158,8 @@ def _running(path: Path) -> tuple[str, str] | None:
         return None
 
 
-async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any] | None:
+    """What the node at `url` tells; None where none answers. An error is the verb's own, and is not tried again."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=2)
     try:
         async with (
@@ -173,8 +173,10 @@ async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress:
                 if "error" in step:
                     raise from_dict(step)
                 progress(int(step["done"]), int(step["of"]))
-    except aiohttp.ClientConnectorError as error:
-        raise Unreachable("the node on this home does not answer", hint="is it stopping?") from error
+    except aiohttp.ClientConnectorError:
+        return None
+    except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise Unreachable(_STOPPED, hint=_AGAIN) from error
     except (aiohttp.ClientError, ValueError, TypeError, KeyError) as error:
         raise Internal(f"the node on this home broke off: {error}", hint="its own output says more") from error
-    raise Internal("the node on this home broke off", hint="its own output says more")
+    raise Unreachable(_STOPPED, hint=_AGAIN)

@@ -154,6 +154,11 @@ class Council(Ledger):
         elif file is not None:
             what["custodians"] = file
         if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
+            if seat.sources and self.home.log.size > 1:  # told now, not when the members have voted
+                raise Conflict(
+                    f"this home keeps a log of its own with {self.home.log.size} entries, and a home keeps one",
+                    hint="offer it from a home that has published nothing in its own commons",
+                )
             made = takeover.offer(self.home.keys, seat.commons, await self._state(seat), own=not seat.sources)
             made = replace(made, words=what.get("words", ""))
         else:

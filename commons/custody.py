@@ -170,7 +170,8 @@ class Standing:
     @property
     def warning(self) -> str:
         """What `commons status` warns of; "" where nothing is near."""
-        count = f"{len(self.reachable)} of {self.custodians} custodians are reachable"
+        there, whole = len(self.reachable), self.custodians
+        count = f"{there} of {whole} custodian{'s' * (whole != 1)} {'is' if 1 in (there, whole) else 'are'} reachable"
         if self.missing:
             return f"{count}, and nobody can get this key: {self.missing} missing"
         if self.critical:

@@ -125,8 +125,10 @@ def drop(home: Home, cid: Cid) -> dict[str, Any]:
     if data is None:
         raise NotFound(f"{cid} is not in this home", hint="`commons list` shows what is")
     home.shelf.put_manifest(cid, data, "seen", served=False)
-    gone = remove(home, cid, manifest.open(data).value.sealed())
-    return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone)}
+    refs = manifest.open(data).value.sealed()
+    held = {ref.root for ref in refs if home.packs.has(ref.root)}
+    gone = remove(home, cid, refs)
+    return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone if ref.root in held)}
 
 
 def remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:

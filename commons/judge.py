@@ -190,6 +190,8 @@ class Judge:
         for n in (index, *others):
             if n is not None and n in self.wrong:
                 return f"faulty: entry {n}: {self.wrong[n]}"
-        if index in self.state.redacted:
-            return f"redacted by entry {self.state.redacted[index]}"
-        return "no opening given" if self.missing & {index, *others} else "verified"
+        redacted, lacking = self.state.redacted, self.missing & {index, *others}
+        if index not in redacted and lacking - set(redacted):
+            return "no opening given"
+        gone = index if index in redacted else min(lacking, default=None)
+        return "verified" if gone is None else f"redacted by entry {redacted[gone]}"

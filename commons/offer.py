@@ -52,6 +52,7 @@ class Abroad:
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
         """What was signed here of the same words and the same files: in the log by now, or fit to enter it as it is."""
+        forks.check_whole(self._home.shelf, self.state.keeper.vkey)  # now, before anything is sealed or shared
         data = None
         if (cid := self._home.shelf.offer(self.commons, mark(ready))) is not None:
             data = self._home.shelf.manifest(cid)

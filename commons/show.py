@@ -92,6 +92,14 @@ def day(text: str | None) -> int | None:
         raise Malformed(f"not a date: {text[:40]!r}", hint="write it like 2030-12-31 or 2030-12-31T18:00Z") from error
 
 
+def span(since: str | None, until: str | None) -> dict[str, int | None]:
+    """Two days as a verb takes them; Malformed where no moment lies between."""
+    first, last = day(since), day(until)
+    if first is not None and last is not None and first >= last:
+        raise Malformed(f"--since {since} is not before --until {until}", hint="--until names the first day left out")
+    return {"since": first, "until": last}
+
+
 def amount(size: int) -> str:
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):

@@ -51,7 +51,7 @@ def sum_up(what: str, failed: Sequence[tuple[str, CommonsError]]) -> CommonsErro
     failed = answered or failed  # what somebody said counts for more than that others were away
     if len(failed) == 1:
         return failed[0][1]
-    said = "; ".join(f"{source}: {error.message}" for source, error in failed)
+    said = "; ".join(f"{source}: {error.message.removeprefix(f'{source}: ')}" for source, error in failed)
     kinds = {type(error) for _, error in failed}
     kind = next(iter(kinds)) if len(kinds) == 1 else Untrue if Untrue in kinds else Unreachable
     return kind(f"no source gave {what}: {said}", hint=failed[-1][1].hint)

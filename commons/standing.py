@@ -8,7 +8,8 @@ from typing import Any
 from commons.core import governance
 from commons.core.ballot import Ballot
 from commons.core.community import Community
-from commons.core.governance import Proposal
+from commons.core.entries import Publish
+from commons.core.governance import Charter, Proposal
 from commons.core.state import State
 from commons.errors import Malformed
 
@@ -29,12 +30,12 @@ def told(state: State, me: str, now: int, everything: bool = False) -> Told:
         "mine": list(community.colleges_of(me)),
         "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
         "ratchets": list(charter.ratchets), "retention_days": charter.retention_days,
-        "proposals": [_ballot(community, ballot, me, now) for ballot in ballots],
+        "proposals": [_ballot(state, community, ballot, me, now) for ballot in ballots],
         "withdrawn": dict(community.withdrawn),
     }  # fmt: skip
 
 
-def _ballot(community: Community, ballot: Ballot, me: str, now: int) -> Told:
+def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: int) -> Told:
     standing = "expired" if ballot.standing == "open" and now > ballot.deadline else ballot.standing
     try:
         missing, silent = community.missing(ballot), community.silent(ballot)
@@ -42,6 +43,7 @@ def _ballot(community: Community, ballot: Ballot, me: str, now: int) -> Told:
         missing, silent = error.message, []
     return {
         "proposal": ballot.index, "action": ballot.entry.action, "about": about(ballot.entry),
+        "means": _means(state, community.charter, ballot.entry),
         "words": ballot.entry.words, "proposer": ballot.proposer, "standing": standing, "closed": ballot.closed,
         "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
         "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}
@@ -68,16 +70,45 @@ def about(said: Proposal) -> str:
     return said.dataset or f"entry {said.target}"
 
 
+def _means(state: State, charter: Charter, said: Proposal) -> list[str]:
+    """What would be so, in lines that whoever votes can read; of a charter only what differs from the one in force."""
+    if said.action == "change-custodians":
+        return (said.custodians or "").splitlines() or ["nobody: the registrar keeps the keys"]
+    if said.charter is not None:
+        new, old = _lines(said.charter), _lines(charter)
+        return [*(f"no longer: {line}" for line in old if line not in new), *(line for line in new if line not in old)]
+    dataset = state.series.get(said.series) if said.series is not None else said.dataset
+    if said.target is not None and said.target in state.accesses:
+        dataset = state.accesses[said.target].entry.dataset
+    found = state.datasets.get(dataset) if dataset is not None else None
+    return [f"{found.entry.title!r}, version {found.entry.version}"] if found else []
+
+
+def _lines(charter: Charter) -> list[str]:
+    rules = [
+        f"{p.action}, within {p.days} days: {'; '.join(p.rule.split(chr(10))).strip('; ')}" for p in charter.powers
+    ]
+    return [
+        f"name: {charter.name}", f"purpose: {charter.purpose}", f"registrar: {charter.registrar}",
+        f"openings are read by: {charter.readers}",
+        f"days until a request is forgotten: {charter.retention_days or 'no end'}",
+        f"only wider: {', '.join(charter.ratchets) or 'nothing'}",
+        f"colleges: {', '.join(each.name for each in charter.colleges)}", *rules,
+        f"witnesses: {'; '.join(charter.witnesses.splitlines()) or 'none'}",
+        f"custodians: {'; '.join(charter.custodians.splitlines()) or 'none'}",
+    ]  # fmt: skip
+
+
 def statistics(state: State, since: int | None, until: int | None) -> list[Told]:
     """What the keepers of the gate did, by dataset: requests, how many were granted, how fast, and why not."""
     rows: dict[str, list[Any]] = {}
     for access in state.accesses.values():
         if (since is None or access.entry.time >= since) and (until is None or access.entry.time < until):
             rows.setdefault(access.entry.dataset, []).append(access)
-    return [_row(state.datasets[dataset].entry.title, dataset, accesses) for dataset, accesses in rows.items()]
+    return [_row(state.datasets[dataset].entry, dataset, accesses) for dataset, accesses in rows.items()]
 
 
-def _row(title: str, dataset: str, accesses: Sequence[Any]) -> Told:
+def _row(said: Publish, dataset: str, accesses: Sequence[Any]) -> Told:
     answered = [each for each in accesses if each.outcome != "pending"]
     waited = sorted(each.decided - each.entry.time for each in answered if each.decided is not None)
     granted = sum(each.outcome in ("grant", "revoke") for each in accesses)
@@ -85,7 +116,7 @@ def _row(title: str, dataset: str, accesses: Sequence[Any]) -> Told:
     for each in answered:
         reasons[each.reason] = reasons.get(each.reason, 0) + 1
     return {
-        "title": title, "dataset": dataset, "requests": len(accesses), "granted": granted,
+        "title": said.title, "version": said.version, "dataset": dataset, "requests": len(accesses), "granted": granted,
         "refused": len(answered) - granted, "waiting": len(accesses) - len(answered),
         "median_seconds": waited[len(waited) // 2] if waited else None, "reasons": reasons,
     }  # fmt: skip

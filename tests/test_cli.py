@@ -204,6 +204,21 @@ def test_what_cannot_be_published_is_named(commons: Commons) -> None:
     assert commons.json("ana", "list")["datasets"] == []
 
 
+@pytest.mark.parametrize("command", [("audit",), ("community", "statistics")])
+def test_a_span_that_holds_no_moment_is_told(commons: Commons, command: tuple[str, ...]) -> None:
+    words = ("--home", "ana", *command, "--since", "2030-01-02", "--until")
+    for until in ("2030-01-01", "2030-01-02"):
+        assert f"--since 2030-01-02 is not before --until {until}" in commons.fails(22, *words, until)
+    assert commons.run(*words, "2030-01-03").returncode == 0
+
+
+def test_another_commons_than_this_homes_is_not_passed_over(commons: Commons) -> None:
+    other = ABSENT.removeprefix("commons:")
+    for command in (("audit",), ("log", "export", "log.zip")):
+        assert "say where the other one is kept" in commons.fails(4, "--home", "ana", *command, "--commons", other)
+    assert not (commons.folder / "log.zip").exists()
+
+
 def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "approve", "2", "--until", "tomorrow")
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "audit", "--since", "1/2/30")
@@ -262,6 +277,14 @@ def test_commands_work_through_the_node_that_holds_the_home(commons: Commons, tm
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_a_running_node_is_told_once_as_it_is(commons: Commons) -> None:
+    with commons.node("ana", "--listen", ANY):
+        begun = time.monotonic()
+        told = commons.json("ana", "show", ABSENT, "--from", f"/ip4/127.0.0.1/tcp/9/p2p/{NOBODY}", fails=103)
+        assert NOBODY in told["message"]
+        assert time.monotonic() - begun < 3
 
 
 def test_nothing_that_others_wrote_reaches_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:

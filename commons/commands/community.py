@@ -142,7 +142,7 @@ def community_statistics(c: Context, source: str | None, since: str | None, unti
     """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
     if source is not None and Path(source).exists():
         source = str(Path(source).absolute())
-    words = {"source": source, "since": show.day(since), "until": show.day(until), "named": named}
+    words = {"source": source, "named": named, **show.span(since, until)}
     c.tell(c.call("statistics", bar="Verifying", **words), tell_statistics)
 
 
@@ -154,7 +154,7 @@ def tell_community(told: Told) -> None:
     if told["heir"]:
         say(f"Chosen      {told['heir']} is to keep the log, and has not taken it over yet")
     for name, peers in told["colleges"].items():
-        say(f"College     {name}, {count(len(peers), 'member')}: {', '.join(peers)}")
+        say(f"College     {name}, {': '.join(filter(None, (count(len(peers), 'member'), ', '.join(peers))))}")
     say(f"You are     {'in ' + ', '.join(told['mine']) if told['mine'] else 'no member'}")
     for power in told["powers"]:
         rule = "; ".join(line.strip() for line in power["rule"].splitlines() if line.strip())
@@ -168,6 +168,8 @@ def tell_community(told: Told) -> None:
     for each in told["proposals"]:
         say()
         tell_proposal(each)
+        for line in each["means"]:
+            say(f"  That is: {line}")
         for ballot in each["ballots"]:
             because = f", because: {ballot['reason']}" if ballot["reason"] else ""
             say(f"  {ballot['peer']}: {ballot['choice']}{because}")
@@ -217,14 +219,19 @@ def tell_taken_over(told: Told) -> None:
         f"{count(told['base'], 'entry')}, and has {told['entries']}.")  # fmt: skip
     if told["manifests"] < told["datasets"]:
         say(f"Only {told['manifests']} of {count(told['datasets'], 'dataset')} could be had from where it was kept.")
-    say("Stop the node and start it again. Then tell the members and the witnesses:\n"
+    say(
+        "Stop the node and start it again. Then tell the members and the witnesses:\n"
         "  commons community follow ADDRESS     each member\n"
-        "  commons witness add VKEY             each witness; `commons witness list` shows it")  # fmt: skip
+        "  commons witness add VKEY             each witness; `commons witness list` shows it"
+    )
 
 
 def tell_statistics(told: Told) -> None:
+    if not told["datasets"]:
+        say(f"No request is in the log of {told['commons']}, or none in that time.")
+        return
     table(("dataset", "requests", "granted", "refused", "waiting", "median time", "reasons"), [
-        (row["title"], row["requests"], row["granted"], row["refused"], row["waiting"],
+        (f"{row['title']} v{row['version']}", row["requests"], row["granted"], row["refused"], row["waiting"],
          "" if row["median_seconds"] is None else f"{row['median_seconds']} s",
          ", ".join(f"{reason} {count}" for reason, count in sorted(row["reasons"].items())))
         for row in told["datasets"]

@@ -121,8 +121,9 @@ def tell_terms(told: Told) -> None:
     if told["description"]:
         say(told["description"])
     if gone := told["withdrawn"]:
-        say(f"Withdrawn   by its community at entry {gone['entry']}; {count(gone['holders'], 'known holder')}, "
-            f"{gone['dropped']} of them say they dropped it (cooperative nodes only; nothing is proven)")  # fmt: skip
+        say(f"Withdrawn   by its community at entry {gone['entry']}: its key is given to nobody any more; of "
+            f"{count(gone['holders'], 'known holder')}, {gone['dropped']} said that they dropped it "
+            "(cooperative nodes only; nothing is proven)")  # fmt: skip
     say(f"By          {', '.join(told['creators']) or 'nobody named'}\nPublished   by {told['publisher']}, "
         f"{when(told['created'])}\nLicence     {told['licence']}")  # fmt: skip
     for each in told["licences"]:
@@ -142,7 +143,7 @@ def tell_terms(told: Told) -> None:
     if told["purposes"]:
         say(f"Purposes    only {', '.join(told['purposes'])}")
     say(f"Access      {told['access']}" + (f", for {told['grant_days']} days" if told["grant_days"] else ""))
-    if told["access"] != "public":
+    if told["access"] != "public" and not gone:
         say("Your request is logged: your peer id, the terms, your purpose and the time. It can be audited.")
 
 

@@ -67,7 +67,7 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
 
     if source is not None and Path(source).exists():
         source = str(Path(source).absolute())
-    words.update(source=source, since=show.day(since), until=show.day(until))
+    words.update(source=source, **show.span(since, until))
     if source is not None and Path(source).exists() and not (c.home / "config.json").exists():
         told = asyncio.run(offline(**words))  # no home: nothing is remembered
     else:
@@ -90,10 +90,19 @@ def log() -> None:
 @log.command("export")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--openings", is_flag=True, help="With who asked for what: for an auditor, not for the public.")
+@click.option("--from", "source", metavar="ADDRESS", help="The log that is kept there, in place of this home's.")
+@click.option("--commons", metavar="ID", help="With --from: the commons whose log it must be.")
 @pass_context
-def log_export(c: Context, path: Path, openings: bool) -> None:
-    """Write the log as static files (C2SP tlog-tiles) into a new folder, or into one file that ends in .zip."""
-    c.tell(c.call("export_log", path=str(path.absolute()), openings=openings), tell_exported)
+def log_export(c: Context, path: Path, openings: bool, source: str | None, commons: str | None) -> None:
+    """Write the log as static files (C2SP tlog-tiles) into a new folder, or into one file that ends in .zip.
+
+    With --from, a copy of somebody else's log, verified, with what this home may see of it: should its registrar
+    disappear, the members can go on from there.
+    """
+    if source is not None and Path(source).exists():
+        source = str(Path(source).absolute())
+    words = {"path": str(path.absolute()), "openings": openings, "source": source, "commons": commons}
+    c.tell(c.call("export_log", bar="Exporting" if source else "", **words), tell_exported)
 
 
 @log.command("forget-fork")
@@ -145,6 +154,8 @@ def tell_exported(told: Told) -> None:
     shown = "with" if told["openings"] else "without"
     say(f"Exported {count(told['entries'], 'entry')} {shown} openings, {amount(told['bytes'])}, to {told['path']}")
     say("`commons audit` verifies it anywhere, without a network.")
+    if told["faults"]:
+        say(f"It has {count(len(told['faults']), 'faulty entry')}: `commons audit` lists them.")
 
 
 def tell_erased(told: Told) -> None:

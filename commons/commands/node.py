@@ -123,7 +123,7 @@ def tell_status(told: Told) -> None:
         say(f"Reachable   {address}")
     if told["witnessed"]["quorum"]:
         lacks = f"; the newest misses {told['witnessed']['missing']}" if told["witnessed"]["missing"] else ""
-        say(f"Witnessed   {told['witnessed']['covered']} of {told['witnessed']['entries']} entries{lacks}")
+        say(f"Witnessed   {told['witnessed']['covered']} of {count(told['witnessed']['entries'], 'entry')}{lacks}")
     if keepers := told["custody"]["custodians"]:
         say(f"Custody     {sum(each['reachable'] for each in keepers)} of {count(len(keepers), 'custodian')} reachable")
     if told["custody"]["warning"]:
@@ -135,7 +135,7 @@ def tell_status(told: Told) -> None:
     if told["withdrawn"]:
         say("            Files that you unpacked are not touched: they are yours, and yours to delete.")
     if told["limited"]:
-        say(f"Limited     {told['limited']} requests were over the rate limit and not logged")
+        say(f"Limited     {count(told['limited'], 'request')} over the rate limit, not logged")
     if told["my_requests"]:
         say()
         table(("my request", "dataset", "outcome", "reason", "key"), [

@@ -268,8 +268,8 @@ async def test_ballots_that_are_no_members_or_on_another_offer_do_not_count(vill
 
 async def test_a_home_with_a_log_in_use_takes_over_no_other(village: Village, found: Found, folder: Path) -> None:
     seats = await found("ben", "cleo")
-    await seats["ben"].publish(folder)
     await chosen(seats, "ben", "cleo")
+    await seats["ben"].publish(folder)  # before that nobody may offer to; see test_hostile_whole
     with pytest.raises(Conflict, match="a home keeps one"):
         await seats["ben"].desk.take_over()
     assert not (seats["ben"].home.path / "log.next.db").exists()
