@@ -58,6 +58,8 @@ class Community(Members):
         """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
+        if entry.action == "change-registrar" and entry.peer != signer:
+            raise Refused(f"who is to keep the log offers it: only {entry.peer} has the key that is named")
         self._check(entry, world)
         rule, days = governance.rule_of(self.charter.powers, entry.action, self.colleges)
         if entry.action in ("grant", "refuse"):

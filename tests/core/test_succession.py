@@ -65,3 +65,11 @@ def test_a_stamp_in_a_log_without_witnesses_is_a_fault_and_ends_nobodys_reading(
     case.log.add(codec.encode(Stamp(type=STAMP, time=case.log.clock, head=case.log.head())))
     _, (wrong,) = case.fold()
     assert isinstance(wrong, Refused)
+
+
+def test_nobody_offers_that_somebody_else_keeps_the_log_under_a_key_that_is_not_theirs() -> None:
+    case = Handed()
+    case.offer(BOB, by=ALICE)
+    _, (wrong,) = case.fold()
+    assert isinstance(wrong, Refused)
+    assert "offers it" in wrong.message
