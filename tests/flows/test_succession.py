@@ -77,8 +77,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
-@pytest.fixture
-def found(village: Village) -> Callable[..., Awaitable[dict[str, Party]]]:
+Found = Callable[..., Awaitable[dict[str, Party]]]
+
+
+def settle(village: Village) -> Found:
     async def make(*names: str, charter: str = CHARTER, witness: Party | None = None) -> dict[str, Party]:
         """A registrar, and workers with homes of their own."""
         seats = {"coop": await village.start("coop", charter)}
@@ -95,7 +97,9 @@ def found(village: Village) -> Callable[..., Awaitable[dict[str, Party]]]:
     return make
 
 
-Found = Callable[..., Awaitable[dict[str, Party]]]
+@pytest.fixture
+def found(village: Village) -> Found:
+    return settle(village)
 
 
 async def chosen(seats: dict[str, Party], heir: str, *voters: str) -> int:
