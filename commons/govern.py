@@ -49,13 +49,18 @@ def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId,
     if said.value.commons != commons:
         raise NotFound(f"this node keeps the log of {commons}, not of {said.value.commons}")
     digest = entries.statement_digest(statement)
-    early = said.value.time - now
-    if log.answered(digest) is None and not -SKEW < early <= AHEAD:
+    if log.answered(digest) is None:
+        check_date(said.value.time, now)
+    return said.signer, digest, record(said, statement=digest)
+
+
+def check_date(time: int, now: float) -> None:
+    """Malformed for what a member dates otherwise than this node's clock allows: the log could not go back."""
+    if not -SKEW < time - now <= AHEAD:
         raise Malformed(
-            f"it is dated {said.value.time}, this node's clock says {int(now)}",
+            f"it is dated {time}, this node's clock says {int(now)}",
             hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
         )
-    return said.signer, digest, record(said, statement=digest)
 
 
 def settled(state: State, _index: int, now: int) -> list[Record]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from commons import audit
+from commons import audit, govern
 from commons.archive import Read
 from commons.core import entries, envelope, governance, merkle, opening, witness
 from commons.core.checkpoint import Signed
@@ -75,6 +75,7 @@ class Bids:
             raise Malformed("this ballot is on another proposal", hint="vote again: the offer may have been renewed")
         if said.signer not in members:
             raise Refused(f"{said.signer} is no member of this commons and cannot vote in it")
+        govern.check_date(said.value.time, time.time())
         self._shelf.put_ballot(sha256(proposal).digest(), said.signer, statement)
         kept = {envelope.open(governance.VOTE, Vote, each).signer: each for each in self.ballots(proposal)}
         if kept.get(said.signer) != statement:
@@ -143,11 +144,12 @@ async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Sign
 
 
 def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
-    """Let proposals and ballots that were collected apart count, the earliest first; what was wrong with the others."""
-    opened = [entries.decode(each) for each in statements]
-    dated = sorted(zip(opened, statements, strict=True), key=lambda each: entries.time_of(each[0]) or 0)
+    """Let a proposal and then its ballots that were collected apart count, the earliest of these first; what was wrong
+    with the others. A ballot by a slow clock may be dated before its proposal."""
+    opened = [(entries.decode(each), each) for each in statements]
+    dated = sorted(opened[1:], key=lambda each: entries.time_of(each[0]) or 0)
     wrong = []
-    for entry, data in dated:
+    for entry, data in [*opened[:1], *dated]:
         try:
             copied.state.apply(entry)
             copied.data.append(data)

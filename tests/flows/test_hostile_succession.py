@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from commons import cosigning, obtain
-from commons.core import checkpoint
-from commons.errors import Conflict
+from commons import cosigning, govern, obtain
+from commons.core import checkpoint, governance
+from commons.core.governance import Vote
+from commons.core.terms import DAY
+from commons.errors import Conflict, Malformed
 from tests.conftest import Party
 from tests.flows.test_succession import Found, Village, chosen, settle
 
@@ -54,3 +58,41 @@ async def test_the_old_registrar_shuts_nobodys_log_by_signing_another_past(villa
         assert ben.home.log.broken is None
     await seats["cleo"].desk.follow(source=ben.address)
     assert ben.home.commons == commons
+
+
+async def test_a_ballot_dated_ahead_does_not_put_the_log_ahead_of_everybodys_clock(
+    village: Village, found: Found
+) -> None:
+    """Entries are never dated before the ones in front of them: nobody's request could be logged for a month."""
+    seats = await found("ben", "cleo")
+    coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
+    commons = coop.home.commons
+    await ben.desk.take_over()
+    said = Vote(
+        commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
+        time=int(time.time()) + 20 * DAY,
+    )  # fmt: skip
+    lie = govern.sign(cleo.home, governance.VOTE, said)
+    with pytest.raises(Malformed, match="clock"):
+        await cleo.node.net.post(ben.address, f"/{commons}/succession", lie, limit=100)
+    await cleo.desk.vote_at(address=ben.address, choice="yes")
+    await coop.desk.vote_at(address=ben.address, choice="yes")
+    assert (await ben.desk.take_over())["taken"]
+    ben = await village.restart("ben")
+    assert ben.home.log.state.time <= time.time() + 1
+
+
+async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -> None:
+    seats = await found("ben", "cleo")
+    coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
+    commons = coop.home.commons
+    await ben.desk.take_over()
+    said = Vote(
+        commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
+        time=int(time.time()) - 60,
+    )  # fmt: skip
+    ballot = govern.sign(cleo.home, governance.VOTE, said)
+    await cleo.node.net.post(ben.address, f"/{commons}/succession", ballot, limit=100)
+    await coop.desk.vote_at(address=ben.address, choice="yes")
+    told = await ben.desk.take_over()
+    assert (told["taken"], told["wrong"]) == (True, [])
