@@ -54,11 +54,11 @@ def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId,
     return said.signer, digest, record(said, statement=digest)
 
 
-def check_date(time: int, now: float) -> None:
+def check_date(dated: int, now: float) -> None:
     """Malformed for what a member dates otherwise than this node's clock allows: the log could not go back."""
-    if not -SKEW < time - now <= AHEAD:
+    if not -SKEW < dated - now <= AHEAD:
         raise Malformed(
-            f"it is dated {time}, this node's clock says {int(now)}",
+            f"it is dated {dated}, this node's clock says {int(now)}",
             hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
         )
 
@@ -117,7 +117,7 @@ def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
     """The community meant: the one `named` by its id, else the only one this home takes part in, else its own."""
     if named is not None:
         cid = ids.check_cid(named.removeprefix("commons:"))
-        found = next((seat for seat in (own, *seats) if seat.commons == cid), None)
+        found = next((seat for seat in (*seats, own) if seat.commons == cid), None)
         if found is None:
             raise NotFound(f"this home takes no part in {cid}", hint="`commons community join` takes an invitation")
         return found

@@ -39,8 +39,8 @@ class Keeper:
 def known(home: Home, value: Manifest) -> Keeper:
     """As far as this home has verified it."""
     key, peer = home.shelf.keeper(value.commons) or (value.log_key, value.registrar)
-    if value.commons == home.commons:
-        key, peer = home.log.key.public, home.keys.identity.peer
+    if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
+        key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
     log = note.Verifier(name=f"commons/{value.commons}", public=key)
     return Keeper(peer=peer, log=log, before=value.registrar, here=peer == home.keys.identity.peer)
 

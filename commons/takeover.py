@@ -43,7 +43,8 @@ def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
     """This home's offer to keep the log, under keys of its own that the log never had. `own` if it keeps it already:
     then the next key is the one it has committed to."""
     used = {each.key for each in state.community.tenures} if state.community else set[bytes]()
-    keyed = [keys.log(n) if own else keys.log(n, commons) for n in range(GENERATIONS)]
+    began, others = _chains(keys, commons)
+    keyed = began if own and state.keeper.public in {each.public for each in began} else others
     at = next((n for n, each in enumerate(keyed[:-1]) if each.public not in used), None)
     if at is None:
         raise Conflict("this home has kept that log under all of its keys", hint="let another member keep it")
@@ -171,7 +172,7 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     heir = copied.state.community.heir if copied.state.community else None
     if heir is None or heir.peer != home.keys.identity.peer:
         raise Refused("the members have not chosen this home to keep the log")
-    signer = _signer(home.keys, commons, own, heir.log_key or b"")
+    signer = _signer(home.keys, commons, heir.log_key or b"")
     said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), copied.state.time))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
     path = home.path / "log.next.db"
@@ -190,14 +191,18 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     return len(copied.data) + 1
 
 
-def _signer(keys: Keys, commons: str, own: bool, public: bytes) -> Signer:
-    for n in range(GENERATIONS):
-        signer = keys.log(n) if own else keys.log(n, commons)
-        if signer.public == public:
-            return signer
-    raise Refused(
-        "the members chose a key that this home does not have", hint="is its seed the one that made the offer?"
-    )
+def _chains(keys: Keys, commons: str) -> tuple[list[Signer], list[Signer]]:
+    """The keys under which this home keeps a log, one after the other: if it began it, and if it took it over."""
+    return [keys.log(n) for n in range(GENERATIONS)], [keys.log(n, commons) for n in range(GENERATIONS)]
+
+
+def _signer(keys: Keys, commons: str, public: bytes) -> Signer:
+    found = next((each for chain in _chains(keys, commons) for each in chain if each.public == public), None)
+    if found is None:
+        raise Refused(
+            "the members chose a key that this home does not have", hint="is its seed the one that made the offer?"
+        )
+    return found
 
 
 def _records(copied: Copy) -> Iterator[Record]:

@@ -84,8 +84,7 @@ async def test_a_ballot_dated_ahead_does_not_put_the_log_ahead_of_everybodys_clo
 
 async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -> None:
     seats = await found("ben", "cleo")
-    coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
-    commons = coop.home.commons
+    ben, cleo, commons = seats["ben"], seats["cleo"], seats["coop"].home.commons
     await ben.desk.take_over()
     said = Vote(
         commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
@@ -93,6 +92,29 @@ async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -
     )  # fmt: skip
     ballot = govern.sign(cleo.home, governance.VOTE, said)
     await cleo.node.net.post(ben.address, f"/{commons}/succession", ballot, limit=100)
-    await coop.desk.vote_at(address=ben.address, choice="yes")
     told = await ben.desk.take_over()
     assert (told["taken"], told["wrong"]) == (True, [])
+
+
+async def test_who_took_a_log_over_can_change_its_key_and_give_it_back(village: Village, found: Found) -> None:
+    """Three more changes: Ben's own key, then the log back to the first registrar, then that one's own key."""
+    seats = await found("ben", "cleo")
+    cleo = seats["cleo"]
+    await chosen(seats, "ben", "cleo")
+    ben = await taken_over(village, seats, "ben")
+    await seats["cleo"].desk.follow(source=ben.address)
+    keys = [each.key for each in ben.home.log.state.tenures]
+    await chosen(seats, "ben", "cleo")
+    ben = await taken_over(village, seats, "ben")
+    assert ben.home.log.key.public not in keys
+    assert (await cleo.desk.follow(source=ben.address))["registrar"] == ben.peer
+    coop = seats["coop"]
+    await coop.desk.follow(source=ben.address)
+    await chosen(seats, "coop", "cleo")
+    coop = await taken_over(village, seats, "coop")
+    assert (await cleo.desk.follow(source=coop.address))["registrar"] == coop.peer
+    await chosen(seats, "coop", "cleo")
+    coop = await taken_over(village, seats, "coop")
+    assert (await cleo.desk.follow(source=coop.address))["registrar"] == coop.peer
+    assert len(coop.home.log.state.tenures) == 5
+    assert (await cleo.desk.audit(source=coop.address))["faults"] == []
