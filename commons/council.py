@@ -70,6 +70,7 @@ class Council(Ledger):
         if report.log != seat.key:  # it has changed hands: only who kept it before is asked no more
             self.home.shelf.put_seat(seat.commons, report.log.public, [seat.sources[0]])
             self.home.shelf.put_keeper(seat.commons, report.log.public, community.charter.registrar)
+            self.home.check_keeper()
             trusted = self.home.shelf.head(report.log.vkey) or b""
         request.advance(self.home, report.log.vkey, trusted, report.head.note)
         return report.state
@@ -118,7 +119,7 @@ class Council(Ledger):
             raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
         known = {seat: (before, sources) for seat, before, sources in self.home.shelf.seats()}
         before, sources = known.get(cid, (key.public, []))
-        if cid == self.home.commons and not self._is_later(before):
+        if cid == self.home.commons and (cid not in known or not self._is_later(before)):
             before = self.home.log.key.public
         state = await self._state(Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
         others = [each for each in sources if each != at] if before == key.public else []

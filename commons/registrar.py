@@ -68,6 +68,7 @@ async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest
         if now.log.public in [each.key for each in community.tenures[:-1]]:
             home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)
             home.shelf.put_keeper(value.commons, report.log.public, charter.registrar)
+            home.check_keeper()
             home.shelf.add_peer(source)
             return known(home, value)
     return None

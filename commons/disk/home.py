@@ -61,6 +61,7 @@ class Home:
                 path / "log.db", self.keys.log(0), self.keys.local("openings"), later=lambda cid: later(self.keys, cid)
             )
             opened.callback(lambda: self.log.close())
+            self.check_keeper()
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
             self.pleas = Pleas(path / "pleas.db")
@@ -77,6 +78,13 @@ class Home:
 
     def close(self) -> None:
         self._opened.close()
+
+    def check_keeper(self) -> None:
+        """Shut the log if it is known here that somebody keeps it under a later key: nothing is added to what they have
+        left behind."""
+        kept = self.shelf.keeper(self.commons)
+        if kept is not None and self.log.broken is None and kept[0] not in {t.key for t in self.log.state.tenures}:
+            self.log.broken = Conflict(f"{kept[1]} keeps this log by now", hint="name its community with --in")
 
     @property
     def commons(self) -> str:

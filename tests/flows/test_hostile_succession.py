@@ -118,3 +118,34 @@ async def test_who_took_a_log_over_can_change_its_key_and_give_it_back(village: 
     assert (await cleo.desk.follow(source=coop.address))["registrar"] == coop.peer
     assert len(coop.home.log.state.tenures) == 5
     assert (await cleo.desk.audit(source=coop.address))["faults"] == []
+
+
+async def test_a_registrar_that_was_replaced_while_it_was_away_goes_on_as_a_member(
+    village: Village, found: Found, folder: Path, tmp_path: Path
+) -> None:
+    seats = await found("ben", "cleo")
+    coop, ben, cleo, commons = seats["coop"], seats["ben"], seats["cleo"], seats["coop"].home.commons
+    reference = await coop.publish(folder)
+    await coop.desk.export_log(path=str(tmp_path / "log.zip"), openings=True)
+    await village.stop("coop")
+    await ben.desk.take_over(source=str(tmp_path / "log.zip"))
+    await cleo.desk.vote_at(address=ben.address, choice="yes")
+    assert (await ben.desk.take_over(source=str(tmp_path / "log.zip")))["taken"]
+    ben = await village.restart("ben")
+    coop = await village.start("coop")
+    told = await coop.desk.follow(source=ben.address)
+    assert told["registrar"] == ben.peer
+    for _ in range(2):
+        with pytest.raises(Conflict, match="keeps this log by now"):  # it adds nothing to the history that was left
+            await coop.publish(folder, title="Seas")
+        assert (await coop.desk.community(named=commons))["registrar"] == ben.peer
+        assert (await coop.desk.community())["registrar"] == ben.peer
+        assert (await coop.desk.status())["peer"] == coop.peer
+        coop = await village.restart("coop")
+    opened = await coop.desk.propose(action="expel", college="workers", peer=cleo.peer)
+    assert ben.home.log.state.community is not None
+    assert ben.home.log.state.community.ballots[opened["proposal"]].proposer == coop.peer
+    lakes = await ben.publish(folder, title="Lakes")
+    await coop.fetch(lakes, tmp_path / "lakes", ben.address)
+    assert (tmp_path / "lakes" / "rivers.csv").exists()
+    assert reference
