@@ -14,8 +14,8 @@ from commons.core import checkpoint, governance
 from commons.core.governance import Vote
 from commons.core.terms import DAY
 from commons.errors import Conflict, Malformed
-from tests.conftest import Party
-from tests.flows.test_succession import Found, Village, chosen, settle
+from tests.conftest import Party, decided, until
+from tests.flows.test_succession import CHARTER, Found, Village, chosen, settle
 
 
 @pytest.fixture
@@ -149,3 +149,26 @@ async def test_a_registrar_that_was_replaced_while_it_was_away_goes_on_as_a_memb
     await coop.fetch(lakes, tmp_path / "lakes", ben.address)
     assert (tmp_path / "lakes" / "rivers.csv").exists()
     assert reference
+
+
+async def test_ballots_that_were_witnessed_before_a_crash_are_stamped_after_it(
+    village: Village, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not by the next head, which may come when their time is over."""
+    witness = await village.start("witness", http="127.0.0.1:0")
+    key = witness.node.site.witness.key.vkey
+    charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n' + CHARTER
+    seats = await found(charter=charter, witness=witness)
+    coop = seats["coop"]
+    with monkeypatch.context() as patch:
+
+        async def killed(self: cosigning.Cosigning) -> None: ...
+
+        patch.setattr(cosigning.Cosigning, "_stamp", killed)
+        opened = await coop.desk.propose(action="admit", college="workers", peer=witness.peer)
+        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.log.size)
+        await village.stop("coop")
+    coop = await village.start("coop")
+    await decided(coop)
+    assert coop.home.log.state.community is not None
+    assert coop.home.log.state.community.ballots[opened["proposal"]].standing == "passed"
