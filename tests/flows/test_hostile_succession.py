@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from commons import cosigning, govern, obtain
-from commons.core import checkpoint, governance
+from commons import cosigning, govern, obtain, receipt
+from commons.core import checkpoint, governance, manifest
 from commons.core.governance import Vote
 from commons.core.terms import DAY
 from commons.errors import Conflict, Malformed
@@ -172,3 +172,38 @@ async def test_ballots_that_were_witnessed_before_a_crash_are_stamped_after_it(
     await decided(coop)
     assert coop.home.log.state.community is not None
     assert coop.home.log.state.community.ballots[opened["proposal"]].standing == "passed"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_what_is_owed_to_the_old_registrar_goes_to_the_new_one(
+    village: Village, found: Found, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """A receipt, and the word that what was withdrawn is dropped, by somebody who never heard of the change. The old
+    registrar may answer, as one that keeps the log no more, or be gone."""
+    seats = await found("ben", "cleo")
+    coop, reader = seats["coop"], await village.start("reader")
+    reference = await coop.publish(folder)
+    with monkeypatch.context() as patch:
+
+        async def away(*_: object) -> dict[str, str]:
+            return {"receipt": "owed"}
+
+        patch.setattr(receipt, "deliver", away)
+        await reader.fetch(reference, tmp_path / "reader", coop.address)
+    await chosen(seats, "ben", "cleo")
+    (ask,) = reader.home.shelf.asks()
+    value = manifest.open(reader.home.shelf.manifest(ask.dataset) or b"").value
+    told = await receipt.deliver(reader.home, reader.node.net, [coop.address], value, ask)
+    assert told["receipt"] == "owed"  # it waits for the new one
+    ben = await taken_over(village, seats, "ben")
+    if gone:
+        await village.stop("coop")
+    await reader.desk.peers(add=ben.address)
+    await reader.desk.status()
+    assert [each.outcome for each in reader.home.shelf.asks()] == ["receipted"]
+    await seats["cleo"].desk.follow(source=ben.address)
+    opened = await ben.desk.propose(action="withdraw", dataset=reference)
+    await seats["cleo"].desk.vote(proposal=opened["proposal"], choice="yes")
+    (became,) = (await reader.desk.status())["withdrawn"]
+    assert (became["dropped"], became["owed"], became["why"]) == (True, False, "")
+    assert ben.home.log.state.tally[ask.dataset] == (1, 1)

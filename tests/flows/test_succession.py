@@ -125,7 +125,7 @@ async def test_the_log_goes_on_elsewhere_and_every_old_proof_holds(
     await chosen(seats, "ben", "cleo")
     told = await cleo.desk.community()
     assert (told["registrar"], told["heir"]) == (coop.peer, ben.peer)
-    with pytest.raises(Refused, match="have chosen"):  # from here on the old one takes nothing
+    with pytest.raises(Conflict, match="have chosen"):  # from here on the old one takes nothing
         await coop.publish(folder, title="More")
     done = await ben.desk.take_over()
     assert done["taken"]
