@@ -103,14 +103,27 @@ class Copy:
 async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
     """Read and verify a log, up to the last head that its witnesses have signed, and beyond it what members have signed
     themselves. Untrue, Malformed, SplitView; Pending where no head is witnessed as the charter asks."""
-    report = await audit.audit(read, trusted, commons, lambda done, whole: None)
+    audited: dict[str, bytes] = {}
+
+    async def once(path: str) -> bytes:
+        data = await read(path)
+        if path.startswith("openings/"):
+            audited[path] = data
+        return data
+
+    async def again(path: str) -> bytes:
+        if path not in audited:
+            raise NotFound(path)
+        return audited[path]
+
+    report = await audit.audit(once, trusted, commons, lambda done, whole: None)
     if report.faults:
         raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
     base = await _base(read, report.state, report.log, report.head)
     data, hidden, whole = list[bytes](), dict[int, bytes](), report.head.checkpoint.size
     async for start, batch in each_bundle(read, whole):
         data += batch
-        hidden |= await audit.openings(read, start, len(batch))
+        hidden |= await audit.openings(again, start, len(batch))  # as they were audited, whatever is shown by now
     size = base.checkpoint.size
     if merkle.edge_root(merkle.grow(0, (), [merkle.leaf(each) for each in data])[1]) != report.head.checkpoint.root:
         raise Conflict("the log changed while it was read", hint="repeat this command")
@@ -124,7 +137,10 @@ async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
             break
         state.apply(entry)
         kept.append(each)
-    return Copy(base, state, kept, {index: each for index, each in hidden.items() if index < size})
+    erased = report.state.redacted
+    return Copy(
+        base, state, kept, {index: each for index, each in hidden.items() if index < size and index not in erased}
+    )
 
 
 async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Signed:
@@ -208,15 +224,18 @@ def _signer(keys: Keys, commons: str, public: bytes) -> Signer:
 def _records(copied: Copy) -> Iterator[Record]:
     """Entries as they were, with what is known of what they hide and of which statement made them."""
     who: dict[int, str] = {}
+    made: set[bytes | None] = {None}
     for index, data in enumerate(copied.data):
         entry = entries.decode(data)
-        shown = opening.decode(copied.hidden[index]) if index in copied.hidden else None
+        hidden = copied.hidden.get(index) if entries.commitments(entry) else None  # of others it was not audited
+        shown = opening.decode(hidden) if hidden is not None else None
         about = getattr(entry, "request", index)
         if shown is not None and (named := shown.get("requester")) is not None:
             who[index] = named.decode("ascii", "replace")
-        yield Record(
-            entry=entry, data=data, opening=shown, subject=who.get(about, ""), statement=_statement(entry, shown, data)
-        )
+        statement = _statement(entry, shown, data)
+        first = None if statement in made else statement  # a log may hold one twice, and the first of them answers
+        made.add(statement)
+        yield Record(entry=entry, data=data, opening=shown, subject=who.get(about, ""), statement=first)
 
 
 def _statement(entry: Entry, shown: Opening | None, data: bytes) -> bytes | None:

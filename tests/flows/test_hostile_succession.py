@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
+import msgpack
 import pytest
 
-from commons import cosigning, govern, obtain, receipt
-from commons.core import checkpoint, governance, manifest
+from commons import cosigning, govern, keeping, obtain, receipt, takeover
+from commons.core import checkpoint, entries, governance, manifest
 from commons.core.governance import Vote
 from commons.core.terms import DAY
+from commons.disk.records import record
 from commons.errors import Conflict, Malformed
 from tests.conftest import Party, decided, until
 from tests.flows.test_succession import CHARTER, Found, Village, chosen, settle
@@ -207,3 +209,49 @@ async def test_what_is_owed_to_the_old_registrar_goes_to_the_new_one(
     (became,) = (await reader.desk.status())["withdrawn"]
     assert (became["dropped"], became["owed"], became["why"]) == (True, False, "")
     assert ben.home.log.state.tally[ask.dataset] == (1, 1)
+
+
+async def test_a_copy_that_shows_other_openings_the_second_time_gives_none_of_them(
+    village: Village, found: Found, folder: Path, tmp_path: Path
+) -> None:
+    """Nor does it give what was erased."""
+    seats = await found("ben", "cleo")
+    coop, cleo = seats["coop"], seats["cleo"]
+    reference = await coop.publish(folder)
+    await cleo.fetch(reference, tmp_path / "cleo", coop.address)
+    (row,) = (await coop.desk.audit())["rows"]
+    true = keeping.own(coop.node.site, coop.home.commons)
+    kept = await true("openings/000.p/" + str(coop.home.log.size))
+    await coop.desk.erase(entry=row["entry"])
+    reads = 0
+
+    async def lying(path: str) -> bytes:
+        nonlocal reads
+        if path.startswith("openings/"):
+            reads += 1
+            return kept if reads == 1 else msgpack.packb([[row["entry"], b"\x81\xa6fields\x90"]])
+        return await true(path)
+
+    copied = await takeover.copy(lying, coop.home.commons, b"")
+    assert row["entry"] not in copied.hidden
+    assert copied.hidden == {}
+
+
+async def test_a_statement_that_was_logged_twice_keeps_nobody_from_taking_over(
+    village: Village, found: Found, folder: Path, tmp_path: Path
+) -> None:
+    seats = await found("ben", "cleo")
+    coop, cleo = seats["coop"], seats["cleo"]
+    reference = await coop.publish(folder)
+    await cleo.fetch(reference, tmp_path / "cleo", coop.address)
+    log, (row,) = coop.home.log, (await coop.desk.audit())["rows"]
+    again = log.opening(row["entry"])
+    assert again is not None
+    twice = entries.decode(log.entry(row["entry"]))
+    log.append(lambda _state, _index, now: [record(twice, again, cleo.peer)]).result()
+    assert (await coop.desk.audit())["faults"] == []
+    await chosen(seats, "ben", "cleo")
+    ben = await taken_over(village, seats, "ben")
+    statement = again.get("statement")
+    assert statement is not None
+    assert ben.home.log.answered(sha256(statement).digest()) == row["entry"]
