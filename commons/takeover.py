@@ -179,6 +179,8 @@ def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
 def build(home: Home, commons: str, copied: Copy) -> int:
     """Write the log that goes on, for this home to keep from its next start on; the size it has then. Conflict where
     the home keeps a log of its own that is in use. A crash leaves a file that the next try writes anew."""
+    if home.next not in (None, commons):
+        raise SHUT.with_traceback(None)
     own = commons == home.commons
     if not own and home.log.size > 1:
         raise Conflict(
@@ -198,12 +200,18 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     for leftover in home.path.glob("log.work.db*"):
         leftover.unlink()
     Log.adopt(work, [*_records(copied), record(last)], signer, home.keys.local("openings"))
+    if (journal := home.path / "log.work.db-wal").exists() and journal.stat().st_size:
+        raise StorageFailed(
+            "part of the new log is still in its journal, because another program reads it",
+            hint="end that program, and repeat this command",
+        )
     try:
         work.rename(path)
     except OSError as error:
         raise StorageFailed(
             f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
         ) from error
+    home.next = commons
     return len(copied.data) + 1
 
 

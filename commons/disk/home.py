@@ -47,6 +47,7 @@ class Home:
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
         self.path = path
+        self.next: str | None = None  # the commons whose log waits in log.next.db
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
             opened.callback(os.close, _hold(path))
             _take_over(path)

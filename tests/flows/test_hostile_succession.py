@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -13,9 +14,12 @@ import pytest
 from commons import cosigning, govern, keeping, obtain, receipt, takeover
 from commons.core import checkpoint, entries, governance, manifest
 from commons.core.governance import Vote
+from commons.core.state import State
 from commons.core.terms import DAY
 from commons.disk.records import record
-from commons.errors import Conflict, Malformed
+from commons.errors import Conflict, Malformed, StorageFailed
+from commons.govern import Seat
+from commons.heir import Heir
 from tests.conftest import Party, decided, until
 from tests.flows.test_succession import CHARTER, Found, Village, chosen, settle
 
@@ -255,3 +259,71 @@ async def test_a_statement_that_was_logged_twice_keeps_nobody_from_taking_over(
     statement = again.get("statement")
     assert statement is not None
     assert ben.home.log.answered(sha256(statement).digest()) == row["entry"]
+
+
+async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
+    village: Village, found: Found, folder: Path
+) -> None:
+    seats = await found("ben", "cleo")
+    await seats["coop"].publish(folder)
+    await chosen(seats, "ben", "cleo")
+    seats["ben"].home.shelf.put_seat(seats["coop"].home.commons, seats["coop"].home.log.key.public, [
+        seats["coop"].address, "/ip4/127.0.0.1/tcp/9/p2p/" + seats["cleo"].peer])  # fmt: skip
+
+    async def nothing(self: Heir, seat: Seat, state: State) -> int:
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Heir, "_manifests", nothing)  # the old one could not be reached
+        ben = await taken_over(village, seats, "ben")
+    await seats["cleo"].desk.follow(source=ben.address)
+    await chosen(seats, "ben", "cleo")
+    told = await ben.desk.take_over()
+    assert (told["taken"], told["datasets"], told["manifests"]) == (True, 1, 0)
+
+
+async def test_a_home_takes_over_one_log_at_a_time(village: Village, found: Found, tmp_path: Path) -> None:
+    seats = await found("ben", "cleo")
+    other = await village.start("other", CHARTER)
+    ben, cleo, first = seats["ben"], seats["cleo"], seats["coop"].home.commons
+    for each in (ben, cleo):
+        await each.desk.join(text=(await other.desk.invite(college="workers"))["invitation"])
+    for commons in (first, other.home.commons):
+        opened = await ben.desk.propose(action="change-registrar", named=commons)
+        await cleo.desk.vote(proposal=opened["proposal"], choice="yes", named=commons)
+    assert (await ben.desk.take_over(named=first))["taken"]
+    with pytest.raises(Conflict, match="another log from its next start on"):
+        await ben.desk.take_over(named=other.home.commons)
+    assert (await ben.desk.take_over(named=first))["taken"]  # the same one again, as after a crash
+    ben = await village.restart("ben")
+    assert ben.home.commons == first
+
+
+async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
+    village: Village, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody, a backup for example, reads the new file while it is written: part of it stays in its journal."""
+    seats = await found("ben", "cleo")
+    await chosen(seats, "ben", "cleo")
+    ben, true = seats["ben"], takeover.Log.adopt
+
+    def watched(path: Path, *words: object) -> None:
+        sqlite3.connect(path).execute("PRAGMA journal_mode=WAL").close()
+        reader = sqlite3.connect(path)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        readers.append(reader)
+        true(path, *words)  # type: ignore[arg-type]
+
+    readers: list[sqlite3.Connection] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(takeover.Log, "adopt", watched)
+        with pytest.raises(StorageFailed, match="another program"):
+            await ben.desk.take_over()
+    for each in readers:
+        each.close()
+    assert not (ben.home.path / "log.next.db").exists()
+    assert ben.home.log.broken is None
+    assert (await ben.desk.take_over())["taken"]
+    ben = await village.restart("ben")
+    assert ben.home.commons == seats["coop"].home.commons
