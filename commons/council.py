@@ -69,8 +69,7 @@ class Council(Ledger):
             raise Untrue("this log is signed by another key than the invitation named")
         if report.log != seat.key:  # it has changed hands: only who kept it before is asked no more
             self.home.shelf.put_seat(seat.commons, report.log.public, [seat.sources[0]])
-            self.home.shelf.put_keeper(seat.commons, report.log.public, community.charter.registrar)
-            self.home.check_keeper()
+            self.home.learn_keeper(seat.commons, community.tenures)
             trusted = self.home.shelf.head(report.log.vkey) or b""
         request.advance(self.home, report.log.vkey, trusted, report.head.note)
         return report.state

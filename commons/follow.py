@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from commons.archive import Read
 from commons.audit import audit, log_of
-from commons.core import checkpoint, entries, merkle, tiles
+from commons.core import checkpoint, entries, merkle, succession, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Decision
 from commons.core.governance import Colleges
@@ -166,16 +166,21 @@ class Follower:
         return self.head
 
     async def contains(self, note: bytes) -> None:
-        """SplitView, with both heads, unless the log that was followed contains the head in `note`. Pending where that
-        one is newer, Untrue where the log did not sign it."""
+        """SplitView, with both heads, unless the log that was followed contains the head in `note`, by whoever kept it
+        then. Pending where that one is newer, Untrue where the log did not sign it."""
         head = self.known()
         if self.log is None:
             raise Untrue("nothing of this log was read yet")
-        other = checkpoint.open(note, self.log)
+        other = succession.open_head(note, self.log.name, self.state.tenures)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
         check_whole(self._shelf, self.log.vkey)
-        self._check_lead(other, head, await self._lead(other.checkpoint.size, head.checkpoint.size))
+        lead = await self._lead(other.checkpoint.size, head.checkpoint.size)
+        if other.checkpoint.size > self.state.tenures[-1].since:
+            self._check_lead(other, head, lead)
+        else:  # whoever kept the log before can sign what they like: it proves nothing against it
+            a, b = other.checkpoint, head.checkpoint
+            merkle.check_consistency(a.size, b.size, a.root, b.root, lead)
 
     async def _lead(self, old: int, new: int) -> tuple[bytes, ...]:
         if old == new:

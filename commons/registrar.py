@@ -25,7 +25,7 @@ class Keeper:
 
     peer: str
     log: note.Verifier
-    before: str
+    before: tuple[str, ...]
     here: bool = False
 
     def among(self, sources: Sequence[str]) -> list[str]:
@@ -36,16 +36,16 @@ class Keeper:
 
     @property
     def stewards(self) -> frozenset[str]:
-        return frozenset({self.peer, self.before})
+        return frozenset({self.peer, *self.before})
 
 
 def known(home: Home, value: Manifest) -> Keeper:
     """As far as this home has verified it."""
-    key, peer = home.shelf.keeper(value.commons) or (value.log_key, value.registrar)
+    key, peer, before = home.shelf.keeper(value.commons) or (value.log_key, value.registrar, [])
     if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
         key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
     log = note.Verifier(name=f"commons/{value.commons}", public=key)
-    return Keeper(peer=peer, log=log, before=value.registrar, here=peer == home.keys.identity.peer)
+    return Keeper(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
 
 
 async def asked(
@@ -83,8 +83,7 @@ async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest
             continue
         if now.log.public in [each.key for each in community.tenures[:-1]]:
             home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)
-            home.shelf.put_keeper(value.commons, report.log.public, charter.registrar)
-            home.check_keeper()
+            home.learn_keeper(value.commons, community.tenures)
             home.shelf.add_peer(source)
             return known(home, value)
     return None

@@ -15,7 +15,7 @@ from commons.core import manifest, notice
 from commons.core.manifest import Manifest
 from commons.core.notice import Notice
 from commons.disk.home import Home
-from commons.errors import CommonsError, Conflict, Gone, NotFound, TimedOut, Unreachable
+from commons.errors import CommonsError, Gone, NotFound, TimedOut, Unreachable
 from commons.registrar import Keeper
 from commons.sources import Network, first
 
@@ -32,8 +32,8 @@ def shown(home: Home, commons: str, dataset: str) -> bytes:
             raise NotFound(f"this node knows of no withdrawal of {dataset}", hint="ask the registrar of its commons")
         return kept.notice
     said = notice.of(home.log.state, dataset, int(time.time()))
-    if said is None and (community := home.log.state.community) is not None and community.heir is not None:
-        raise Conflict(f"the members have chosen {community.heir.peer} to keep this log", hint="ask there")
+    if said is None:
+        home.check_here()
     if said is None or said.entry >= home.log.size:  # commit, then speak
         raise NotFound(f"{dataset} is not withdrawn from this commons")
     return notice.sign(said, home.keys.identity)

@@ -63,4 +63,9 @@ def signer_of(origin: str, tenures: Sequence[Tenure], size: int) -> Verifier:
 
 def open_head(data: bytes, origin: str, tenures: Sequence[Tenure]) -> Signed:
     """A head by whoever kept the log at its size. Untrue for one by anybody else, Malformed, TooLarge."""
-    return checkpoint.open(data, signer_of(origin, tenures, checkpoint.parse(note.peek(data)).size))
+    return checkpoint.open(data, signer(data, origin, tenures))
+
+
+def signer(data: bytes, origin: str, tenures: Sequence[Tenure]) -> Verifier:
+    """Who should have signed this head, which is unverified. Malformed."""
+    return signer_of(origin, tenures, checkpoint.parse(note.peek(data)).size)

@@ -17,7 +17,7 @@ from commons.core.governance import Vote
 from commons.core.state import State
 from commons.core.terms import DAY
 from commons.disk.records import record
-from commons.errors import Conflict, Malformed, StorageFailed
+from commons.errors import Conflict, Malformed, Pending, StorageFailed
 from commons.govern import Seat
 from commons.heir import Heir
 from tests.conftest import Party, decided, until
@@ -327,3 +327,32 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
     assert (await ben.desk.take_over())["taken"]
     ben = await village.restart("ben")
     assert ben.home.commons == seats["coop"].home.commons
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_what_one_registrar_approved_holds_under_the_next(
+    village: Village, found: Found, folder: Path, tmp_path: Path, gone: bool
+) -> None:
+    """The one who approved still answers, under the last head of its own, or is gone."""
+    seats = await found("ben", "cleo", "dora")
+    coop, cleo, dora = seats["coop"], seats["cleo"], seats["dora"]
+    reader = await village.start("reader")
+    await coop.desk.propose(action="change-custodians", file=f"member dora {dora.peer}\nquorum dora\n")
+    await dora.desk.keep()
+    reference = await coop.publish(folder, access="approval")
+    await chosen(seats, "ben", "cleo", "dora")
+    ben = await taken_over(village, seats, "ben")
+    for each in (coop, cleo, dora):
+        await each.desk.follow(source=ben.address)
+    sources = [coop.address, ben.address, dora.address]
+    with pytest.raises(Pending):
+        await reader.fetch(reference, tmp_path / "reader", *sources)
+    (asked,) = (await ben.desk.requests())["requests"]
+    await ben.desk.decide(request=asked["request"], outcome="grant", reason="Welcome")
+    await chosen(seats, "cleo", "coop", "dora")
+    cleo = await taken_over(village, seats, "cleo")
+    await dora.desk.follow(source=cleo.address)
+    if gone:
+        await village.stop("ben")
+    await reader.fetch(reference, tmp_path / "reader", *sources, cleo.address)
+    assert (tmp_path / "reader" / "rivers.csv").exists()
