@@ -193,12 +193,10 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     signer = _signer(home.keys, commons, heir.log_key or b"")
     said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), copied.state.time))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
-    path = home.path / "log.next.db"
-    for leftover in home.path.glob("log.next.db*"):
-        leftover.unlink()
-    work = home.path / "log.work.db"
-    for leftover in home.path.glob("log.work.db*"):
-        leftover.unlink()
+    path, work = home.path / "log.next.db", home.path / "log.work.db"
+    for leftovers in ("log.next.db*", "log.work.db*", "*.before.db-*"):  # of earlier tries, and of the log before this
+        for leftover in home.path.glob(leftovers):
+            leftover.unlink()
     Log.adopt(work, [*_records(copied), record(last)], signer, home.keys.local("openings"))
     if (journal := home.path / "log.work.db-wal").exists() and journal.stat().st_size:
         raise StorageFailed(

@@ -356,3 +356,16 @@ async def test_what_one_registrar_approved_holds_under_the_next(
         await village.stop("ben")
     await reader.fetch(reference, tmp_path / "reader", *sources, cleo.address)
     assert (tmp_path / "reader" / "rivers.csv").exists()
+
+
+async def test_a_journal_of_a_log_put_aside_before_is_not_left_to_the_next_one(village: Village, found: Found) -> None:
+    """SQLite would replay it into a file that it is not of."""
+    seats = await found("ben")
+    await chosen(seats, "coop", "ben")
+    coop = await taken_over(village, seats, "coop")
+    stale = coop.home.path / "log.before.db-wal"
+    stale.write_bytes(b"left by a crash")
+    await seats["ben"].desk.follow(source=coop.address)
+    await chosen(seats, "coop", "ben")
+    coop = await taken_over(village, seats, "coop")
+    assert not stale.exists()
