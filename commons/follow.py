@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commons.archive import Read
@@ -19,10 +21,11 @@ from commons.core.governance import Colleges
 from commons.core.note import Verifier
 from commons.core.rules import Rule
 from commons.core.state import State
+from commons.core.succession import SUCCESSION
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
 from commons.forks import check_whole
-from commons.succession import bases, check_bases
+from commons.succession import check_bases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +83,26 @@ class Follower:
             size = self.head.checkpoint.size if self.head else 0
             self._check_growth(new, trusted, self.log)
             batch, edge = await self._entries(size, new, trusted, self.log)
-            await check_bases(self._read, bases(batch), new.checkpoint.size)
+            await check_bases(self._read, self._handed(batch), new.checkpoint.size)
             for data in batch:
                 self._take(data)
             self._edge, self.head = edge, new
             if new.note != trusted and not self._shelf.advance(self.log.vkey, trusted or None, new.note):
                 raise Conflict("another command read this log at this moment", hint="repeat this one")
             return new
+
+    def _handed(self, batch: Sequence[bytes]) -> list[Checkpoint]:
+        """The heads that the log goes on from, if these entries hand it over: tried on another state, for a succession
+        that breaks the rules is a fault like others."""
+        if not any(SUCCESSION.encode() in data[:128] for data in batch):
+            return []
+        tried = copy.deepcopy(self.state)
+        for index, data in enumerate(batch, tried.size):
+            try:
+                tried.apply(entries.decode(data))
+            except CommonsError:
+                tried.size = index + 1
+        return [each.base for each in tried.tenures if each.base]
 
     async def _hand_over(self, before: Verifier) -> bytes:
         """The head of a log that is kept under another key by now: all of it has to bear out that its members chose so,

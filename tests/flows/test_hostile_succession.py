@@ -12,16 +12,20 @@ import msgpack
 import pytest
 
 from commons import cosigning, govern, keeping, obtain, receipt, takeover
-from commons.core import checkpoint, entries, governance, manifest
+from commons.core import checkpoint, entries, envelope, governance, manifest
 from commons.core.governance import Vote
 from commons.core.state import State
+from commons.core.succession import SUCCESSION, Succession
 from commons.core.terms import DAY
 from commons.disk.records import record
+from commons.disk.shelf import Shelf
 from commons.errors import Conflict, Malformed, Pending, StorageFailed
+from commons.follow import Follower
 from commons.govern import Seat
 from commons.heir import Heir
 from tests.conftest import Party, decided, until
 from tests.flows.test_succession import CHARTER, Found, Village, chosen, settle
+from tests.keeper import EVE, Keeper
 
 
 @pytest.fixture
@@ -369,3 +373,23 @@ async def test_a_journal_of_a_log_put_aside_before_is_not_left_to_the_next_one(v
     await chosen(seats, "coop", "ben")
     coop = await taken_over(village, seats, "coop")
     assert not stale.exists()
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_a_succession_that_breaks_the_rules_stops_nobody_who_follows_the_log(
+    tmp_path: Path, signed: bool
+) -> None:
+    """It is in the log, as other faults may be, and gives no right."""
+    log, shelf = Keeper(), Shelf(tmp_path / "shelf.db")
+    head = checkpoint.Checkpoint(origin=log.log.name, size=1, root=bytes(32))
+    said = Succession(commons=log.commons, head=checkpoint.sign(head, EVE.log(0)), time=log.clock)
+    entry = envelope.sign(SUCCESSION, said, EVE.identity)
+    log.add(entry if signed else entry[:-1] + b"\0")
+    dataset = log.publish()
+    follower = Follower(log.read, log.commons, shelf)
+    try:
+        await follower.follow()
+        assert follower.faults == 1
+        assert dataset in follower.state.datasets
+    finally:
+        shelf.close()
