@@ -11,7 +11,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from commons import cosigning, govern, keeping, obtain, receipt, takeover
+from commons import audit, cosigning, govern, keeping, obtain, receipt, takeover
 from commons.core import checkpoint, entries, envelope, governance, manifest
 from commons.core.governance import Vote
 from commons.core.state import State
@@ -394,3 +394,28 @@ async def test_a_succession_that_breaks_the_rules_stops_nobody_who_follows_the_l
         assert dataset in follower.state.datasets
     finally:
         shelf.close()
+
+
+async def test_what_was_taken_over_is_exported_erased_and_audited_as_before(
+    village: Village, found: Found, folder: Path, tmp_path: Path
+) -> None:
+    seats = await found("ben", "cleo")
+    coop, cleo = seats["coop"], seats["cleo"]
+    reference = await coop.publish(folder)
+    more = await coop.publish(folder, title="Lakes")
+    for n, each in enumerate((reference, more)):
+        await cleo.fetch(each, tmp_path / f"cleo{n}", coop.address)
+    await chosen(seats, "ben", "cleo")
+    ben = await taken_over(village, seats, "ben")
+    first, second = (await ben.desk.audit())["rows"]
+    assert [first["who"], second["who"]] == [cleo.peer, cleo.peer]
+    await ben.desk.erase(entry=first["entry"])
+    ben = await village.restart("ben")
+    told = await ben.desk.audit()
+    assert (told["faults"], [row["who"] for row in told["rows"]]) == ([], [None, cleo.peer])
+    await ben.desk.export_log(path=str(tmp_path / "after.zip"), openings=True)
+    told = await audit.offline(str(tmp_path / "after.zip"), ben.home.commons, None, None, None, None)
+    assert (told["faults"], [row["who"] for row in told["rows"]]) == ([], [None, cleo.peer])
+    assert b"commons/request/v1" not in b"".join(
+        each.read_bytes() for each in ben.home.path.glob("log.db-wal")
+    )  # what was erased is in no journal
