@@ -219,7 +219,7 @@ def tell_taken_over(told: Told) -> None:
         say(f"Only {told['manifests']} of {count(told['datasets'], 'dataset')} could be had from where it was kept.")
     say("Stop the node and start it again. Then tell the members and the witnesses:\n"
         "  commons community follow ADDRESS     each member\n"
-        "  commons witness add VKEY             each witness; `commons witness list` shows the log's new VKEY")  # fmt: skip
+        "  commons witness add VKEY             each witness; `commons witness list` shows the new VKEY")  # fmt: skip
 
 
 def tell_statistics(told: Told) -> None:
