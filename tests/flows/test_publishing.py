@@ -187,7 +187,7 @@ async def test_without_custodians_only_what_is_public_can_be_published_by_member
     with monkeypatch.context() as patch:  # a registrar that takes it all the same has no key to give
         patch.setattr("commons.offer.check_kept", lambda *_: None)
         keyless = await publish({"coop": coop, "ana": ana}, folder)
-    with pytest.raises(Refused, match="its publisher has this key"):
+    with pytest.raises(Refused, match="does not have the key of this dataset"):
         await asker.fetch(keyless, tmp_path / "no")
     policy = f"member coop {coop.peer}\nquorum coop\n"  # who trusts the registrar alone says so
     changed = await coop.desk.propose(action="change-custodians", file=policy)
