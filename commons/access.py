@@ -275,10 +275,10 @@ class Registrar:
             raise over(wait)
 
     def _answer(self, index: int, known: int) -> bytes:
-        head = self.log.head
-        size = head.checkpoint.size
-        access = self.log.state.access(index)
-        decision = access.decision
+        access, head = self.log.state.access(index), self.log.head
+        size, decision = head.checkpoint.size, access.decision
+        if decision is None:
+            self.home.check_here()
         if index >= size:
             raise Pending("the request is being written", hint="repeat it")
         shown = [self._show(index, head)]

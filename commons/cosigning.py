@@ -189,27 +189,30 @@ class Cosigning:
         costs little, and one that is back is found within `LONGEST` seconds."""
         failed = 0
         while True:
-            if self.log.broken is not None or at.signed >= self.target.checkpoint.size:
-                await at.wake.wait()
-                at.wake.clear()
-                continue
             try:
-                at.away = False
-                await self.ask(at, self.target)
-                failed, at.problem = 0, ""
-                self._advance()
-                await self._stamp()
+                if self.log.broken is None and at.signed < self.target.checkpoint.size:
+                    at.away = False
+                    await self.ask(at, self.target)
+                    failed, at.problem = 0, ""
+                    self._advance()
+                await self._stamp()  # also for what was signed before this node was started
             except Exception as error:  # not even a bug ends a worker: no key would be released any more
                 at.problem = error.message if isinstance(error, CommonsError) else f"a bug of ours: {error!r}"
                 at.away = True
                 self._advance()
                 await asyncio.sleep(min(FIRST * 2**failed, LONGEST))
                 failed = min(failed + 1, 10)
+                continue
+            if self.log.broken is not None or at.signed >= self.target.checkpoint.size:
+                await at.wake.wait()
+                at.wake.clear()
 
     async def _stamp(self) -> None:
         """Log when the witnesses saw the ballots that wait for it: by that they take effect, or were too late."""
         community = self.log.state.community
-        if community is None or not community.counted or (head := covering(self.home)) is None:
+        if self.log.broken is not None or community is None or not community.counted:
+            return
+        if (head := covering(self.home)) is None:
             return
         size = checkpoint.open(head, self.log.key).checkpoint.size
         await asyncio.wrap_future(self.log.append(govern.stamped(head, size)))

@@ -46,14 +46,13 @@ class Council(Ledger):
         seats = [
             Seat(commons=commons, key=Verifier(name=f"commons/{commons}", public=key), sources=tuple(sources))
             for commons, key, sources in self.home.shelf.seats()
-            if commons != self.home.commons or self._handed_over()
+            if commons != self.home.commons or self._is_later(key)
         ]
         return govern.seat_of(seats, named, self._own())
 
-    def _handed_over(self) -> bool:
-        """Whether the members have chosen somebody else to keep this home's log."""
-        community = self.home.log.state.community
-        return community is not None and community.heir is not None
+    def _is_later(self, key: bytes) -> bool:
+        """Whether somebody keeps this home's log under this key since this home did."""
+        return key not in {each.key for each in self.home.log.state.tenures}
 
     async def _state(self, seat: Seat) -> State:
         """The fold of a community's log: this home's, or read anew from its registrar and verified."""
@@ -70,7 +69,7 @@ class Council(Ledger):
             raise Untrue("this log is signed by another key than the invitation named")
         if report.log != seat.key:  # it has changed hands: only who kept it before is asked no more
             self.home.shelf.put_seat(seat.commons, report.log.public, [seat.sources[0]])
-            self.home.shelf.put_keeper(seat.commons, report.log.public, community.charter.registrar)
+            self.home.learn_keeper(seat.commons, community.tenures)
             trusted = self.home.shelf.head(report.log.vkey) or b""
         request.advance(self.home, report.log.vkey, trusted, report.head.note)
         return report.state
@@ -115,10 +114,12 @@ class Council(Ledger):
         read, commons = await self._log_at(at, expected)
         key = await audit.log_of(read, commons)
         cid = ids.check_cid(key.name.removeprefix("commons/"))
-        if cid == self.home.commons and not self._handed_over():
+        if cid == self.home.commons and not self._is_later(key.public):
             raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
         known = {seat: (before, sources) for seat, before, sources in self.home.shelf.seats()}
         before, sources = known.get(cid, (key.public, []))
+        if cid == self.home.commons and (cid not in known or not self._is_later(before)):
+            before = self.home.log.key.public
         state = await self._state(Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
         others = [each for each in sources if each != at] if before == key.public else []
         self.home.shelf.put_seat(cid, key.public, [at, *others])
@@ -191,11 +192,13 @@ class Council(Ledger):
 
     async def status(self) -> Told:
         """What this home is and holds, and whether its keys can be had from those who keep them."""
-        return await super().status() | {"custody": await self.custody(named=self.home.commons)}
+        return await super().status() | {"custody": await self._custody(self._own())}
 
     async def custody(self, *, named: str | None = None) -> Told:
         """Who keeps the shares of a community's keys, who of them is there, and whether that is enough."""
-        seat = self._seat(named)
+        return await self._custody(self._seat(named))
+
+    async def _custody(self, seat: Seat) -> Told:
         state = await self._state(seat)
         policy = state.custodian_policy
         keeps = self.home.config.get("custody", [])

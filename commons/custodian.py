@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from commons.core import answer, codec, custody, entries, envelope, handover, hpke, rules, shares, witness
+from commons.core import answer, codec, custody, entries, envelope, handover, hpke, rules, shares, succession, witness
 from commons.core.answer import Answer, Checked
 from commons.core.checkpoint import Signed
 from commons.core.custody import Taken
@@ -160,8 +160,9 @@ def check_release(
     state, log = seen.state, seen.log
     if state.community is None or state.charter is None or log is None:
         raise Untrue("the log has no charter")
-    checked = answer.check(given, said, log, b"", [each.registrar for each in state.community.tenures])
-    check_quorum(witnessed, log, state.charter.witnesses, checked)
+    given_by, shown_by = (succession.signer(each, log.name, state.tenures) for each in (given.head, witnessed))
+    checked = answer.check(given, said, given_by, b"", [each.registrar for each in state.tenures])
+    check_quorum(witnessed, shown_by, state.charter.witnesses, checked)
     access = state.granted(checked.request, now)
     request, decision = access.entry, entries.decode(given.shown[-1].entry)
     if not isinstance(decision, Decision) or (checked.decision, decision.outcome) != (access.decision, "grant"):

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commons.archive import Read
 from commons.audit import audit, log_of
-from commons.core import checkpoint, entries, merkle, tiles
+from commons.core import checkpoint, entries, merkle, succession, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Decision
 from commons.core.governance import Colleges
 from commons.core.note import Verifier
 from commons.core.rules import Rule
 from commons.core.state import State
+from commons.core.succession import SUCCESSION
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
 from commons.forks import check_whole
-from commons.succession import bases, check_bases
+from commons.succession import check_bases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +83,26 @@ class Follower:
             size = self.head.checkpoint.size if self.head else 0
             self._check_growth(new, trusted, self.log)
             batch, edge = await self._entries(size, new, trusted, self.log)
-            await check_bases(self._read, bases(batch), new.checkpoint.size)
+            await check_bases(self._read, self._handed(batch), new.checkpoint.size)
             for data in batch:
                 self._take(data)
             self._edge, self.head = edge, new
             if new.note != trusted and not self._shelf.advance(self.log.vkey, trusted or None, new.note):
                 raise Conflict("another command read this log at this moment", hint="repeat this one")
             return new
+
+    def _handed(self, batch: Sequence[bytes]) -> list[Checkpoint]:
+        """The heads that the log goes on from, if these entries hand it over: tried on another state, for a succession
+        that breaks the rules is a fault like others."""
+        if not any(SUCCESSION.encode() in data[:128] for data in batch):
+            return []
+        tried = copy.deepcopy(self.state)
+        for index, data in enumerate(batch, tried.size):
+            try:
+                tried.apply(entries.decode(data))
+            except CommonsError:
+                tried.size = index + 1
+        return [each.base for each in tried.tenures if each.base]
 
     async def _hand_over(self, before: Verifier) -> bytes:
         """The head of a log that is kept under another key by now: all of it has to bear out that its members chose so,
@@ -166,16 +182,21 @@ class Follower:
         return self.head
 
     async def contains(self, note: bytes) -> None:
-        """SplitView, with both heads, unless the log that was followed contains the head in `note`. Pending where that
-        one is newer, Untrue where the log did not sign it."""
+        """SplitView, with both heads, unless the log that was followed contains the head in `note`, by whoever kept it
+        then. Pending where that one is newer, Untrue where the log did not sign it."""
         head = self.known()
         if self.log is None:
             raise Untrue("nothing of this log was read yet")
-        other = checkpoint.open(note, self.log)
+        other = succession.open_head(note, self.log.name, self.state.tenures)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
         check_whole(self._shelf, self.log.vkey)
-        self._check_lead(other, head, await self._lead(other.checkpoint.size, head.checkpoint.size))
+        lead = await self._lead(other.checkpoint.size, head.checkpoint.size)
+        if other.checkpoint.size > self.state.tenures[-1].since:
+            self._check_lead(other, head, lead)
+        else:  # whoever kept the log before can sign what they like: it proves nothing against it
+            a, b = other.checkpoint, head.checkpoint
+            merkle.check_consistency(a.size, b.size, a.root, b.root, lead)
 
     async def _lead(self, old: int, new: int) -> tuple[bytes, ...]:
         if old == new:

@@ -176,7 +176,8 @@ class Gossip:
                 value = manifest.open(data).value
                 found.setdefault(value.commons, set()).add(value.registrar)
             self._registrars = (shelf.edition, found)
-        registrars = self._registrars[1].get(commons, set())
+        kept = shelf.keeper(commons)
+        registrars = self._registrars[1].get(commons, set()) | ({kept[1]} if kept else set())
         seats = [source for seat, _, sources in shelf.seats() if seat == commons for source in sources if source]
         return list(dict.fromkeys([*seats, *(a for a in shelf.peers() if is_peer(a) and peer_of(a) in registrars)]))
 

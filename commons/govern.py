@@ -49,13 +49,18 @@ def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId,
     if said.value.commons != commons:
         raise NotFound(f"this node keeps the log of {commons}, not of {said.value.commons}")
     digest = entries.statement_digest(statement)
-    early = said.value.time - now
-    if log.answered(digest) is None and not -SKEW < early <= AHEAD:
+    if log.answered(digest) is None:
+        check_date(said.value.time, now)
+    return said.signer, digest, record(said, statement=digest)
+
+
+def check_date(dated: int, now: float) -> None:
+    """Malformed for what a member dates otherwise than this node's clock allows: the log could not go back."""
+    if not -SKEW < dated - now <= AHEAD:
         raise Malformed(
-            f"it is dated {said.value.time}, this node's clock says {int(now)}",
+            f"it is dated {dated}, this node's clock says {int(now)}",
             hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
         )
-    return said.signer, digest, record(said, statement=digest)
 
 
 def settled(state: State, _index: int, now: int) -> list[Record]:
@@ -112,7 +117,7 @@ def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
     """The community meant: the one `named` by its id, else the only one this home takes part in, else its own."""
     if named is not None:
         cid = ids.check_cid(named.removeprefix("commons:"))
-        found = next((seat for seat in (own, *seats) if seat.commons == cid), None)
+        found = next((seat for seat in (*seats, own) if seat.commons == cid), None)
         if found is None:
             raise NotFound(f"this home takes no part in {cid}", hint="`commons community join` takes an invitation")
         return found

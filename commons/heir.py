@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from hashlib import sha256
 
@@ -11,7 +10,7 @@ from commons.core import envelope, governance, ids, manifest
 from commons.core.governance import Proposal, Vote
 from commons.core.state import State
 from commons.council import Council
-from commons.errors import CommonsError, Conflict, SplitView, Untrue
+from commons.errors import CommonsError, Conflict, SplitView, TimedOut, Unreachable, Untrue
 from commons.govern import Seat
 from commons.keeping import own
 from commons.ledger import Told, checked
@@ -41,10 +40,13 @@ class Heir(Council):
             wrong = takeover.add(copied, [proposal, *takeover.Bids(self.home).ballots(proposal)])
             if community.heir is None or community.heir.peer != me:
                 return {"taken": False, "wrong": wrong, **self._offered(copied.state, proposal)}
-        if not seat.sources:
-            self.home.log.broken = takeover.SHUT  # what would be added from here on, the next log would not have
-        size = takeover.build(self.home, seat.commons, copied)
-        self.home.log.broken = takeover.SHUT
+        before = self.home.log.broken
+        self.home.log.broken = takeover.SHUT  # what would be added from here on, the next log would not have
+        try:
+            size = takeover.build(self.home, seat.commons, copied)
+        except BaseException:
+            self.home.log.broken = before
+            raise
         return {
             "taken": True, "wrong": wrong, "commons": seat.commons, "entries": size,
             "base": copied.base.checkpoint.size, "datasets": len(copied.state.datasets),
@@ -86,14 +88,18 @@ class Heir(Council):
 
     async def _manifests(self, seat: Seat, state: State) -> int:
         """Fetch what the datasets of the log are described by, from where it was kept, as far as that answers."""
-        count = 0
+        count, sources = 0, seat.sources[:1]
         for cid in state.datasets:
-            if self.home.shelf.manifest(cid) is None:
-                with contextlib.suppress(CommonsError):
-                    data = await self.net.get(seat.sources[0], f"/manifests/{cid}", limit=manifest.LIMIT)
+            if self.home.shelf.manifest(cid) is None and sources:
+                try:
+                    data = await self.net.get(sources[0], f"/manifests/{cid}", limit=manifest.LIMIT)
                     if ids.cid(data) == cid:
                         manifest.open(data)
                         self.home.shelf.put_manifest(ids.check_cid(cid), data, "seen", served=True)
+                except (Unreachable, TimedOut):
+                    sources = ()  # it is not asked for each of the others
+                except CommonsError:
+                    pass  # it has not this one
             count += self.home.shelf.manifest(cid) is not None
         return count
 

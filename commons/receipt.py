@@ -18,6 +18,7 @@ from commons.core.note import Verifier
 from commons.disk.home import Home
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Conflict, TimedOut, TooMany, Unreachable
+from commons.registrar import Keeper
 from commons.request import ANSWER_LIMIT, advance
 from commons.sources import Network, first
 
@@ -61,16 +62,19 @@ async def hand_in(
 ) -> int:  # fmt: skip
     """Send a signed statement about a request to its log, `check` what comes back, and trust its head. The index of the
     entry."""
-    keeper = registrar.known(home, value)
-    log, old = keeper.log, home.shelf.head(keeper.log.vkey) or b""
-    body = codec.encode(Submission(statement=statement, details=None, head=old))
 
-    async def send(source: str) -> bytes:
-        return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+    async def hand(keeper: Keeper) -> int:
+        log, old = keeper.log, home.shelf.head(keeper.log.vkey) or b""
+        body = codec.encode(Submission(statement=statement, details=None, head=old))
 
-    with forks.watching(home, log.vkey):
-        got = await first(keeper.among(sources), "an answer to the receipt", send)
-        shown = codec.decode(Answer, got, ANSWER_LIMIT)
-        head = check(shown, log, old)
-    advance(home, log.vkey, old, head.note)
-    return shown.shown[0].index
+        async def send(source: str) -> bytes:
+            return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
+
+        with forks.watching(home, log.vkey):
+            got = await first(keeper.among(sources), "an answer to the receipt", send)
+            shown = codec.decode(Answer, got, ANSWER_LIMIT)
+            head = check(shown, log, old)
+        advance(home, log.vkey, old, head.note)
+        return shown.shown[0].index
+
+    return await registrar.asked(home, net, sources, value, hand)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from commons import audit
 from commons.archive import PART
@@ -11,8 +12,10 @@ from commons.core import ids, note
 from commons.core.manifest import Manifest
 from commons.core.reference import peer_of
 from commons.disk.home import Home
-from commons.errors import CommonsError
+from commons.errors import CommonsError, Conflict, Refused, TimedOut, Unreachable
 from commons.sources import HERE, Network, is_peer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class Keeper:
 
     peer: str
     log: note.Verifier
-    before: str
+    before: tuple[str, ...]
     here: bool = False
 
     def among(self, sources: Sequence[str]) -> list[str]:
@@ -33,16 +36,29 @@ class Keeper:
 
     @property
     def stewards(self) -> frozenset[str]:
-        return frozenset({self.peer, self.before})
+        return frozenset({self.peer, *self.before})
 
 
 def known(home: Home, value: Manifest) -> Keeper:
     """As far as this home has verified it."""
-    key, peer = home.shelf.keeper(value.commons) or (value.log_key, value.registrar)
-    if value.commons == home.commons:
-        key, peer = home.log.key.public, home.keys.identity.peer
+    key, peer, before = home.shelf.keeper(value.commons) or (value.log_key, value.registrar, [])
+    if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
+        key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
     log = note.Verifier(name=f"commons/{value.commons}", public=key)
-    return Keeper(peer=peer, log=log, before=value.registrar, here=peer == home.keys.identity.peer)
+    return Keeper(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
+
+
+async def asked(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Callable[[Keeper], Awaitable[T]]
+) -> T:
+    """What the keeper of the log answers; where the one known here does not, who took the log over since."""
+    try:
+        return await ask(known(home, value))
+    except (Unreachable, TimedOut, Refused, Conflict):
+        later = await find(home, net, sources, value)
+        if later is None:
+            raise
+        return await ask(later)
 
 
 async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> Keeper | None:
@@ -67,7 +83,7 @@ async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest
             continue
         if now.log.public in [each.key for each in community.tenures[:-1]]:
             home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)
-            home.shelf.put_keeper(value.commons, report.log.public, charter.registrar)
+            home.learn_keeper(value.commons, community.tenures)
             home.shelf.add_peer(source)
             return known(home, value)
     return None

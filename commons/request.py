@@ -101,7 +101,7 @@ async def resubmit(
     does not take it, somebody may have taken over."""
     try:
         return await _submit_to(home, net, sources, value, ask, registrar.known(home, value))
-    except (Unreachable, TimedOut, Refused):
+    except (Unreachable, TimedOut, Refused, Conflict):
         now = held(home, value)
         if (now is not None and now.outcome in ("refuse", "revoke")) or (
             found := await registrar.find(home, net, sources, value)

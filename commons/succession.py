@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from commons.archive import Read
-from commons.core import checkpoint, entries, merkle, note, succession, tiles
+from commons.core import merkle, succession, tiles
 from commons.core.checkpoint import Checkpoint, Signed
-from commons.core.envelope import Opened
 from commons.core.state import State
-from commons.core.succession import SUCCESSION, Succession
 from commons.errors import Untrue
 
 
@@ -19,15 +17,6 @@ async def check(read: Read, state: State, head: bytes) -> Signed:
     opened = succession.open_head(head, state.keeper.name, state.tenures)
     await check_bases(read, [each.base for each in state.tenures if each.base], opened.checkpoint.size)
     return opened
-
-
-def bases(batch: Sequence[bytes]) -> list[Checkpoint]:
-    """The heads that the log goes on from, as those of these entries say that are successions; nothing is verified."""
-    found = (entries.decode(data) for data in batch if SUCCESSION.encode() in data[:128])
-    return [
-        checkpoint.parse(note.peek(each.value.head)) for each in found
-        if isinstance(each, Opened) and isinstance(each.value, Succession)
-    ]  # fmt: skip
 
 
 async def check_bases(read: Read, handed: Sequence[Checkpoint], size: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from commons import audit
+from commons import audit, govern
 from commons.archive import Read
 from commons.core import entries, envelope, governance, merkle, opening, witness
 from commons.core.checkpoint import Signed
@@ -43,7 +43,8 @@ def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
     """This home's offer to keep the log, under keys of its own that the log never had. `own` if it keeps it already:
     then the next key is the one it has committed to."""
     used = {each.key for each in state.community.tenures} if state.community else set[bytes]()
-    keyed = [keys.log(n) if own else keys.log(n, commons) for n in range(GENERATIONS)]
+    began, others = _chains(keys, commons)
+    keyed = began if own and state.keeper.public in {each.public for each in began} else others
     at = next((n for n, each in enumerate(keyed[:-1]) if each.public not in used), None)
     if at is None:
         raise Conflict("this home has kept that log under all of its keys", hint="let another member keep it")
@@ -75,6 +76,7 @@ class Bids:
             raise Malformed("this ballot is on another proposal", hint="vote again: the offer may have been renewed")
         if said.signer not in members:
             raise Refused(f"{said.signer} is no member of this commons and cannot vote in it")
+        govern.check_date(said.value.time, time.time())
         self._shelf.put_ballot(sha256(proposal).digest(), said.signer, statement)
         kept = {envelope.open(governance.VOTE, Vote, each).signer: each for each in self.ballots(proposal)}
         if kept.get(said.signer) != statement:
@@ -101,14 +103,27 @@ class Copy:
 async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
     """Read and verify a log, up to the last head that its witnesses have signed, and beyond it what members have signed
     themselves. Untrue, Malformed, SplitView; Pending where no head is witnessed as the charter asks."""
-    report = await audit.audit(read, trusted, commons, lambda done, whole: None)
+    audited: dict[str, bytes] = {}
+
+    async def once(path: str) -> bytes:
+        data = await read(path)
+        if path.startswith("openings/"):
+            audited[path] = data
+        return data
+
+    async def again(path: str) -> bytes:
+        if path not in audited:
+            raise NotFound(path)
+        return audited[path]
+
+    report = await audit.audit(once, trusted, commons, lambda done, whole: None)
     if report.faults:
         raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
     base = await _base(read, report.state, report.log, report.head)
     data, hidden, whole = list[bytes](), dict[int, bytes](), report.head.checkpoint.size
     async for start, batch in each_bundle(read, whole):
         data += batch
-        hidden |= await audit.openings(read, start, len(batch))
+        hidden |= await audit.openings(again, start, len(batch))  # as they were audited, whatever is shown by now
     size = base.checkpoint.size
     if merkle.edge_root(merkle.grow(0, (), [merkle.leaf(each) for each in data])[1]) != report.head.checkpoint.root:
         raise Conflict("the log changed while it was read", hint="repeat this command")
@@ -122,7 +137,10 @@ async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
             break
         state.apply(entry)
         kept.append(each)
-    return Copy(base, state, kept, {index: each for index, each in hidden.items() if index < size})
+    erased = report.state.redacted
+    return Copy(
+        base, state, kept, {index: each for index, each in hidden.items() if index < size and index not in erased}
+    )
 
 
 async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Signed:
@@ -143,11 +161,12 @@ async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Sign
 
 
 def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
-    """Let proposals and ballots that were collected apart count, the earliest first; what was wrong with the others."""
-    opened = [entries.decode(each) for each in statements]
-    dated = sorted(zip(opened, statements, strict=True), key=lambda each: entries.time_of(each[0]) or 0)
+    """Let a proposal and then its ballots that were collected apart count, the earliest of these first; what was wrong
+    with the others. A ballot by a slow clock may be dated before its proposal."""
+    opened = [(entries.decode(each), each) for each in statements]
+    dated = sorted(opened[1:], key=lambda each: entries.time_of(each[0]) or 0)
     wrong = []
-    for entry, data in dated:
+    for entry, data in [*opened[:1], *dated]:
         try:
             copied.state.apply(entry)
             copied.data.append(data)
@@ -160,6 +179,8 @@ def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
 def build(home: Home, commons: str, copied: Copy) -> int:
     """Write the log that goes on, for this home to keep from its next start on; the size it has then. Conflict where
     the home keeps a log of its own that is in use. A crash leaves a file that the next try writes anew."""
+    if home.next not in (None, commons):
+        raise SHUT.with_traceback(None)
     own = commons == home.commons
     if not own and home.log.size > 1:
         raise Conflict(
@@ -169,47 +190,58 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     heir = copied.state.community.heir if copied.state.community else None
     if heir is None or heir.peer != home.keys.identity.peer:
         raise Refused("the members have not chosen this home to keep the log")
-    signer = _signer(home.keys, commons, own, heir.log_key or b"")
+    signer = _signer(home.keys, commons, heir.log_key or b"")
     said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), copied.state.time))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
-    path = home.path / "log.next.db"
-    for leftover in home.path.glob("log.next.db*"):
-        leftover.unlink()
-    work = home.path / "log.work.db"
-    for leftover in home.path.glob("log.work.db*"):
-        leftover.unlink()
+    path, work = home.path / "log.next.db", home.path / "log.work.db"
+    for leftovers in ("log.next.db*", "log.work.db*", "*.before.db-*"):  # of earlier tries, and of the log before this
+        for leftover in home.path.glob(leftovers):
+            leftover.unlink()
     Log.adopt(work, [*_records(copied), record(last)], signer, home.keys.local("openings"))
+    if (journal := home.path / "log.work.db-wal").exists() and journal.stat().st_size:
+        raise StorageFailed(
+            "part of the new log is still in its journal, because another program reads it",
+            hint="end that program, and repeat this command",
+        )
     try:
         work.rename(path)
     except OSError as error:
         raise StorageFailed(
             f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
         ) from error
+    home.next = commons
     return len(copied.data) + 1
 
 
-def _signer(keys: Keys, commons: str, own: bool, public: bytes) -> Signer:
-    for n in range(GENERATIONS):
-        signer = keys.log(n) if own else keys.log(n, commons)
-        if signer.public == public:
-            return signer
-    raise Refused(
-        "the members chose a key that this home does not have", hint="is its seed the one that made the offer?"
-    )
+def _chains(keys: Keys, commons: str) -> tuple[list[Signer], list[Signer]]:
+    """The keys under which this home keeps a log, one after the other: if it began it, and if it took it over."""
+    return [keys.log(n) for n in range(GENERATIONS)], [keys.log(n, commons) for n in range(GENERATIONS)]
+
+
+def _signer(keys: Keys, commons: str, public: bytes) -> Signer:
+    found = next((each for chain in _chains(keys, commons) for each in chain if each.public == public), None)
+    if found is None:
+        raise Refused(
+            "the members chose a key that this home does not have", hint="is its seed the one that made the offer?"
+        )
+    return found
 
 
 def _records(copied: Copy) -> Iterator[Record]:
     """Entries as they were, with what is known of what they hide and of which statement made them."""
     who: dict[int, str] = {}
+    made: set[bytes | None] = {None}
     for index, data in enumerate(copied.data):
         entry = entries.decode(data)
-        shown = opening.decode(copied.hidden[index]) if index in copied.hidden else None
+        hidden = copied.hidden.get(index) if entries.commitments(entry) else None  # of others it was not audited
+        shown = opening.decode(hidden) if hidden is not None else None
         about = getattr(entry, "request", index)
         if shown is not None and (named := shown.get("requester")) is not None:
             who[index] = named.decode("ascii", "replace")
-        yield Record(
-            entry=entry, data=data, opening=shown, subject=who.get(about, ""), statement=_statement(entry, shown, data)
-        )
+        statement = _statement(entry, shown, data)
+        first = None if statement in made else statement  # a log may hold one twice, and the first of them answers
+        made.add(statement)
+        yield Record(entry=entry, data=data, opening=shown, subject=who.get(about, ""), statement=first)
 
 
 def _statement(entry: Entry, shown: Opening | None, data: bytes) -> bytes | None:

@@ -16,6 +16,7 @@ from commons.core.manifest import Manifest
 from commons.core.notice import Notice
 from commons.disk.home import Home
 from commons.errors import CommonsError, Gone, NotFound, TimedOut, Unreachable
+from commons.registrar import Keeper
 from commons.sources import Network, first
 
 ASKING = 5.0  # seconds for what is told beside something else
@@ -31,6 +32,8 @@ def shown(home: Home, commons: str, dataset: str) -> bytes:
             raise NotFound(f"this node knows of no withdrawal of {dataset}", hint="ask the registrar of its commons")
         return kept.notice
     said = notice.of(home.log.state, dataset, int(time.time()))
+    if said is None:
+        home.check_here()
     if said is None or said.entry >= home.log.size:  # commit, then speak
         raise NotFound(f"{dataset} is not withdrawn from this commons")
     return notice.sign(said, home.keys.identity)
@@ -55,17 +58,22 @@ async def ask(
     """The signed notice about a dataset, verified; None where it is not withdrawn, or nobody reached knows that it is.
     The registrar is asked first; only where it is away or its address unknown, the others. Unreachable, Untrue …"""
 
+    keeper = registrar.known(home, value)
+
     async def get(source: str) -> tuple[bytes, Notice]:
         data = await net.get(source, f"/{value.commons}/notices/{dataset}", limit=notice.LIMIT)
         return data, notice.open(data, value.commons, dataset, keeper.stewards)
 
-    keeper = registrar.known(home, value)
-    registrars = keeper.among(sources)
+    async def about(found: Keeper) -> tuple[bytes, Notice]:
+        nonlocal keeper
+        keeper = found
+        return await first(keeper.among(sources), "a notice of the registrar", get)
+
     try:
         try:
-            return await first(registrars, "a notice of the registrar", get)
+            return await registrar.asked(home, net, sources, value, about)
         except (Unreachable, TimedOut):
-            others = [source for source in sources if source not in registrars]
+            others = [source for source in sources if source not in keeper.among(sources)]
             if not others:
                 raise
             return await first(others, "a notice", get)

@@ -7,6 +7,7 @@ asks for witnesses, their clocks say whether that ballot was in time: it takes e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -59,6 +60,8 @@ class Community(Members):
         """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
+        if entry.action == "change-registrar" and entry.peer != signer:
+            raise Refused(f"who is to keep the log offers it: only {entry.peer} has the key that is named")
         self._check(entry, world)
         rule, days = governance.rule_of(self.charter.powers, entry.action, self.colleges)
         if entry.action in ("grant", "refuse"):
@@ -135,8 +138,9 @@ class Community(Members):
 
     # -- what ballots make --------------------------------------------------------------------------------------------
 
-    def _expire(self, now: int) -> None:
-        for ballot in [ballot for ballot in self._open.values() if now > ballot.deadline]:
+    def _expire(self, now: int, but: Sequence[str] = ()) -> None:
+        late = [each for each in self._open.values() if now > each.deadline and each.entry.action not in but]
+        for ballot in late:
             ballot.standing = "expired"
             del self._open[ballot.index]
 
@@ -191,7 +195,7 @@ class Community(Members):
             else:
                 ballot.standing, ballot.closed = "expired", index
                 ballot.why = f"the witnesses saw its votes at {late}, and it ended at {ballot.deadline}"
-        self._expire(least)
+        self._expire(least, but=UNTIMED)
 
     def _check(self, said: Proposal, world: World) -> None:
         """Whether it could be done now."""

@@ -7,15 +7,17 @@ belong to the very head that the release names is refused as evidence.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 
-from commons.core import entries, handover, ids, merkle, opening, succession
+from commons.core import checkpoint, entries, handover, ids, merkle, opening
 from commons.core.answer import Shown
 from commons.core.checkpoint import Checkpoint
 from commons.core.entries import Decision, Request
 from commons.core.envelope import Opened
 from commons.core.governance import Charter
 from commons.core.handover import Released
+from commons.core.note import Verifier
 from commons.core.state import State
 from commons.core.succession import Tenure
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
@@ -28,8 +30,8 @@ def accuse(
 
     `charter` is entry 0 of the log; `evidence` the entries at the places that the release names, proven under the
     newest head in it. Untrue or Malformed where the evidence is not of that log. What only the whole log shows, as a
-    revocation, is for `judge`. Where the log has changed hands, `tenures` are those of its fold, and without them the
-    heads of a later key are taken for nobody's: ask the accused whether it has.
+    revocation, is for `judge`. `tenures` are those of the log's fold: by the charter alone nobody can tell an invented
+    head from one by whoever keeps the log by now, and that is Untrue.
     """
     said = handover.open_released(release).value
     heads = _heads(said, charter, tenures)
@@ -76,17 +78,28 @@ def _heads(said: Released, charter: bytes, tenures: Sequence[Tenure]) -> tuple[C
     first = entries.decode(charter)
     if not isinstance(first, Opened) or not isinstance(first.value, Charter) or ids.cid(charter) != said.commons:
         raise Untrue("this is not the charter of the commons that the release is about")
-    kept = tenures or [Tenure(since=0, registrar=first.value.registrar, key=first.value.log_key)]
-    origin = f"commons/{said.commons}"
+    keys = [each.key for each in tenures] or [first.value.log_key]
     try:
-        shown, head = (succession.open_head(each, origin, kept).checkpoint for each in (said.shown, said.head))
-    except (Untrue, Malformed, TooLarge):
+        shown, head = (_opened(each, f"commons/{said.commons}", keys) for each in (said.shown, said.head))
+    except (Untrue, Malformed, TooLarge) as error:
+        if isinstance(error, Untrue) and not tenures:
+            raise Untrue(
+                "its heads are by another key than the charter's", hint="show who kept the log since"
+            ) from error
         return "it rests on a head that the log never signed"
     if shown.size > head.size or (shown.size == head.size and shown != head):
         return "it rests on two heads that contradict each other"
     if not said.request < said.decision < shown.size:
         return f"it rests on entry {max(said.request, said.decision)} of a log of {shown.size}"
     return shown, head
+
+
+def _opened(data: bytes, origin: str, keys: Sequence[bytes]) -> Checkpoint:
+    """A head by any of these keys: one that somebody went on from before may be longer than what they left of it."""
+    for key in keys[:-1]:
+        with contextlib.suppress(Untrue):
+            return checkpoint.open(data, Verifier(name=origin, public=key)).checkpoint
+    return checkpoint.open(data, Verifier(name=origin, public=keys[-1])).checkpoint
 
 
 def _about(said: Released, shown: Shown) -> str:

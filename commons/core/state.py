@@ -51,7 +51,7 @@ class State(Facts):
         if value.time < self.time - slack:
             raise Untrue(f"entry {index} is dated before the entry in front of it")
         if self.community is not None and self.community.heir and not own and not isinstance(value, Succession):
-            raise Refused(
+            raise Conflict(
                 f"the members have chosen {self.community.heir.peer} to keep this log, and it waits for that one",
                 hint="ask there: `commons community follow ADDRESS`",
             )

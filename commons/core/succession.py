@@ -61,11 +61,11 @@ def signer_of(origin: str, tenures: Sequence[Tenure], size: int) -> Verifier:
     return Verifier(name=origin, public=last.key)
 
 
-def passed_over(tenures: Sequence[Tenure], size: int) -> bool:
-    """Whether a head of so many entries was signed after the one that somebody else went on from."""
-    return any(each.base is not None and each.base.size < size <= each.since for each in tenures)
-
-
 def open_head(data: bytes, origin: str, tenures: Sequence[Tenure]) -> Signed:
     """A head by whoever kept the log at its size. Untrue for one by anybody else, Malformed, TooLarge."""
-    return checkpoint.open(data, signer_of(origin, tenures, checkpoint.parse(note.peek(data)).size))
+    return checkpoint.open(data, signer(data, origin, tenures))
+
+
+def signer(data: bytes, origin: str, tenures: Sequence[Tenure]) -> Verifier:
+    """Who should have signed this head, which is unverified. Malformed."""
+    return signer_of(origin, tenures, checkpoint.parse(note.peek(data)).size)

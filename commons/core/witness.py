@@ -135,7 +135,9 @@ def open(data: bytes, log: Verifier, asked: Policy) -> tuple[Signed, frozenset[s
 
 def seen(signed: Signed, asked: Policy) -> tuple[int, int]:
     """When a head was seen by as many as the policy asks for, by their own clocks: the time by which the last of them
-    had, and the least that as many of them say it was. Refused where too few signed it."""
+    had, and the least that as many of them say it was. Refused where too few signed it, or it asks for nobody."""
+    if asked.quorum is None:
+        raise Refused("this log asks for no witnesses, so nobody's clock stands for anything in it")
     names = {witness.key: witness.name for witness in asked.witnesses}
     times = {names[each.verifier]: each.time or 0 for each in signed.cosignatures}
     if not asked.met(times):

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from commons.core import envelope
 from commons.core.governance import CHARTER, Charter, College
 from commons.core.keys import Keys, Signer
+from commons.core.succession import Tenure
 from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
@@ -47,6 +48,7 @@ class Home:
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
         self.path = path
+        self.next: str | None = None  # the commons whose log waits in log.next.db
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
             opened.callback(os.close, _hold(path))
             _take_over(path)
@@ -61,6 +63,7 @@ class Home:
                 path / "log.db", self.keys.log(0), self.keys.local("openings"), later=lambda cid: later(self.keys, cid)
             )
             opened.callback(lambda: self.log.close())
+            self.check_keeper()
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
             self.pleas = Pleas(path / "pleas.db")
@@ -77,6 +80,26 @@ class Home:
 
     def close(self) -> None:
         self._opened.close()
+
+    def learn_keeper(self, commons: str, tenures: Sequence[Tenure]) -> None:
+        """Remember who keeps a log by now, and did before, as its fold says."""
+        self.shelf.put_keeper(commons, tenures[-1].key, tenures[-1].registrar, (each.registrar for each in tenures))
+        self.check_keeper()
+
+    def check_keeper(self) -> None:
+        """Shut the log if it is known here that somebody keeps it under a later key: nothing is added to what they have
+        left behind."""
+        kept = self.shelf.keeper(self.commons)
+        if kept is not None and self.log.broken is None and kept[0] not in {t.key for t in self.log.state.tenures}:
+            self.log.broken = Conflict(f"{kept[1]} keeps this log by now", hint="name its community with --in")
+
+    def check_here(self) -> None:
+        """Conflict where what this log does not say yet is for somebody else to say by now."""
+        heir = self.log.state.community.heir if self.log.state.community else None
+        if heir is not None and heir.peer != self.keys.identity.peer:
+            raise Conflict(f"the members have chosen {heir.peer} to keep this log", hint="ask there")
+        if isinstance(self.log.broken, Conflict):
+            raise self.log.broken.with_traceback(None)
 
     @property
     def commons(self) -> str:

@@ -278,14 +278,15 @@ class Log(Stored):
 
     def compare(self, head: bytes) -> int:
         """The size of a head of ours that somebody holds. If we do not lead to it, we were rolled back: sign nothing.
-
+        Conflict if it is by a key that the log had before, whose holder must not shut it.
         The log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk takes it).
         """
         theirs = self.opened(head).checkpoint
         if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
             return theirs.size
-        if succession.passed_over(self.state.tenures, theirs.size):
-            raise Conflict("the log went on from before that head", hint="`commons log forget-fork` forgets it")
+        if theirs.size <= self.state.tenures[-1].since:
+            what = "the log went on from before that head, which is by a key that keeps it no more"
+            raise Conflict(what, hint="`commons log forget-fork` forgets it")
         self.broken = rolled_back(self.head, head)
         with suppress(StorageFailed), self._reading, sql.door(self._path):
             self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))

@@ -5,6 +5,7 @@ Not the log: nothing here gives anyone a right. One SQLite file, mode 0600.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS withdrawals(
 CREATE TABLE IF NOT EXISTS heads(log TEXT PRIMARY KEY, note BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seats(commons TEXT PRIMARY KEY, key BLOB NOT NULL, sources TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forks(log TEXT PRIMARY KEY, one TEXT NOT NULL, other TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS keepers(commons TEXT PRIMARY KEY, key BLOB NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keepers(commons TEXT PRIMARY KEY, key BLOB NOT NULL, peer TEXT NOT NULL,
+    before TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bids(commons TEXT PRIMARY KEY, proposal BLOB NOT NULL, members TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ballots(
     proposal BLOB, peer TEXT, vote BLOB NOT NULL, PRIMARY KEY(proposal, peer)) WITHOUT ROWID;
@@ -222,15 +224,18 @@ class Shelf:
 
     # -- keepers: who keeps a log since its registrar was replaced, as far as this home has verified it ----------------
 
-    def put_keeper(self, commons: str, key: bytes, peer: str) -> None:
+    def put_keeper(self, commons: str, key: bytes, peer: str, before: Iterable[str] = ()) -> None:
         with sql.door(self._path):
-            self._db.execute("INSERT OR REPLACE INTO keepers VALUES(?, ?, ?)", (commons, key, peer))
+            row = (commons, key, peer, " ".join(before))
+            self._db.execute("INSERT OR REPLACE INTO keepers VALUES(?, ?, ?, ?)", row)
 
-    def keeper(self, commons: str) -> tuple[bytes, str] | None:
-        """The key of the log (32 bytes) and the peer who keeps it; None where it is as its charter says."""
+    def keeper(self, commons: str) -> tuple[bytes, str, list[str]] | None:
+        """The key of the log (32 bytes), the peer who keeps it, and those who kept it before; None where it is as its
+        charter says."""
         with sql.door(self._path):
-            said = "SELECT key, peer FROM keepers WHERE commons = ?"
-            return self._db.execute(said, (commons,)).fetchone()  # type: ignore[no-any-return]
+            said = "SELECT key, peer, before FROM keepers WHERE commons = ?"
+            row = self._db.execute(said, (commons,)).fetchone()
+        return None if row is None else (row[0], row[1], row[2].split())
 
     # -- bids: to keep a log whose registrar does not answer, the members who may vote, and their ballots --------------
 

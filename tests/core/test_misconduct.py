@@ -16,6 +16,7 @@ from commons.core.envelope import Opened
 from commons.core.handover import Released
 from commons.core.misconduct import accuse, judge
 from commons.core.rules import Rule
+from commons.core.succession import Tenure
 from commons.errors import CommonsError, Malformed, Untrue
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, Keeper, custodians
 
@@ -41,11 +42,15 @@ class Case:
             self.taken, said or self.bob, MALLORY.identity, request=request, decision=decision, **told
         )  # fmt: skip
 
+    @property
+    def kept(self) -> list[Tenure]:
+        return [Tenure(since=0, registrar=ALICE.identity.peer, key=self.log.signer.public)]
+
     def everything(self) -> list[Shown]:
         return [self.log.shown(n) for n in range(len(self.log.data))]
 
     def verdicts(self, release: bytes) -> tuple[str, str]:
-        return accuse(release, self.log.charter, self.everything()), judge(release, self.log.data)
+        return accuse(release, self.log.charter, self.everything(), self.kept), judge(release, self.log.data)
 
 
 def lied(data: bytes, **lies: Any) -> bytes:
@@ -210,3 +215,25 @@ def test_a_release_is_signed_and_says_by_whom() -> None:
 
 def test_the_fields_that_convict_are_all_there() -> None:
     assert {"request", "decision", "shown", "head", "time", "requester", "dataset"} <= set(Released.__slots__)
+
+
+def test_a_custodian_that_relied_on_the_old_registrar_is_not_convicted_by_those_who_went_on_without_it() -> None:
+    """The log went on from before the head that this custodian was shown, under another key, and is longer by now."""
+    case = Case(members=(BOB.identity.peer,))
+    release, charter = case.release(), case.log.charter
+    heir = BOB.log(0, case.log.commons)
+    base = checkpoint.open(case.log.head(3), case.log.log).checkpoint
+    tenures = [
+        Tenure(since=0, registrar=ALICE.identity.peer, key=case.log.signer.public),
+        Tenure(since=4, registrar=BOB.identity.peer, key=heir.public, base=base),
+    ]
+    assert accuse(release, charter, case.everything(), tenures) == ""
+    invented = checkpoint.sign(base, MALLORY.identity)
+    assert "never signed" in accuse(case.release(head=invented), charter, (), tenures)
+
+
+def test_a_head_by_a_later_key_convicts_nobody_by_the_charter_alone() -> None:
+    case = Case()
+    later = checkpoint.sign(checkpoint.open(case.log.head(), case.log.log).checkpoint, BOB.log(0, case.log.commons))
+    with pytest.raises(Untrue, match="another key"):
+        accuse(case.release(head=later), case.log.charter)

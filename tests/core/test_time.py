@@ -210,3 +210,16 @@ def test_when_a_head_was_seen() -> None:
     assert seen(7, 7, 7) == (7, 7)
     with pytest.raises(Refused, match="enough"):
         seen(10)
+
+
+def test_what_needs_no_witnesses_is_not_ended_by_their_clocks() -> None:
+    case = Watched()
+    community = case.community()
+    amended = replace(community.charter, witnesses="", colleges=tuple(
+        replace(each, members=()) for each in community.charter.colleges))  # fmt: skip
+    opened = case.log.propose("amend-charter", charter=amended)
+    late = case.community().ballots[opened].deadline + 1
+    case.stamp(late, late, late)
+    assert case.standing(opened) == "open"
+    case.log.vote(BOB, opened)
+    assert case.standing(opened) == "passed"

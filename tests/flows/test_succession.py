@@ -77,8 +77,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
-@pytest.fixture
-def found(village: Village) -> Callable[..., Awaitable[dict[str, Party]]]:
+Found = Callable[..., Awaitable[dict[str, Party]]]
+
+
+def settle(village: Village) -> Found:
     async def make(*names: str, charter: str = CHARTER, witness: Party | None = None) -> dict[str, Party]:
         """A registrar, and workers with homes of their own."""
         seats = {"coop": await village.start("coop", charter)}
@@ -95,7 +97,9 @@ def found(village: Village) -> Callable[..., Awaitable[dict[str, Party]]]:
     return make
 
 
-Found = Callable[..., Awaitable[dict[str, Party]]]
+@pytest.fixture
+def found(village: Village) -> Found:
+    return settle(village)
 
 
 async def chosen(seats: dict[str, Party], heir: str, *voters: str) -> int:
@@ -121,7 +125,7 @@ async def test_the_log_goes_on_elsewhere_and_every_old_proof_holds(
     await chosen(seats, "ben", "cleo")
     told = await cleo.desk.community()
     assert (told["registrar"], told["heir"]) == (coop.peer, ben.peer)
-    with pytest.raises(Refused, match="have chosen"):  # from here on the old one takes nothing
+    with pytest.raises(Conflict, match="have chosen"):  # from here on the old one takes nothing
         await coop.publish(folder, title="More")
     done = await ben.desk.take_over()
     assert done["taken"]
