@@ -37,7 +37,10 @@ from commons.sources import HERE
 
 
 class Council(Ledger):
-    """Over one node, whose own log may be a community's; else the registrar is asked."""
+    """Over one node, whose own log may be a community's; else the registrar is asked. `faults` counts those of the
+    log that was read last."""
+
+    faults = 0
 
     def _own(self) -> Seat:
         return Seat(commons=self.home.commons, key=self.home.log.key)
@@ -62,8 +65,7 @@ class Council(Ledger):
         trusted = self.home.shelf.head(seat.key.vkey) or b""
         with forks.recording(self.home, seat.key.vkey):
             report = await audit.audit(read, trusted, commons, self.progress)
-        if report.faults:
-            raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
+        self.faults = len(report.faults)  # they give no right, and are no reason to keep members from deciding
         community = report.state.community
         if community is None or seat.key.public not in [each.key for each in community.tenures]:
             raise Untrue("this log is signed by another key than the invitation named")
@@ -82,7 +84,7 @@ class Council(Ledger):
     async def community(self, *, named: str | None = None, everything: bool = False) -> Told:
         """How a community stands: members, powers, open proposals and what they lack."""
         state = await self._state(self._seat(named))
-        return standing.told(state, self.home.keys.identity.peer, int(time.time()), everything)
+        return standing.told(state, self.home.keys.identity.peer, int(time.time()), everything, self.faults)
 
     async def invite(self, *, college: str, days: int = 14, words: str = "", named: str | None = None) -> Told:
         """Propose to admit whoever holds a new invitation, and give it out."""
@@ -123,7 +125,7 @@ class Council(Ledger):
         state = await self._state(Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
         others = [each for each in sources if each != at] if before == key.public else []
         self.home.shelf.put_seat(cid, key.public, [at, *others])
-        return standing.told(state, self.home.keys.identity.peer, int(time.time()))
+        return standing.told(state, self.home.keys.identity.peer, int(time.time()), faults=self.faults)
 
     async def propose(
         self, *, action: str, named: str | None = None, dataset: str | None = None, access: str | None = None,
@@ -155,11 +157,7 @@ class Council(Ledger):
         elif file is not None:
             what["custodians"] = file
         if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
-            if seat.sources and self.home.log.size > 1:  # told now, not when the members have voted
-                raise Conflict(
-                    f"this home keeps a log of its own with {self.home.log.size} entries, and a home keeps one",
-                    hint="offer it from a home that has published nothing in its own commons",
-                )
+            takeover.check_free(self.home, seat.commons)  # told now, not when the members have voted
             made = takeover.offer(self.home.keys, seat.commons, await self._state(seat), own=not seat.sources)
             made = replace(made, words=what.get("words", ""))
         else:

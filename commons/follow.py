@@ -97,11 +97,8 @@ class Follower:
         if not any(SUCCESSION.encode() in data[:128] for data in batch):
             return []
         tried = copy.deepcopy(self.state)
-        for index, data in enumerate(batch, tried.size):
-            try:
-                tried.apply(entries.decode(data))
-            except CommonsError:
-                tried.size = index + 1
+        for data in batch:
+            tried.take(data)
         return [each.base for each in tried.tenures if each.base]
 
     async def _hand_over(self, before: Verifier) -> bytes:

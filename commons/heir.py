@@ -10,7 +10,7 @@ from commons.core import envelope, governance, ids, manifest
 from commons.core.governance import Proposal, Vote
 from commons.core.state import State
 from commons.council import Council
-from commons.errors import CommonsError, Conflict, SplitView, TimedOut, Unreachable, Untrue
+from commons.errors import CommonsError, Conflict, Pending, Refused, SplitView, TimedOut, Unreachable, Untrue
 from commons.govern import Seat
 from commons.keeping import own
 from commons.ledger import Told, checked
@@ -33,7 +33,13 @@ class Heir(Council):
         if community is None:
             raise Untrue("the log has no charter")
         wrong: list[str] = []
+        if me not in community.members:
+            raise Refused(f"{me} is no member of this commons, and a member keeps its log")
+        takeover.check_free(self.home, seat.commons)
         if community.heir is None or community.heir.peer != me:
+            newest = copied.newest.community
+            if newest is not None and newest.heir is not None and newest.heir.peer == me:
+                raise Pending("you are chosen, and no head that says so is witnessed yet", hint="repeat this later")
             if not seat.sources:
                 raise Conflict("this home keeps that log", hint="`commons community propose change-registrar` first")
             proposal = self._bid(seat, copied.state, anew)
@@ -50,7 +56,8 @@ class Heir(Council):
         return {
             "taken": True, "wrong": wrong, "commons": seat.commons, "entries": size,
             "base": copied.base.checkpoint.size, "datasets": len(copied.state.datasets),
-            "manifests": await self._manifests(seat, copied.state),
+            "manifests": await self._manifests(seat, copied.state), "requests": len(copied.state.accesses),
+            "known": sum(index in copied.hidden for index in copied.state.accesses),
         }  # fmt: skip
 
     async def _copied(self, seat: Seat, source: str | None) -> Copy:

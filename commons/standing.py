@@ -16,8 +16,9 @@ from commons.errors import Malformed
 Told = dict[str, Any]
 
 
-def told(state: State, me: str, now: int, everything: bool = False) -> Told:
-    """A community in plain words: who is in it, who decides what, what is open and what it lacks."""
+def told(state: State, me: str, now: int, everything: bool = False, faults: int = 0) -> Told:
+    """A community in plain words: who is in it, who decides what, what is open and what it lacks; and how many entries
+    of its log are faulty."""
     community = state.community
     if community is None:
         raise Malformed("this log has no charter")
@@ -31,7 +32,7 @@ def told(state: State, me: str, now: int, everything: bool = False) -> Told:
         "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
         "ratchets": list(charter.ratchets), "retention_days": charter.retention_days,
         "proposals": [_ballot(state, community, ballot, me, now) for ballot in ballots],
-        "withdrawn": dict(community.withdrawn),
+        "withdrawn": dict(community.withdrawn), "faults": faults,
     }  # fmt: skip
 
 

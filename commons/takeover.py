@@ -16,16 +16,16 @@ from hashlib import sha256
 
 from commons import audit, govern
 from commons.archive import Read
-from commons.core import entries, envelope, governance, merkle, opening, witness
+from commons.core import checkpoint, entries, envelope, governance, merkle, note, opening, witness
 from commons.core.checkpoint import Signed
-from commons.core.entries import Entry
+from commons.core.entries import Entry, Unknown
 from commons.core.envelope import Opened
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.keys import Keys, Signer
 from commons.core.note import Verifier
 from commons.core.opening import Opening
 from commons.core.state import State
-from commons.core.succession import SUCCESSION, Succession
+from commons.core.succession import SUCCESSION, Succession, quorum_at
 from commons.disk.home import GENERATIONS, Home
 from commons.disk.log import Log
 from commons.disk.records import Record, record
@@ -92,12 +92,14 @@ class Bids:
 
 @dataclass(slots=True)
 class Copy:
-    """A log as somebody shows it, up to the head it can go on from. `hidden` are the openings that they show."""
+    """A log as somebody shows it, up to the head it can go on from. `hidden` are the openings that they show and that
+    hold."""
 
     base: Signed
     state: State
     data: list[bytes]
     hidden: dict[int, bytes]
+    newest: State  # of all that they show
 
 
 async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
@@ -117,8 +119,6 @@ async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
         return audited[path]
 
     report = await audit.audit(once, trusted, commons, lambda done, whole: None)
-    if report.faults:
-        raise Untrue(f"{len(report.faults)} entries of this log are faulty", hint="`commons audit` lists them")
     base = await _base(read, report.state, report.log, report.head)
     data, hidden, whole = list[bytes](), dict[int, bytes](), report.head.checkpoint.size
     async for start, batch in each_bundle(read, whole):
@@ -132,27 +132,34 @@ async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
             base.note.decode(), report.head.note.decode()))  # fmt: skip
     state, kept = State(), list[bytes]()
     for index, each in enumerate(data):
-        entry = entries.decode(each)
-        if index >= size and not (isinstance(entry, Opened) and isinstance(entry.value, Proposal | Vote | Join)):
+        entry = _read(each)
+        members = isinstance(entry, Opened) and isinstance(entry.value, Proposal | Vote | Join)
+        if index >= size and (not members or state.take(each) is not None):
+            state.size = index
             break
-        state.apply(entry)
+        if index < size:
+            state.take(each)  # what is faulty gives no right, and keeps nobody from going on
         kept.append(each)
-    erased = report.state.redacted
-    return Copy(
-        base, state, kept, {index: each for index, each in hidden.items() if index < size and index not in erased}
-    )
+    left = {*report.state.redacted, *(index for index, _ in report.faults), *range(size, whole)}
+    return Copy(base, state, kept, {index: each for index, each in hidden.items() if index not in left}, report.state)
+
+
+def _read(data: bytes) -> Entry:
+    try:
+        return entries.decode(data)
+    except CommonsError:  # an entry of an earlier registrar that is none
+        return Unknown(type="")
 
 
 async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Signed:
-    asked = witness.quorum(state.charter.witnesses if state.charter else "")
-    if asked.quorum is None:
-        return newest
     shown = [newest.note]
     with contextlib.suppress(NotFound):
-        shown.insert(0, await read("cosigned"))
-    for data in shown:
+        shown.append(await read("cosigned"))
+    for data in shown:  # the newest first
+        size = checkpoint.parse(note.peek(data)).size
+        asked = quorum_at(state.community.quorums if state.community else (), size)
         opened, present = witness.open(data, log, asked)
-        if asked.met(present) and opened.checkpoint.size <= newest.checkpoint.size:
+        if asked.met(present) and size <= newest.checkpoint.size:
             return opened
     raise Pending(
         "no head of this log is witnessed as its charter asks, so nobody can go on from it",
@@ -176,22 +183,27 @@ def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
     return wrong
 
 
+def check_free(home: Home, commons: str) -> None:
+    """Conflict where a home keeps a log of its own that is in use."""
+    if commons != home.commons and home.log.size > 1:
+        raise Conflict(
+            f"this home keeps a log of its own with {home.log.size} entries, and a home keeps one",
+            hint="offer it from a home that has published nothing in a commons of its own",
+        )
+
+
 def build(home: Home, commons: str, copied: Copy) -> int:
     """Write the log that goes on, for this home to keep from its next start on; the size it has then. Conflict where
     the home keeps a log of its own that is in use. A crash leaves a file that the next try writes anew."""
     if home.next not in (None, commons):
         raise SHUT.with_traceback(None)
-    own = commons == home.commons
-    if not own and home.log.size > 1:
-        raise Conflict(
-            f"this home keeps a log of its own with {home.log.size} entries, and a home keeps one",
-            hint="let a member take over whose home has published nothing in a commons of its own",
-        )
-    heir = copied.state.community.heir if copied.state.community else None
-    if heir is None or heir.peer != home.keys.identity.peer:
+    check_free(home, commons)
+    community = copied.state.community
+    heir = community.heir if community else None
+    if community is None or heir is None or heir.peer != home.keys.identity.peer:
         raise Refused("the members have not chosen this home to keep the log")
     signer = _signer(home.keys, commons, heir.log_key or b"")
-    said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), copied.state.time))
+    said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), community.chosen))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
     path, work = home.path / "log.next.db", home.path / "log.work.db"
     for leftovers in ("log.next.db*", "log.work.db*", "*.before.db-*"):  # of earlier tries, and of the log before this
@@ -232,7 +244,7 @@ def _records(copied: Copy) -> Iterator[Record]:
     who: dict[int, str] = {}
     made: set[bytes | None] = {None}
     for index, data in enumerate(copied.data):
-        entry = entries.decode(data)
+        entry = _read(data)
         hidden = copied.hidden.get(index) if entries.commitments(entry) else None  # of others it was not audited
         shown = opening.decode(hidden) if hidden is not None else None
         about = getattr(entry, "request", index)

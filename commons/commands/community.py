@@ -153,6 +153,9 @@ def tell_community(told: Told) -> None:
     say(f"Registrar   {told['registrar']}; openings are read by: {told['readers']}")
     if told["heir"]:
         say(f"Chosen      {told['heir']} is to keep the log, and has not taken it over yet")
+    if told["faults"]:
+        say(f"FAULTS      {count(told['faults'], 'entry')} of this log are faulty, and give no right: `commons audit` "
+            "shows them, and members can choose another registrar")  # fmt: skip
     for name, peers in told["colleges"].items():
         say(f"College     {name}, {': '.join(filter(None, (count(len(peers), 'member'), ', '.join(peers))))}")
     say(f"You are     {'in ' + ', '.join(told['mine']) if told['mine'] else 'no member'}")
@@ -219,6 +222,9 @@ def tell_taken_over(told: Told) -> None:
         f"{count(told['base'], 'entry')}, and has {told['entries']}.")  # fmt: skip
     if told["manifests"] < told["datasets"]:
         say(f"Only {told['manifests']} of {count(told['datasets'], 'dataset')} could be had from where it was kept.")
+    if told["known"] < told["requests"]:
+        say(f"Who asked is known for {told['known']} of {count(told['requests'], 'request')}: "
+            "a copy with openings has more.")  # fmt: skip
     say(
         "Stop the node and start it again. Then tell the members and the witnesses:\n"
         "  commons community follow ADDRESS     each member\n"

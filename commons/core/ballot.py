@@ -23,6 +23,7 @@ class Ballot:
     entry: Proposal
     rule: str
     deadline: int
+    dated: int  # the latest day, by their own clocks, on which its members signed
     votes: dict[str, str] = field(default_factory=dict)  # choice by peer
     reasons: dict[str, str] = field(default_factory=dict)  # by peer, of those who gave one
     standing: Standing = "open"

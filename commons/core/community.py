@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 
-from commons.core import amendment, governance, succession, witness
+from commons.core import amendment, governance, witness
 from commons.core.ballot import Ballot, World
 from commons.core.checkpoint import Signed
 from commons.core.governance import Charter, College, Colleges, Join, Proposal, Vote
-from commons.core.members import Members
-from commons.core.note import Verifier
+from commons.core.office import Office
 from commons.core.policy import Policy
 from commons.core.rules import Rule, as_wide
-from commons.core.succession import Succession, Tenure
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused
 
@@ -30,12 +27,11 @@ UNTIMED = (
 )  # what witnesses or a registrar that are gone must not be able to hold up
 
 
-class Community(Members):
+class Community(Office):
     """Of a charter and the entries after it. `datasets` and the other arguments are what the rest of the fold knows."""
 
     def __init__(self, charter: Charter) -> None:
-        super().__init__(charter.listed())
-        self.charter = charter
+        super().__init__(charter)
         self.ballots: dict[int, Ballot] = {}
         self.changed: list[Proposal] = []  # about datasets, passed at this entry: for the rest of the fold
         self.counted: dict[int, Ballot] = {}  # those that wait for a stamp
@@ -47,8 +43,6 @@ class Community(Members):
         self.withdrawn: dict[str, int] = {}
         self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
         self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
-        self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]  # the last is in force
-        self.heir: Proposal | None = None  # who was chosen to keep the log, and has not taken it over yet
         self._numbers: dict[bytes, int] = {}  # proposals by digest
 
     def __eq__(self, other: object) -> bool:
@@ -68,7 +62,8 @@ class Community(Members):
             college = world.rule(entry.target or 0).college
             rule = f"group any any *{college}\nquorum any\n" if college else rule
         ballot = Ballot(
-            index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY
+            index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY,
+            dated=entry.time,
         )  # fmt: skip
         asked = self._policy(ballot).crowds()
         if entry.action in ("grant", "refuse") and not asked.keys() & set(self.colleges_of(signer)):
@@ -93,7 +88,7 @@ class Community(Members):
         if signer in ballot.votes:
             raise Conflict(f"{signer} has voted on proposal {ballot.index} already", hint="a ballot is cast once")
         self._expire(now)
-        ballot.votes[signer] = entry.choice
+        ballot.votes[signer], ballot.dated = entry.choice, max(ballot.dated, entry.time)
         if entry.reason:
             ballot.reasons[signer] = entry.reason
         self._judge(ballot, index, world)
@@ -122,19 +117,6 @@ class Community(Members):
             what = f"entry {index} is no proposal" if index >= 0 else "this log has no such proposal"
             raise NotFound(what, hint="`commons community status` lists them")
         return self.ballots[index]
-
-    def succeed(self, index: int, signer: str, entry: Succession, least: int, origin: str) -> None:
-        """Whoever was chosen takes the log over, from a head with at least `least` entries. Refused, Untrue."""
-        said = self.heir
-        if said is None or said.log_key is None or said.next_key is None or signer != said.peer:
-            raise Refused(f"the members have not chosen {signer} to keep this log")
-        if signer not in self.members:
-            raise Refused("the registrar keeps the log, and is a member")
-        log = Verifier(name=origin, public=self.charter.log_key)
-        base = succession.check_head(entry, log, self.charter.witnesses, least, index)
-        self.charter = replace(self.charter, registrar=signer, log_key=said.log_key, next_key=said.next_key)
-        self.tenures.append(Tenure(since=index, registrar=signer, key=said.log_key, base=base))
-        self.heir = None
 
     # -- what ballots make --------------------------------------------------------------------------------------------
 
@@ -183,6 +165,10 @@ class Community(Members):
             self._effect(ballot, index)
         except CommonsError as error:  # another proposal was faster
             ballot.standing, ballot.why = "void", error.message
+        if self.counted and witness.quorum(self.charter.witnesses).quorum is None:  # nobody is left to stamp them
+            for waiting in [*self.counted.values()]:
+                del self.counted[waiting.index]
+                self._pass(waiting, index, world)
 
     def stamp(self, index: int, head: Signed, world: World) -> None:
         """The witnesses of the charter have seen a head of this log: what was decided in it takes effect, if they had
@@ -217,12 +203,7 @@ class Community(Members):
         if said.action == "amend-charter" and said.charter is not None:
             amendment.check(self.charter, said.charter, self.custodians, self._merged(said.charter))
         if said.action == "change-registrar":
-            if said.peer not in self.members:
-                raise Refused("the registrar keeps the log, and is a member")
-            if said.log_key in {each.key for each in self.tenures}:
-                raise Refused("this log has had that key already: a new one signs from then on")
-            if said.peer == self.charter.registrar and sha256(said.log_key or b"").digest() != self.charter.next_key:
-                raise Refused("the registrar has committed to another key as the next one")
+            self.check_offer(said)
         if said.action in ("grant", "refuse", "open-identity"):
             world.check_target(said.action, said.target or 0)
             if said.action != "open-identity" and said.target in self.verdicts:
@@ -303,11 +284,14 @@ class Community(Members):
         elif said.action == "change-custodians" and said.custodians is not None:
             self.custodians = said.custodians
         elif said.action == "change-registrar":
-            self.heir = said
+            self.heir, self.chosen = said, ballot.dated
         elif said.action == "amend-charter" and said.charter is not None:
             self._arrange(self._merged(said.charter))
             colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
             self.charter = replace(said.charter, colleges=colleges)
+            self.quorums.append((index, said.charter.witnesses))
+        if self.heir is not None and self.heir.peer not in self.members:
+            self.heir = None
 
     def _merged(self, new: Charter) -> Colleges:
         """The colleges of an amendment: one that stays keeps the members it has by now."""

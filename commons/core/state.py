@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from commons.core import checkpoint, ids, note, succession, witness
+from commons.core import checkpoint, entries, ids, note, succession, witness
 from commons.core.community import Community
 from commons.core.entries import (
     Decision,
@@ -28,7 +28,7 @@ from commons.core.facts import Facts
 from commons.core.governance import Charter, Join, Proposal, Vote, check_founding
 from commons.core.grants import Access, Published
 from commons.core.succession import Succession
-from commons.errors import Conflict, Malformed, NotFound, Refused, Untrue
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, Untrue
 
 SLOW = 600  # seconds that a member's clock may be behind the log
 
@@ -41,20 +41,21 @@ class State(Facts):
         self.size += 1
         if (index == 0) != (isinstance(entry, Opened) and isinstance(entry.value, Charter)):
             raise Malformed("the charter is the first entry of a log, and only that")
-        if isinstance(entry, Unknown):
-            self.attested = self.size
-            return
         value = entry.value if isinstance(entry, Opened) else entry
-        # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
-        own = isinstance(value, Proposal | Vote | Join)
-        slack = SLOW if own or isinstance(value, Publish | Succession) else 0
-        if value.time < self.time - slack:
-            raise Untrue(f"entry {index} is dated before the entry in front of it")
-        if self.community is not None and self.community.heir and not own and not isinstance(value, Succession):
+        own, heir = isinstance(value, Proposal | Vote | Join), self.community.heir if self.community else None
+        if heir is not None and not own and not isinstance(value, Succession):
             raise Conflict(
-                f"the members have chosen {self.community.heir.peer} to keep this log, and it waits for that one",
+                f"the members have chosen {heir.peer} to keep this log, and it waits for that one",
                 hint="ask there: `commons community follow ADDRESS`",
             )
+        if isinstance(entry, Unknown) or isinstance(value, Unknown):
+            self.attested = self.size
+            return
+        # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
+        slack = SLOW if isinstance(value, Publish) else 0
+        floor = self.community.chosen if self.community and isinstance(value, Succession) else self.time - slack
+        if not own and value.time < floor:
+            raise Untrue(f"entry {index} is dated before the entry in front of it")
         if isinstance(entry, Opened):
             self._govern(index, entry, max(value.time, self.time))
         elif isinstance(entry, Request):
@@ -67,9 +68,20 @@ class State(Facts):
             self._stamp(index, entry)
         else:
             self._redact(index, entry)
-        self.time = max(value.time, self.time)
+        # a registrar whose clock ran ahead ends no log: whom the members chose begins by a clock of their own
+        self.time = value.time if isinstance(value, Succession) else max(value.time, self.time)
         if not own:
             self.attested = self.size
+
+    def take(self, data: bytes) -> CommonsError | None:
+        """The next entry of a log that others keep: what is wrong with it, if anything. Then it gives no right."""
+        index = self.size
+        try:
+            self.apply(entries.decode(data))
+        except CommonsError as error:
+            self.size = index + 1
+            return error
+        return None
 
     def _govern(self, index: int, entry: Governance, now: int) -> None:
         value = entry.value

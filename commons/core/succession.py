@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from commons.core import checkpoint, ids, note, witness
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.note import Verifier
+from commons.core.policy import Policy
 from commons.errors import Malformed, Refused, Untrue
 
 SUCCESSION = "commons/succession/v1"
@@ -43,10 +44,17 @@ class Tenure:
     base: Checkpoint | None = None
 
 
-def check_head(said: Succession, log: Verifier, witnesses: str, least: int, most: int) -> Checkpoint:
-    """The checkpoint that a succession goes on from: signed by `log`, cosigned as the charter's `witnesses` ask, of at
-    least `least` and at most `most` entries. Untrue, Malformed, Refused."""
-    asked = witness.quorum(witnesses)
+def quorum_at(quorums: Sequence[tuple[int, str]], size: int) -> Policy:
+    """Whose cosignatures the charter asks for under a head of so many entries: as it stood then."""
+    return witness.quorum(next(text for since, text in reversed(quorums) if since < max(size, 1)))
+
+
+def check_head(
+    said: Succession, log: Verifier, quorums: Sequence[tuple[int, str]], least: int, most: int
+) -> Checkpoint:  # fmt: skip
+    """The checkpoint that a succession goes on from: signed by `log`, cosigned as the charter asked when it had so many
+    entries, of at least `least` and at most `most` entries. Untrue, Malformed, Refused."""
+    asked = quorum_at(quorums, checkpoint.parse(note.peek(said.head)).size)
     head, present = witness.open(said.head, log, asked)
     if not least <= head.checkpoint.size <= most:
         raise Untrue(f"the log goes on from a head of {head.checkpoint.size} entries, not of {least} to {most}")

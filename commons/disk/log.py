@@ -69,8 +69,8 @@ class Log(Stored):
             charter = records[0].entry
             if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
                 raise Malformed("a log begins with a charter")
-            for new in records:
-                log.state.apply(new.entry)
+            if (last := [log.state.take(new.data) for new in records][-1]) is not None:  # some before it may be faulty
+                raise last
             log._begin((), None, charter)
             with sql.door(path):
                 log._store(0, records)
@@ -107,15 +107,17 @@ class Log(Stored):
         if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
             raise damaged("it does not begin with a charter")
         edge = merkle.read_edge(size, self.read)
-        whole: tuple[bytes, ...] = ()
+        whole, fault = tuple[bytes, ...](), (-1, "")
         for start in range(0, size, 256):
             batch = list(self.entries(start, min(start + 256, size)))
             if len(batch) != min(256, size - start):
                 raise damaged(f"an entry from {start} to {start + 255} is missing")
             _, whole = merkle.grow(start, whole, [merkle.leaf(data) for data in batch])
             for index, data in enumerate(batch, start):
-                with _damage(f"entry {index} cannot be read"):
-                    self.state.apply(entries.decode(data))
+                if (error := self.state.take(data)) is not None:
+                    fault = (index, error.message)
+        if fault[0] >= (self.state.tenures[-1].since if self.state.community else 0):  # else it is of who came before
+            raise damaged(f"entry {fault[0]} cannot be read: {fault[1]}")
         self._begin(edge, row[0], charter)
         self._start()
         signed = self.head.checkpoint
@@ -279,9 +281,10 @@ class Log(Stored):
     def compare(self, head: bytes) -> int:
         """The size of a head of ours that somebody holds. If we do not lead to it, we were rolled back: sign nothing.
         Conflict if it is by a key that the log had before, whose holder must not shut it.
+
         The log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk takes it).
         """
-        theirs = self.opened(head).checkpoint
+        theirs = succession.open_head(head, self.origin, self.state.tenures).checkpoint
         if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
             return theirs.size
         if theirs.size <= self.state.tenures[-1].since:
@@ -291,10 +294,6 @@ class Log(Stored):
         with suppress(StorageFailed), self._reading, sql.door(self._path):
             self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
         raise self.broken
-
-    def opened(self, head: bytes) -> Signed:
-        """A head of this log, by whoever kept it at its size. Untrue, Malformed."""
-        return succession.open_head(head, self.origin, self.state.tenures)
 
     def _whole(self) -> None:
         if self.broken is not None:

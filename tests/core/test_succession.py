@@ -77,6 +77,42 @@ def test_a_stamp_in_a_log_without_witnesses_is_a_fault_and_ends_nobodys_reading(
     assert isinstance(wrong, Refused)
 
 
+def test_a_registrar_that_dates_far_ahead_ends_no_log() -> None:
+    case = Handed()
+    now, case.log.clock = case.log.clock, case.log.clock + 3650 * DAY
+    case.log.publish()
+    case.log.clock = now
+    case.choose()
+    case.succeed()
+    state, wrong = case.fold()
+    assert (wrong, state.keeper.public) == ([], case.log.signer.public)
+    assert state.time < now + DAY
+    early = Handed()
+    early.choose()
+    early.log.clock -= 30  # before those who chose had signed
+    early.succeed()
+    assert len(early.fold()[1]) == 1
+
+
+def test_who_is_expelled_is_no_heir_any_more() -> None:
+    case = Handed()
+    case.choose()
+    opened = case.log.propose("expel", college="members", peer=BOB.identity.peer)
+    case.log.vote(BOB, opened)
+    case.log.publish()  # nobody is waited for
+    state, wrong = case.fold()
+    assert (wrong, len(state.datasets)) == ([], 1)
+    assert state.community is not None
+    assert state.community.heir is None
+
+
+def test_while_an_heir_is_awaited_the_registrar_adds_nothing_not_even_what_nobody_knows() -> None:
+    case = Handed()
+    case.choose()
+    case.log.add(b"\x81\xa4type\xa1x")
+    assert len(case.fold()[1]) == 1
+
+
 def test_nobody_offers_that_somebody_else_keeps_the_log_under_a_key_that_is_not_theirs() -> None:
     case = Handed()
     case.offer(BOB, by=ALICE)

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from commons.core import checkpoint, codec, entries, governance, note, witness
+from commons.core import checkpoint, codec, entries, envelope, governance, note, witness
 from commons.core.checkpoint import Signed
 from commons.core.community import Community
 from commons.core.entries import STAMP, Stamp
 from commons.core.keys import Signer
 from commons.core.note import COSIGNATURE, Verifier
 from commons.core.state import State
+from commons.core.succession import SUCCESSION, Succession
 from commons.core.terms import DAY
 from commons.errors import CommonsError, Gone, Malformed, Pending, Refused, Untrue
 from tests.keeper import ALICE, BOB, EVE, Keeper
@@ -183,6 +184,41 @@ def test_what_witnesses_that_are_gone_must_not_hold_up_needs_none() -> None:
     assert case.standing(opened) == "passed"
     assert case.community().charter.witnesses == ""
     assert case.standing(case.log.propose("admit", college="members", peer=EVE.identity.peer)) == "open"
+
+
+def test_what_waits_for_witnesses_takes_effect_when_the_members_do_without_them() -> None:
+    case = Watched()
+    waiting = case.admit()
+    community = case.community()
+    amended = replace(community.charter, witnesses="", colleges=tuple(
+        replace(each, members=()) for each in community.charter.colleges))  # fmt: skip
+    opened = case.log.propose("amend-charter", charter=amended)
+    assert case.standing(waiting) == "counted"
+    case.log.vote(BOB, opened)
+    assert case.standing(waiting) == "passed"
+    assert EVE.identity.peer in case.community().members
+
+
+def test_a_log_goes_on_from_a_head_by_the_witnesses_of_its_day() -> None:
+    """The members chose witnesses that there are not; the last head that anybody signed is from before that."""
+    case = Watched()
+    base = case.head(case.log.clock, case.log.clock, None)
+    community = case.community()
+    gone = Verifier(name="gone.example", type=COSIGNATURE, public=Signer(b"g" * 32).public)
+    amended = replace(community.charter, witnesses=f"witness gone {gone.vkey}\nquorum gone\n", colleges=tuple(
+        replace(each, members=()) for each in community.charter.colleges))  # fmt: skip
+    case.log.vote(BOB, case.log.propose("amend-charter", charter=amended))
+    keys = [BOB.log(n, case.log.commons).public for n in (0, 1)]
+    said = governance.Proposal(
+        commons=case.log.commons, action="change-registrar", time=case.log.clock, nonce=bytes(16),
+        peer=BOB.identity.peer, log_key=keys[0], next_key=hashlib.sha256(keys[1]).digest(),
+    )  # fmt: skip
+    opened = case.log.add(envelope.sign(governance.PROPOSAL, said, BOB.identity))
+    case.log.vote(ALICE, opened)
+    taken = Succession(commons=case.log.commons, head=base, time=case.log.clock)
+    case.log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
+    state, wrong = case.fold()
+    assert (wrong, state.keeper.public) == ([], keys[0])
 
 
 def test_of_two_decisions_about_one_thing_the_first_stamped_holds() -> None:

@@ -13,13 +13,14 @@ import pytest
 
 from commons import audit, cosigning, govern, keeping, obtain, receipt, takeover
 from commons.core import checkpoint, entries, envelope, governance, manifest
+from commons.core.entries import DECISION, Decision
 from commons.core.governance import Vote
 from commons.core.state import State
 from commons.core.succession import SUCCESSION, Succession
 from commons.core.terms import DAY
-from commons.disk.records import record
+from commons.disk.records import Record, record
 from commons.disk.shelf import Shelf
-from commons.errors import Conflict, Malformed, Pending, StorageFailed
+from commons.errors import Conflict, Malformed, Pending, Refused, StorageFailed
 from commons.follow import Follower
 from commons.govern import Seat
 from commons.heir import Heir
@@ -361,6 +362,39 @@ async def test_what_one_registrar_approved_holds_under_the_next(
         await village.stop("ben")
     await reader.fetch(reference, tmp_path / "reader", *sources, cleo.address)
     assert (tmp_path / "reader" / "rivers.csv").exists()
+
+
+async def test_a_registrar_that_logs_what_breaks_the_rules_keeps_nobody_from_replacing_it(
+    village: Village, found: Found, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = await found("ben", "cleo")
+    coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
+    wrong = Decision(
+        type=DECISION, time=int(time.time()), request=7, outcome="grant", reason="member", basis=0, expires=None,
+        statement=None,
+    )  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(State, "apply", lambda self, _: setattr(self, "size", self.size + 1))
+        coop.home.log.append(lambda _state, _index, _now: [record(wrong)]).result()
+        broken = Record(entry=wrong, data=b"\x81\xa4type\x01")  # this is no entry at all
+        coop.home.log.append(lambda _state, _index, _now: [broken]).result()
+    assert (await cleo.desk.community())["faults"] == 2
+    await chosen(seats, "ben", "cleo")
+    assert (await ben.desk.take_over())["taken"]
+    ben = await village.restart("ben")
+    assert (await cleo.desk.follow(source=ben.address))["registrar"] == ben.peer
+    assert len((await cleo.desk.audit(source=ben.address))["faults"]) == 2  # they stay, and are named
+    reference = await ben.publish(folder)
+    await cleo.fetch(reference, tmp_path / "copy", ben.address)
+    assert (await village.restart("ben")).home.log.broken is None
+
+
+async def test_who_is_no_member_takes_nothing_over(village: Village, found: Found) -> None:
+    seats = await found("ben")
+    stranger = await village.start("stranger")
+    await stranger.desk.follow(source=seats["coop"].address)
+    with pytest.raises(Refused, match="no member"):
+        await stranger.desk.take_over()
 
 
 async def test_a_journal_of_a_log_put_aside_before_is_not_left_to_the_next_one(village: Village, found: Found) -> None:
