@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +31,7 @@ from commons.core.policy import Policy
 from commons.core.rules import Rule
 from commons.core.state import State
 from commons.core.terms import Terms
-from commons.errors import Conflict, Malformed, NotFound, Untrue
+from commons.errors import Conflict, Malformed, NotFound, TimedOut, Unreachable, Untrue
 from commons.govern import Seat
 from commons.ledger import Ledger, Told, checked
 from commons.sources import HERE
@@ -61,7 +62,13 @@ class Council(Ledger):
         """The fold of a community's log: this home's, or read anew from its registrar and verified."""
         if not seat.sources:
             return self.home.log.state
-        read, commons = await self._log_at(seat.sources[0], seat.commons)
+        try:
+            read, commons = await self._log_at(seat.sources[0], seat.commons)
+        except (Unreachable, TimedOut) as error:
+            error.hint += (
+                f"{'; ' if error.hint else ''}if another keeps this log by now: `commons community follow ADDRESS`"
+            )
+            raise
         trusted = self.home.shelf.head(seat.key.vkey) or b""
         with forks.recording(self.home, seat.key.vkey):
             report = await audit.audit(read, trusted, commons, self.progress)
@@ -190,7 +197,8 @@ class Council(Ledger):
 
     async def status(self) -> Told:
         """What this home is and holds, and whether its keys can be had from those who keep them."""
-        return await super().status() | {"custody": await self._custody(self._own())}
+        told, kept = await asyncio.gather(super().status(), self._custody(self._own()))
+        return {**told, "custody": kept}
 
     async def custody(self, *, named: str | None = None) -> Told:
         """Who keeps the shares of a community's keys, who of them is there, and whether that is enough."""

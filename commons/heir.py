@@ -46,6 +46,8 @@ class Heir(Council):
             wrong = takeover.add(copied, [proposal, *takeover.Bids(self.home).ballots(proposal)])
             if community.heir is None or community.heir.peer != me:
                 return {"taken": False, "wrong": wrong, **self._offered(copied.state, proposal)}
+        if seat.sources:
+            await takeover.check_newest(self.net, copied)
         before = self.home.log.broken
         self.home.log.broken = takeover.SHUT  # what would be added from here on, the next log would not have
         try:

@@ -7,6 +7,7 @@ the last head that the charter's witnesses have signed: see `core.succession`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import time
@@ -16,7 +17,7 @@ from hashlib import sha256
 
 from commons import audit, govern
 from commons.archive import Read
-from commons.core import checkpoint, entries, envelope, governance, merkle, note, opening, witness
+from commons.core import checkpoint, entries, envelope, governance, merkle, note, opening, succession, witness
 from commons.core.checkpoint import Signed
 from commons.core.entries import Entry, Unknown
 from commons.core.envelope import Opened
@@ -30,9 +31,11 @@ from commons.disk.home import GENERATIONS, Home
 from commons.disk.log import Log
 from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
+from commons.sources import Network
 from commons.succession import each_bundle
 
 LIMIT = 64 << 10  # bytes of a proposal or ballot
+ASKING = 5.0  # seconds for a witness to show what it signed last
 SHUT = Conflict("this home keeps another log from its next start on", hint="stop the node, and start it again")
 
 
@@ -181,6 +184,32 @@ def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
             copied.state.size = len(copied.data)
             wrong.append(error.message)
     return wrong
+
+
+async def check_newest(net: Network, copied: Copy) -> None:
+    """Conflict where witnesses show that they signed what would not go on, and the others are no quorum: they would not
+    sign what leaves it out. A witness that does not answer shows nothing."""
+    community, origin = copied.state.community, copied.state.keeper.name
+    asked = quorum_at(community.quorums if community else (), copied.base.checkpoint.size)
+    hashes = [merkle.leaf(data) for data in copied.data]
+
+    async def left_out(name: str, url: str) -> str:
+        with contextlib.suppress(CommonsError, TimeoutError):
+            async with asyncio.timeout(ASKING):
+                data = await net.get(url.rstrip("/"), witness.monitored(origin), limit=note.LIMIT)
+            seen = succession.open_head(data, origin, copied.state.tenures).checkpoint
+            here = merkle.edge_root(merkle.grow(0, (), hashes[: seen.size])[1])
+            return name if seen.size > len(hashes) or here != seen.root else ""
+        return ""
+
+    urls = [(each.name, each.url) for each in asked.witnesses if each.url is not None]
+    away = [name for name in await asyncio.gather(*(left_out(name, url) for name, url in urls)) if name]
+    if away and not asked.open(away):
+        raise Conflict(
+            f"it would go on from {copied.base.checkpoint.size} entries; {' and '.join(away)} signed more of this log, "
+            "and would not sign what leaves that out",
+            hint="get a newer copy of the log",
+        )
 
 
 def check_free(home: Home, commons: str) -> None:

@@ -99,6 +99,8 @@ class Community(Office):
         said = ballot.entry
         if ballot.standing == "counted":
             raise Pending(f"invitation {entry.invitation} waits for the witnesses of its log", hint="try again later")
+        if said.key is not None and ballot.standing == "open":
+            raise Pending(f"the members have still to decide about invitation {entry.invitation}", hint="try later")
         if said.key is None or said.college is None or ballot.standing != "passed":
             raise NotFound(f"proposal {entry.invitation} is no invitation that holds", hint="ask for a new one")
         if ballot.taken is not None or now >= (said.expires or 0):

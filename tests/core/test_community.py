@@ -19,7 +19,7 @@ from commons.core.keys import Signer
 from commons.core.rules import Rule, as_wide
 from commons.core.state import State
 from commons.core.terms import DAY
-from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused, Untrue
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
 ANA, BEN, CLEO, DORA, EMIL, EVE = (Signer(bytes([n]) * 32) for n in range(1, 7))
 DOUBLE = "group w majority *workers\ngroup u any *users\ngroup both all w u\nquorum both\n"
@@ -371,7 +371,7 @@ def test_an_invitation_that_does_not_hold_admits_nobody(join: Any, kind: type[Co
 def test_an_invitation_that_was_not_decided_is_none() -> None:
     log = Log()
     index = log.propose(ANA, "admit", college="users", key=TOKEN.public, expires=log.time + DAY)
-    with pytest.raises(NotFound, match="no invitation that holds"):
+    with pytest.raises(Pending, match="have still to decide"):
         log.join(EVE, index, TOKEN)
 
 

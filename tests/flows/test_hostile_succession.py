@@ -389,6 +389,31 @@ async def test_a_registrar_that_logs_what_breaks_the_rules_keeps_nobody_from_rep
     assert (await village.restart("ben")).home.log.broken is None
 
 
+async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
+    village: Village, found: Found, tmp_path: Path
+) -> None:
+    """They would never sign a head of it, so no key would ever be given."""
+    witness = await village.start("witness", http="127.0.0.1:0")
+    key = witness.node.site.witness.key.vkey
+    charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n' + CHARTER
+    seats = await found("ben", "cleo", charter=charter, witness=witness)
+    coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
+    old, new = str(tmp_path / "old.zip"), str(tmp_path / "new.zip")
+    for path in (old, new):
+        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.log.size)
+        await coop.desk.export_log(path=path, openings=True)
+        await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer) if path == old else None
+        await decided(coop)
+    await village.stop("coop")
+    await ben.desk.take_over(source=old)
+    await cleo.desk.vote_at(address=ben.address, choice="yes")
+    with pytest.raises(Conflict, match="w signed more of this log"):
+        await ben.desk.take_over(source=old)
+    assert not (ben.home.path / "log.next.db").exists()
+    told = await ben.desk.take_over(source=new)  # Eve is a worker in it, so a third has to agree
+    assert told["outcome"]["missing"] == "1 of workers"
+
+
 async def test_who_is_no_member_takes_nothing_over(village: Village, found: Found) -> None:
     seats = await found("ben")
     stranger = await village.start("stranger")
