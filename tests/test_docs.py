@@ -20,6 +20,7 @@ import pytest
 
 import cli
 from commons import errors
+from tests.forked import forking
 from tests.test_cli import environment
 
 HOUSE = Path(__file__).parents[1]
@@ -55,15 +56,19 @@ def squeeze(line: str) -> str:
 
 
 class Terminal:
-    """One page's folder, and all that was printed in it."""
+    """One page's folder, and all that was printed in it. `program` is called as `commons`; without one, a new
+    interpreter is started each time, as for a user."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: Path | None) -> None:
         self.folder, self.printed, self.code = folder, "", 0
         self.nodes: list[subprocess.Popen[str]] = []
         tools = folder / ".bin"
         tools.mkdir()
-        (tools / "commons").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m cli "$@"\n')
-        (tools / "commons").chmod(0o755)
+        if program is not None:
+            (tools / "commons").symlink_to(program)
+        else:
+            (tools / "commons").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m cli "$@"\n')
+            (tools / "commons").chmod(0o755)
         env = environment(folder, LC_ALL="C.UTF-8", EXAMPLES=str(HOUSE / "examples"))
         self.env = {**env, "PATH": f"{tools}:{env['PATH']}"}
 
@@ -107,9 +112,16 @@ class Terminal:
             node.stdout.close()
 
 
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("forked")
+    with forking(folder, environment(folder, LC_ALL="C.UTF-8")) as made:
+        yield made
+
+
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    opened = Terminal(tmp_path)
+def terminal(tmp_path: Path, page: Path, program: Path) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path, None if page == README else program)
     yield opened
     opened.close()
 
