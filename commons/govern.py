@@ -72,7 +72,8 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
     for asked in sorted(community.unsettled):
         outcome, expires = community.verdicts[asked]
         access = state.accesses.get(asked)
-        if access is not None and access.outcome == "pending" and asked not in state.redacted:
+        due = "grant" if outcome == "revoke" else "pending"
+        if access is not None and access.outcome == due and asked not in state.redacted:
             days = state.datasets[access.entry.dataset].entry.grant_days
             leaf = Decision(
                 type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted",
@@ -129,7 +130,8 @@ def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
 VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be proposed in words
 _NEEDS = {
     "admit": ("college", "peer"), "expel": ("college", "peer"), "close-invitation": ("entry",),
-    "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "withdraw": ("dataset",),
+    "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "revoke": ("entry",),
+    "withdraw": ("dataset",),
     "publish": ("dataset",),
     "open-identity": ("entry",), "change-custodians": ("file",), "amend-charter": ("file",),
     "change-registrar": (),

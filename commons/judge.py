@@ -103,7 +103,7 @@ class Judge:
         access = self.state.accesses[entry.request]
         published, community = self.state.datasets[access.entry.dataset], self.state.community
         asked = self.opened.get(entry.request)
-        if entry.outcome == "revoke":
+        if entry.outcome == "revoke" and entry.reason != "voted":
             raise Untrue("a revocation that nobody signed")
         if entry.reason == "voted":  # the fold has compared it with the ballots
             self._limits(entry)

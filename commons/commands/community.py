@@ -11,8 +11,8 @@ from commons import show
 from commons.show import Told, count, say, table, when
 from commons.terminal import Context, pass_context, read_text
 
-ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "publish", "withdraw", "open-identity",
-           "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
+ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "revoke", "publish", "withdraw",
+           "open-identity", "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
 named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
 
 

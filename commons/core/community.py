@@ -21,6 +21,7 @@ from commons.core.terms import DAY
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused
 
 OPEN = 50  # proposals of one member
+ANSWERS = ("grant", "refuse", "revoke")  # what is decided about a request
 UNTIMED = (
     "amend-charter",
     "change-registrar",
@@ -58,15 +59,16 @@ class Community(Office):
             raise Refused(f"who is to keep the log offers it: only {entry.peer} has the key that is named")
         self._check(entry, world)
         rule, days = governance.rule_of(self.charter.powers, entry.action, self.colleges)
-        if entry.action in ("grant", "refuse"):
-            college = world.rule(entry.target or 0).college
+        if entry.action in ANSWERS:
+            known = world.rule(entry.target or 0)
+            college = known.college if known.kind == "vote" else None
             rule = f"group any any *{college}\nquorum any\n" if college else rule
         ballot = Ballot(
             index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY,
             dated=entry.time,
         )  # fmt: skip
         asked = self._policy(ballot).crowds()
-        if entry.action in ("grant", "refuse") and not asked.keys() & set(self.colleges_of(signer)):
+        if entry.action in ANSWERS and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")
         if sum(each.proposer == signer and now <= each.deadline for each in self._open.values()) >= OPEN:
             raise Conflict(f"{signer} has {OPEN} proposals open", hint="wait until some are decided")
@@ -206,9 +208,10 @@ class Community(Office):
             amendment.check(self.charter, said.charter, self.custodians, self._merged(said.charter))
         if said.action == "change-registrar":
             self.check_offer(said)
-        if said.action in ("grant", "refuse", "open-identity"):
+        if said.action in (*ANSWERS, "open-identity"):
             world.check_target(said.action, said.target or 0)
-            if said.action != "open-identity" and said.target in self.verdicts:
+            before = self.verdicts.get(said.target or 0, ("", None))[0]
+            if said.action != "open-identity" and before in (("revoke",) if said.action == "revoke" else ANSWERS):
                 raise Conflict(f"the members have decided about request {said.target} already")
         if said.action == "open-identity" and said.target in self.shown:
             raise Conflict(f"the identity of request {said.target} was opened at entry {self.shown[said.target]}")
@@ -273,7 +276,7 @@ class Community(Office):
         elif said.action == "set-rule" and said.series is not None and said.rule is not None:
             self.rules[said.series] = said.rule
             self.changed.append(said)
-        elif said.action in ("grant", "refuse") and said.target is not None:
+        elif said.action in ANSWERS and said.target is not None:
             self.verdicts[said.target] = said.action, said.expires
             self.unsettled.add(said.target)
         elif said.action == "publish" and said.dataset is not None:

@@ -85,10 +85,19 @@ class Facts:
         if action == "open-identity":
             if request in self.redacted:
                 raise Gone(f"request {request} was erased at entry {self.redacted[request]}")
+        elif action == "revoke":
+            self.check_granted(request)
         elif access.outcome != "pending":
             raise Conflict(f"request {request} is decided already: {access.outcome}")
         elif self.rule(request).kind != "vote":
             raise Conflict(f"request {request} is not for the members to decide: the rule is {self.rule(request)}")
+
+    def check_granted(self, request: int) -> None:
+        """Conflict where a request was not granted, so there is nothing to revoke; Gone where it was erased."""
+        if self.access(request).outcome != "grant":
+            raise Conflict(f"request {request} was not granted, so there is nothing to revoke")
+        if request in self.redacted:
+            raise Gone(f"request {request} was erased at entry {self.redacted[request]}")
 
     def published(self, cid: str) -> Published:
         """NotFound unless the dataset is in this commons."""

@@ -36,6 +36,7 @@ ACTIONS = {
     "set-rule": "change who may have the key of a dataset",
     "grant": "give somebody the key they asked for",
     "refuse": "refuse somebody the key they asked for",
+    "revoke": "end a grant, whoever gave it",
     "publish": "take a dataset into the log, where the charter has this power; else any member publishes",
     "withdraw": "ask everybody to drop a dataset",
     "open-identity": "show the members who made a request",
@@ -135,9 +136,9 @@ def check_founding(charter: Charter) -> Charter:
 class Proposal:
     """A wish to `action`; whoever proposes has voted yes. Which of the other fields stand there depends on the action:
     admit: college, and peer or an invitation's `key` (32 bytes) and `expires`; expel: college, peer; set-rule: series,
-    rule; grant, refuse, open-identity: target (a request); close-invitation: target (a proposal); publish, withdraw:
-    dataset; change-custodians: custodians; amend-charter: charter; change-registrar: peer, and the keys (`log_key`, 32
-    bytes, and the SHA-256 of the next) under which that peer will keep the log."""
+    rule; grant, refuse, revoke, open-identity: target (a request); close-invitation: target (a proposal); publish,
+    withdraw: dataset; change-custodians: custodians; amend-charter: charter; change-registrar: peer, and the keys
+    (`log_key`, 32 bytes, and the SHA-256 of the next) under which that peer will keep the log."""
 
     commons: str
     action: str
@@ -183,7 +184,8 @@ _FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "
 _SHAPES: dict[str, tuple[set[str], ...]] = {
     "admit": ({"college", "peer"}, {"college", "key", "expires"}), "expel": ({"college", "peer"},),
     "close-invitation": ({"target"},), "set-rule": ({"series", "rule"},), "grant": ({"target"}, {"target", "expires"}),
-    "refuse": ({"target"},), "publish": ({"dataset"},), "withdraw": ({"dataset"},), "open-identity": ({"target"},),
+    "refuse": ({"target"},), "revoke": ({"target"},), "publish": ({"dataset"},), "withdraw": ({"dataset"},),
+    "open-identity": ({"target"},),
     "change-custodians": ({"custodians"},), "amend-charter": ({"charter"},),
     "change-registrar": ({"peer", "log_key", "next_key"},),
 }  # fmt: skip

@@ -192,6 +192,9 @@ class State(Facts):
         if entry.outcome == "revoke":
             if access.outcome != "grant":
                 raise Conflict(f"request {entry.request} was not granted, so there is nothing to revoke")
+            verdicts = self.community.verdicts if self.community else {}
+            if entry.reason == "voted" and verdicts.get(entry.request, ("",))[0] != "revoke":
+                raise Refused(f"the members have not decided to revoke the grant of request {entry.request}")
             series = self.datasets[access.entry.dataset].entry.series
             self.epochs[series] = max(self.epochs[series], access.entry.epoch + 1)
         elif access.outcome != "pending":

@@ -260,6 +260,22 @@ def test_nobody_is_expelled_whom_the_rules_need() -> None:
         Log().propose(BEN, "expel", college="workers", peer=ANA.peer)
 
 
+def test_a_registrar_revokes_nothing_in_the_members_name() -> None:
+    log = Log()
+    request = log.request(log.publish(Rule(kind="acknowledge")))
+    log.decide(request, "grant", "acknowledged")
+    with pytest.raises(Refused, match="have not decided to revoke"):
+        log.decide(request, "revoke")
+    log.state.size -= 1
+    opened = log.propose(ANA, "revoke", target=request)
+    log.vote(BEN, opened)
+    log.vote(DORA, opened)
+    log.decide(request, "revoke")
+    assert log.state.accesses[request].outcome == "revoke"
+    with pytest.raises(Conflict):
+        log.decide(request, "revoke")
+
+
 def test_where_members_decide_what_is_published_nothing_else_enters() -> None:
     powers = (Power(action="amend-charter", rule=DOUBLE, days=14), Power(action="publish", rule=WORKERS, days=7))
     log = Log(powers=powers)

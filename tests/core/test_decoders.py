@@ -365,7 +365,7 @@ proposal = partial(st.builds, governance.Proposal, commons=cids, time=some, nonc
 proposals = st.one_of(
     proposal(action=st.sampled_from(["admit", "expel"]), college=st.just("workers"), peer=peers),
     proposal(action=st.just("admit"), college=st.just("workers"), key=b32, expires=some),
-    proposal(action=st.sampled_from(["grant", "refuse", "open-identity", "close-invitation"]), target=some),
+    proposal(action=st.sampled_from(["grant", "refuse", "revoke", "open-identity", "close-invitation"]), target=some),
     proposal(action=st.just("set-rule"), series=nonce, rule=rule.filter(lambda said: said.kind != "public")),
     proposal(action=st.sampled_from(["publish", "withdraw"]), dataset=cids),
     proposal(action=st.just("change-custodians"), custodians=st.just("quorum none\n")),

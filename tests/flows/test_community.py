@@ -110,6 +110,29 @@ async def test_a_key_is_granted_when_both_colleges_have_decided(
     assert (row["requests"], row["granted"], row["reasons"]) == (1, 1, {"voted": 1})
 
 
+async def test_members_revoke_a_grant_whoever_gave_it(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await gather(ben="workers", cleo="workers")
+    coop, ben, asker = seats["coop"], seats["ben"], await start("asker")
+    reference = await coop.publish(folder)
+    with pytest.raises(NotFound, match="no request"):
+        await ben.desk.propose(action="revoke", target=2)
+    await asker.fetch(reference, tmp_path / "copy", coop.address)
+    asked = next(iter(coop.home.log.state.accesses))
+    opened = await ben.desk.propose(action="revoke", target=asked, words="It was sold on")
+    assert coop.home.log.state.accesses[asked].outcome == "grant"
+    assert (await coop.desk.vote(proposal=opened["proposal"], choice="yes"))["outcome"]["standing"] == "passed"
+    access = coop.home.log.state.accesses[asked]
+    assert (access.outcome, access.reason) == ("revoke", "voted")
+    with pytest.raises(Conflict, match="not granted"):
+        await ben.desk.propose(action="revoke", target=asked)
+    assert (await ben.desk.audit(source=coop.address))["faults"] == []
+    newer = await coop.publish(folder, update=reference)
+    dataset = newer.partition("?")[0].removeprefix("commons:")
+    assert coop.home.log.state.published(dataset).entry.epoch == 1  # what they hold opens nothing new
+
+
 async def test_members_have_what_is_for_members_until_they_are_none(
     gather: Gather, start: Start, folder: Path, tmp_path: Path
 ) -> None:
