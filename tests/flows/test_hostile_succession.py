@@ -444,7 +444,7 @@ async def test_a_succession_that_breaks_the_rules_stops_nobody_who_follows_the_l
     head = checkpoint.Checkpoint(origin=log.log.name, size=1, root=bytes(32))
     said = Succession(commons=log.commons, head=checkpoint.sign(head, EVE.log(0)), time=log.clock)
     entry = envelope.sign(SUCCESSION, said, EVE.identity)
-    log.add(entry if signed else entry[:-1] + b"\0")
+    log.add(entry if signed else entry[:-1] + bytes([entry[-1] ^ 1]))
     dataset = log.publish()
     follower = Follower(log.read, log.commons, shelf)
     try:
