@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,13 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+async def bundles(read: Read, size: int) -> AsyncIterator[tuple[int, Sequence[bytes]]]:
+    """The entries of a log of `size`, up to 256 at once, and the number of the first of them; unverified."""
+    for index in range(-(-size // tiles.WIDTH)):
+        bundle = tiles.Bundle(index=index, width=tiles.widest(0, index, size))
+        yield index * tiles.WIDTH, tiles.unbundle(await read(bundle.path), bundle.width)
 
 
 def files(path: Path) -> Read:

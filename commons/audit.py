@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from commons import succession
-from commons.archive import Read, files
+from commons.archive import Read, bundles, files
 from commons.core import (
     checkpoint,
     codec,
@@ -37,7 +37,7 @@ async def audit(
     """Verify everything. Untrue or Malformed where the log itself does not hold; SplitView, with both heads, if it
     contradicts `trusted` (a checkpoint note, or empty); faults of single entries go into the report. From a `complete`
     source an opening may be missing only where a redaction entry says so."""
-    signed, claimed = await _claimed(read, expected)
+    signed, claimed, _ = await _claimed(read, expected)
     size, before = claimed.size, checkpoint.parse(note.peek(trusted)) if trusted else None
     if before is not None and before.size > size:
         raise Untrue(
@@ -49,7 +49,7 @@ async def audit(
     edge: tuple[bytes, ...] = ()
     seen = {0: merkle.EMPTY}
     judge = Judge(report)
-    async for start, batch in succession.each_bundle(read, size):
+    async for start, batch in bundles(read, size):
         hidden = await openings(read, start, len(batch))
         if before is not None and start < before.size <= start + len(batch):
             cut = before.size - start
@@ -76,35 +76,30 @@ async def audit(
     return report
 
 
-async def _claimed(read: Read, expected: str | None) -> tuple[bytes, checkpoint.Checkpoint]:
-    """The head as it is shown, and what it says: of the log whose name commits to its charter. Who signed it has to be
+async def _claimed(read: Read, expected: str | None) -> tuple[bytes, checkpoint.Checkpoint, Charter]:
+    """The head as it is shown, what it says, and the charter that the log's name commits to. Who signed it has to be
     seen: the founders' registrar, or who came after, as only the whole log tells."""
     signed = await read("checkpoint")
     claimed = checkpoint.parse(note.peek(signed))
     if claimed.size < 1:
         raise Untrue("the log is empty: it has not even a charter")
-    charter = await _founding(read, claimed.size)
+    first = tiles.Bundle(index=0, width=min(tiles.WIDTH, claimed.size))
+    charter = entries.decode(tiles.unbundle(await read(first.path), first.width)[0])
+    if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
+        raise Untrue("the log does not begin with a charter")
     commons = ids.cid(charter.data)
     if claimed.origin != f"commons/{commons}":
         raise Untrue(f"the log calls itself {claimed.origin}, its charter is that of {commons}")
     if expected is not None and expected != commons:
         raise Untrue(f"this is the log of {commons}, not of {expected}")
-    return signed, claimed
-
-
-async def _founding(read: Read, size: int) -> Opened[Charter]:
-    first = tiles.Bundle(index=0, width=min(tiles.WIDTH, size))
-    charter = entries.decode(tiles.unbundle(await read(first.path), first.width)[0])
-    if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
-        raise Untrue("the log does not begin with a charter")
-    return charter
+    return signed, claimed, charter.value
 
 
 async def log_of(read: Read, expected: str | None) -> note.Verifier:
     """The key under which the log that `read` gives is kept now: its charter's, or, where another signed the head, that
     which the members chose, as all of the log bears out. Untrue for any other."""
-    signed, claimed = await _claimed(read, expected)
-    key = note.Verifier(name=claimed.origin, public=(await _founding(read, claimed.size)).value.log_key)
+    signed, claimed, charter = await _claimed(read, expected)
+    key = note.Verifier(name=claimed.origin, public=charter.log_key)
     with contextlib.suppress(Untrue):
         checkpoint.open(signed, key)
         return key

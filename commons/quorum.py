@@ -7,6 +7,7 @@ trusted for it. Where the founders' witnesses did not sign, the log is read to s
 from __future__ import annotations
 
 from commons import succession
+from commons.archive import bundles
 from commons.core import answer, entries, ids, merkle, tiles, witness
 from commons.core.answer import Checked
 from commons.core.checkpoint import Signed
@@ -91,7 +92,7 @@ async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> 
     async def read(path: str) -> bytes:
         return await net.get(source, f"/{value.commons}/{path}", limit=BUNDLE)
 
-    async for start, batch in succession.each_bundle(read, size):
+    async for start, batch in bundles(read, size):
         _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
         for data in batch:
             state.take(data)  # what breaks the rules gives no right

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from commons.archive import Read
-from commons.core import merkle, succession, tiles
+from commons.archive import Read, bundles
+from commons.core import merkle, succession
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.state import State
 from commons.errors import Untrue
@@ -21,26 +21,28 @@ async def check(read: Read, state: State, head: bytes) -> Signed:
 
 async def check_bases(read: Read, handed: Sequence[Checkpoint], size: int) -> None:
     """Untrue where somebody who took over this log of `size` entries has put others in the place of those before: they
-    are read again for each head that it was `handed` over at."""
-    for base in handed:
-        if await _root_at(read, base.size, size) != base.root:
-            raise Untrue(
-                f"this log goes on from a head of {base.size} entries, and they are others",
-                hint="who took it over has rewritten it: get it elsewhere, and show both to its members",
-            )
-
-
-async def _root_at(read: Read, size: int, whole: int) -> bytes:
+    are read again, once, for the heads that it was `handed` over at."""
+    left, at = sorted(handed, key=lambda base: base.size), 0
     edge: tuple[bytes, ...] = ()
-    async for start, batch in each_bundle(read, whole):
-        if start >= size:
-            break
-        _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch[: size - start]])
-    return merkle.edge_root(edge)
+    if not left:
+        return
+    async for start, batch in bundles(read, size):
+        hashes = [merkle.leaf(data) for data in batch]
+        while left and left[0].size <= start + len(batch):
+            base = left.pop(0)
+            _, edge = merkle.grow(at, edge, hashes[at - start : base.size - start])
+            at = base.size
+            if merkle.edge_root(edge) != base.root:
+                raise _rewritten(base)
+        if not left:
+            return
+        _, edge = merkle.grow(at, edge, hashes[at - start :])
+        at = start + len(batch)
+    raise _rewritten(left[0])
 
 
-async def each_bundle(read: Read, size: int) -> AsyncIterator[tuple[int, Sequence[bytes]]]:
-    """The entries of a log of `size`, up to 256 at once, and the number of the first of them."""
-    for index in range(-(-size // tiles.WIDTH)):
-        bundle = tiles.Bundle(index=index, width=tiles.widest(0, index, size))
-        yield index * tiles.WIDTH, tiles.unbundle(await read(bundle.path), bundle.width)
+def _rewritten(base: Checkpoint) -> Untrue:
+    return Untrue(
+        f"this log goes on from a head of {base.size} entries, and they are others",
+        hint="who took it over has rewritten it: get it elsewhere, and show both to its members",
+    )

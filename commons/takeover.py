@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from commons import audit, govern
-from commons.archive import Read
+from commons.archive import Read, bundles
 from commons.core import checkpoint, entries, envelope, governance, merkle, note, opening, succession, witness
 from commons.core.checkpoint import Signed
 from commons.core.entries import Entry, Unknown
@@ -32,7 +32,6 @@ from commons.disk.log import Log
 from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 from commons.sources import Network
-from commons.succession import each_bundle
 
 LIMIT = 64 << 10  # bytes of a proposal or ballot
 ASKING = 5.0  # seconds for a witness to show what it signed last
@@ -108,29 +107,28 @@ class Copy:
 async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
     """Read and verify a log, up to the last head that its witnesses have signed, and beyond it what members have signed
     themselves. Untrue, Malformed, SplitView; Pending where no head is witnessed as the charter asks."""
-    audited: dict[str, bytes] = {}
+    shown: dict[str, bytes | CommonsError] = {}
 
     async def once(path: str) -> bytes:
-        data = await read(path)
-        if path.startswith("openings/"):
-            audited[path] = data
-        return data
-
-    async def again(path: str) -> bytes:
-        if path not in audited:
-            raise NotFound(path)
-        return audited[path]
+        """What was audited is what is taken, whatever is shown, or not shown, by now."""
+        if path not in shown:
+            try:
+                shown[path] = await read(path)
+            except (NotFound, Refused) as error:
+                shown[path] = error
+        found = shown[path]
+        if isinstance(found, CommonsError):
+            raise found.with_traceback(None)
+        return found
 
     report = await audit.audit(once, trusted, commons, lambda done, whole: None)
-    base = await _base(read, report.state, report.log, report.head)
+    base = await _base(once, report.state, report.log, report.head)
     data, hidden, whole = list[bytes](), dict[int, bytes](), report.head.checkpoint.size
-    async for start, batch in each_bundle(read, whole):
+    async for start, batch in bundles(once, whole):
         data += batch
-        hidden |= await audit.openings(again, start, len(batch))  # as they were audited, whatever is shown by now
+        hidden |= await audit.openings(once, start, len(batch))
     size = base.checkpoint.size
-    if merkle.edge_root(merkle.grow(0, (), [merkle.leaf(each) for each in data])[1]) != report.head.checkpoint.root:
-        raise Conflict("the log changed while it was read", hint="repeat this command")
-    if merkle.edge_root(merkle.grow(0, (), [merkle.leaf(each) for each in data[:size]])[1]) != base.checkpoint.root:
+    if merkle.root_of([merkle.leaf(each) for each in data[:size]]) != base.checkpoint.root:
         raise Untrue("the head that its witnesses have signed is not of this log", evidence=(
             base.note.decode(), report.head.note.decode()))  # fmt: skip
     state, kept = State(), list[bytes]()
@@ -198,8 +196,7 @@ async def check_newest(net: Network, copied: Copy) -> None:
             async with asyncio.timeout(ASKING):
                 data = await net.get(url.rstrip("/"), witness.monitored(origin), limit=note.LIMIT)
             seen = succession.open_head(data, origin, copied.state.tenures).checkpoint
-            here = merkle.edge_root(merkle.grow(0, (), hashes[: seen.size])[1])
-            return name if seen.size > len(hashes) or here != seen.root else ""
+            return name if seen.size > len(hashes) or merkle.root_of(hashes[: seen.size]) != seen.root else ""
         return ""
 
     urls = [(each.name, each.url) for each in asked.witnesses if each.url is not None]

@@ -49,6 +49,11 @@ def edge_root(edge: Sequence[bytes]) -> bytes:
     return top
 
 
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root of a tree of these leaves (hashes made by `leaf`), and of nothing else."""
+    return edge_root(grow(0, (), leaves)[1])
+
+
 def grow(
     size: int, edge: Sequence[bytes], leaves: Sequence[bytes]
 ) -> tuple[list[tuple[int, int, bytes]], tuple[bytes, ...]]:
