@@ -19,7 +19,6 @@ from commons import (
     invitation,
     keeping,
     registrar,
-    request,
     standing,
     takeover,
 )
@@ -32,6 +31,7 @@ from commons.core.rules import Rule
 from commons.core.state import State
 from commons.core.terms import Terms
 from commons.errors import Conflict, Malformed, NotFound, TimedOut, Unreachable, Untrue
+from commons.exchange import advance
 from commons.govern import Seat
 from commons.ledger import Ledger, Told, checked
 from commons.sources import HERE
@@ -80,7 +80,7 @@ class Council(Ledger):
             self.home.shelf.put_seat(seat.commons, report.log.public, [seat.sources[0]])
             self.home.learn_keeper(seat.commons, community.tenures)
             trusted = self.home.shelf.head(report.log.vkey) or b""
-        request.advance(self.home, report.log.vkey, trusted, report.head.note)
+        advance(self.home, report.log.vkey, trusted, report.head.note)
         return report.state
 
     async def _send(self, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:

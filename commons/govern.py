@@ -13,9 +13,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commons import forks, request
 from commons.core import answer, codec, entries, envelope, governance, ids
-from commons.core.answer import SKEW, Answer, Submission
+from commons.core.answer import SKEW, Submission
 from commons.core.entries import Decision, Stamp
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.ids import PeerId
@@ -27,8 +26,9 @@ from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.disk.records import Draft, Record, record
 from commons.errors import Malformed, NotFound
+from commons.exchange import exchange
 from commons.invitation import Invitation
-from commons.sources import Network, first
+from commons.sources import Network
 
 AHEAD = 10  # seconds that a member's clock may be early: nobody holds up the others
 
@@ -183,15 +183,9 @@ def sign(home: Home, kind: str, value: Proposal | Vote | Join) -> bytes:
 async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
     """Sign, send, and check that the log has exactly that: its index. What was refused is in no log."""
     statement = sign(home, kind, value)
-    old = home.shelf.head(seat.key.vkey) or b""
-    body = codec.encode(Submission(statement=statement, details=None, head=old))
-
-    async def post(source: str) -> bytes:
-        return await net.post(source, f"/{seat.commons}/entries", body, limit=request.ANSWER_LIMIT)
-
-    with forks.watching(home, seat.key.vkey):
-        sent = await first(list(seat.sources), "the registrar's answer", post)
-        got = codec.decode(Answer, sent, request.ANSWER_LIMIT)
-        head = answer.check_entry(got, statement, seat.key, old)
-    request.advance(home, seat.key.vkey, old, head.note)
+    _, got = await exchange(
+        home, net, seat.key, seat.sources, f"/{seat.commons}/entries",
+        body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),
+        check=lambda shown, head: answer.check_entry(shown, statement, seat.key, head),
+    )  # fmt: skip
     return got.shown[0].index

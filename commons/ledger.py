@@ -12,6 +12,7 @@ from commons.archive import Read
 from commons.core import entries, ids, manifest, reference
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
+from commons.exchange import advance
 from commons.keeping import Near, own
 from commons.node import Node
 from commons.progress import Progress
@@ -137,7 +138,7 @@ class Ledger:
         with forks.recording(self.home, log.vkey):
             report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
         if source is not None and not report.faults:
-            request.advance(self.home, log.vkey, trusted, report.head.note)
+            advance(self.home, log.vkey, trusted, report.head.note)
         told = audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
         return {**told, "fork": list(self.home.shelf.forks().get(log.vkey, ()))}
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from commons import forks, request
+from commons import forks
 from commons.core import answer, codec, entries, envelope, ids, listing, manifest, tiles
-from commons.core.answer import SKEW, Answer
+from commons.core.answer import Answer
+from commons.core.checkpoint import Signed
 from commons.core.entries import Publish
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
@@ -21,11 +22,12 @@ from commons.core.rules import Rule
 from commons.core.state import State
 from commons.disk.home import Home
 from commons.disk.records import Draft, Record, record
-from commons.errors import Conflict, Malformed, NotFound, Refused, TimedOut, Unreachable, Untrue
-from commons.govern import AHEAD, Seat
+from commons.errors import Conflict, NotFound, Refused, TimedOut, Unreachable, Untrue
+from commons.exchange import exchange
+from commons.govern import Seat, check_date
 from commons.publication import Prepared
 from commons.publish import fits, here, mark
-from commons.sources import Network, first
+from commons.sources import Network
 
 
 def check_kept(state: State, rule: Rule) -> None:
@@ -87,30 +89,27 @@ class Abroad:
         statement = envelope.sign(entries.PUBLISH, said, self._home.keys.identity)
         tiles.check_entry(statement)
         log = self.state.keeper
-        old = self._home.shelf.head(log.vkey) or b""
-        body = codec.encode(Offer(statement=statement, manifest=dataset.data, head=old))
 
-        async def post(source: str) -> bytes:
-            return await self._net.post(source, f"/{self.commons}/publications", body, limit=request.ANSWER_LIMIT)
-
-        with forks.watching(self._home, log.vkey):
-            try:
-                sent = await first(list(self._seat.sources), "the registrar's answer", post)
-            except (Unreachable, TimedOut) as error:
-                raise type(error)(
-                    f"it is sealed and signed, and not known to be in the log: {error.message}",
-                    hint="repeat the same command: it goes on from there",
-                ) from error
-            got = codec.decode(Answer, sent, request.ANSWER_LIMIT)
+        def check(got: Answer, head: bytes) -> Signed:
             if len(got.shown) != 1:
                 raise Untrue("the answer does not show what was sent")
             shown = got.shown[0].entry
             there = envelope.open(entries.PUBLISH, Publish, shown)
             if (there.signer, replace(there.value, time=said.time)) != (self._home.keys.identity.peer, said):
                 raise Untrue("the log has another entry of this dataset than the one that was signed")
-            head = answer.check_entry(got, shown, log, old)
-        request.advance(self._home, log.vkey, old, head.note)
-        return got.shown[0].index
+            return answer.check_entry(got, shown, log, head)
+
+        try:
+            _, given = await exchange(
+                self._home, self._net, log, self._seat.sources, f"/{self.commons}/publications", check=check,
+                body=lambda head: codec.encode(Offer(statement=statement, manifest=dataset.data, head=head)),
+            )  # fmt: skip
+        except (Unreachable, TimedOut) as error:
+            raise type(error)(
+                f"it is sealed and signed, and not known to be in the log: {error.message}",
+                hint="repeat the same command: it goes on from there",
+            ) from error
+        return given.shown[0].index
 
 
 # -- the registrar's side ---------------------------------------------------------------------------------------------
@@ -126,12 +125,7 @@ def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]
     said = envelope.open(entries.PUBLISH, Publish, given.statement)
     if said.value.commons != home.commons:
         raise NotFound(f"this node keeps the log of {home.commons}, not of {said.value.commons}")
-    early = said.value.time - now
-    if not -SKEW < early <= AHEAD:
-        raise Malformed(
-            f"it is dated {said.value.time}, this node's clock says {int(now)}",
-            hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
-        )
+    check_date(said.value.time, now)
     cid = ids.check_cid(said.value.manifest)
     dataset = manifest.open(given.manifest, cid)
     listing.check(said, dataset)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from commons import forks, registrar
+from commons import registrar
 from commons.core import answer, codec, entries, envelope
 from commons.core.answer import Answer, Submission
 from commons.core.checkpoint import Signed
@@ -18,9 +18,9 @@ from commons.core.note import Verifier
 from commons.disk.home import Home
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Conflict, TimedOut, TooMany, Unreachable
+from commons.exchange import exchange
 from commons.registrar import Keeper
-from commons.request import ANSWER_LIMIT, advance
-from commons.sources import Network, first
+from commons.sources import Network
 
 
 async def owe(
@@ -64,17 +64,11 @@ async def hand_in(
     entry."""
 
     async def hand(keeper: Keeper) -> int:
-        log, old = keeper.log, home.shelf.head(keeper.log.vkey) or b""
-        body = codec.encode(Submission(statement=statement, details=None, head=old))
-
-        async def send(source: str) -> bytes:
-            return await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
-
-        with forks.watching(home, log.vkey):
-            got = await first(keeper.among(sources), "an answer to the receipt", send)
-            shown = codec.decode(Answer, got, ANSWER_LIMIT)
-            head = check(shown, log, old)
-        advance(home, log.vkey, old, head.note)
-        return shown.shown[0].index
+        _, got = await exchange(
+            home, net, keeper.log, keeper.among(sources), f"/{value.commons}/entries", what="an answer to the receipt",
+            body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),
+            check=lambda shown, head: check(shown, keeper.log, head),
+        )  # fmt: skip
+        return got.shown[0].index
 
     return await registrar.asked(home, net, sources, value, hand)

@@ -8,29 +8,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from commons import forks, registrar
+from commons import registrar
 from commons.core import answer, codec, entries, envelope, hpke, ids, note, terms
 from commons.core.answer import Answer, Checked, Submission
+from commons.core.checkpoint import Signed
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
 from commons.core.opening import SALT, Field, commit
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import Ask
-from commons.errors import (
-    Conflict,
-    Malformed,
-    Pending,
-    Refused,
-    TimedOut,
-    TooLarge,
-    TooMany,
-    Unreachable,
-)
+from commons.errors import Malformed, Pending, Refused, TimedOut, TooLarge, TooMany, Unreachable
+from commons.exchange import exchange
 from commons.registrar import Keeper
-from commons.sources import Network, first, is_peer
+from commons.sources import Network, is_peer
 
-ANSWER_LIMIT = 256 << 10  # bytes
 RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
 
 
@@ -98,50 +90,14 @@ async def resubmit(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask
 ) -> Sent:  # fmt: skip
     """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
-    does not take it, somebody may have taken over."""
+    does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
     try:
-        return await _submit_to(home, net, sources, value, ask, registrar.known(home, value))
-    except (Unreachable, TimedOut, Refused, Conflict):
-        now = held(home, value)
-        if (now is not None and now.outcome in ("refuse", "revoke")) or (
-            found := await registrar.find(home, net, sources, value)
-        ) is None:
-            raise
-        return await _submit_to(home, net, sources, value, ask, found)
-
-
-async def _submit_to(
-    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask, keeper: Keeper
-) -> Sent:  # fmt: skip
-    registrars = keeper.among(sources)
-    if not registrars:
-        raise Unreachable(
-            f"no address is known of {keeper.peer}, who answers requests for this dataset",
-            hint=f"name one with --from ADDRESS, or `commons peer add ADDRESS`; {RECOURSE}",
-        )
-    said = said_in(ask)
-    with forks.watching(home, keeper.log.vkey):
-        return await _submit(home, net, registrars, value, ask, said)
-
-
-def outdated(ask: Ask) -> bool:
-    return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
-
-
-def said_in(ask: Ask) -> Opened[Asked]:
-    return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
-
-
-async def _submit(
-    home: Home, net: Network, registrars: Sequence[str], value: Manifest, ask: Ask, said: Opened[Asked]
-) -> Sent:  # fmt: skip
-    """The checked answer of a granted request; Pending or Refused otherwise. Sent again, it finds the same entry."""
-    try:
-        given, checked = await _send(home, net, registrars, value, ask.submission, said)
+        sent = await registrar.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
     except Malformed:
         if outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
         raise
+    checked = sent.checked
     home.shelf.put_ask(answered(ask, checked))
     keep_proof(home, ask.dataset, checked)
     if checked.outcome == "pending":
@@ -155,7 +111,43 @@ async def _submit(
             f"request {checked.request} was {verb} at entry {checked.decision}: {checked.words or checked.reason}",
             hint="ask the steward of this dataset; a new fetch makes a new request",
         )
-    return Sent(said=said, registrars=registrars, given=given, checked=checked)
+    return sent
+
+
+async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keeper: Keeper) -> Sent:
+    registrars = keeper.among(sources)
+    if not registrars:
+        raise Unreachable(
+            f"no address is known of {keeper.peer}, who answers requests for this dataset",
+            hint=f"name one with --from ADDRESS, or `commons peer add ADDRESS`; {RECOURSE}",
+        )
+    submission, said, found = codec.decode(Submission, ask.submission), said_in(ask), list[Checked]()
+
+    def check(got: Answer, head: bytes) -> Signed:
+        found.append(answer.check(got, said, keeper.log, head, keeper.stewards))
+        return found[0].head
+
+    def met(source: str) -> None:
+        if is_peer(source):
+            home.shelf.add_peer(source)  # whom a later command asks again
+
+    try:
+        given, _ = await exchange(
+            home, net, keeper.log, registrars, f"/{said.value.commons}/entries", what="an answer to the request",
+            body=lambda head: codec.encode(replace(submission, head=head)), check=check, met=met,
+        )  # fmt: skip
+    except (Unreachable, TimedOut, Refused, TooMany) as error:  # none of them is a decision in the log
+        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
+        raise
+    return Sent(said=said, registrars=registrars, given=given, checked=found[0])
+
+
+def outdated(ask: Ask) -> bool:
+    return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
+
+
+def said_in(ask: Ask) -> Opened[Asked]:
+    return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
 def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
@@ -167,35 +159,6 @@ def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
 
 def answered(ask: Ask, checked: Checked) -> Ask:
     return replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
-
-
-async def _send(
-    home: Home, net: Network, registrars: Sequence[str], value: Manifest, submission: bytes, said: Opened[Asked]
-) -> tuple[bytes, Checked]:
-    keeper = registrar.known(home, value)
-    old = home.shelf.head(keeper.log.vkey) or b""
-    body = codec.encode(replace(codec.decode(Submission, submission), head=old))
-
-    async def ask(source: str) -> bytes:
-        got = await net.post(source, f"/{value.commons}/entries", body, limit=ANSWER_LIMIT)
-        if is_peer(source):
-            home.shelf.add_peer(source)  # whom a later command asks again
-        return got
-
-    try:
-        got = await first(registrars, "an answer to the request", ask)
-    except (Unreachable, TimedOut, Refused, TooMany) as error:  # none of them is a decision in the log
-        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
-        raise
-    checked = answer.check(codec.decode(Answer, got, ANSWER_LIMIT), said, keeper.log, old, keeper.stewards)
-    advance(home, keeper.log.vkey, old, checked.head.note)
-    return got, checked
-
-
-def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
-    """Trust a head of the log with this vkey, proven to extend `old`. Conflict if another command was faster."""
-    if new != old and not home.shelf.advance(log, old or None, new):
-        raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")
 
 
 def forget_key(home: Home, value: Manifest) -> None:

@@ -383,7 +383,7 @@ async def test_after_a_crash_between_any_two_steps_the_same_command_makes_one_en
 
             patch.setattr(coop.node.registrar, "publish", lost)
         elif where == "advance":
-            patch.setattr("commons.request.advance", lambda *words: crash() if words[2] != words[3] else None)
+            patch.setattr("commons.exchange.advance", lambda *words: crash() if words[2] != words[3] else None)
         else:
             put = ana.home.shelf.put_manifest
             patch.setattr(
