@@ -164,7 +164,7 @@ def _value(home: Home, row: Withdrawal) -> Manifest | None:
 
 def _own(home: Home, dataset: str) -> bool:
     """Whether it was published from here, in another's commons."""
-    return any(cid == dataset and role == "published" for cid, _, role, _ in home.shelf.manifests())
+    return home.shelf.role(dataset) == "published"
 
 
 def told(home: Home) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 
 from commons import audit, govern
 from commons.archive import Read, bundles
@@ -27,7 +28,7 @@ from commons.core.note import Verifier
 from commons.core.opening import Opening
 from commons.core.state import State
 from commons.core.succession import SUCCESSION, Succession, quorum_at
-from commons.disk.home import GENERATIONS, Home
+from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
@@ -45,7 +46,7 @@ def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
     """This home's offer to keep the log, under keys of its own that the log never had. `own` if it keeps it already:
     then the next key is the one it has committed to."""
     used = {each.key for each in state.community.tenures} if state.community else set[bytes]()
-    began, others = _chains(keys, commons)
+    began, others = map(list, keys.chains(commons))
     keyed = began if own and state.keeper.public in {each.public for each in began} else others
     at = next((n for n, each in enumerate(keyed[:-1]) if each.public not in used), None)
     if at is None:
@@ -79,9 +80,7 @@ class Bids:
         if said.signer not in members:
             raise Refused(f"{said.signer} is no member of this commons and cannot vote in it")
         govern.check_date(said.value.time, time.time())
-        self._shelf.put_ballot(sha256(proposal).digest(), said.signer, statement)
-        kept = {envelope.open(governance.VOTE, Vote, each).signer: each for each in self.ballots(proposal)}
-        if kept.get(said.signer) != statement:
+        if self._shelf.put_ballot(sha256(proposal).digest(), said.signer, statement) != statement:
             raise Conflict(f"{said.signer} has voted on this already", hint="a ballot is cast once")
         return sha256(statement).digest()
 
@@ -251,13 +250,8 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     return len(copied.data) + 1
 
 
-def _chains(keys: Keys, commons: str) -> tuple[list[Signer], list[Signer]]:
-    """The keys under which this home keeps a log, one after the other: if it began it, and if it took it over."""
-    return [keys.log(n) for n in range(GENERATIONS)], [keys.log(n, commons) for n in range(GENERATIONS)]
-
-
 def _signer(keys: Keys, commons: str, public: bytes) -> Signer:
-    found = next((each for chain in _chains(keys, commons) for each in chain if each.public == public), None)
+    found = next((each for each in chain(*keys.chains(commons)) if each.public == public), None)
     if found is None:
         raise Refused(
             "the members chose a key that this home does not have", hint="is its seed the one that made the offer?"

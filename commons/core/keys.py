@@ -5,12 +5,16 @@ HKDF-SHA256 (RFC 5869) with a label for each; Ed25519 (RFC 8032); X25519 for HPK
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from commons.core.ids import PeerId, peer_id
+
+GENERATIONS = 16  # keys that one log may have by one registrar
 
 
 def derive(secret: bytes, label: str, length: int = 32, salt: bytes | None = None) -> bytes:
@@ -68,6 +72,10 @@ class Keys:
         """The log's signing key; generation n+1 is committed to while n signs. `commons` names a log that others began:
         a key of its own, for one key signs one log."""
         return Signer(derive(self._seed, f"log/v1/{commons}/{generation}" if commons else f"log/v1/{generation}"))
+
+    def chains(self, commons: str) -> tuple[Iterator[Signer], Iterator[Signer]]:
+        """The keys under which this home keeps a log, one after the other: if it began it, and if it took it over."""
+        return (self.log(n) for n in range(GENERATIONS)), (self.log(n, commons) for n in range(GENERATIONS))
 
     def witness(self) -> Signer:
         """The key this node cosigns the heads of others' logs with."""

@@ -15,14 +15,15 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from commons.core import envelope
 from commons.core.governance import CHARTER, Charter, College
-from commons.core.keys import Keys, Signer
+from commons.core.keys import Keys
 from commons.core.succession import Tenure
 from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
@@ -34,8 +35,6 @@ from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
 
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
-
-GENERATIONS = 16  # keys that one log may have by one registrar
 
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
 
@@ -60,8 +59,9 @@ class Home:
             opened.callback(lambda: self.witnessed.close())
             opened.callback(lambda: self.cosigned.close())
             self.log = Log.open(
-                path / "log.db", self.keys.log(0), self.keys.local("openings"), later=lambda cid: later(self.keys, cid)
-            )
+                path / "log.db", self.keys.log(0), self.keys.local("openings"),
+                later=lambda commons: chain(*self.keys.chains(commons)),
+            )  # fmt: skip
             opened.callback(lambda: self.log.close())
             self.check_keeper()
             self.deposits = Deposits(path / "deposits.db")
@@ -121,13 +121,6 @@ def keeper(keys: Keys) -> dict[str, Any]:
         "registrar": keys.identity.peer, "log_key": keys.log(0).public,
         "next_key": hashlib.sha256(keys.log(1).public).digest(),
     }  # fmt: skip
-
-
-def later(keys: Keys, commons: str) -> Iterator[Signer]:
-    """The keys under which this home may keep a log after the one it begins its own with: the next ones of its own log,
-    or those of a log that others began."""
-    yield from (keys.log(n) for n in range(1, GENERATIONS))
-    yield from (keys.log(n, commons) for n in range(GENERATIONS))
 
 
 def _take_over(path: Path) -> None:

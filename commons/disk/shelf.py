@@ -110,6 +110,11 @@ class Shelf:
             row = self._db.execute("SELECT data FROM manifests WHERE cid = ? AND served >= ?", (cid, served)).fetchone()
         return None if row is None else row[0]
 
+    def role(self, cid: str) -> str | None:
+        with sql.door(self._path):
+            row = self._db.execute("SELECT role FROM manifests WHERE cid = ?", (cid,)).fetchone()
+        return None if row is None else row[0]
+
     def manifests(self) -> list[tuple[Cid, bytes, str, bool]]:
         with sql.door(self._path):
             rows = self._db.execute("SELECT cid, data, role, served FROM manifests ORDER BY cid").fetchall()
@@ -248,10 +253,13 @@ class Shelf:
             row = self._db.execute("SELECT proposal, members FROM bids WHERE commons = ?", (commons,)).fetchone()
         return None if row is None else (row[0], row[1].split())
 
-    def put_ballot(self, proposal: bytes, peer: str, vote: bytes) -> None:
-        """The first of each member's is kept."""
+    def put_ballot(self, proposal: bytes, peer: str, vote: bytes) -> bytes:
+        """The one of this member that is kept: the first."""
         with sql.door(self._path):
             self._db.execute("INSERT OR IGNORE INTO ballots VALUES(?, ?, ?)", (proposal, peer, vote))
+            said = "SELECT vote FROM ballots WHERE (proposal, peer) = (?, ?)"
+            (kept,) = self._db.execute(said, (proposal, peer)).fetchone()
+        return bytes(kept)
 
     def ballots(self, proposal: bytes) -> list[bytes]:
         with sql.door(self._path):
