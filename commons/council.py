@@ -30,7 +30,7 @@ from commons.core.policy import Policy
 from commons.core.rules import Rule
 from commons.core.state import State
 from commons.core.terms import Terms
-from commons.errors import Conflict, Malformed, NotFound, TimedOut, Unreachable, Untrue
+from commons.errors import Conflict, Malformed, TimedOut, Unreachable, Untrue
 from commons.exchange import advance
 from commons.govern import Seat
 from commons.ledger import Ledger, Told, checked
@@ -65,9 +65,8 @@ class Council(Ledger):
         try:
             read, commons = await self._log_at(seat.sources[0], seat.commons)
         except (Unreachable, TimedOut) as error:
-            error.hint += (
-                f"{'; ' if error.hint else ''}if another keeps this log by now: `commons community follow ADDRESS`"
-            )
+            also = "if another keeps this log by now: `commons community follow ADDRESS`"
+            error.hint = f"{error.hint}; {also}" if error.hint else also
             raise
         trusted = self.home.shelf.head(seat.key.vkey) or b""
         with forks.recording(self.home, seat.key.vkey):
@@ -91,6 +90,9 @@ class Council(Ledger):
     async def community(self, *, named: str | None = None, everything: bool = False) -> Told:
         """How a community stands: members, powers, open proposals and what they lack."""
         state = await self._state(self._seat(named))
+        return self._told(state, everything)
+
+    def _told(self, state: State, everything: bool = False) -> Told:
         return standing.told(state, self.home.keys.identity.peer, int(time.time()), everything, self.faults)
 
     async def invite(self, *, college: str, days: int = 14, words: str = "", named: str | None = None) -> Told:
@@ -132,7 +134,7 @@ class Council(Ledger):
         state = await self._state(Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
         others = [each for each in sources if each != at] if before == key.public else []
         self.home.shelf.put_seat(cid, key.public, [at, *others])
-        return standing.told(state, self.home.keys.identity.peer, int(time.time()), faults=self.faults)
+        return self._told(state)
 
     async def propose(
         self, *, action: str, named: str | None = None, dataset: str | None = None, access: str | None = None,
@@ -157,10 +159,7 @@ class Council(Ledger):
                 f"{value.title}, version {value.version}, {value.terms.licence}, access {value.rule}" if value else ""
             )
         if file is not None and action == "amend-charter":
-            community = (await self._state(seat)).community
-            if community is None:
-                raise NotFound("this log has no charter")
-            what["charter"] = charter.amended(file, community)
+            what["charter"] = charter.amended(file, (await self._state(seat)).founded)
         elif file is not None:
             what["custodians"] = file
         if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
@@ -174,19 +173,16 @@ class Council(Ledger):
 
     async def vote(self, *, proposal: int, choice: str, reason: str = "", named: str | None = None) -> Told:
         seat = self._seat(named)
-        community = (await self._state(seat)).community
-        if community is None:
-            raise NotFound("this log has no charter")
+        ballot = (await self._state(seat)).founded.ballot(proposal)
         seat = self._seat(named)  # the log may have changed hands
         said = Vote(
-            commons=seat.commons, proposal=community.ballot(proposal).digest, choice=choice, reason=reason,
-            time=int(time.time()),
+            commons=seat.commons, proposal=ballot.digest, choice=choice, reason=reason, time=int(time.time())
         )  # fmt: skip
         index = await self._send(seat, governance.VOTE, said)
         return {"entry": index, **await self._outcome(seat, proposal)}
 
     async def _outcome(self, seat: Seat, proposal: int) -> Told:
-        told = standing.told(await self._state(seat), self.home.keys.identity.peer, int(time.time()), True)
+        told = self._told(await self._state(seat), everything=True)
         return {"outcome": next(each for each in told["proposals"] if each["proposal"] == proposal)}
 
     # -- custody ------------------------------------------------------------------------------------------------------

@@ -158,11 +158,11 @@ def check_release(
     is checked here, and everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
     """
     state, log = seen.state, seen.log
-    if state.community is None or state.charter is None or log is None:
+    if log is None:
         raise Untrue("the log has no charter")
     given_by, shown_by = (succession.signer(each, log.name, state.tenures) for each in (given.head, witnessed))
     checked = answer.check(given, said, given_by, b"", [each.registrar for each in state.tenures])
-    check_quorum(witnessed, shown_by, state.charter.witnesses, checked)
+    check_quorum(witnessed, shown_by, state.founded.charter.witnesses, checked)
     access = state.granted(checked.request, now)
     request, decision = access.entry, entries.decode(given.shown[-1].entry)
     if not isinstance(decision, Decision) or (checked.decision, decision.outcome) != (access.decision, "grant"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from hashlib import sha256
 
-from commons import govern, standing, takeover
+from commons import govern, takeover
 from commons.core import envelope, governance, ids, manifest
 from commons.core.governance import Proposal, Vote
 from commons.core.state import State
@@ -29,9 +29,7 @@ class Heir(Council):
         """
         seat, me = self._seat(named), self.home.keys.identity.peer
         copied = await self._copied(seat, source)
-        community = copied.state.community
-        if community is None:
-            raise Untrue("the log has no charter")
+        community = copied.state.founded
         wrong: list[str] = []
         if me not in community.members:
             raise Refused(f"{me} is no member of this commons, and a member keeps its log")
@@ -88,7 +86,7 @@ class Heir(Council):
         return proposal
 
     def _offered(self, state: State, proposal: bytes) -> Told:
-        told = standing.told(state, self.home.keys.identity.peer, int(time.time()), True)
+        told = self._told(state, everything=True)
         digest = sha256(proposal).digest()
         ballots = state.community.ballots.values() if state.community else ()
         index = next((each.index for each in ballots if each.digest == digest), None)

@@ -47,10 +47,8 @@ class Abroad:
     """The log of a community, as `publish.Place`: kept where `seat` says, `state` read anew from there and verified."""
 
     def __init__(self, home: Home, net: Network, seat: Seat, state: State) -> None:
-        if state.charter is None:
-            raise Untrue("this log has no charter")
         self._home, self._net, self._seat, self.state = home, net, seat, state
-        self.commons, self.log_key, self.registrar = seat.commons, state.keeper.public, state.charter.registrar
+        self.commons, self.log_key, self.registrar = seat.commons, state.keeper.public, state.founded.charter.registrar
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
         """What was signed here of the same words and the same files: in the log by now, or fit to enter it as it is."""

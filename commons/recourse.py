@@ -64,9 +64,8 @@ async def submit(
     if taken.answer is None:
         return told
     checked = answer.check(codec.decode(Answer, taken.answer, TAKEN), said, keeper.log, b"", keeper.stewards)
-    await compare(
-        keeper.log, checked.head
-    )  # with the head that this home trusts: the witness's answer begins elsewhere
+    # with the head that this home trusts: the witness's answer begins elsewhere
+    await compare(keeper.log, checked.head)
     request.keep_proof(home, ask.dataset, checked)
     home.shelf.put_ask(replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason))
     return {**told, "entry": checked.request, "outcome": checked.outcome}

@@ -19,10 +19,7 @@ Told = dict[str, Any]
 def told(state: State, me: str, now: int, everything: bool = False, faults: int = 0) -> Told:
     """A community in plain words: who is in it, who decides what, what is open and what it lacks; and how many entries
     of its log are faulty."""
-    community = state.community
-    if community is None:
-        raise Malformed("this log has no charter")
-    charter = community.charter
+    community, charter = state.founded, state.founded.charter
     ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing == "open"]
     return {
         "commons": state.commons, "name": charter.name, "purpose": charter.purpose, "registrar": charter.registrar,

@@ -38,11 +38,16 @@ class Facts:
         return self.community.charter if self.community else None
 
     @property
-    def tenures(self) -> Sequence[Tenure]:
-        """Who has kept this log, one after the other. Untrue where it has no charter."""
+    def founded(self) -> Community:
+        """The community whose log it is. Untrue where it has no charter."""
         if self.community is None:
             raise Untrue("the log has no charter")
-        return self.community.tenures
+        return self.community
+
+    @property
+    def tenures(self) -> Sequence[Tenure]:
+        """Who has kept this log, one after the other. Untrue where it has no charter."""
+        return self.founded.tenures
 
     @property
     def keeper(self) -> Verifier:

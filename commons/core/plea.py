@@ -120,7 +120,7 @@ def open_handed(body: bytes) -> tuple[Handed, Opened[Asked]]:
 
 def check_logged(given: Answer, said: Opened[Asked], log: Verifier, old: bytes) -> Checked:
     """That the log holds the request, whatever was decided on it. As `answer.check`, which the requester does."""
-    return answer.check(replace(given, shown=given.shown[:1]), said, log, old, "")
+    return answer.check(replace(given, shown=given.shown[:1]), said, log, old, ())
 
 
 def path(origin: str) -> str:

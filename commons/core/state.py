@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from commons.core import checkpoint, entries, ids, note, succession, witness
+from commons.core import entries, ids, succession, witness
 from commons.core.community import Community
 from commons.core.entries import (
     Decision,
@@ -115,9 +115,8 @@ class State(Facts):
         if self.community is None:
             raise Malformed("there is no charter in front of this entry")
         asked = witness.quorum(self.community.charter.witnesses)
-        size = checkpoint.parse(note.peek(entry.head)).size
-        head, _ = witness.open(entry.head, succession.signer_of(self.keeper.name, self.tenures, size), asked)
-        if size > index:
+        head, _ = witness.open(entry.head, succession.signer(entry.head, self.keeper.name, self.tenures), asked)
+        if (size := head.checkpoint.size) > index:
             raise Untrue(f"the head in front of entry {index} has {size} entries")
         self.community.stamp(index, head, self)
         self._change(index, self.community)
