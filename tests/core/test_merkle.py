@@ -7,6 +7,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import pymerkle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -266,7 +267,6 @@ def test_no_proof_from_outside_raises_anything_else(a: int, b: int, proof: list[
 
 
 def test_another_implementation_finds_the_same_roots_and_proofs() -> None:
-    pymerkle = pytest.importorskip("pymerkle")
     tree = pymerkle.InmemoryTree(algorithm="sha256")
     for size in range(1, MOST + 1):
         tree.append_entry(entry(size - 1))
