@@ -351,5 +351,6 @@ async def test_a_peer_that_stalls_when_heads_are_compared_delays_and_fails_no_ve
     alice, bob = await start("alice"), await start("bob")
     reference = await alice.publish(folder)
     async with asyncio.timeout(30):
-        await bob.fetch(reference, tmp_path / "copy", alice.address)
+        told = await bob.fetch(reference, tmp_path / "copy", alice.address)
         await asked.wait()
+    assert (told["files"], told["receipt"]) == (3, "logged")
