@@ -21,7 +21,8 @@ from commons.core.keys import Keys, Signer
 from commons.core.opening import SALT
 from commons.core.policy import Policy
 from commons.core.rules import Rule
-from commons.errors import NotFound
+from commons.core.state import State
+from commons.errors import CommonsError, NotFound
 
 ALICE = Keys(b"alice".ljust(32))  # publishes, and keeps the log
 BOB, EVE = Keys(b"bob".ljust(32)), Keys(b"eve".ljust(32))
@@ -123,6 +124,11 @@ class Keeper:
         return self.add(codec.encode(
             Redaction(type=entries.REDACTION, time=self.clock, entries=targets, reason="erased")
         ))  # fmt: skip
+
+    def fold(self) -> tuple[State, list[CommonsError]]:
+        """What the log makes true, and what is wrong with entries of it."""
+        state = State()
+        return state, [error for data in self.data if (error := state.take(data)) is not None]
 
     def salt(self) -> bytes:
         return hashlib.sha256(b"%d" % len(self.data)).digest()[:SALT]

@@ -16,10 +16,9 @@ from commons.core.governance import PROPOSAL, Proposal
 from commons.core.keys import Keys, Signer
 from commons.core.note import Verifier
 from commons.core.rules import Rule
-from commons.core.state import State
 from commons.core.succession import SUCCESSION, Succession
 from commons.core.terms import DAY
-from commons.errors import CommonsError, Refused
+from commons.errors import Refused
 from tests.core.test_community import ANA, PEOPLE, AnyCommunity, Log, people
 from tests.keeper import ALICE, BOB, Keeper
 
@@ -49,22 +48,12 @@ class Handed:
         self.log.signer = BOB.log(0, self.log.commons)
         return index
 
-    def fold(self) -> tuple[State, list[CommonsError]]:
-        state, wrong = State(), []
-        for index, data in enumerate(self.log.data):
-            try:
-                state.apply(entries.decode(data))
-            except CommonsError as error:
-                wrong.append(error)
-                state.size = index + 1
-        return state, wrong
-
 
 def test_a_log_changes_hands() -> None:
     case = Handed()
     case.choose()
     case.succeed()
-    state, wrong = case.fold()
+    state, wrong = case.log.fold()
     assert wrong == []
     assert state.charter is not None
     assert (state.charter.registrar, state.keeper.public) == (BOB.identity.peer, case.log.signer.public)
@@ -73,7 +62,7 @@ def test_a_log_changes_hands() -> None:
 def test_a_stamp_in_a_log_without_witnesses_is_a_fault_and_ends_nobodys_reading() -> None:
     case = Handed()
     case.log.add(codec.encode(Stamp(type=STAMP, time=case.log.clock, head=case.log.head())))
-    _, (wrong,) = case.fold()
+    _, (wrong,) = case.log.fold()
     assert isinstance(wrong, Refused)
 
 
@@ -84,14 +73,14 @@ def test_a_registrar_that_dates_far_ahead_ends_no_log() -> None:
     case.log.clock = now
     case.choose()
     case.succeed()
-    state, wrong = case.fold()
+    state, wrong = case.log.fold()
     assert (wrong, state.keeper.public) == ([], case.log.signer.public)
     assert state.time < now + DAY
     early = Handed()
     early.choose()
     early.log.clock -= 30  # before those who chose had signed
     early.succeed()
-    assert len(early.fold()[1]) == 1
+    assert len(early.log.fold()[1]) == 1
 
 
 def test_who_is_expelled_is_no_heir_any_more() -> None:
@@ -100,7 +89,7 @@ def test_who_is_expelled_is_no_heir_any_more() -> None:
     opened = case.log.propose("expel", college="members", peer=BOB.identity.peer)
     case.log.vote(BOB, opened)
     case.log.publish()  # nobody is waited for
-    state, wrong = case.fold()
+    state, wrong = case.log.fold()
     assert (wrong, len(state.datasets)) == ([], 1)
     assert state.community is not None
     assert state.community.heir is None
@@ -110,13 +99,13 @@ def test_while_an_heir_is_awaited_the_registrar_adds_nothing_not_even_what_nobod
     case = Handed()
     case.choose()
     case.log.add(b"\x81\xa4type\xa1x")
-    assert len(case.fold()[1]) == 1
+    assert len(case.log.fold()[1]) == 1
 
 
 def test_nobody_offers_that_somebody_else_keeps_the_log_under_a_key_that_is_not_theirs() -> None:
     case = Handed()
     case.offer(BOB, by=ALICE)
-    _, (wrong,) = case.fold()
+    _, (wrong,) = case.log.fold()
     assert isinstance(wrong, Refused)
     assert "offers it" in wrong.message
 

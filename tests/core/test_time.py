@@ -14,10 +14,9 @@ from commons.core.community import Community
 from commons.core.entries import STAMP, Stamp
 from commons.core.keys import Signer
 from commons.core.note import COSIGNATURE, Verifier
-from commons.core.state import State
 from commons.core.succession import SUCCESSION, Succession
 from commons.core.terms import DAY
-from commons.errors import CommonsError, Gone, Malformed, Pending, Refused, Untrue
+from commons.errors import Gone, Malformed, Pending, Refused, Untrue
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
 SIGNERS = [Signer(hashlib.sha256(b"witness %d" % n).digest()) for n in range(3)]
@@ -51,18 +50,8 @@ class Watched:
         self.log.vote(BOB, opened)
         return opened
 
-    def fold(self) -> tuple[State, list[CommonsError]]:
-        state, wrong = State(), []
-        for index, data in enumerate(self.log.data):
-            try:
-                state.apply(entries.decode(data))
-            except CommonsError as error:
-                wrong.append(error)
-                state.size = index + 1
-        return state, wrong
-
     def community(self) -> Community:
-        state, wrong = self.fold()
+        state, wrong = self.log.fold()
         assert wrong == []
         assert state.community is not None
         return state.community
@@ -76,7 +65,7 @@ def test_a_decision_takes_effect_when_the_witnesses_have_seen_its_votes() -> Non
     opened = case.admit()
     assert case.standing(opened) == "counted"
     assert EVE.identity.peer not in case.community().members
-    state, _ = case.fold()
+    state, _ = case.log.fold()
     case.log.vote(BOB, opened)
     late = entries.decode(case.log.data.pop())
     with pytest.raises(Gone, match="counted"):  # it has its votes
@@ -132,7 +121,7 @@ def test_a_stamp_by_too_few_witnesses_is_none(times: Sequence[int | None]) -> No
     case = Watched()
     case.admit()
     case.stamp(*times)
-    _, (wrong,) = case.fold()
+    _, (wrong,) = case.log.fold()
     assert isinstance(wrong, Refused)
     assert "not cosigned by enough" in wrong.message
 
@@ -150,7 +139,7 @@ def test_a_stamp_of_anything_else_is_none() -> None:
     ):  # fmt: skip
         lie = Stamp(type=STAMP, time=now, head=head)
         case.add(lie)
-        state, wrong = case.fold()
+        state, wrong = case.log.fold()
         assert [type(each) for each in wrong] in ([Malformed], [Untrue])
         assert state.community is not None
         assert state.community.counted
@@ -159,7 +148,7 @@ def test_a_stamp_of_anything_else_is_none() -> None:
     longer.log.data, longer.log.clock = list(case.log.data), now
     longer.log.propose("admit", college="members", peer=ALICE.identity.peer)
     case.add(Stamp(type=STAMP, time=now, head=longer.head(now, now, None)))  # of an entry that is not there yet
-    _, (late,) = case.fold()
+    _, (late,) = case.log.fold()
     assert isinstance(late, Untrue)
 
 
@@ -217,7 +206,7 @@ def test_a_log_goes_on_from_a_head_by_the_witnesses_of_its_day() -> None:
     case.log.vote(ALICE, opened)
     taken = Succession(commons=case.log.commons, head=base, time=case.log.clock)
     case.log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
-    state, wrong = case.fold()
+    state, wrong = case.log.fold()
     assert (wrong, state.keeper.public) == ([], keys[0])
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
 import msgpack
 import pytest
 
-from commons import audit, cosigning, govern, keeping, obtain, receipt, takeover
+from commons import audit, cosigning, govern, keeping, receipt, takeover
 from commons.core import checkpoint, entries, envelope, governance, manifest
 from commons.core.entries import DECISION, Decision
 from commons.core.governance import Vote
@@ -25,28 +24,10 @@ from commons.follow import Follower
 from commons.govern import Seat
 from commons.heir import Heir
 from tests.conftest import Party, decided, until
-from tests.flows.test_succession import CHARTER, Found, Village, chosen, settle
+from tests.flows.conftest import CHARTER, Found, Village, chosen
 from tests.keeper import EVE, Keeper
 
-
-@pytest.fixture
-async def village(tmp_path: Path) -> AsyncIterator[Village]:
-    made = Village(tmp_path)
-    yield made
-    for name in list(made.nodes):
-        await made.stop(name)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cosigning, "FIRST", 0.05)
-    monkeypatch.setattr(cosigning, "LONGEST", 0.2)
-    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2))
-
-
-@pytest.fixture
-def found(village: Village) -> Found:
-    return settle(village)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def taken_over(village: Village, seats: dict[str, Party], by: str) -> Party:

@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from commons import cosigning, obtain
+from commons import cosigning
 from commons.core import checkpoint, envelope, note, witness
 from commons.core.governance import PROPOSAL, Proposal
 from commons.core.keys import Signer
@@ -35,6 +35,8 @@ from tests.conftest import ANY, Party, Start, until
 from tests.core.test_witness import GO_WITNESS, LOG, LOG_KEY, NOTE, VECTORS, Log
 from tests.dishonest import Answering, Server, sends_for_ever, sends_zeros, stalls
 from tests.test_cli import environment
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 GO_KEY = Signer(bytes.fromhex(VECTORS["witness_seed_hex"]))
 SECOND = Signer(b"2" * 32)
@@ -93,13 +95,6 @@ def covered(party: Party) -> int:
 
 async def settled(party: Party) -> None:
     await until(lambda: covered(party) == party.home.log.size)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cosigning, "FIRST", 0.05)
-    monkeypatch.setattr(cosigning, "LONGEST", 0.2)
-    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
 
 
 @pytest.fixture
