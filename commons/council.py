@@ -218,7 +218,10 @@ class Council(Ledger):
         seat = self._seat(named)
         state = await self._state(seat)
         if (policy := state.custodian_policy) is None:
-            raise Conflict("this community has no custodians to whom shares could be passed on")
+            raise Conflict(
+                "this community has no custodians to whom shares could be passed on",
+                hint="`commons community propose change-custodians --file FILE` first",
+            )
         kept = {each.sharing: each for each in self.home.deposits.of(seat.commons)}
         sources = self._custodians(policy, seat.sources)
         done = await custodian.pass_on(self._near(), self.node.custodian, sources, seat.commons, again=again)

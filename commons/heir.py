@@ -39,7 +39,11 @@ class Heir(Council):
             if newest is not None and newest.heir is not None and newest.heir.peer == me:
                 raise Pending("you are chosen, and no head that says so is witnessed yet", hint="repeat this later")
             if not seat.sources:
-                raise Conflict("this home keeps that log", hint="`commons community propose change-registrar` first")
+                raise Conflict(
+                    "this home keeps that log",
+                    hint="another community's, which you have joined, is named with --in; for this one, `commons "
+                    "community propose change-registrar` first",
+                )
             proposal = self._bid(seat, copied.state, anew)
             wrong = takeover.add(copied, [proposal, *takeover.Bids(self.home).ballots(proposal)])
             if community.heir is None or community.heir.peer != me:

@@ -219,6 +219,22 @@ def test_another_commons_than_this_homes_is_not_passed_over(commons: Commons) ->
     assert not (commons.folder / "log.zip").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (("community", "take-over", "rivers"), 9, "is named with --in"),
+        (("custody", "pass-on"), 9, "propose change-custodians"),
+        (("custody", "pass-on", "--in", "river"), 22, "not a dataset id"),
+        (("witness", "submit", ABSENT, "http://127.0.0.1:1"), 22, "not a peer address"),
+        (("log", "forget-fork", "x"), 4, "commons status"),
+    ],
+)
+def test_what_a_commons_of_one_cannot_do_is_told(
+    commons: Commons, command: tuple[str, ...], code: int, says: str
+) -> None:
+    assert says in commons.fails(code, "--home", "ana", *command)
+
+
 def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "approve", "2", "--until", "tomorrow")
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "audit", "--since", "1/2/30")
