@@ -14,7 +14,7 @@ import pytest
 HOUSE = Path(__file__).parents[1]
 SOURCES = sorted([HOUSE / "cli.py", *(HOUSE / "commons").rglob("*.py"), *(HOUSE / "licences").rglob("*.py")])
 PROSE = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
-LINES = 320  # a file that grows past this is two nouns
+LINES = 600  # a file is as long as its noun; one that grows past this is asked whether it is two
 
 # Modules that join the rooms; every other module of `commons` beside `errors` is a verb, or what verbs share.
 JOINS = {"node", "desk", "control", "demo", "show", "terminal", "commands", "ledger", "council", "heir"}
