@@ -33,6 +33,12 @@ def expression_of(text: str) -> str:
         raise Malformed(str(error), hint=_suggest(())) from error
 
 
+def members(expression: str) -> tuple[str, ...]:
+    """What holds together in an expression: its parts, where AND joins them; a choice is one."""
+    found = licences.parse(expression)
+    return tuple(str(each) for each in found.parts) if found.op == "AND" else (str(found),)
+
+
 def _suggest(ids: tuple[str, ...]) -> str:
     listed = f"did you mean {', '.join(ids[:8])}? " if ids else ""
     return f"{listed}For terms of your own use --licence LicenseRef-NAME --licence-text FILE"

@@ -98,9 +98,9 @@ def prepare(said: Publication) -> Prepared:
     gathered = gather.gather(sources, said.licence)
     notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
     rights = gather.rights(gathered, gather.own_rights(sources), [source.path for source in sources])
-    said = _complete(said, gathered)
+    chosen, said = said.licence, _complete(said, gathered)
     rights = {path: own for path, r in rights.items() if (own := _own(r, said)) is not None}
-    said, rights, whole, mixed = _licence(said, rights, sources)
+    said, rights, whole, mixed = _licence(said, rights, sources, chosen)
     notices += mixed
     said = replace(said, licence_texts=_texts(said, sources, gathered))
     terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))), college=said.college)
@@ -144,31 +144,43 @@ def _complete(said: Publication, gathered: Gathered) -> Publication:
 
 
 def _licence(
-    said: Publication, rights: dict[str, Rights], sources: Sequence[Source]
+    said: Publication, rights: dict[str, Rights], sources: Sequence[Source], chosen: str | None
 ) -> tuple[Publication, dict[str, Rights], str, list[str]]:
-    """The expression of everything: what the publisher names for the whole, and what files name for themselves."""
+    """The expression of everything: what is named for the whole, which holds for the files that name nothing, and what
+    files name for themselves. Conflict where `chosen`, the publisher's own word, would hold for no file."""
     from commons.metadata import reuse
 
     own: dict[str, list[str]] = {}
-    for path, right in rights.items():
+    for path, right in sorted(rights.items()):
         if right.licence:
             own.setdefault(right.licence, []).append(path)
     if said.licence is None and not own:
         raise Malformed("no licence was named", hint="--licence CC-BY-4.0, or let the folder's metadata name one")
-    unnamed = [s.path for s in sources if not rights.get(s.path) or not rights[s.path].licence]
-    unnamed = [path for path in unnamed if not reuse.is_about(path) and path not in gather.metadata()]
-    if said.licence is None and unnamed:
+    data = [s.path for s in sources if not reuse.is_about(s.path) and s.path not in gather.metadata()]
+    bare = [path for path in data if not rights.get(path) or not rights[path].licence]
+    if said.licence is None and bare:
         raise Malformed(
-            f"no licence was named for {unnamed[0]}{_more(len(unnamed) - 1)}",
+            f"no licence was named for {bare[0]}{_more(len(bare) - 1)}",
             hint="--licence names that of everything which names none itself",
         )
     whole = licensing.expression_of(said.licence) if said.licence else ""
-    parts = [*([whole] if whole and unnamed else []), *(each for each in own if each != whole)] or [whole]
-    where = {whole: "the dataset", **{each: f"{paths[0]}{_more(len(paths) - 1)}" for each, paths in own.items()}}
+    listed = {each for licence in own for each in licensing.members(licence)}
+    if chosen is not None and data and not bare and not listed.issuperset(licensing.members(whole)):
+        raise Conflict(
+            f"--licence {whole} would hold for no file: every one names its own, {data[0]} {rights[data[0]].licence}"
+            f"{_more(len(data) - 1)}",
+            hint="leave --licence out, and the files keep theirs; or, if you are the licensor, change what they say",
+        )
+    parts = list(dict.fromkeys([*([whole] if whole else []), *own]))
+    where = {each: f"{paths[0]}{_more(len(paths) - 1)}" for each, paths in own.items()} | {whole: "the dataset"}
     expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts)) if len(parts) > 1 else parts[0]
     notices = _mixture(parts, where, said.collection)
-    if len(parts) == 1:
+    if len(parts) == 1:  # the dataset's own, which need not be said of each
         rights = {path: replace(r, licence="") for path, r in rights.items() if r.copyright}
+    elif whole:
+        nothing = Rights(licence="", copyright="")
+        found = {source.path: rights.get(source.path, nothing) for source in sources}
+        rights = {path: right if right.licence else replace(right, licence=whole) for path, right in found.items()}
     return replace(said, licence=expression), rights, whole or expression, notices
 
 
@@ -194,14 +206,19 @@ def _more(count: int) -> str:
 
 
 def _mixture(parts: Sequence[str], where: Mapping[str, str], collection: bool) -> list[str]:
-    """Conflict, with the pair and the reason, where recipients could not use the parts together."""
+    """Conflict, with the pair and the reason, where recipients could not use the parts together. Licences that one
+    part joins are a pair, too."""
+    members: dict[str, str] = {}
+    for part in parts:
+        for each in licensing.members(part):
+            members.setdefault(each, where[part])
     notices = []
-    for a, b in combinations(parts, 2):
+    for a, b in combinations(members, 2):
         verdict = compat.can_remix(licences.parse(a), licences.parse(b))
         reasons = "; ".join(reason.text for reason in verdict.reasons)
         if verdict.answer == "no" and not collection:
             raise Conflict(
-                f"{where[a]} is under {a}, {where[b]} under {b}, which cannot be mixed: {reasons}",
+                f"{members[a]} is under {a}, {members[b]} under {b}, which cannot be mixed: {reasons}",
                 hint="--collection publishes the files side by side, each unchanged under its own licence; or leave "
                 "one of them out, or ask its licensor",
             )

@@ -1,7 +1,9 @@
 """BagIt 1.0 (RFC 8493): the tag files of a bag whose payload lies below `data/`, and manifests that others wrote.
 
 A bag has no place for a licence: give it tag files that have, of the other formats. `bag-info.txt` tells what the
-standard has names for, each value on lines that cannot be taken for another tag.
+standard has names for, each value on lines that cannot be taken for another tag; and, where files have licences of
+their own, in tags of our own: the licence of the whole (`License`) and of each (`File-License`, its path
+percent-encoded).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from commons.core import names
 from commons.errors import Malformed
@@ -41,10 +44,12 @@ def write(files: Sequence[Entry], d: Description, tags: Mapping[str, bytes] | No
 
 def _info(files: Sequence[Entry], d: Description) -> bytes:
     sizes = [file.size for file in files if file.size is not None]
+    own = [("File-License", f"{quote(f'data/{file.path}')} {file.licence}") for file in files if file.licence]
     said = [
         *(("Source-Organization", creator.name) for creator in d.creators if creator.organisation),
         *(("Contact-Name", creator.name) for creator in d.creators if not creator.organisation),
         ("External-Description", ": ".join(part for part in (d.title, d.description) if part)),
+        *([("License", d.licence), *own] if own else []),
         ("Bagging-Date", d.published),
         *(("External-Identifier", each) for each in (d.identifier, d.reference)),
         ("Payload-Oxum", f"{sum(sizes)}.{len(files)}" if len(sizes) == len(files) else None),
