@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ settings.register_profile("commons", deadline=None, max_examples=60)
 settings.load_profile("commons")
 
 ANY = "/ip4/127.0.0.1/tcp/0"
+LIMIT = 120.0  # seconds that a test waits for an event; it passes no sooner and no later by it, and fails by it alone
 MakeHome = Callable[..., Path]
 Start = Callable[..., Any]
 
@@ -82,16 +84,39 @@ async def start(make_home: MakeHome) -> AsyncIterator[Start]:
 
 
 async def decided(party: Party) -> None:
-    """The witnesses, where there are any, have said of all ballots in this party's log whether they were in time."""
-    state = party.home.log.state
-    await until(lambda: state.community is not None and not state.community.counted)
+    """The witnesses, where there are any, have said of all ballots in this party's log whether they were in time, and
+    it is durable: the fold runs before the commit, so what it says may not be on disk yet."""
+    log = party.home.log
+
+    def settled() -> bool:
+        community = log.state.community
+        return community is not None and not community.counted and log.size == log.state.size
+
+    await until(settled)
 
 
-async def until(true: Callable[[], object], seconds: float = 10) -> None:
+async def until(true: Callable[[], object], seconds: float = LIMIT) -> None:
     """For what another thread or node does in its own time and no event tells of."""
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.005)
+
+
+@contextmanager
+def ends(seconds: float = 10) -> Iterator[None]:
+    """What is inside ends within so many seconds of CPU time, many times what it needs, or is stopped as a failure.
+    Other work on the machine costs it none of them."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise AssertionError(f"it has not ended after {seconds} s of CPU time")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.conftest import LIMIT
+
 CLIENT = """#!{python} -ISE
 import json, os, signal, socket, sys
 line = socket.socket(socket.AF_UNIX)
@@ -46,7 +48,7 @@ def forking(folder: Path, env: dict[str, str]) -> Iterator[Path]:
         yield program
     finally:
         server.terminate()
-        server.wait(5)
+        server.wait(LIMIT)
         server.stdout.close()
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 
 import cli
 from commons import show
+from tests.conftest import LIMIT
 
 SOURCE = Path(cli.__file__).parent
 ANY = "/ip4/127.0.0.1/tcp/0"
@@ -48,7 +48,7 @@ class Commons:
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-P", "-m", "cli", *words], cwd=self.folder, env={**self.env, **env}, text=True,
-            capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT, check=False,
         )  # fmt: skip
 
     def json(self, home: str, *words: str, fails: int = 0) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Commons:
 
     @contextmanager
     def node(self, home: str, *words: str) -> Iterator[dict[str, Any]]:
-        """A running node, and what it said when it was ready. It must stop within 2 s when told to."""
+        """A running node, and what it said when it was ready. It must stop when told to."""
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cli", "--json", "--home", home, "node", *words], cwd=self.folder,
             env=self.env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
@@ -74,10 +74,8 @@ class Commons:
         assert process.stdout is not None
         try:
             yield json.loads(process.stdout.readline())
-            begun = time.monotonic()
             process.terminate()
-            assert process.wait(10) == 0
-            assert time.monotonic() - begun < 2
+            assert process.wait(LIMIT) == 0
         finally:
             process.kill()
             process.wait()
@@ -97,7 +95,7 @@ def commons(tmp_path_factory: pytest.TempPathFactory) -> Commons:
 # -- help -------------------------------------------------------------------------------------------------------------
 
 
-def test_help_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = (
         "libp2p",
         "trio",
@@ -116,12 +114,6 @@ def test_help_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", look], capture_output=True, text=True, check=True, env=environment(tmp_path)
     )
     assert done.stderr == "[]\n"
-    times = []
-    for _ in range(3):
-        begun = time.monotonic()
-        assert Commons(tmp_path).run("--help").returncode == 0
-        times.append(time.monotonic() - begun)
-    assert min(times) < 1  # alone on a machine it is a tenth of that
 
 
 def test_help_names_every_command() -> None:
@@ -297,10 +289,8 @@ def test_commands_work_through_the_node_that_holds_the_home(commons: Commons, tm
 
 def test_an_error_of_a_running_node_is_told_once_as_it_is(commons: Commons) -> None:
     with commons.node("ana", "--listen", ANY):
-        begun = time.monotonic()
         told = commons.json("ana", "show", ABSENT, "--from", f"/ip4/127.0.0.1/tcp/9/p2p/{NOBODY}", fails=103)
         assert NOBODY in told["message"]
-        assert time.monotonic() - begun < 3
 
 
 def test_nothing_that_others_wrote_reaches_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:

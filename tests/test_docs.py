@@ -20,6 +20,7 @@ import pytest
 
 import cli
 from commons import errors
+from tests.conftest import LIMIT
 from tests.forked import forking
 from tests.test_cli import environment
 
@@ -88,8 +89,8 @@ class Terminal:
 
     def run(self, typed: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", typed.replace("$?", str(self.code))], cwd=self.folder, env=self.env, text=True, timeout=60,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            ["bash", "-c", typed.replace("$?", str(self.code))], cwd=self.folder, env=self.env, text=True,
+            timeout=LIMIT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
         self.code = done.returncode
         return done.stdout
@@ -107,7 +108,7 @@ class Terminal:
         for node in self.nodes:
             node.send_signal(signal.SIGINT)
         for node in self.nodes:
-            assert node.wait(5) == 0
+            assert node.wait(LIMIT) == 0
             assert node.stdout is not None
             node.stdout.close()
 

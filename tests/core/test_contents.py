@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from commons.core.contents import FORMAT, Contents, File, PackEntry, Run
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
 from commons.core.rights import Rights
 from commons.errors import CommonsError, Malformed, TooLarge
+from tests.conftest import ends
 
 FULL = SEGMENT + OVERHEAD
 
@@ -164,11 +164,9 @@ def test_another_spelling_of_the_same_table_is_refused() -> None:
 )
 def test_a_header_that_promises_much_reserves_nothing(tail: bytes) -> None:
     data = contents.encode(TABLE)
-    start = time.perf_counter()
     for cut in (0, 1, 21, 22, 23, 57, data.index(b"a/empty") - 1):
-        with pytest.raises(CommonsError):
+        with ends(), pytest.raises(CommonsError):
             contents.decode(data[:cut] + tail)
-    assert time.perf_counter() - start < 1
 
 
 def test_a_table_over_the_limit_is_refused_unread() -> None:
@@ -205,14 +203,12 @@ def test_values_are_checked_when_they_are_made() -> None:
         replace(TABLE.packs[0], size=1)
 
 
-def test_a_hundred_thousand_files_take_seconds() -> None:
+def test_a_hundred_thousand_files_make_a_table_of_twelve_megabytes() -> None:
     big = entry(b"big", *[FULL] * 400)
     files = tuple(
         file(f"site-{i // 1000:03d}/{i:06d}.csv", 4096, run(0, i // 250, offset=i % 250 * 4096)) for i in range(100_000)
     )
-    start = time.perf_counter()
     table = Contents(packs=(big,), files=files)
     data = contents.encode(table)
     assert contents.decode(data) == table
-    assert time.perf_counter() - start < 10
     assert len(data) < 12 << 20

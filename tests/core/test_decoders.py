@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -44,6 +43,7 @@ from commons.core.opening import Field, Opening
 from commons.core.reference import Reference
 from commons.core.rights import Creator, Label, LicenceText, Origin
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
+from tests.conftest import ends
 from tests.vectors import generate
 
 KINDS: dict[str, type[Any]] = {
@@ -192,18 +192,16 @@ def test_a_strange_part_well_signed_is_refused_or_is_that_value(name: str, data:
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_promise_of_much_is_refused_at_once(bomb: str) -> None:
-    start = time.perf_counter()
     for name, read in READERS.items():
         if name != "codec.raw":
-            with pytest.raises(CommonsError) as caught:
+            with ends(), pytest.raises(CommonsError) as caught:
                 read(BOMBS[bomb])
             assert len(caught.value.message) < 1000
     for name, value in VALUES.items():
         first = codec.encode(value)[:1] if name != "Manifest" else codec.encode(value)[:3]
         key = msgpack.packb(dataclasses.fields(value)[0].name)
-        with pytest.raises(CommonsError):
+        with ends(), pytest.raises(CommonsError):
             codec.decode(KINDS[name], first + key + BOMBS[bomb])
-    assert time.perf_counter() - start < 5
 
 
 def test_a_long_unknown_key_is_not_repeated_to_whoever_reads_the_error() -> None:

@@ -175,16 +175,14 @@ def test_a_place_that_cannot_be_a_home_is_told(tmp_path: Path) -> None:
 # -- holding one ------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_process_is_told_at_once_that_the_home_is_in_use(make_home: MakeHome) -> None:
+def test_a_second_process_is_told_that_the_home_is_in_use(make_home: MakeHome) -> None:
     path = make_home("alice")
 
     def second() -> None:
-        began = time.monotonic()
         with pytest.raises(Busy, match="another process"):
             Home(path)
         with pytest.raises(CommonsError):
             create(path)
-        assert time.monotonic() - began < 1
 
     with Home(path) as opened:
         assert in_child(second) == 0

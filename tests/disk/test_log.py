@@ -27,7 +27,7 @@ from commons.disk.home import Home
 from commons.disk.log import BATCH, Log
 from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, StorageFailed, Untrue
-from tests.conftest import MakeHome
+from tests.conftest import LIMIT, MakeHome
 from tests.flows.crash_driver import die_at, in_child
 
 DATASET = ids.cid(b"dataset")
@@ -113,11 +113,11 @@ def stalled(log: Log) -> Iterator[None]:
 
     def slow(state: Any, index: int, now: int) -> list[Record]:
         inside.set()
-        go.wait(10)
+        go.wait(LIMIT)
         return []
 
     waiting = log.append(slow)
-    inside.wait(10)
+    inside.wait(LIMIT)
     try:
         yield
     finally:
@@ -404,7 +404,7 @@ class Gated(Faulty):
     def execute(self, sql: str, *args: Any) -> Any:
         if sql == "COMMIT":
             self.there.set()
-            assert self.go.wait(10)
+            assert self.go.wait(LIMIT)
         return self._db.execute(sql, *args)
 
 
@@ -413,7 +413,7 @@ def test_nobody_sees_or_is_told_what_is_not_committed(opened: Home) -> None:
     gate = Gated(log._db)
     log._db = gate  # type: ignore[assignment]
     future = log.append(access(statement=b"d" * 32))
-    assert gate.there.wait(10)
+    assert gate.there.wait(LIMIT)
     assert not future.done()
     assert (log.size, log.head) == (2, head)
     assert list(log.entries(0, 10)) == list(log.entries(0, 2))
@@ -442,7 +442,7 @@ def test_one_who_leaves_before_the_commit_leaves_nothing_and_the_committer_lives
     gate = Gated(log._db)
     log._db = gate  # type: ignore[assignment]
     late = log.append(access(b"late"))
-    assert gate.there.wait(10)
+    assert gate.there.wait(LIMIT)
     assert not late.cancel()  # it is being written
     gate.go.set()
     assert late.result(10).first == 6

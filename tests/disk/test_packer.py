@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -340,23 +339,26 @@ def test_a_killed_packing_leaves_no_pack_and_is_done_again(tmp_path: Path) -> No
     files = {"a": NOISE, "b": NOISE[:100], "c": NOISE[SEGMENT:]}
     made(tmp_path / "in", files)
     script = """
-import sys, time
+import sys
 from pathlib import Path
 from commons.disk import folder, packer
 from commons.disk.packs import Store
 place = Path(sys.argv[1])
 def slow(done):
     print("going", flush=True)
-    time.sleep(0.02)
+    sys.stdin.readline()
 packer.pack(folder.scan(place / "in"), secret=bytes(32), series=bytes(16), epoch=0, store=Store(place / "store"),
             progress=slow)
 """
     for lines in (1, 4, 9):
-        child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, cwd=HERE)
+        arguments = [sys.executable, "-c", script, str(tmp_path)]
+        child = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE, bufsize=0)
+        assert child.stdin is not None
         assert child.stdout is not None
-        for _ in range(lines):
+        for n in range(lines):
+            if n:
+                child.stdin.write(b"go\n")
             assert child.stdout.readline() == b"going\n"
-        time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         child.communicate()
         assert [path.suffix for path in (tmp_path / "store").iterdir()] == [".tmp"]

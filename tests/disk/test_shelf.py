@@ -16,6 +16,7 @@ import pytest
 from commons.core.ids import cid
 from commons.disk.shelf import Ask, Shelf, Withdrawal
 from commons.errors import StorageFailed
+from tests.conftest import LIMIT
 from tests.flows.crash_driver import die_at, in_child
 
 ASK = Ask(log="log+1+key", series=bytes(16), epoch=0, terms=b"t" * 32, dataset="d", submission=b"signed")
@@ -67,7 +68,7 @@ def test_of_many_who_advance_a_head_at_once_one_does(shelf: Shelf) -> None:
     start, done = threading.Barrier(8), []
 
     def advance(n: int) -> None:
-        start.wait(10)
+        start.wait(LIMIT)
         done.append(shelf.advance("log", b"a", bytes([n])))
 
     threads = [threading.Thread(target=advance, args=(n,)) for n in range(8)]

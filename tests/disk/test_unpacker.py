@@ -370,7 +370,7 @@ def test_a_killed_unpacking_leaves_only_verified_files_and_goes_on(tmp_path: Pat
     files = {f"{i % 3}/{i:02d}": NOISE[i : i + (2 * SEGMENT if i % 4 == 0 else 5000)] for i in range(40)}
     store, result = packed(tmp_path, files)
     script = """
-import hashlib, sys, time
+import hashlib, sys
 from pathlib import Path
 from commons.disk import folder, packer, unpacker
 from commons.disk.packs import Store
@@ -382,15 +382,18 @@ secret = hashlib.sha256(b"epoch 0").digest()
 contents = unpacker.read_contents(store, entry, secret, bytes(range(16)))
 def slow(done):
     print("going", flush=True)
-    time.sleep(0.02)
+    sys.stdin.readline()
 unpacker.unpack(contents, store, lambda epoch: secret, bytes(range(16)), place / "out", slow)
 """
     stood = 0
     for lines in (2, 11, 12):
         arguments = [sys.executable, "-c", script, str(tmp_path), repr(result.contents_pack)]
-        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=HERE)
+        child = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE, bufsize=0)
+        assert child.stdin is not None
         assert child.stdout is not None
-        for _ in range(lines):
+        for n in range(lines):
+            if n:
+                child.stdin.write(b"go\n")
             assert child.stdout.readline() == b"going\n"
         child.send_signal(signal.SIGKILL)
         child.communicate()

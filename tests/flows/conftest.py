@@ -65,7 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again is asked again soon."""
     monkeypatch.setattr(cosigning, "FIRST", 0.05)
     monkeypatch.setattr(cosigning, "LONGEST", 0.2)
-    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8))
+    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2))
 
 
 Found = Callable[..., Awaitable[dict[str, Party]]]

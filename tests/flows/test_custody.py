@@ -46,6 +46,7 @@ from commons.errors import (
     Untrue,
 )
 from commons.follow import Follower
+from tests.conftest import LIMIT
 from tests.flows.crash_driver import in_child
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, T0, TERMS, Keeper, custodians
 
@@ -113,7 +114,7 @@ class Town:
 
     async def gather(
         self, said: Opened[Asked], sharing: Opened[Sharing], given: tuple[bytes, Checked] | None = None,
-        patience: float = 5.0, lies: dict[str, Hand] | None = None, caller: str | None = None,
+        patience: float = LIMIT, lies: dict[str, Hand] | None = None, caller: str | None = None,
     ) -> Gathered:  # fmt: skip
         data, checked = given or self.log.granted(said)
         return await gather(
@@ -263,10 +264,8 @@ async def test_a_silent_custodian_is_not_waited_for_when_others_suffice(town: Bu
             ended.append(True)
         return b""
 
-    start = time.monotonic()
-    got = await made.gather(said, sharing, lies={"c0": hangs}, patience=60)
+    got = await made.gather(said, sharing, lies={"c0": hangs}, patience=3600)
     assert got.secret == SECRET
-    assert time.monotonic() - start < 5
     assert ended == [True]
     with pytest.raises(TimedOut, match=r"12D3\w+: it did not answer within 0.05 s"):
         await made.gather(said, sharing, lies={"c0": hangs, "c1": hangs, "c2": hangs}, patience=0.05)
@@ -291,17 +290,17 @@ async def test_a_requester_asks_many_at_once(build: Any) -> None:
     said = made.log.ask(BOB, dataset)
     made.log.decide()
 
-    def slow(name: str) -> Hand:
+    together = asyncio.Barrier(9)  # as many as are needed: nobody answers until nine were asked
+
+    def waits(name: str) -> Hand:
         async def hand(commons: str, body: bytes, caller: str | None) -> bytes:
-            await asyncio.sleep(0.3)
+            await together.wait()
             return await made.custodians[name].hand(commons, body, caller)
 
         return hand
 
-    start = time.monotonic()
-    got = await made.gather(said, sharing, lies={name: slow(name) for name in made.custodians})
+    got = await made.gather(said, sharing, lies={name: waits(name) for name in made.custodians}, patience=3600)
     assert got.secret == SECRET
-    assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("missing", ["nobody", "refusing", "silent"])

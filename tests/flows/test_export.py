@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Start
+from tests.conftest import LIMIT, Start
 from tests.metadata import crate_cache, test_croissant, test_datapackage, test_reuse
 from tests.metadata.test_bagit import accepted as bag_accepted
 from tests.metadata.test_citation import accepted as citation_accepted
@@ -43,7 +43,7 @@ def crate_faults(folder: Path, room: Path) -> list[object]:
     said = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, "-y", "validate", "--offline", "--cache-path",
          str(room / "cache"), "-f", "json", "-o", str(room / "report.json"), str(folder)],
-        cwd=room, capture_output=True, text=True, timeout=90, check=False,
+        cwd=room, capture_output=True, text=True, timeout=LIMIT, check=False,
     )  # fmt: skip
     report = json.loads((room / "report.json").read_text())
     assert report["passed"] == (said.returncode == 0)

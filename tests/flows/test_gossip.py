@@ -29,7 +29,7 @@ from commons.errors import (
 )
 from commons.gossip import Gossip
 from commons.node import Node
-from tests.conftest import ANY, MakeHome, Party, Start, until
+from tests.conftest import ANY, LIMIT, MakeHome, Party, Start, until
 from tests.flows import test_keepers as keepers
 
 
@@ -350,7 +350,7 @@ async def test_a_peer_that_stalls_when_heads_are_compared_delays_and_fails_no_ve
     monkeypatch.setattr(Gossip, "meet", stalls)
     alice, bob = await start("alice"), await start("bob")
     reference = await alice.publish(folder)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         told = await bob.fetch(reference, tmp_path / "copy", alice.address)
         await asked.wait()
     assert (told["files"], told["receipt"]) == (3, "logged")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from commons.errors import Conflict, Malformed, NotFound, TooLarge
 from commons.metadata import FORMATS
 from commons.metadata.description import Description, Entry
 from commons.publication import Prepared
-from tests.conftest import Start
+from tests.conftest import Start, ends
 from tests.flows.test_licences import DATAPACKAGE, TEXT, alone, told, value_of, write
 
 HUGGING_FACE = {
@@ -141,10 +140,8 @@ def test_a_long_table_of_reuse_is_read_to_its_end_and_a_hostile_one_refused(fold
 def test_hundreds_of_licences_are_refused_before_every_pair_is_judged(folder: Path) -> None:
     for n, id in enumerate(library.licences.others()):
         write(folder, f"{n}.txt", f"SPDX-License-Identifier: {id}\n")
-    began = time.monotonic()
-    with pytest.raises(Malformed, match="at most 2000 characters"):
+    with ends(), pytest.raises(Malformed, match="at most 2000 characters"):
         prepared(folder)
-    assert time.monotonic() - began < 5
 
 
 def test_what_describes_the_dataset_is_not_searched_for_rights_of_its_own(folder: Path) -> None:
@@ -207,10 +204,9 @@ def test_a_claim_that_is_too_long_is_not_judged() -> None:
     cid = "bafkreiekffp7g4otxgrigfmkazarafwxqjipjiwqg5vqzsmiihj4rg4kha"
     many = tuple(Origin(manifest=cid, title="t", licence="CC-BY-SA-4.0", credit="c") for _ in range(20_000))
     mine = " AND ".join(library.licences.others()[:100])
-    began = time.monotonic()
-    assert publication.impossible(terms(mine, many)) is None
-    assert "impossible" in (publication.impossible(terms("CC0-1.0", many)) or "")
-    assert time.monotonic() - began < 5
+    with ends():
+        assert publication.impossible(terms(mine, many)) is None
+        assert "impossible" in (publication.impossible(terms("CC0-1.0", many)) or "")
 
 
 @pytest.mark.parametrize("licence", ["Foo-1.0", "cc by", "Nonsense (", "AND", "MIT )"])

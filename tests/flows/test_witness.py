@@ -31,7 +31,7 @@ from commons.disk.home import Home
 from commons.disk.records import record
 from commons.errors import CommonsError, Pending, StorageFailed, Untrue
 from commons.node import Node
-from tests.conftest import ANY, Party, Start, until
+from tests.conftest import ANY, LIMIT, Party, Start, until
 from tests.core.test_witness import GO_WITNESS, LOG, LOG_KEY, NOTE, VECTORS, Log
 from tests.dishonest import Answering, Server, sends_for_ever, sends_zeros, stalls
 from tests.test_cli import environment
@@ -333,7 +333,7 @@ def test_the_commands(tmp_path: Path) -> None:
     def commons(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-P", "-m", "cli", "--home", "ana", *words], cwd=tmp_path, env=env, text=True,
-            capture_output=True, check=False, timeout=60,
+            capture_output=True, check=False, timeout=LIMIT,
         )  # fmt: skip
 
     assert commons("init").returncode == 0
@@ -361,11 +361,9 @@ async def test_an_append_waits_for_no_witness_and_a_slow_one_is_sent_few_heads(f
         return await stranger(asked)
 
     async with Server(slow) as url, run(make(tmp_path / "alice", policy(1, (GO_WITNESS, url)))) as alice:
-        began = time.monotonic()
         for n in range(30):
             (folder / "empty").write_text(str(n))
             await alice.publish(folder, title=f"number {n}")
-        assert time.monotonic() - began < 10
         assert (alice.home.log.size, covered(alice)) == (31, 0)
         gate.set()
         await settled(alice)
@@ -385,12 +383,14 @@ async def test_under_steady_appends_two_witnesses_of_different_speed_still_sign_
     async with Server(fast) as one, Server(slowly) as two:
         path = make(tmp_path / "alice", policy(2, (GO_WITNESS, one), (slow.key, two)))
         async with run(path) as alice:
-            reached = []
-            for n in range(40):
+            reached = {0}
+            for n in range(1000):
                 await alice.publish(folder, title=f"number {n}")
                 await asyncio.sleep(0.007)
-                reached.append(covered(alice))
-            assert len(set(reached)) > 3, reached
+                reached.add(covered(alice))
+                if len(reached) > 4:
+                    break
+            assert len(reached) > 4  # while the log went on growing
             await settled(alice)
 
 

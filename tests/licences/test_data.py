@@ -257,25 +257,17 @@ def test_licences_are_values() -> None:
     assert len({*EVERY, *EVERY}) == len(EVERY)
 
 
-def test_import_is_quick_reads_no_file_and_needs_no_neighbour() -> None:
-    """Own time beside the standard library's; one licence reads one file."""
+def test_import_reads_no_file_and_needs_no_neighbour() -> None:
+    """One licence reads one file."""
     look = (
-        "import dataclasses, re, sys, time, typing\n"
-        "begun = time.perf_counter(); import licences; took = time.perf_counter() - begun\n"
+        "import sys; import licences\n"
         "assert 'json' not in sys.modules and 'importlib.resources' not in sys.modules\n"
         "assert 'licences.names' not in sys.modules and 'licences.compat' not in sys.modules\n"
         "opened = []\n"
         "sys.addaudithook(lambda name, args: opened.append(args[0]) if name == 'open' and "
         "str(args[0]).endswith('.json') else None)\n"
         "licences.get('CC-BY-4.0'); assert len(opened) == 1, opened\n"
-        "assert not [m for m in sys.modules if m.split('.')[0] == 'commons']\n"
-        "print(took)"
+        "assert not [m for m in sys.modules if m.split('.')[0] == 'commons']"
     )
     where = Path(licences.__file__).parents[1]
-    took = min(
-        float(
-            subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=where).stdout
-        )
-        for _ in range(5)
-    )
-    assert took < 0.02
+    subprocess.run([sys.executable, "-c", look], check=True, cwd=where)

@@ -14,13 +14,17 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import bagit
 from commons.metadata.description import Entry
+from tests.conftest import LIMIT
 from tests.metadata.samples import FULL, HOSTILE, LINES, MIXED, TABLE, write_files
 
 
 def accepted(folder: Path) -> bool:
     pytest.importorskip("bagit")
     run = subprocess.run(
-        [sys.executable, "-m", "bagit", "--validate", "--quiet", folder], capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "bagit", "--validate", "--quiet", folder],
+        capture_output=True,
+        timeout=LIMIT,
+        check=False,
     )
     return run.returncode == 0
 

@@ -17,6 +17,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import citation, texts
 from commons.metadata.description import Description
+from tests.conftest import LIMIT
 from tests.metadata.samples import ANA, FULL, HOSTILE, LINES, MIXED, PLAIN, SAMPLES
 
 
@@ -24,7 +25,7 @@ def accepted(folder: Path, data: bytes) -> bool:
     pytest.importorskip("cffconvert")
     (folder / citation.FILE).write_bytes(data)
     script = Path(sys.executable).parent / "cffconvert"
-    run = subprocess.run([script, "--validate"], cwd=folder, capture_output=True, timeout=60, check=False)
+    run = subprocess.run([script, "--validate"], cwd=folder, capture_output=True, timeout=LIMIT, check=False)
     return run.returncode == 0
 
 

@@ -17,6 +17,7 @@ from commons.core.rights import Creator, Label
 from commons.errors import Malformed
 from commons.metadata import croissant
 from commons.metadata.description import Description, Entry
+from tests.conftest import LIMIT
 from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, TABLE, described, write_files
 
 COLUMNS = {TABLE: ("river", "length_km")}
@@ -181,7 +182,7 @@ def run(*words: str, folder: Path) -> tuple[int, str]:
     environment = {**os.environ, "CROISSANT_CACHE": str(folder / "cache"), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [sys.executable, "-c", script, *words],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

@@ -18,6 +18,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import datapackage
 from commons.metadata.description import Description, Entry
+from tests.conftest import LIMIT
 from tests.metadata.samples import FULL, HOSTILE, LINES, MIXED, PLAIN, SAMPLES, TABLE, write_files
 
 
@@ -26,7 +27,7 @@ def validate(folder: Path) -> tuple[int, dict[str, Any]]:
     pytest.importorskip("frictionless")
     run = subprocess.run(
         [sys.executable, "-m", "frictionless", "validate", datapackage.FILE, "--json"],
-        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+        cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False,
     )  # fmt: skip
     return run.returncode, json.loads(run.stdout)
 

@@ -6,7 +6,6 @@ import copy
 import json
 import random
 import socket
-import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -19,6 +18,7 @@ from commons.core import ids
 from commons.errors import Malformed, TooLarge
 from commons.metadata import croissant, dcat, jsonld, rocrate
 from commons.metadata.description import LIMIT, Description
+from tests.conftest import ends
 from tests.metadata.samples import FULL, HOSTILE, MIXED
 
 FORMATS: list[ModuleType] = [croissant, rocrate, dcat]
@@ -99,12 +99,11 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
 def test_deep_nesting_is_refused_at_once(opening: str) -> None:
-    before = time.perf_counter()
-    with pytest.raises((Malformed, TooLarge)):
-        jsonld.load(opening * (1_000_000 // len(opening)))
-    with pytest.raises(Malformed):
-        jsonld.load('{"a":' + opening * 20_000)
-    assert time.perf_counter() - before < 1
+    with ends():
+        with pytest.raises((Malformed, TooLarge)):
+            jsonld.load(opening * (1_000_000 // len(opening)))
+        with pytest.raises(Malformed):
+            jsonld.load('{"a":' + opening * 20_000)
 
 
 def test_nesting_ends_at_the_bound() -> None:
@@ -126,10 +125,8 @@ def test_nodes_that_name_each_other_too_often_are_not_read() -> None:
     heavy = {"@id": "https://example.org/l", "hasPart": [{"identifier": str(n)} for n in range(2000)]}
     files = [{"@type": "FileObject", "contentUrl": f"{n}.csv", "license": {"@id": heavy["@id"]}} for n in range(20_000)]
     text = json.dumps({"@type": "Dataset", "license": heavy, "distribution": files})
-    before = time.perf_counter()
-    with pytest.raises(TooLarge):
+    with ends(), pytest.raises(TooLarge):
         croissant.read(text)
-    assert time.perf_counter() - before < 5
 
 
 def test_a_long_meaning_in_a_context_fills_no_memory() -> None:

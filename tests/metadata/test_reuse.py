@@ -9,7 +9,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from hypothesis import strategies as st
 from commons.core.rights import Creator, Rights
 from commons.errors import Malformed
 from commons.metadata import reuse
+from tests.conftest import LIMIT, ends
 from tests.metadata.samples import FULL, HOSTILE, LINES, MIXED, NOTE, PICTURE, PLAIN, TABLE, entry, write_files
 
 TAG = b"SPDX-License-Identifier: "
@@ -31,7 +31,7 @@ def lint(folder: Path) -> dict[str, Any]:
     pytest.importorskip("reuse")
     run = subprocess.run(
         [sys.executable, "-m", "reuse", "--no-multiprocessing", "--root", folder, "lint", "--json"],
-        capture_output=True, timeout=60, check=False,
+        capture_output=True, timeout=LIMIT, check=False,
     )  # fmt: skip
     report: dict[str, Any] = json.loads(run.stdout)
     assert (run.returncode == 0) == report["summary"]["compliant"]
@@ -190,11 +190,9 @@ def test_a_header_that_names_no_licence_is_refused_with_the_file_and_candidates(
     ],
 )
 def test_no_header_takes_long(piece: bytes) -> None:
-    begun = time.monotonic()
     for data in (piece * (65_536 // len(piece)), b"SPDX-License-Identifier: MIT " + piece * (65_000 // len(piece))):
-        with contextlib.suppress(Malformed):
+        with ends(), contextlib.suppress(Malformed):
             reuse.header(data)
-    assert time.monotonic() - begun < 1
 
 
 # -- in: REUSE.toml ----------------------------------------------------------------------------------------------------
@@ -231,12 +229,11 @@ def test_a_pattern_covers_what_its_plain_meaning_covers(glob: str, path: str) ->
 
 
 def test_no_pattern_runs_away() -> None:
-    begun = time.monotonic()
     for glob in ("**a" * 40 + "c", "*a" * 40 + "c", "**a*b" * 20 + "c", "**" + "*a" * 20 + "c"):
         (rule,) = reuse.toml(f'version = 1\n[[annotations]]\npath = "{glob}"\n')
-        assert not rule.covers("ab" * 400)
-        assert not rule.covers("a" * 800)
-    assert time.monotonic() - begun < 2
+        with ends():
+            assert not rule.covers("ab" * 400)
+            assert not rule.covers("a" * 800)
 
 
 @pytest.mark.parametrize(

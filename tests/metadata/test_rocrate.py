@@ -15,6 +15,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import rocrate
 from commons.metadata.description import Description, Entry
+from tests.conftest import LIMIT
 from tests.metadata import crate_cache
 from tests.metadata.samples import BY, FULL, MIXED, NOTE, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, described, write_files
 
@@ -203,7 +204,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, s
     told = {}
     for name, process in asked.items():
         try:
-            said, _ = process.communicate(timeout=90)
+            said, _ = process.communicate(timeout=LIMIT)
         finally:
             process.kill()
         report = room / f"{name}.json"

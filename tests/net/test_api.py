@@ -25,7 +25,7 @@ from commons.net import api
 from commons.net.connector import tagged
 from commons.node import Node
 from commons.site import Shown
-from tests.conftest import MakeHome, Party
+from tests.conftest import LIMIT, MakeHome, Party
 from tests.dishonest import Asker, Liar
 
 ANNA, BEN = Signer(b"\1" * 32).peer, Signer(b"\2" * 32).peer
@@ -55,7 +55,7 @@ class Door:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(data)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(LIMIT):
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"(?i)content-length: ([0-9]+)", head)
                 if length is None or data.startswith(b"HEAD "):

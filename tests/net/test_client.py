@@ -27,6 +27,7 @@ from commons.net import client
 from commons.net.client import Client
 from commons.net.swarm import Swarm
 from tests import dishonest
+from tests.conftest import LIMIT
 from tests.dishonest import RAW, Raw, Server
 
 PEER = Signer(bytes(32)).peer
@@ -37,21 +38,27 @@ async def no_swarm() -> Swarm:
 
 
 @pytest.fixture
-async def net(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    monkeypatch.setattr(client, "STALL", 0.4)
-    monkeypatch.setattr(client, "WHOLE", 1.2)
+async def net() -> AsyncIterator[Client]:
     one = Client(no_swarm)
     yield one
     await one.close()
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whom waiting in vain is what is tested."""
+    monkeypatch.setattr(client, "STALL", 0.4)
+    monkeypatch.setattr(client, "WHOLE", 1.2)
+
+
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("lie", RAW)
 async def test_a_server_that_breaks_the_protocol_is_unreachable_or_late(net: Client, lie: str) -> None:
     async with Raw(*RAW[lie]) as url:
         tracemalloc.start()
         try:
             with pytest.raises((Unreachable, TimedOut, Untrue, TooLarge)) as caught:
-                await asyncio.wait_for(net.get(url, "/manifests/x", limit=1000), 5)
+                await asyncio.wait_for(net.get(url, "/manifests/x", limit=1000), LIMIT)
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -70,8 +77,10 @@ async def test_a_server_that_breaks_the_protocol_is_unreachable_or_late(net: Cli
     ],
 )  # fmt: skip
 async def test_a_server_that_lies_gets_its_own_error(
-    net: Client, lie: dishonest.Answering, error: type[CommonsError]
+    net: Client, lie: dishonest.Answering, error: type[CommonsError], request: pytest.FixtureRequest
 ) -> None:
+    if error is TimedOut:
+        request.getfixturevalue("hurried")
     async with Server(lie) as url:
         with pytest.raises(error) as caught:
             await net.get(url, "/x", limit=1000)
@@ -208,7 +217,7 @@ LONG = f"http://{'a' * 300}"
 )  # fmt: skip
 async def test_an_address_that_is_none_is_our_own_error(net: Client, source: str) -> None:
     with pytest.raises((Unreachable, Malformed, TimedOut)):
-        await asyncio.wait_for(net.get(source, "/x", limit=1), 5)
+        await asyncio.wait_for(net.get(source, "/x", limit=1), LIMIT)
 
 
 async def test_a_door_cannot_name_a_peers_stream_by_a_made_up_host(net: Client) -> None:

@@ -25,10 +25,12 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from commons.net import host as house
+from tests.conftest import LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTEN = Multiaddr("/ip4/127.0.0.1/tcp/0")
 BLOCK = bytes(65536)
+SOON = LIMIT / 4  # seconds that are waited out only where something hangs
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ def stock() -> Any:
 
 async def connect(client: Any, server: Any) -> Any:
     info = info_from_p2p_addr(server.get_addrs()[0])
-    with trio.fail_after(5):
+    with trio.fail_after(LIMIT):
         return await client.get_network().dial_addr(info.addrs[0], info.peer_id)
 
 
@@ -63,14 +65,14 @@ async def sink(stream: Any) -> None:
 
 async def works(client: Any, server: Any) -> bool:
     """Whether an echo comes back over the connection there is."""
-    with suppress(Exception), trio.fail_after(3):
+    with suppress(Exception), trio.fail_after(SOON):
         stream = await client.new_stream(server.get_id(), ["/echo"])
         await stream.write(b"x")
         return bool(await stream.read(9) == b"x")
     return False
 
 
-def run(scenario: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+def run(scenario: Callable[[], Awaitable[Any]], seconds: float = LIMIT) -> Any:
     async def bounded() -> Any:
         with trio.fail_after(seconds):
             return await scenario()
@@ -107,7 +109,7 @@ async def identity_taken() -> bool:
             with suppress(Exception):
                 await connect(attacker, server)
                 await attacker.new_stream(server.get_id(), ["/echo"])
-                with trio.move_on_after(1):
+                with trio.move_on_after(SOON):
                     await seen.wait()
     return seen.is_set()
 
@@ -193,13 +195,13 @@ def test_without_whole_frames_a_cancelled_write_breaks_it(monkeypatch: Patch) ->
     assert run(lambda: cancelled_writes_survived(40)) < 40
 
 
-async def writer_let_go() -> bool:
+async def writer_let_go(seconds: float) -> bool:
     """Whether writing to a peer who reads nothing from its socket ends by itself."""
     async with running() as server, running() as client:
         mux = (await connect(client, server)).muxed_conn
         peer = server.get_network().get_connections()[0].muxed_conn
         await peer.secured_conn.conn.read_writer.read_write_closer.stream.read_lock.acquire()  # it stops reading
-        with trio.move_on_after(2), suppress(Exception):
+        with trio.move_on_after(seconds), suppress(Exception):
             while not mux.event_closed.is_set():
                 await mux._write_frame(struct.pack("!BBHII", 0, 0, 0, 99, len(BLOCK)) + BLOCK)
         return bool(mux.event_closed.is_set() or mux.event_shutting_down.is_set())
@@ -207,15 +209,19 @@ async def writer_let_go() -> bool:
 
 def test_a_peer_that_reads_nothing_is_let_go(monkeypatch: Patch) -> None:
     monkeypatch.setattr(house, "FRAME_SECONDS", 0.3)
-    assert run(writer_let_go)
+    assert run(lambda: writer_let_go(SOON))
 
 
 def test_without_a_time_for_each_frame_it_holds_the_writer(monkeypatch: Patch) -> None:
     monkeypatch.setattr(house.GuardedYamux, "_write_frame", Yamux._write_frame)
-    assert not run(writer_let_go)
+    assert not run(lambda: writer_let_go(2))
 
 
 # ---- memory
+
+
+def unread(server: Any) -> int:
+    return sum(house.unread(each.muxed_conn) for each in server.get_network().get_connections())
 
 
 async def flood(mib: int, streams: int = 1) -> int:
@@ -235,8 +241,8 @@ async def flood(mib: int, streams: int = 1) -> int:
             for n in range(mib << 4):
                 at = ids[n % len(ids)]
                 await mux._write_frame(struct.pack("!BBHII", 0, 0, 0, at, len(BLOCK)) + BLOCK)
-        await trio.sleep(0.2)
-        held: int = sum(house.unread(c.muxed_conn) for c in server.get_network().get_connections())
+        while (held := unread(server)) < mib << 20 and server.get_network().get_connections():
+            await trio.sleep(0.01)
         release.set()
         return held >> 20
 
@@ -274,7 +280,7 @@ async def survives_a_bug() -> bool:
         server.set_stream_handler("/bug", failing)
         await connect(client, server)
         stream = await client.new_stream(server.get_id(), ["/bug"])
-        with trio.move_on_after(3) as waited, suppress(Exception):
+        with trio.move_on_after(SOON) as waited, suppress(Exception):
             await stream.read(1)
         return not waited.cancelled_caught and await works(client, server)
 
@@ -284,7 +290,7 @@ async def survives_a_name_that_is_no_text() -> bool:
         server.set_stream_handler("/echo", echo)
         stream = await (await connect(client, server)).new_stream()
         await stream.write(b"\x13/multistream/1.0.0\n\x03\xff\xff\n")
-        with suppress(Exception), trio.move_on_after(3):
+        with suppress(Exception), trio.move_on_after(SOON):
             while await stream.read(100):
                 pass
         return await works(client, server)
@@ -341,25 +347,25 @@ def test_without_the_cap_a_peer_takes_what_it_wants(monkeypatch: Patch) -> None:
 # ---- what we do by ourselves
 
 
-async def dialled_a_stranger() -> bool:
+async def dialled_a_stranger(seconds: float) -> bool:
     """Whether a peer merely heard of is dialled by itself."""
     async with running() as stranger, running() as host:
         info, network = info_from_p2p_addr(stranger.get_addrs()[0]), host.get_network()
         host.get_peerstore().add_addrs(info.peer_id, info.addrs, 120)
         await network.auto_connector.maybe_connect()
-        with trio.move_on_after(0.5):
+        with trio.move_on_after(seconds):
             while not network.get_connections(info.peer_id):
                 await trio.sleep(0.01)
         return bool(network.get_connections(info.peer_id))
 
 
 def test_strangers_are_not_dialled() -> None:
-    assert not run(dialled_a_stranger)
+    assert not run(lambda: dialled_a_stranger(0.5))
 
 
 def test_without_passivity_they_are(monkeypatch: Patch) -> None:
     monkeypatch.setattr(house, "stay_passive", lambda host: None)
-    assert run(dialled_a_stranger)
+    assert run(lambda: dialled_a_stranger(SOON))
 
 
 # ---- others
@@ -421,6 +427,6 @@ def test_libp2p_writes_to_no_terminal_whatever_its_variables_say() -> None:
         for patch, debug in (("", "DEBUG"), (untamed, ""))
     ]
     for process in processes:
-        outputs.append(process.communicate(timeout=20))
+        outputs.append(process.communicate(timeout=LIMIT))
     assert outputs[0] == ("0\n", "")
     assert outputs[1][0] == "1\n"
