@@ -222,7 +222,8 @@ def _mixture(parts: Sequence[str], where: Mapping[str, str], collection: bool) -
                 hint="--collection publishes the files side by side, each unchanged under its own licence; or leave "
                 "one of them out, or ask its licensor",
             )
-        if verdict.answer in ("no", "unknown"):
+        apart = any(reason.code == "PRODUCED_WORK" for reason in verdict.reasons)  # of the data, not of works with it
+        if apart or verdict.answer in ("no", "unknown"):
             notices.append(f"{a} and {b} stay side by side, each under its own licence: {reasons}")
     return notices
 

@@ -43,6 +43,8 @@ class Adaptation:
     `share`: may it be shared at all; `private`: may it be made for oneself. `same_elements`: only under a licence with
     the same elements, of which `versions` ("=1.0", ">=4.0") may be used. `also`: ids of other licences it may carry.
     `notice`: the condition on which it may carry any other licence; None where the licence gives no such general leave.
+    `works`: the condition on which what is made from the data, and is no changed version of it, may carry any licence,
+    though changed versions may not; None where the licence says nothing of such works.
     """
 
     share: bool
@@ -51,6 +53,7 @@ class Adaptation:
     versions: str | None = None
     also: tuple[str, ...] = ()
     notice: str | None = None
+    works: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

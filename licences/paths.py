@@ -50,11 +50,14 @@ def step(source: Licence, target: Licence) -> Step:
         return _not("no", "NO_DERIVATIVES", source, source.clause("adapt"),
                     f"{source.short} does not allow changed versions to be shared",
                     f"use it unchanged in a collection, or ask the licensor of the {source.short} part")  # fmt: skip
+    other = target.id not in (source.id, *source.adaptation.also)
+    if other and source.adaptation.works is not None and target.kind != "mark":
+        return _produced(source, target)
     if target.kind in UNREAD:
         return _into_unread(source, target)
     if source.kind != "licence":
         return _from_free(source, target)
-    if source.id == target.id or target.id in source.adaptation.also:
+    if not other:
         return _YES
     if target.kind == "mark":
         return _not("no", "MARK_NOT_LICENCE", source, "",
@@ -117,9 +120,17 @@ def _share_alike(source: Licence, target: Licence) -> Step:
     return _YES
 
 
+def _produced(source: Licence, target: Licence) -> Step:
+    """From data whose licence holds its changed versions, and not the works that are made with it."""
+    return _not("conditional", "PRODUCED_WORK", source, source.clause("works"),
+                f"{source.short} demands that changed data be under {source.short} too, and leaves free what is made"
+                f" from it and is not such data: that may be under {target.short}",
+                f"{source.adaptation.works}; publish changed data under {source.short}")  # fmt: skip
+
+
 def _into_unread(source: Licence, target: Licence) -> Step:
-    """A published licence of another name is not what a Creative Commons ShareAlike licence or ODbL demands."""
-    demands = source.share_alike and source.family in ("cc", "odc", "cdla") and target.kind == "other"
+    """A published licence of another name is not what a Creative Commons ShareAlike licence demands."""
+    demands = source.share_alike and source.family == "cc" and target.kind == "other"
     if not demands or ("GPL-3.0-only" in source.adaptation.also and target.id == "GPL-3.0-or-later"):
         return _not("unknown", "UNKNOWN_LICENCE", source, "", *unread(target))
     return _not("no", "SHAREALIKE_CONFLICT", source, source.clause("share-alike"),
@@ -145,7 +156,7 @@ def _from_neighbour(source: Licence, target: Licence) -> Step:
                     f"{source.short} demands that what is made from it be under {source.short} too",
                     f"publish the result under {source.short}, or keep the two apart in a collection")  # fmt: skip
     if source.adaptation.notice is not None:
-        return _not("conditional", "KEEP_NOTICE", source, source.clause("attribution"),
+        return _not("conditional", "KEEP_NOTICE", source, source.clause("attribution") or source.clause("redistribute"),
                     f"{target.short} is possible on a condition of {source.short}",
                     source.adaptation.notice)  # fmt: skip
     return _not("unknown", "ASK_LICENSOR", source, "",

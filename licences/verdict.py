@@ -17,6 +17,7 @@ CODES: Final = {  # stable: programs may depend on them
     "TARGET_DROPS_NC": "possible for what you add, but the source stays non-commercial: discouraged",
     "DISCOURAGED": "possible for what you add, but the source keeps its conditions: discouraged",
     "KEEP_NOTICE": "possible as long as the source's own condition is kept",
+    "PRODUCED_WORK": "possible for what is made from the data and is no changed version of it",
     "ASK_LICENSOR": "the licences do not say: ask the licensor",
     "UNKNOWN_LICENCE": "terms of a community's own, which nobody but a reader can combine",
     "MARK_NOT_LICENCE": "a mark states that there is no copyright; it grants nothing",

@@ -38,6 +38,8 @@ def _record(
         "also": others.pop("also", []),
         "notice": others.pop("notice", None),
     }
+    if (works := others.pop("works", None)) is not None:
+        adaptation["works"] = works
     return {
         "id": id, "name": name, "name_fr": name_fr, "short": short, "url": url, "legalcode": url, "spdx": id,
         "kind": "licence", "family": family, "elements": [], "version": version, "jurisdiction": None, "permits": _ALL,
@@ -61,13 +63,19 @@ def odbl() -> Record:
         "ODbL 1.0", _ODC + "odbl/1-0/",
         family="odc", version="1.0", requires=[*_CREDIT, "cc:ShareAlike"], database_rights="licensed", cure_days=30,
         asks=["title"],
+        works="say in a map, a chart or another work made with it that it contains information from this database"
+        " [s.4.3]",
         clauses={
-            "attribution": "s.4.2", "adapt": "s.3.1", "share-alike": "s.4.4", "downstream": "s.4.7", "scope": "s.2.4",
-            "termination": "s.9.4",
+            "attribution": "s.4.2", "adapt": "s.3.1", "share-alike": "s.4.4", "works": "s.4.3, s.4.5(b)",
+            "downstream": "s.4.7", "scope": "s.2.4", "termination": "s.9.4",
         },
         use=_yes(_NO_PURPOSE, "s.3.1"),
         share=_yes("under this licence, with its notices", "s.4.2"),
-        adapt=_if("a changed database only under ODbL 1.0 or later; other works made with it carry a notice", "s.4.4"),
+        adapt=_if(
+            "a changed database only under ODbL 1.0 or later; other works made with it under any licence, with a"
+            " notice",
+            "s.4.3, s.4.4, s.4.5(b)",
+        ),
         privately=_yes("the conditions begin where you convey or publicly use it", "s.4.5"),
         permits=["copy, share and change the database, for any purpose, also commercially"],
         must=[
@@ -88,7 +96,7 @@ def odc_by() -> Record:
         family="odc", version="1.0", requires=_CREDIT, database_rights="licensed", cure_days=30,
         asks=["title"],
         notice="the derived database itself stays under ODC-By 1.0, with its notices; another licence can only cover"
-        " what you added [s.4.2]",
+        " what you added [s.4.2], or a work made with it that says so [s.4.3]",
         clauses={"attribution": "s.4.2", "adapt": "s.3.1", "scope": "s.2.4", "termination": "s.9.4"},
         use=_yes(_NO_PURPOSE, "s.3.1"),
         share=_yes("under this licence, with its notices", "s.4.2"),
@@ -137,7 +145,7 @@ def cdla() -> Iterator[Record]:
         "CDLA-Permissive 1.0", "https://cdla.dev/permissive-1-0/",
         **first, **common, mark_modifications="adaptations", requires=_CREDIT, asks=["creators"],
         notice="give recipients the text or the name and address of CDLA-Permissive 1.0, mark the changed files and"
-        " keep the credits [s.3.1]",
+        " keep the credits [s.3.1]; what you compute from it has no condition [s.3.4]",
         clauses={"attribution": "s.3.1(c)", "adapt": "s.3.2", "redistribute": "s.3.1"},
         share=_yes("with this agreement's text or address, and the credits", "s.3.1"),
         adapt=_yes("with this agreement's text or address, changes marked; terms of your own may be added", "s.3.2"),
@@ -149,7 +157,8 @@ def cdla() -> Iterator[Record]:
         "CDLA-Permissive-2.0", f"{title} – Permissive – Version 2.0", f"{titre} – Permissif – Version 2.0",
         "CDLA-Permissive 2.0", "https://cdla.dev/permissive-2-0/",
         family="cdla", version="2.0", database_rights="unstated", requires=["cc:Notice"], asks=[],
-        notice="make the text of CDLA-Permissive 2.0 available with the data [s.2.1]",
+        notice="make the text of CDLA-Permissive 2.0 available with the data [s.2.1]; what you compute from it has no"
+        " condition [s.3.1]",
         clauses={"redistribute": "s.2.1", "adapt": "s.1.1"},
         use=_yes(_NO_PURPOSE, "s.1.1"),
         share=_yes("with the text of this agreement", "s.2.1"),
@@ -164,9 +173,14 @@ def cdla() -> Iterator[Record]:
         "CDLA-Sharing 1.0", "https://cdla.dev/sharing-1-0/",
         **first, **common, mark_modifications="adaptations", requires=[*_CREDIT, "cc:ShareAlike"],
         asks=["creators"],
-        clauses={"attribution": "s.3.1(c)", "share-alike": "s.3.1(a)", "downstream": "s.3.3"},
+        works="keep what you compute from it free of more than a small part of the data itself [s.1.11]",
+        clauses={"attribution": "s.3.1(c)", "share-alike": "s.3.1(a)", "works": "s.3.5", "downstream": "s.3.3"},
         share=_yes("under this agreement, unmodified, with the credits", "s.3.3"),
-        adapt=_if("changed data only under this agreement or a later version of it", "s.3.1(a)"),
+        adapt=_if(
+            "changed data only under this agreement or a later version of it; what you compute from it under any"
+            " licence",
+            "s.3.1(a), s.3.5",
+        ),
         permits=["use, change and publish the data, for any purpose, also commercially", results],
         must=["publish the data, changed or not, only under this agreement, and enclose it", keep, change],
         forbids=[

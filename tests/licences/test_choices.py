@@ -20,7 +20,8 @@ from tests.licences.test_compat import codes
         ("CC-BY-SA-4.0 OR ODbL-1.0", "ODbL-1.0", "yes"),
         ("CC-BY-SA-4.0 OR ODbL-1.0", "CC-BY-SA-4.0", "yes"),
         ("CC-BY-SA-4.0 OR ODbL-1.0", "CC-BY-SA-4.0 OR ODbL-1.0", "yes"),  # each recipient's choice was open to us too
-        ("CC-BY-SA-4.0 OR ODbL-1.0", "CC-BY-SA-4.0 AND ODbL-1.0", "no"),
+        ("CC-BY-SA-4.0 OR ODbL-1.0", "CC-BY-SA-4.0 AND ODbL-1.0", "conditional"),
+        ("CC-BY-SA-4.0 OR LAL-1.3", "CC-BY-SA-4.0 AND CC-BY-4.0", "no"),
         ("CC-BY-4.0", "CC-BY-4.0 AND CC-BY-NC-4.0", "yes"),
         ("CC-BY-SA-4.0", "CC-BY-SA-4.0 OR CC-BY-4.0", "no"),
         ("CC-BY-SA-4.0", "CC-BY-SA-4.0 AND CC-BY-4.0", "no"),
@@ -44,14 +45,16 @@ def test_expressions_answer(source: str, to: str | None, answer: str) -> None:
 def test_a_choice_offers_what_any_of_its_licences_allows() -> None:
     verdict = can_remix("CC-BY-SA-4.0 OR ODbL-1.0", "CC0-1.0")
     assert {"CC-BY-SA-4.0", "ODbL-1.0"} <= set(verdict.allowed)
-    refused = adaptation_licences(["CC-BY-SA-4.0 OR ODbL-1.0"], "CC-BY-4.0")
+    refused = adaptation_licences(["CC-BY-SA-4.0 OR GPL-3.0-only"], "CC-BY-4.0")
     assert (refused.answer, codes(refused)) == ("no", {"SHAREALIKE_CONFLICT"})
-    assert {"CC-BY-SA-4.0", "ODbL-1.0"} <= set(refused.allowed)
+    assert {"CC-BY-SA-4.0", "GPL-3.0-only"} <= set(refused.allowed)
+    made = adaptation_licences(["CC-BY-SA-4.0 OR ODbL-1.0"], "CC-BY-4.0")
+    assert (made.answer, codes(made)) == ("conditional", {"PRODUCED_WORK"})
 
 
 def test_a_choice_is_made_once_for_all_that_holds_together() -> None:
     assert can_remix("CC-BY-SA-4.0 OR CC-BY-NC-4.0", "CC-BY-NC-SA-4.0").ok
-    assert can_remix("CC-BY-SA-4.0 OR ODbL-1.0", "CC-BY-NC-SA-4.0").answer == "no"
+    assert can_remix("CC-BY-SA-4.0 OR LAL-1.3", "CC-BY-NC-SA-4.0").answer == "no"
 
 
 def test_collections_of_expressions() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import licences
-from licences.compat import CODES, Verdict, adaptation_licences, can_collect, can_remix
+from licences.compat import CODES, Source, Verdict, adaptation_licences, can_collect, can_remix
 from tests.licences.charts import adapter, at, remix
 
 CC = [licence.id for licence in licences.all() if licence.family == "cc"]
@@ -108,16 +108,19 @@ def test_the_compatible_licences_are_offered_where_every_source_allows_them() ->
         (["ODbL-1.0"], "ODbL-1.0", "yes", None),
         (["CC0-1.0"], "ODbL-1.0", "yes", None),
         (["PDDL-1.0"], "CC-BY-4.0", "yes", None),
-        (["ODbL-1.0"], "CC-BY-SA-4.0", "no", "SHAREALIKE_CONFLICT"),
+        *((["ODbL-1.0"], to, "conditional", "PRODUCED_WORK") for to in ("CC-BY-SA-4.0", "CC-BY-4.0", "MIT", OWN)),
+        (["ODbL-1.0"], "CC-PDM-1.0", "no", "MARK_NOT_LICENCE"),
         (["CC-BY-SA-4.0"], "ODbL-1.0", "no", "SHAREALIKE_CONFLICT"),
         (["CC-BY-4.0"], "ODbL-1.0", "unknown", "ASK_LICENSOR"),
         (["CC-BY-NC-4.0"], "ODbL-1.0", "no", "NONCOMMERCIAL_VS_SHAREALIKE"),
         (["CC-BY-ND-4.0"], "ODbL-1.0", "no", "NO_DERIVATIVES"),
-        (["CC-BY-4.0", "ODbL-1.0"], None, "unknown", "ASK_LICENSOR"),
-        (["CC-BY-SA-4.0", "ODbL-1.0"], None, "no", "SHAREALIKE_CONFLICT"),
+        (["CC-BY-4.0", "ODbL-1.0"], "ODbL-1.0", "unknown", "ASK_LICENSOR"),
+        (["CC-BY-4.0", "ODbL-1.0"], None, "conditional", "PRODUCED_WORK"),
+        (["CC-BY-SA-4.0", "ODbL-1.0"], None, "conditional", "PRODUCED_WORK"),
         (["ODC-By-1.0"], "CC-BY-4.0", "conditional", "KEEP_NOTICE"),
         (["CDLA-Permissive-2.0"], "CC-BY-SA-4.0", "conditional", "KEEP_NOTICE"),
-        (["CDLA-Sharing-1.0"], "CC-BY-4.0", "no", "SHAREALIKE_CONFLICT"),
+        (["CDLA-Sharing-1.0"], "CC-BY-4.0", "conditional", "PRODUCED_WORK"),
+        (["LAL-1.3"], "CC-BY-4.0", "no", "SHAREALIKE_CONFLICT"),
         (["etalab-2.0"], "CC-BY-4.0", "yes", None),
         (["etalab-2.0"], "ODbL-1.0", "yes", None),
         (["OGL-UK-3.0"], "CC-BY-4.0", "yes", None),
@@ -140,9 +143,48 @@ def test_the_compatible_licences_are_offered_where_every_source_allows_them() ->
         (["CC-BY-3.0-FR"], "CC-BY-NC-2.5-CH", "yes", None),
     ],
 )
-def test_the_neighbours_answer(sources: list[str], to: str | None, answer: str, code: str | None) -> None:
+def test_the_neighbours_answer(sources: list[str], to: Source | None, answer: str, code: str | None) -> None:
     verdict = adaptation_licences(sources, to)
     assert (verdict.answer, codes(verdict)) == (answer, {code} if code else set())
+
+
+@pytest.mark.parametrize("licence", licences.all(), ids=lambda licence: licence.id)
+def test_what_is_shown_of_a_licence_is_what_its_combinations_answer(licence: licences.Licence) -> None:
+    """Over every pair: `licence show` and `licence compat` (which publishing asks, too) have one source of truth."""
+    shown = licence.allows("adapt")
+    told = {to: adaptation_licences([licence], to) for to in (*licences.ids(), *licences.others()[::50], OWN)}
+    answers = {verdict.answer for to, verdict in told.items() if to != licence.id}
+    alone = can_remix(licence).answer
+    assert (shown.answer == "no") == (alone == "no")
+    if shown.answer == "no":
+        assert answers == {"no"}
+    elif licence.kind == "licence":
+        assert "yes" in {verdict.answer for verdict in told.values()}
+    if shown.answer == "yes":  # what is free to be adapted is refused to a mark only, which nothing new can carry
+        assert {to for to, verdict in told.items() if verdict.answer == "no"} <= {"CC-PDM-1.0"}
+    free_works = licence.adaptation.works is not None
+    assert free_works == any(word in shown.because for word in ("other works", "what you compute"))
+    assert free_works == bool(licence.clause("works"))
+    for to, verdict in told.items():
+        if free_works and to not in (licence.id, "CC-PDM-1.0"):
+            assert verdict.answer == "conditional", to
+            (reason,) = verdict.reasons
+            assert reason.clause == licence.clause("works")
+            assert licence.adaptation.works is not None
+            assert reason.todo.startswith(licence.adaptation.works)
+        for reason in verdict.reasons:
+            if reason.code == "SHAREALIKE_CONFLICT":
+                assert shown.answer == "conditional"
+                assert licence.share_alike
+    assert (can_collect([licence], commercial=True).answer == "no") == (licence.allows("commercial").answer == "no")
+
+
+def test_what_a_record_says_in_plain_words_of_free_results_is_what_its_combinations_answer() -> None:
+    """The sentence and the rule stand in one record; whoever writes the one cannot forget the other."""
+    for licence in licences.all():
+        words = " ".join((*licence.plain().permits, *licence.plain().requires, licence.allows("adapt").because))
+        if licence.share_alike and any(said in words for said in ("compute", "other works made with it")):
+            assert adaptation_licences([licence], "CC-BY-NC-ND-4.0").answer == "conditional", licence.id
 
 
 def test_a_text_of_ones_own_is_never_reasoned_about() -> None:
