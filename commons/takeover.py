@@ -231,7 +231,7 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), community.chosen))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
     path, work = home.path / "log.next.db", home.path / "log.work.db"
-    for leftovers in ("log.next.db*", "log.work.db*", "*.before.db-*"):  # of earlier tries, and of the log before this
+    for leftovers in ("log.next.db*", "log.work.db*"):  # of earlier tries, which nobody was shown
         for leftover in home.path.glob(leftovers):
             leftover.unlink()
     Log.adopt(work, [*_records(copied), record(last)], signer, home.keys.local("openings"))

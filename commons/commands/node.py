@@ -98,7 +98,8 @@ def demo(c: Context) -> None:
 def tell_made(told: Told) -> None:
     say(f"Made a home at {told['home']}.")
     say(f"Peer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
-    say("Back up the file `seed` in it: it is the only secret, and who has it is you.")
+    say("Back up the whole folder while nothing runs on it, and keep the copy secret: who has its `seed` is you.\n"
+        "The seed alone brings back neither your log nor your data: README, \"Backing up and restoring\".")  # fmt: skip
 
 
 def tell_ready(as_json: bool) -> Callable[[Node], None]:

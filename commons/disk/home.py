@@ -1,11 +1,14 @@
 """A node's folder: where each thing lies, who holds it, and the seed everything secret is derived from.
 
-seed        the backup: 32 bytes in hex, mode 0600          lock       held by whoever uses the home
+seed        the secret: 32 bytes in hex, mode 0600          lock       held by whoever uses the home
 log.db      the commons' log (disk.log)                      shelf.db   manifests, my requests, heads, peers
 packs/      sealed packs by their root (disk.packs)          proofs/    one .tlog-proof for each access of mine
 witness.db  heads of others' logs that we cosigned           cosigned.db  what witnesses signed of our own
 config.json the node's settings                              control    the running node's loopback door, mode 0600
-log.next.db a log taken over, until the next start           log.before.db  the log before that
+log.next.db a log taken over, until the next start           log.before.db  the log before that, log.before.2.db, …
+deposits.db shares kept for others (disk.deposits)           pleas.db   requests handed in to us as a witness
+
+Nothing in here is ever deleted to make room for a new home or a new log: what is in the way is named, and stays.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from commons.core import envelope
 from commons.core.governance import CHARTER, Charter, College
 from commons.core.keys import Keys
 from commons.core.succession import Tenure
+from commons.disk import stored
 from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
@@ -37,6 +43,7 @@ from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
 
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
+_HOMES = re.compile(r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness)(\.[a-z0-9.]+)?\.db.*|packs|proofs")
 
 
 class Home:
@@ -124,19 +131,28 @@ def keeper(keys: Keys) -> dict[str, Any]:
 
 
 def _take_over(path: Path) -> None:
-    """Let the log that waits in `log.next.db`, whole and durable, be this home's; the one before is put aside. A crash
-    in here leaves both files, some of them under their new names: the next start goes on."""
+    """Let the log that waits in `log.next.db`, whole and durable, be this home's; the one before is put aside as
+    `log.before.db`, and one that was put aside earlier as `log.before.2.db` and so on. A crash in here leaves them all,
+    some under their new names: the next start goes on."""
     if not (path / "log.next.db").exists():
         return
-    for name in ("log.db", "cosigned.db"):
-        for suffix in ("-wal", "-shm", ""):  # the database last: without its journal it would be older than it is
-            if (path / (name + suffix)).exists():
-                os.replace(path / (name + suffix), path / (name.replace(".db", ".before.db") + suffix))
+    if (path / "log.db").exists():  # else a crash came behind the last of these
+        if (path / "log.before.db").exists():
+            free = next(n for n in count(2) if not (path / f"log.before.{n}.db").exists())
+            _rename(path, "before.db", f"before.{free}.db")
+        _rename(path, "db", "before.db")
     os.replace(path / "log.next.db", path / "log.db")
 
 
+def _rename(path: Path, old: str, new: str) -> None:
+    for name in ("cosigned", "log"):  # the log last: once it has its new name, all of it has
+        for suffix in ("-wal", "-shm", ""):  # the database last: without its journal it would be older than it is
+            if (path / f"{name}.{old}{suffix}").exists():
+                os.replace(path / f"{name}.{old}{suffix}", path / f"{name}.{new}{suffix}")
+
+
 def create(path: Path, found: Found, config: dict[str, Any]) -> None:
-    """A new home with the commons that `found` charters. Conflict if there is one.
+    """A new home with the commons that `found` charters. Conflict if there is one, or part of one; deletes nothing.
 
     The settings are written last: a crash before that leaves no home, and the same call makes it, with the same seed.
     """
@@ -149,11 +165,7 @@ def create(path: Path, found: Found, config: dict[str, Any]) -> None:
             if not (path / "seed").exists():
                 write_secret(path / "seed", secrets.token_bytes(32).hex() + "\n")
             keys = Keys(_read_seed(path / "seed"))
-            for leftover in path.glob("log.db*"):
-                leftover.unlink()
-            charter = found(keys)
-            signed = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, charter, keys.identity))
-            Log.create(path / "log.db", signed, keys.log(0), keys.local("openings")).close()
+            _begin(path, keys, found(keys))
             (path / "packs").mkdir(exist_ok=True)
             (path / "proofs").mkdir(exist_ok=True)
             write_config(path, config)
@@ -163,14 +175,44 @@ def create(path: Path, found: Found, config: dict[str, Any]) -> None:
         raise StorageFailed(f"cannot make a home at {path}: {error.strerror}", hint="choose another --home") from error
 
 
+def _begin(path: Path, keys: Keys, charter: Charter) -> None:
+    """A log that begins with this charter, the one that a crash left behind included. Conflict for any other log."""
+    local = keys.local("openings")
+    known = stored.begun(path / "log.db") if (path / "log.db").exists() else (0, None)
+    if known[1] is None:
+        signed = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, charter, keys.identity))
+        Log.create(path / "log.db", signed, keys.log(0), local).close()
+        return
+    there = Log.open(path / "log.db", keys.log(0), local, later=lambda commons: chain(*keys.chains(commons)))
+    try:
+        if there.size != 1 or replace(charter, time=there.state.time) != there.state.charter:
+            named = there.state.charter.name if there.state.charter else ""
+            raise Conflict(
+                f"there is a log in {path} already, {named!r} with {there.size} entries, and no settings beside it",
+                hint=f"nothing was touched: to go on with it, restore config.json, or write {{}} into "
+                f"{path / 'config.json'}; for a new commons name another --home",
+            )
+    finally:
+        there.close()
+
+
 def _check_free(path: Path) -> None:
     """Conflict unless `path` holds nothing, or only what a `create` that was cut short leaves there."""
     if (path / "seed").exists() and (path / "config.json").exists():
         raise Conflict(f"there is a home at {path} already", hint="use it, or name another one with --home")
-    for child in path.iterdir():
-        bare = child.name in ("packs", "proofs") and child.is_dir() and not any(child.iterdir())
-        if child.name not in _BEGUN and not bare:
-            raise Conflict(f"{path} is not empty", hint="a home starts as a new or an empty folder")
+    names = {child.name for child in path.iterdir()}
+    bare = {name for name in ("packs", "proofs") if (path / name).is_dir() and not any((path / name).iterdir())}
+    logs = {name for name in names if name.startswith("log.db")}
+    if names - bare <= {*_BEGUN} and (not logs or {"seed", "log.db"} <= names):
+        return
+    parts = sorted(name for name in names - bare if _HOMES.fullmatch(name))
+    if parts:
+        lacking = " and ".join(name for name in ("seed", "log.db", "config.json") if name not in names) or "nothing"
+        raise Conflict(
+            f"{path} is not empty: it holds {', '.join(parts[:8])} of a home, and lacks {lacking}",
+            hint="nothing was touched: restore what is missing from the backup; a new home starts in an empty folder",
+        )
+    raise Conflict(f"{path} is not empty", hint="a home starts as a new or an empty folder")
 
 
 def write_secret(path: Path, text: str) -> None:

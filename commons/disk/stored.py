@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from commons.core import merkle
@@ -102,6 +103,15 @@ class Stored:
         """What entry `index` hides, or None where it hides nothing or was erased."""
         with self._reading, sql.door(self._path):
             return self._openings.get(index, self._reads) if index < self.size else None
+
+
+def begun(path: Path) -> tuple[int, bytes | None]:
+    """How many entries the file of a log holds, and the first of them: none where a crash came before the charter."""
+    db = sql.connect(path, SCHEMA)
+    with closing(db), sql.door(path):
+        (size,) = db.execute("SELECT count(*) FROM entries").fetchone()
+        row = db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
+    return size, None if row is None else bytes(row[0])
 
 
 def rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
