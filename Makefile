@@ -14,7 +14,7 @@ format:
 	$(PYTHON) -m ruff check --fix .
 
 demo:
-	$(PYTHON) -m cli demo
+	$(PYTHON) -m commons.cli demo
 
 bench:
 	for script in bench/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(PYTHON) $$script || exit 1; done

@@ -25,7 +25,7 @@ from commons.disk import home
 from commons.disk.home import Home
 from commons.node import Node
 
-CLI = [sys.executable, "-m", "cli"]
+CLI = [sys.executable, "-m", "commons.cli"]
 
 
 def spread(name: str, seconds: list[float], note: str = "") -> None:

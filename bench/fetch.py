@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import examples
+from commons import examples
 from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
@@ -112,7 +112,7 @@ def run(folder: Path, mib: int) -> None:
             table.writelines(f"{n},{row}\n" for row in rows)
     steward = folder / "steward"
     home.create(steward, home.personal("bench", "members", int(time.time())), {})
-    cli = [sys.executable, "-m", "cli", "--home", str(steward), "--json"]
+    cli = [sys.executable, "-m", "commons.cli", "--home", str(steward), "--json"]
     node = subprocess.Popen(
         [*cli, "node", "--listen", "/ip4/127.0.0.1/tcp/0", "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
     )

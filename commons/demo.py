@@ -15,10 +15,11 @@ from pathlib import Path
 
 import click
 
-import examples
+from commons import examples
 from commons.errors import Internal
 
-COMMONS = (sys.executable, "-P", "-m", "cli")  # -P: a file named like one of ours, where the user stands, is not run
+# -P: a file named like one of ours, where the user stands, is not run
+COMMONS = (sys.executable, "-P", "-m", "commons.cli")
 ANY = "/ip4/127.0.0.1/tcp/0"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def path(name: str) -> Path:
     """The folder of an example, wherever the package is installed; LookupError if there is none."""
-    found = Path(str(files("examples").joinpath(name)))
+    found = Path(str(files(__name__).joinpath(name)))
     if not (found / "SOURCE.md").is_file():
         raise LookupError(f"there is no example {name!r}")
     return found

@@ -53,10 +53,10 @@ def forking(folder: Path, env: dict[str, str]) -> Iterator[Path]:
 
 
 def main(path: str) -> None:
-    import cli
     import commons.control
     import commons.net.host
     import commons.net.swarm  # noqa: F401  what commands import when they need it
+    from commons import cli
 
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)

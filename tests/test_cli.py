@@ -16,11 +16,10 @@ import click
 import click.testing
 import pytest
 
-import cli
-from commons import show
+from commons import cli, show
 from tests.conftest import LIMIT
 
-SOURCE = Path(cli.__file__).parent
+SOURCE = Path(cli.__file__).parents[1]
 ANY = "/ip4/127.0.0.1/tcp/0"
 NOBODY = "12D3KooWJWEKvSFbben74C7H4YtKjhPMTDxd7gP7zxWSUEeF27st"
 ABSENT = "commons:bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -47,7 +46,7 @@ class Commons:
 
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-P", "-m", "cli", *words], cwd=self.folder, env={**self.env, **env}, text=True,
+            [sys.executable, "-P", "-m", "commons.cli", *words], cwd=self.folder, env={**self.env, **env}, text=True,
             capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT, check=False,
         )  # fmt: skip
 
@@ -68,7 +67,7 @@ class Commons:
     def node(self, home: str, *words: str) -> Iterator[dict[str, Any]]:
         """A running node, and what it said when it was ready. It must stop when told to."""
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cli", "--json", "--home", home, "node", *words], cwd=self.folder,
+            [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", home, "node", *words], cwd=self.folder,
             env=self.env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert process.stdout is not None
@@ -108,7 +107,8 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
         "licences",
         "sqlite3",
     )
-    look = f"import sys; sys.argv = ['commons', '--help']; import cli\ntry: cli.main()\nexcept SystemExit: pass\n" \
+    look = "import sys; sys.argv = ['commons', '--help']\nfrom commons import cli\n" \
+           "try: cli.main()\nexcept SystemExit: pass\n" \
            f"print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", look], capture_output=True, text=True, check=True, env=environment(tmp_path)

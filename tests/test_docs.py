@@ -18,8 +18,7 @@ from pathlib import Path
 import click
 import pytest
 
-import cli
-from commons import errors
+from commons import cli, errors
 from tests.conftest import LIMIT
 from tests.forked import forking
 from tests.test_cli import environment
@@ -68,7 +67,7 @@ class Terminal:
         if program is not None:
             (tools / "commons").symlink_to(program)
         else:
-            (tools / "commons").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m cli "$@"\n')
+            (tools / "commons").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m commons.cli "$@"\n')
             (tools / "commons").chmod(0o755)
         env = environment(folder, LC_ALL="C.UTF-8", EXAMPLES=str(HOUSE / "examples"))
         self.env = {**env, "PATH": f"{tools}:{env['PATH']}"}

@@ -26,7 +26,7 @@ MAY = {  # from a room to the rooms it may import
     "net": {"errors", "core", "net"},
     "verbs": {"errors", "core", "disk", "metadata", "verbs"},
     "joins": {"errors", "core", "disk", "net", "metadata", "verbs", "joins"},
-    "cli": {"errors", "joins"},
+    "cli": {"errors", "joins", "cli"},
     "licences": {"licences"},
     "examples": set(),
 }
@@ -59,7 +59,7 @@ def room(module: str) -> str | None:
         return top
     if top != "commons" or not rest or rest[0] == "__version__":
         return None
-    if rest[0] in ("errors", "core", "disk", "net", "metadata"):
+    if rest[0] in ("cli", "examples", "errors", "core", "disk", "net", "metadata"):
         return rest[0]
     return "joins" if rest[0] in JOINS else "verbs"
 

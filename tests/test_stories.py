@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import examples
-from commons import charter
+from commons import charter, examples
 from commons.core import governance
 from commons.core.community import Community
 from commons.core.governance import Charter

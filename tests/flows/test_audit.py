@@ -21,8 +21,7 @@ import click.testing
 import msgpack
 import pytest
 
-import cli
-from commons import show
+from commons import cli, show
 from commons.archive import PART
 from commons.audit import offline
 from commons.commands.log import tell_audit

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import examples
+from commons import examples
 from commons.core import manifest
 from commons.core.reference import parse
 from commons.errors import Conflict

@@ -332,7 +332,7 @@ def test_the_commands(tmp_path: Path) -> None:
 
     def commons(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-P", "-m", "cli", "--home", "ana", *words], cwd=tmp_path, env=env, text=True,
+            [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", *words], cwd=tmp_path, env=env, text=True,
             capture_output=True, check=False, timeout=LIMIT,
         )  # fmt: skip
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import examples
 import licences
+from commons import examples
 
 FOLDERS = sorted(p.name for p in Path(examples.__file__).parent.iterdir() if (p / "SOURCE.md").is_file())
 

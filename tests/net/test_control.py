@@ -18,8 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-import cli
-from commons import control
+from commons import cli, control
 from commons.desk import VERBS, Desk
 from commons.errors import (
     Busy,
@@ -331,10 +330,10 @@ async def test_a_control_file_left_by_a_crash_is_no_obstacle(make_home: MakeHome
 
 @contextmanager
 def running(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    source = Path(cli.__file__).parent
+    source = Path(cli.__file__).parents[1]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])}
     with subprocess.Popen(
-        [sys.executable, "-m", "cli", "--home", str(home), "--json", "node", "--listen", ANY, *words],
+        [sys.executable, "-m", "commons.cli", "--home", str(home), "--json", "node", "--listen", ANY, *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=home.parent,
     ) as node:  # fmt: skip
         try:
