@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import os
-from collections.abc import Collection
+import re
+import stat
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +16,22 @@ import licences
 from commons import licensing
 from commons.core import ids
 from commons.core.envelope import Opened
+from commons.core.ids import Cid
 from commons.core.manifest import Manifest
 from commons.core.rights import Origin
 from commons.core.terms import Terms
+from commons.disk import naming
 from commons.errors import StorageFailed
 from licences.attribution import Format
 
-NAMES = ("ATTRIBUTION.txt", "ATTRIBUTION.commons.txt")  # the second where the dataset has the first itself
+_NEW = ".commons:credit"  # a name no dataset may hold
+_NAME = re.compile(r"ATTRIBUTION(\.commons|\.[a-z2-7]{12}(\.[0-9]+)?)?\.txt")
+_DATASET = re.compile(rb"^Dataset: commons:(\w+)$", re.MULTILINE)
+
+
+def is_credit(path: str) -> bool:
+    """Whether a file of a folder may be what `leave` wrote."""
+    return _NAME.fullmatch(path) is not None
 
 
 def line(terms: Terms, form: Format = "text") -> str:
@@ -63,22 +77,53 @@ def text(dataset: Opened[Manifest]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def leave(dest: Path, dataset: Opened[Manifest], taken: Collection[str]) -> None:
-    """Write the credit beside the files, under a name that none of them (`taken`) has. StorageFailed."""
-    free = [n for n in NAMES if n.lower() not in {path.partition("/")[0].lower() for path in taken}]
-    if not free:
-        return
-    data, path = text(dataset).encode(), dest / free[0]
+def leave(dest: Path, dataset: Opened[Manifest], taken: Collection[str], older: Collection[str] = ()) -> str:
+    """Write the credit beside the files, under a name that none of them (`taken`) has and nobody's file, another
+    dataset's credit for one: that name. Only that of an `older` version, by its CID, is overwritten. StorageFailed."""
+    data, cid = text(dataset).encode(), ids.cid(dataset.data)
+    own = {path.partition("/")[0].lower() for path in taken}
+    for name in (n for n in _names(cid) if n.lower() not in own):
+        path, new = dest / name, dest / _NEW
+        try:
+            stands = _stands(path, len(data) + 1)
+            if stands == data:
+                return name
+            if stands is not None and not (set(_DATASET.findall(stands)) & {each.encode() for each in older}):
+                continue
+            new.unlink(missing_ok=True)  # a crash before the rename leaves it
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+            if stands is not None:
+                new.rename(path)
+                return name
+            with contextlib.suppress(FileExistsError):  # made meanwhile: it stays
+                naming.give(str(new), str(path))
+                return name
+            new.unlink()
+        except OSError as error:
+            raise StorageFailed(
+                f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+            ) from error
+    raise AssertionError("there is always another name")
+
+
+def _names(cid: Cid) -> Iterator[str]:
+    yield "ATTRIBUTION.txt"
+    yield from (f"ATTRIBUTION.{cid[-12:]}{'.' * bool(n)}{n or ''}.txt" for n in itertools.count())
+
+
+def _stands(path: Path, most: int) -> bytes | None:
+    """The first bytes of the file that has this name; None where nothing has it."""
     try:
-        if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
-            return
-        new = dest / f".{free[0]}.new"
-        new.unlink(missing_ok=True)  # a crash before the rename leaves it
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-        new.rename(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        raise StorageFailed(
-            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
-        ) from error
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EACCES):
+            raise
+        return b""  # a link, a socket, what may not be read: somebody's
+    try:
+        return os.read(fd, most) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    finally:
+        os.close(fd)

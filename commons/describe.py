@@ -38,8 +38,9 @@ async def contents(home: Home, net: Network, sources: list[str], dataset: Opened
     secret = request.kept_key(home, dataset)
     if secret is None:
         raise Refused("the list of files is sealed, and this home has no key to it", hint="`commons fetch` asks for it")
+    value.table_room()
     await download.packs(home.packs, net, sources, value.sealed()[-1:], lambda done: None)
-    return await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+    return await asyncio.to_thread(unpacker.contents_of, home.packs, value, secret)
 
 
 def description(dataset: Opened[Manifest], table: Contents | None) -> Description:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from commons.core import blocks
 from commons.core.manifest import PackRef
+from commons.disk import space
 from commons.disk.packs import Partial, Store
 from commons.errors import CommonsError, StorageFailed, Untrue
 from commons.sources import Network, first, is_peer, sum_up
@@ -28,6 +29,7 @@ async def packs(
 
     Untrue, Unreachable, TimedOut, StorageFailed; whatever was verified stays, and the next call goes on from there.
     """
+    space.check((store.folder, store.lacking(wanted)))
     order = list(dict.fromkeys(sources))
     for ref in wanted:
         if store.has(ref.root):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,9 @@ from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest, PackRef
 from commons.core.reference import Reference
-from commons.disk import unpacker
+from commons.disk import packs, space, unpacker
 from commons.disk.home import Home
-from commons.errors import NotFound, Pending, Untrue
+from commons.errors import Conflict, NotFound, Pending, Untrue
 from commons.progress import Progress, meter
 from commons.sources import Network, first
 
@@ -57,6 +58,7 @@ async def fetch(
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
     value = dataset.value
+    check_dest(home, value, dest)
     try:
         secret = await obtain.key(
             home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
@@ -65,15 +67,11 @@ async def fetch(
         await withdrawn.check(home, net, sources, value, reference.cid)
         raise
     secrets = await asyncio.to_thread(release.chain, secret, value.epoch, value.unlocks, value.series)
-
-    def secret_of(epoch: int) -> bytes:
-        if epoch not in secrets:  # the contents table is sealed, and may say what the manifest does not
-            raise Untrue(f"the dataset's contents name key epoch {epoch}, its manifest is of epoch {value.epoch}")
-        return secrets[epoch]
+    secret_of = secrets.__getitem__  # every epoch that the contents name: they were compared with the manifest
 
     async def contents() -> Contents:
         try:
-            return await asyncio.to_thread(unpacker.read_contents, home.packs, value.contents, secret, value.series)
+            return await asyncio.to_thread(unpacker.contents_of, home.packs, value, secret)
         except Untrue:
             request.forget_key(home, value)  # it was not this dataset's: the next fetch asks for it again
             raise
@@ -85,10 +83,14 @@ async def fetch(
     if wrong:
         if not all(home.packs.has(ref.root) for ref in value.sealed()):
             await withdrawn.check(home, net, sources, value, reference.cid)
-        await download.packs(home.packs, net, sources, value.sealed(), meter(progress, value.sealed_size()))
+        verified = meter(progress, value.sealed_size())
+        # The table first: where it is not what the manifest promises, nothing else of it is asked for.
+        await download.packs(home.packs, net, sources, value.sealed()[-1:], verified)
         table = await contents()
+        await download.packs(home.packs, net, sources, value.packs, verified)
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
-    await asyncio.to_thread(credit.leave, dest, dataset, {file.path for file in table.files})
+    older = versions(home, value.series) if replace else frozenset()
+    left = await asyncio.to_thread(credit.leave, dest, dataset, {file.path for file in table.files}, older)
     if dataset.signer != home.keys.identity.peer:  # what was published here stays as it is
         withdrawn.remember(home, sources, (*extra, *reference.doors, *reference.peers), value)
         home.shelf.put_manifest(reference.cid, dataset.data, "fetched", served=serve and keep)
@@ -100,8 +102,21 @@ async def fetch(
         told = await receipt.owe(home, net, sources, dataset, ask)
     return {
         "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
-        "files": value.files, "bytes": value.size, "dest": str(dest), "request": ask.request if ask else None, **told,
+        "files": value.files, "bytes": value.size, "dest": str(dest), "credit": left,
+        "request": ask.request if ask else None, **told,
     }  # fmt: skip
+
+
+def check_dest(home: Home, value: Manifest, dest: Path) -> None:
+    """Before anything is signed: what a manifest promises fits, its table what it lists, and all of it the disk; and
+    `dest` can be a folder. TooLarge, StorageFailed, Conflict. In one that holds something already, perhaps of the same
+    dataset, `unpack` counts."""
+    value.table_room()
+    with packs.door(f"read {dest}"):
+        if os.path.lexists(dest) and not dest.is_dir():
+            raise Conflict(f"{dest} is a file and no folder", hint="name a new folder, or one to write into")
+        began = dest.is_dir() and any(dest.iterdir())
+    space.check((home.packs.folder, home.packs.lacking(value.sealed())), (dest, 0 if began else value.size))
 
 
 async def mirror(
@@ -143,6 +158,12 @@ def remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
     return gone
 
 
-def slug(title: str) -> str:
-    """A folder name made of a title."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "dataset"
+def versions(home: Home, series: bytes) -> frozenset[Cid]:
+    """Those of a series that this home knows."""
+    known = ((cid, manifest.open(data).value.series) for cid, data, _, _ in home.shelf.manifests())
+    return frozenset(cid for cid, other in known if other == series)
+
+
+def slug(title: str, cid: Cid) -> str:
+    """A folder name made of a title, which no other dataset has: a half-fetched one is found again, none is shared."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')[:60] or 'dataset'}-{cid[-12:]}"

@@ -266,7 +266,7 @@ def own_rights(sources: Sequence[Source]) -> dict[str, Rights]:
             return bytes_of(source)
         if not source.media_type.startswith(_TEXTUAL) and source.media_type != folder.UNKNOWN:
             return b""
-        if path in metadata() or path in credit.NAMES:
+        if path in metadata() or credit.is_credit(path):
             return b""  # its words are about the dataset
         data = folder.head(source, _HEADER)
         return data if len(data) < _HEADER else data[: data.rfind(b"\n") + 1] or data  # no line that is cut

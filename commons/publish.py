@@ -177,7 +177,7 @@ async def _seal(
     def seal() -> packer.Packed:
         older = None
         if before and home.packs.has((own := before.value.contents).root):
-            older = unpacker.read_contents(home.packs, own, home.keys.epoch(series, own.epoch), series)
+            older = unpacker.contents_of(home.packs, before.value, home.keys.epoch(series, own.epoch))
         packed = packer.pack(
             ready.sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,
             old_secret=epochs.__getitem__, rights=ready.rights,

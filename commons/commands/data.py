@@ -66,7 +66,7 @@ def fetch(
     if dest is None:
         from commons.fetch import slug
 
-        dest = Path(slug(described["title"]))
+        dest = Path(slug(described["title"], described["cid"]))
     told = c.call(
         "fetch", bar="Fetching", dataset=dataset, dest=str(dest.absolute()), sources=list(sources),
         acknowledge=acknowledge, serve=not no_serve, keep=not no_keep, **words,
@@ -173,7 +173,7 @@ def tell_ask_acknowledgement(licence: str) -> str | None:
 def tell_fetched(told: Told) -> None:
     say(f"{told['title']!r}, version {told['version']}: {extent(told)}, "
         f"every byte verified, in {told['dest']}")  # fmt: skip
-    say(f"It is under {told['licence']}; ATTRIBUTION.txt says whom to credit.")
+    say(f"It is under {told['licence']}; {told['credit']} says whom to credit.")
     if told["receipt"] == "owed":
         say(f"The receipt could not be delivered yet ({told['why']}); `commons status` tries again.")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,10 +20,13 @@ import msgpack
 from commons.core import codec, names
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
 from commons.core.rights import Rights
-from commons.errors import Malformed, TooLarge
+from commons.errors import Malformed, TooLarge, Untrue
 
 FORMAT = "commons/contents/v1"
 LIMIT = 256 << 20  # bytes of an encoded table
+
+_ROW, _RUN, _PACK, _LENGTH = 1280, 40, 64, 5  # bytes that a file, a run, a pack and a segment's length can take
+_RIGHTS = 2000 + 4 * 20_000 + 16  # those of a file: see `rights.Rights`
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,63}/[a-z0-9!#$&^_.+-]{1,63}")
 _MOST = 1 << 62  # bytes of a file, and any other number here
@@ -136,21 +140,34 @@ def encode(contents: Contents) -> bytes:
     return _bounded(data)
 
 
-def decode(data: bytes) -> Contents:
-    """The one Contents whose encoding is exactly `data`; Malformed or TooLarge otherwise."""
-    rows = codec.scalars(_bounded(data))
+def most(files: int, size: int, packs: Sequence[int]) -> int:
+    """The bytes that a table of so many files can have at most, which hold `size` bytes and lie in packs of these
+    sizes. A run is no shorter than a segment, and a stored segment has more than its overhead."""
+    lengths = sum((each - HEADER) // (OVERHEAD + 1) for each in packs)
+    return min(
+        LIMIT, 64 + files * (_ROW + _RIGHTS) + (files + size // SEGMENT) * _RUN + len(packs) * _PACK + lengths * _LENGTH
+    )
+
+
+def decode(data: bytes, files: int | None = None) -> Contents:
+    """The one Contents whose encoding is exactly `data`; Malformed or TooLarge otherwise. Untrue, before a row is read,
+    where it does not list the number of `files` that was promised."""
+    rows, promised = codec.scalars(_bounded(data)), files
     try:
         _array(rows, 4)
         if rows.unpack() != FORMAT:
             raise Malformed("not a contents table, or of a later version")
         packs = tuple([_pack(rows) for _ in range(rows.read_array_header())])
         rights = tuple([_rights(rows) for _ in range(rows.read_array_header())])
-        files = tuple([_file(rows) for _ in range(rows.read_array_header())])
-    except Malformed:
+        listed = rows.read_array_header()
+        if promised is not None and listed != promised:
+            raise Untrue(f"the contents table lists {listed} files, and {promised} were promised")
+        found = tuple([_file(rows) for _ in range(listed)])
+    except (Malformed, Untrue):
         raise
     except Exception as error:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
         raise Malformed(f"not a contents table: {error}") from error
-    contents = Contents(packs=packs, files=files, rights=rights)
+    contents = Contents(packs=packs, files=found, rights=rights)
     if encode(contents) != data:
         raise Malformed("not a contents table in its only spelling")
     return contents

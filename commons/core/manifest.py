@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from commons.core import envelope, ids
-from commons.core.contents import PackEntry
+from commons.core import contents, envelope, ids
+from commons.core.contents import Contents, PackEntry
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.keys import Signer
+from commons.core.pack import SEGMENT
 from commons.core.rights import check_url
 from commons.core.rules import Rule
 from commons.core.terms import Terms
-from commons.errors import Malformed, Untrue
+from commons.errors import Malformed, TooLarge, Untrue
 
 TYPE = "commons/manifest/v1"
 LIMIT = 4 << 20  # bytes
@@ -94,6 +95,31 @@ class Manifest:
     def sealed_size(self) -> int:
         """Bytes of all that is to carry."""
         return sum(ref.size for ref in self.sealed())
+
+    def table_room(self) -> int:
+        """Bytes that its contents table can have at most, unsealed. TooLarge, before a byte of it is asked for, where
+        the pack that holds it is made of more: each of its segments but the last is full."""
+        most = contents.most(self.files, self.size, [pack.size for pack in self.packs])
+        if (len(self.contents.segments) - 1) * SEGMENT >= most:
+            raise TooLarge(
+                f"the contents table of {self.title!r} is larger than one of {self.files} files can be",
+                hint="its publisher says what is not so: nothing of it is unpacked",
+            )
+        return most
+
+    def check_contents(self, table: Contents) -> None:
+        """Untrue unless the contents table holds what this promises: so many files, bytes and these packs, and none
+        sealed under a key that is not derived from this one's. A segment that several files name counts each time."""
+        size, packs = sum(file.size for file in table.files), [(pack.root, pack.size) for pack in table.packs]
+        late = [pack.epoch for pack in table.packs if pack.epoch > self.epoch]
+        if late:
+            raise Untrue(f"the dataset's contents name key epoch {late[0]}, its manifest is of epoch {self.epoch}")
+        if (len(table.files), size) != (self.files, self.size) or packs != [(p.root, p.size) for p in self.packs]:
+            raise Untrue(
+                f"its contents are {len(table.files)} files of {size} bytes in {len(packs)} packs; its manifest "
+                f"promises {self.files} of {self.size} in {len(self.packs)}, or other packs",
+                hint="its publisher says what is not so: nothing of it is unpacked",
+            )
 
 
 def check_words(title: str, description: str, keywords: tuple[str, ...] = ()) -> None:

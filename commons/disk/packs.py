@@ -10,12 +10,13 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from commons.core import blocks
 from commons.core.blocks import Buffer, Tree
+from commons.core.manifest import PackRef
 from commons.errors import Busy, Conflict, NotFound, StorageFailed, Untrue
 
 _WORDS = {
@@ -49,12 +50,12 @@ class Store:
     """The packs in one folder: `<root>`, its piece layer `<root>.layer`; unfinished `<root>.part` and `*.tmp`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         with door(f"make the folder {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, root: bytes) -> Path:
-        return self._folder / root.hex()
+        return self.folder / root.hex()
 
     def has(self, root: bytes) -> bool:
         return self.path(root).is_file()
@@ -65,6 +66,16 @@ class Store:
             return self.path(root).stat().st_size
         except OSError as error:
             raise _absent(root) from error
+
+    def lacking(self, wanted: Iterable[PackRef]) -> int:
+        """Bytes that these packs will still take; what of them was begun is on the disk already."""
+        return sum(max(ref.size - self._begun(ref.root), 0) for ref in wanted if not self.has(ref.root))
+
+    def _begun(self, root: bytes) -> int:
+        try:
+            return self.part(root).stat().st_blocks * 512
+        except OSError:
+            return 0
 
     def layer(self, root: bytes) -> bytes:
         """The piece hashes, checked; NotFound, Untrue if the disk changed them."""
@@ -87,7 +98,7 @@ class Store:
 
     def temp(self) -> Path:
         """A new name to write to, for `adopt` to take in or `clean` to sweep out."""
-        return self._folder / f"{secrets.token_hex(8)}.tmp"
+        return self.folder / f"{secrets.token_hex(8)}.tmp"
 
     def adopt(self, temp: Path, tree: Tree) -> Path:
         """Give the whole file `temp` of this folder, whose tree was computed from its bytes, its root's name."""
@@ -102,11 +113,11 @@ class Store:
             # 2. The layer, durable with its name. A crash here leaves it without a pack: swept out.
             if tree.size > blocks.PIECE:
                 _replace(self._layer(tree.root), tree.layer, self.temp())
-                _sync(self._folder)
+                _sync(self.folder)
             # 3. The name, then the folder. Whoever sees the name sees whole bytes with their layer; a crash here
             #    leaves the pack under its name or as in 2, and nobody was told yet that it is kept.
             path = temp.rename(self.path(tree.root))
-            _sync(self._folder)
+            _sync(self.folder)
         return path
 
     def remove(self, root: bytes) -> None:
@@ -114,20 +125,20 @@ class Store:
         with door(f"remove the pack {root.hex()}"):
             for path in (self.path(root), self._layer(root), self.part(root)):
                 path.unlink(missing_ok=True)
-            _sync(self._folder)
+            _sync(self.folder)
 
     def clean(self) -> None:
         """Sweep out what crashes left. Only while nobody writes here: the home's lock sees to that."""
-        with door(f"clean the folder {self._folder}"):
-            for path in self._folder.iterdir():
+        with door(f"clean the folder {self.folder}"):
+            for path in self.folder.iterdir():
                 if path.suffix == ".tmp" or (path.suffix == ".layer" and not path.with_suffix("").exists()):
                     path.unlink()
 
     def part(self, root: bytes) -> Path:
-        return self._folder / f"{root.hex()}.part"
+        return self.folder / f"{root.hex()}.part"
 
     def _layer(self, root: bytes) -> Path:
-        return self._folder / f"{root.hex()}.layer"
+        return self.folder / f"{root.hex()}.layer"
 
 
 class Partial:

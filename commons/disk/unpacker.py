@@ -1,7 +1,7 @@
-"""Sealed packs to files: decrypted, verified, then renamed into place. Nothing unverified stands under a final name.
+"""Sealed packs to files: decrypted, verified, then named. Nothing unverified stands under a final name.
 
-Every step below the folder is taken by descriptor and no link is followed, so nothing is written outside it. Knows no
-network: the packs are in the store.
+Every step below the folder is taken by descriptor and no link is followed, so nothing is written outside it; what
+somebody made there meanwhile is not overwritten. Knows no network: the packs are in the store.
 
 Power loss: a file over 1 MiB is synced before it gets its name, small ones by one sync of the system for each batch,
 and another comes before `unpack` returns. So what has its name has its bytes.
@@ -21,14 +21,16 @@ from pathlib import Path
 
 from commons.core import contents as table
 from commons.core.contents import Contents, File, PackEntry
+from commons.core.manifest import Manifest
 from commons.core.pack import SEGMENT
-from commons.disk import packs
+from commons.disk import naming, packs, space
 from commons.disk.packs import Store
 from commons.disk.sealed import Shelf, Unlocked
 from commons.errors import Busy, Conflict, Untrue
 
 STAGING = ".commons:unpacking"  # a name no dataset may hold
 
+_MOVED = "let the folder alone until the command has ended, then repeat it"
 _AHEAD = 4  # segments read and opened before they are asked for
 _BATCH_BYTES, _BATCH_FILES = 256 << 20, 4096  # what a kill can cost, and be written again
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,10 +38,21 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def read_contents(store: Store, entry: PackEntry, secret: bytes, series: bytes) -> Contents:
-    """The contents table in the pack `entry`: NotFound, Untrue, Malformed, TooLarge."""
+def read_contents(
+    store: Store, entry: PackEntry, secret: bytes, series: bytes, most: int = table.LIMIT, files: int | None = None
+) -> Contents:
+    """The contents table in the pack `entry`, of at most `most` bytes and of so many `files`, if that is known:
+    NotFound, Untrue, Malformed, TooLarge."""
     with closing(Unlocked(store, entry, secret, series)) as pack:
-        return table.decode(pack.whole(table.LIMIT))
+        return table.decode(pack.whole(most), files)
+
+
+def contents_of(store: Store, value: Manifest, secret: bytes) -> Contents:
+    """The contents table of a dataset, which holds what its manifest promises: NotFound, Untrue, Malformed, TooLarge.
+    The promise bounds its size before it is opened, and its rows are counted before one is made."""
+    found = read_contents(store, value.contents, secret, value.series, value.table_room(), value.files)
+    value.check_contents(found)
+    return found
 
 
 def unpack(
@@ -54,22 +67,25 @@ def unpack(
 ) -> None:
     """Write the files below `dest`; `keys` gives an epoch's secret. Files that stand there as they should are kept.
 
-    Conflict, before anything is written, for a name taken by something else, unless `replace`. Untrue for a byte that
-    is not the publisher's, NotFound for a pack not in the store, Busy while another process unpacks here,
-    StorageFailed. `progress` is told of bytes as they are done, and may raise to stop.
+    Conflict, before anything is written, for a name taken by something else, unless `replace`; and for one that is
+    taken, or a folder that is moved, while it unpacks: what stands there stays. Untrue for a byte that is not the
+    publisher's, NotFound for a pack not in the store, Busy while another process unpacks here, StorageFailed, also for
+    a disk with too little space. `progress` is told of bytes as they are done, and may raise to stop.
     """
     with packs.door(f"make the folder {dest}"):
         dest.mkdir(parents=True, exist_ok=True)
     with packs.door(f"unpack into {dest}"), closing(_Ground(dest)) as ground:
-        todo = list[File]()
+        todo, needed = list[File](), 0
         for file in contents.files:
             if (state := ground.state(file)) is None or (replace and not state):
                 todo.append(file)
+                needed += file.size if state is None else 0
             elif not state:
-                hint = "choose an empty folder, move the file away, or overwrite with --replace"
-                raise Conflict(f"{os.path.join(dest, file.path)} exists and is another file", hint=hint)
+                raise ground.taken(file)
             else:
                 progress(file.size)
+        largest = max((file.size for file in todo), default=0)  # stands beside what it replaces until it has its name
+        space.check((dest, max(needed, min(sum(file.size for file in todo), _BATCH_BYTES + largest))))
         todo.sort(key=lambda file: [(run.pack, run.first, run.offset) for run in file.runs[:1]])
         with closing(Shelf(contents, store, keys, series)) as shelf, closing(_Segments(shelf, todo)) as segments:
             ground.stage()
@@ -80,11 +96,12 @@ def unpack(
                 held += file.size
                 progress(file.size)
                 if held >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
-                    ground.place(batch)
+                    ground.place(batch, replace)
                     batch, held = [], 0
-            ground.place(batch)
+            ground.place(batch, replace)
         if todo:
             os.sync()
+        ground.check(todo)
 
 
 def verify(dest: Path, contents: Contents) -> tuple[str, ...]:
@@ -211,15 +228,52 @@ class _Ground:
         finally:
             os.close(fd)
 
-    def place(self, batch: Sequence[File]) -> None:
-        """Give the staged files their names. A crash before leaves them staged, and the next `unpack` starts the batch
-        again; in the middle, some have their names and are kept."""
+    def place(self, batch: Sequence[File], replace: bool) -> None:
+        """Give the staged files their names; Conflict where one has come to be another's. A crash before leaves them
+        staged, and the next `unpack` starts the batch again; in the middle, some have their names and are kept."""
         if any(file.size <= SEGMENT for file in batch):
             os.sync()
+        self._forget()
         for name, file in enumerate(batch):
             folder, _, last = file.path.rpartition("/")
             at = self._folder(folder, make=True)
-            os.rename(str(name), last, src_dir_fd=self._staging, dst_dir_fd=at)
+            if replace:
+                os.rename(str(name), last, src_dir_fd=self._staging, dst_dir_fd=at)
+                continue
+            try:
+                naming.give(str(name), last, self._staging, at)
+            except FileExistsError as error:
+                if not self.state(file):
+                    raise self.taken(file) from error
+
+    def check(self, files: Sequence[File]) -> None:
+        """Conflict unless `files`, which were placed, still stand where they belong, as far as can be seen without
+        reading them again: somebody may have moved a folder while they were written."""
+        self._forget()
+        here, there = os.fstat(self._root), os.stat(self._dest)
+        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            raise Conflict(f"{self._dest} was put in another's place while it was written", hint=_MOVED)
+        for file in files:
+            folder, _, last = file.path.rpartition("/")
+            at = self._folder(folder, make=False)
+            try:
+                found = None if at is None else os.stat(last, dir_fd=at, follow_symlinks=False)
+            except FileNotFoundError:
+                found = None
+            if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
+                raise Conflict(f"{os.path.join(self._dest, file.path)} was moved while it was written", hint=_MOVED)
+
+    def taken(self, file: File) -> Conflict:
+        return Conflict(
+            f"{os.path.join(self._dest, file.path)} exists and is another file",
+            hint="choose an empty folder, move the file away, or overwrite with --replace",
+        )
+
+    def _forget(self) -> None:
+        """The folder used last may not be at its path any more."""
+        if self._last:
+            os.close(self._last[1])
+        self._last = None
 
     def _digest(self, fd: int) -> bytes:
         whole = hashlib.sha256()

@@ -16,7 +16,7 @@ from commons.core import contents
 from commons.core.contents import FORMAT, Contents, File, PackEntry, Run
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
 from commons.core.rights import Rights
-from commons.errors import CommonsError, Malformed, TooLarge
+from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from tests.conftest import ends
 
 FULL = SEGMENT + OVERHEAD
@@ -212,3 +212,36 @@ def test_a_hundred_thousand_files_make_a_table_of_twelve_megabytes() -> None:
     data = contents.encode(table)
     assert contents.decode(data) == table
     assert len(data) < 12 << 20
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * SEGMENT), st.booleans()), max_size=12), st.integers(0, 9))
+def test_no_table_is_longer_than_its_promise_leaves_room_for(sizes: list[tuple[int, bool]], more: int) -> None:
+    packs, files, said = [], [], Rights(licence="(" * 1998 + "A", copyright="\U0001f30d" * 20_000)
+    for n, (size, own) in enumerate(sizes):
+        runs, count = [], -(-size // SEGMENT)
+        for each in range(count):  # each slice in a pack of its own, of the shortest segments there can be
+            packs.append(entry(b"%d %d" % (n, each), *[OVERHEAD + 1] * (more + 1), epoch=(1 << 62) - 1))
+            runs.append(run(len(packs) - 1, more))
+        files.append(replace(file("é" * 100 + f"{n:02d}", size, *runs), rights=int(own)))
+    rights = (said,) if any(own for _, own in sizes) else ()
+    table = Contents(packs=tuple(packs), files=tuple(files), rights=rights)
+    whole = sum(size for size, _ in sizes)
+    assert len(contents.encode(table)) <= contents.most(len(files), whole, [pack.size for pack in packs])
+
+
+def test_the_room_for_a_table_grows_with_what_is_promised_and_ends_at_the_limit() -> None:
+    assert contents.most(1, 32, [1000]) < 200_000
+    assert contents.most(0, 0, []) < 100
+    assert contents.most(1 << 62, 1 << 62, [1 << 62]) == contents.LIMIT
+
+
+def test_a_table_of_more_or_fewer_files_than_promised_is_untrue_before_a_row_is_read() -> None:
+    data = contents.encode(TABLE)
+    assert contents.decode(data, len(TABLE.files)) == TABLE
+    for promised in (0, len(TABLE.files) - 1, len(TABLE.files) + 1):
+        with pytest.raises(Untrue, match="were promised"):
+            contents.decode(data, promised)
+    row = msgpack.packb(TABLE.files[0].path)
+    spoiled = data[: data.index(row)] + b"\xc1" * (len(data) - data.index(row))
+    with pytest.raises(Untrue, match="were promised"):
+        contents.decode(spoiled, 1)

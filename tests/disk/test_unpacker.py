@@ -22,7 +22,7 @@ from commons.core import contents as table
 from commons.core import pack
 from commons.core.contents import Contents, PackEntry
 from commons.core.pack import HEADER, SEGMENT
-from commons.disk import folder, packer, unpacker
+from commons.disk import folder, packer, space, unpacker
 from commons.disk.packer import Packed
 from commons.disk.packs import Store
 from commons.errors import Busy, CommonsError, Conflict, Internal, Malformed, NotFound, StorageFailed, Untrue
@@ -337,7 +337,7 @@ def test_progress_may_stop_it_and_it_goes_on_later(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "number", "word"),
     [("pwrite", errno.ENOSPC, "disk full"), ("fsync", errno.EIO, "reports an error"),
-     ("rename", errno.EROFS, "read-only"), ("mkdir", errno.ENOSPC, "disk full")],
+     ("link", errno.EROFS, "read-only"), ("mkdir", errno.ENOSPC, "disk full")],
 )  # fmt: skip
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_disk_that_refuses_is_named_and_only_whole_files_have_names(
@@ -372,7 +372,7 @@ def test_a_killed_unpacking_leaves_only_verified_files_and_goes_on(tmp_path: Pat
     script = """
 import hashlib, sys
 from pathlib import Path
-from commons.disk import folder, packer, unpacker
+from commons.disk import folder, packer, space, unpacker
 from commons.disk.packs import Store
 place = Path(sys.argv[1])
 store = Store(place / "store")
@@ -406,3 +406,99 @@ unpacker.unpack(contents, store, lambda epoch: secret, bytes(range(16)), place /
     assert out(tmp_path / "out") == files
     assert stat.S_ISDIR(os.stat(tmp_path / "out/0").st_mode)
     assert not (tmp_path / "out" / unpacker.STAGING).exists()
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard-links", "none"])
+def test_a_file_made_while_it_unpacks_stays(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, result = packed(tmp_path, FILES)
+    if not links:  # FAT has none, and tells it so
+        monkeypatch.setattr(os, "link", no_links)
+
+    def make(done: int) -> None:
+        (tmp_path / "out/top").write_bytes(b"mine")
+
+    with pytest.raises(Conflict, match="top exists and is another file"):
+        unpack(store, result, tmp_path / "out", progress=make)
+    assert (tmp_path / "out/top").read_bytes() == b"mine"
+    assert not (tmp_path / "out" / unpacker.STAGING).exists()
+    (tmp_path / "out/top").unlink()
+    unpack(store, result, tmp_path / "out")
+    assert out(tmp_path / "out") == FILES
+
+
+def no_links(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def test_the_same_file_made_while_it_unpacks_is_as_good(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    unpack(store, result, tmp_path / "out", progress=lambda done: (tmp_path / "out/top").write_bytes(b"top") and None)
+    assert out(tmp_path / "out") == FILES
+
+
+@pytest.mark.parametrize("what", ["dangling", "folder", "pipe"])
+def test_whatever_is_made_while_it_unpacks_stays(tmp_path: Path, what: str) -> None:
+    store, result = packed(tmp_path, FILES)
+    top = tmp_path / "out/top"
+
+    def make(done: int) -> None:
+        if not os.path.lexists(top):
+            top.symlink_to(tmp_path / "gone") if what == "dangling" else top.mkdir() if what == "folder" else os.mkfifo(
+                top
+            )
+
+    with pytest.raises(Conflict, match="top exists and is another file"):
+        unpack(store, result, tmp_path / "out", progress=make)
+    assert os.path.lexists(top)
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("what", ["a", "."])
+def test_a_folder_moved_away_while_it_unpacks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    store, result = packed(tmp_path, FILES)
+    monkeypatch.setattr(unpacker, "_BATCH_FILES", 1)
+
+    def move(done: int) -> None:
+        if (tmp_path / "out/a/small").exists() and not (tmp_path / "moved").exists():
+            (tmp_path / "out" / what).rename(tmp_path / "moved")
+            if what == ".":
+                (tmp_path / "out").mkdir()
+
+    (tmp_path / "out").mkdir()
+    with pytest.raises(Conflict, match="while it was written"):
+        unpack(store, result, tmp_path / "out", progress=move)
+
+
+def test_a_disk_with_too_little_space_is_seen_before_a_byte_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, result = packed(tmp_path, FILES)
+    whole = sum(map(len, FILES.values()))
+    monkeypatch.setattr(space, "free", lambda path: whole - 1)
+    with pytest.raises(StorageFailed, match="disk full") as caught:
+        unpack(store, result, tmp_path / "out")
+    assert "free" in caught.value.hint
+    assert list((tmp_path / "out").iterdir()) == []
+    monkeypatch.setattr(space, "free", lambda path: whole)
+    unpack(store, result, tmp_path / "out")
+    monkeypatch.setattr(space, "free", lambda path: 0)
+    unpack(store, result, tmp_path / "out")  # nothing is missing
+    (tmp_path / "out/top").unlink()
+    monkeypatch.setattr(space, "free", lambda path: 3)
+    unpack(store, result, tmp_path / "out")  # of what is half there, the rest counts
+
+
+def test_what_is_replaced_needs_no_room_twice_but_for_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, result = packed(tmp_path, FILES)
+    unpack(store, result, tmp_path / "out")
+    (tmp_path / "out/a/large").write_bytes(b"other")
+    (tmp_path / "out/top").write_bytes(b"tip")
+    monkeypatch.setattr(unpacker, "_BATCH_BYTES", 100)
+    monkeypatch.setattr(space, "free", lambda path: len(NOISE) + 2)
+    with pytest.raises(StorageFailed):
+        unpack(store, result, tmp_path / "out", replace=True)
+    monkeypatch.setattr(space, "free", lambda path: len(NOISE) + 100)
+    unpack(store, result, tmp_path / "out", replace=True)
+    assert out(tmp_path / "out") == FILES

@@ -87,6 +87,7 @@ def die_at(step: int, pieces: Path | None = None) -> None:
                 file.write(f"{len(data)}\n")
 
     os.fsync, os.rename, os.replace = before(os.fsync), before(os.rename), before(os.replace)
+    os.link = before(os.link)
     packs.Partial.write = written  # type: ignore[method-assign]
     connect = sql.connect
 

@@ -404,7 +404,7 @@ def test_half_an_attribution_that_a_crash_left_is_replaced(published: tuple[Path
     folder = tmp_path / "all"
     shutil.copytree(published[0], folder)
     (folder / "copy").mkdir()
-    (folder / "copy" / ".ATTRIBUTION.txt.new").write_text("half")
+    (folder / "copy" / ".commons:credit").write_text("half")
     fetch(folder, published[1])
     assert same(folder)
 
