@@ -25,6 +25,7 @@ NAMES: Final = _by_name({
         "creative commons cc0 universal", "creative commons cc0 universel", "creative commons cc0 universell",
         "creative commons universal public domain dedication", "creative commons public domain dedication cc0",
         "cc0 universal (cc0) public domain dedication", "creative commons cc0 universal public domain dedication",
+        "cc0 deed cc0 universal", "creative commons zero cc0", "public domain dedication (cc0)", "cc0 deed",
         "creative commons cc0 universeel", "transfert dans le domaine public cc0 universel", "cc0 public domain",
     ),
     "CC-PDM-1.0": (
@@ -232,7 +233,7 @@ REFUSED: Final = {
         (("none",), "it says that there is no licence"),
         (("noassertion",), "it says that nobody stated a licence"),
         (("other", "other (specified in description)"), "it says only that the licence is another one"),
-        (("other-open", "other (open)"), "it says only that some open licence holds"),
+        (("other-open", "other (open)", "Open License", "open"), "it says only that some open licence holds"),
         (("other-at", "other (attribution)"), "it says only that attribution is asked for"),
         (("other-nc", "other (non-commercial)"), "it says only that commercial use is excluded"),
         (("other-closed", "proprietary", "other (not open)", "closed"), _CLOSED),
@@ -291,6 +292,7 @@ PLACES: Final = _by_name({
         "opendatacommons.org/licenses/pddl", "opendatacommons.org/licenses/pddl/1.0",
         "opendatacommons.org/licenses/pddl/1-0", "opendefinition.org/licenses/odc-pddl",
         "opendatacommons.org/files/2018/02/pddl-10.txt",
+        "opendatacommons.org/odc-public-domain-dedication-and-licence",
     ),
     "DbCL-1.0": (
         "opendatacommons.org/licenses/dbcl", "opendatacommons.org/licenses/dbcl/1.0",

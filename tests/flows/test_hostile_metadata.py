@@ -146,7 +146,7 @@ def test_hundreds_of_licences_are_refused_before_every_pair_is_judged(folder: Pa
 
 def test_what_describes_the_dataset_is_not_searched_for_rights_of_its_own(folder: Path) -> None:
     write(folder, "croissant.json", {"@type": "Dataset", "name": "T", "copyrightNotice": "© 2026 Ana"})
-    write(folder, credit.NAMES[0], '"T" by Ana. © 2026 Ana. Source: x\n')
+    write(folder, "ATTRIBUTION.txt", '"T" by Ana. © 2026 Ana. Source: x\n')
     write(folder, "rivers.txt", "© 2026 Ana\n")
     ready = prepared(folder)
     assert (ready.terms.copyright, dict(ready.rights)) == ("© 2026 Ana", {})
