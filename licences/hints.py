@@ -16,10 +16,10 @@ from licences.creative import Glimpse, closest, glimpsed
 from licences.fold import fold
 from licences.titles import Form, candidates, found, read
 
-_LONGEST: Final = 200  # characters that are looked at
+_LONGEST: Final = 200  # characters; what is longer says more than a name
 _MOST: Final = 8
 _UNIT: Final = re.compile(r"/licen[cs]es/(?P<unit>by(?:-(?:nc|nd|sa))*)(?:/(?P<version>\d\.\d))?(?:[./]|$)")
-_FREE: Final = re.compile(r"creativecommons\.org/.*\b(?:cc0|zero)\b")
+_FREE: Final = re.compile(r"creativecommons\.org/(?:licen[cs]es/|publicdomain/)?(?:cc0|cc-zero|zero)(?:/1\.0)?")
 # What reserves, restricts or excludes; whoever writes it means less than any licence that the rest may name.
 _RESERVED: Final = frozenset(re.split(r"\s+", """
     all only not no non nur nicht ne pas sans without except excepting exempt excluding exclude unless but however
@@ -38,7 +38,9 @@ _SAYING: Final = frozenset(re.split(r"\s+", """
 
 def near(text: str) -> tuple[str, ...]:
     """Ids that look like `text`, best first."""
-    word = fold(text[:_LONGEST])
+    word = fold(text)
+    if len(word) > _LONGEST:
+        return ()
     glimpse = glimpsed(word)
     if _RESERVED & set(glimpse.rest) or re.search(r"[\u00a9%$]", word):
         return ()
@@ -48,7 +50,7 @@ def near(text: str) -> tuple[str, ...]:
 
 def of_place(place: str) -> tuple[str, ...]:
     """Ids that an address of no licence looks like: only what has Creative Commons' path in it."""
-    if _FREE.search(place) and "by" not in re.findall(r"[a-z]+", place):
+    if _FREE.fullmatch(place):
         return ("CC0-1.0",)
     unit = _UNIT.search(place)
     if unit is None:

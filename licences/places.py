@@ -63,7 +63,7 @@ _OTHERS: Final = {  # hosts whose pages name no licence known here, and what the
 
 def at(text: str, scheme: str, rest: str) -> str:
     """The licence at an address; `rest` is what follows "https://www."."""
-    from licences.hints import of_place
+    from licences.hints import near, of_place
 
     whole = re.sub(r":(?:80|443)(?=/|$)", "", rest)
     path = re.split(r"[?#]", whole, maxsplit=1)[0]
@@ -71,7 +71,7 @@ def at(text: str, scheme: str, rest: str) -> str:
     if scheme not in ("http", "https"):
         raise UnknownLicence(text, f"no licence lives at a {scheme[:20]}: address", of_place(path))
     if " " in rest:
-        raise UnknownLicence(text, "there is more than one address in it", of_place(path))
+        raise UnknownLicence(text, "there is more than one address in it, or there are words beside it", near(text))
     if why := _OTHERS.get(path.partition("/")[0]):
         raise UnknownLicence(text, why)
     if why := STRANGERS.get(path):
