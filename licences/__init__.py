@@ -2,8 +2,8 @@
 
 Pure and typed, with no dependency; usable on its own. Not legal advice, and never a guess: what is not known is
 "unknown". `ids()` are those that can be asked in full, `ports()` Creative Commons' national versions made by rule,
-`others()` the rest of SPDX's list, known by name only; `get`, `resolve` and `parse` know all three. `licences.compat`
-combines licences, and loads only when imported.
+`others()` the rest of SPDX's list, known by name only; `get`, `resolve` and `parse` know all three, and a
+few of data that SPDX lacks. `licences.compat` combines licences, and loads only when imported.
 """
 
 from __future__ import annotations
