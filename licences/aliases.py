@@ -233,7 +233,7 @@ REFUSED: Final = {
         (("none",), "it says that there is no licence"),
         (("noassertion",), "it says that nobody stated a licence"),
         (("other", "other (specified in description)"), "it says only that the licence is another one"),
-        (("other-open", "other (open)", "Open License", "open"), "it says only that some open licence holds"),
+        (("other-open", "other (open)", "Open License"), "it says only that some open licence holds"),
         (("other-at", "other (attribution)"), "it says only that attribution is asked for"),
         (("other-nc", "other (non-commercial)"), "it says only that commercial use is excluded"),
         (("other-closed", "proprietary", "other (not open)", "closed"), _CLOSED),
