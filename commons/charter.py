@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from commons.core import ids
+from commons.core import address, ids, witness
 from commons.core.community import Community
 from commons.core.governance import Charter, College, Power, check_founding
 from commons.disk.home import Found, keeper
@@ -19,7 +19,7 @@ _WORDS: dict[type[Any], str] = {str: "a text", int: "a whole number", list: "a l
 def founding(text: str, now: int) -> Found:
     """What a charter in TOML founds. "me" in a college is whoever founds it. Malformed, with what is wrong."""
     said = read(text)
-    return lambda keys: check_founding(_charter(said, keeper(keys), now, keys.identity.peer))
+    return lambda keys: check_founding(_reachable(_charter(said, keeper(keys), now, keys.identity.peer)))
 
 
 def amended(text: str, community: Community) -> Charter:
@@ -31,7 +31,15 @@ def amended(text: str, community: Community) -> Charter:
         said["colleges"] = {name: [] if name in now else listed[name] for name in listed}
     said.setdefault("custodians", community.custodians)
     kept = {name: getattr(old, name) for name in ("registrar", "log_key", "next_key")}
-    return _charter(said, kept, old.time, old.registrar)
+    return _reachable(_charter(said, kept, old.time, old.registrar))
+
+
+def _reachable(charter: Charter) -> Charter:
+    """Malformed where a witness is at no address that can be dialled: it would never sign."""
+    for each in witness.quorum(charter.witnesses).witnesses:
+        if each.url is not None:
+            address.read(each.url)
+    return charter
 
 
 def read(text: str) -> Told:

@@ -22,8 +22,8 @@ from commons import (
     standing,
     takeover,
 )
+from commons.core import address, governance, ids, manifest, reference
 from commons.core import custody as shared
-from commons.core import governance, ids, manifest, reference
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.note import Verifier
 from commons.core.policy import Policy
@@ -95,24 +95,34 @@ class Council(Ledger):
     def _told(self, state: State, everything: bool = False) -> Told:
         return standing.told(state, self.home.keys.identity.peer, int(time.time()), everything, self.faults)
 
-    async def invite(self, *, college: str, days: int = 14, words: str = "", named: str | None = None) -> Told:
-        """Propose to admit whoever holds a new invitation, and give it out."""
+    async def invite(
+        self, *, college: str, days: int = 14, words: str = "", lan: bool = False, named: str | None = None
+    ) -> Told:  # fmt: skip
+        """Propose to admit whoever holds a new invitation, and give it out. Without an address it could not be taken:
+        it names what strangers can reach, and with `lan`, or where there is no such address, what is near."""
         seat = self._seat(named)
         said, token = govern.invite(seat, college, days, words)
         index = await self._send(seat, governance.PROPOSAL, said)
-        reach = seat.sources or tuple(a for a in (*self.home.config.get("announce", []), *self.node.addresses))
-        made = invitation.Invitation(
-            commons=seat.commons, proposal=index, token=token, log_key=seat.key.public, sources=reach
+        kept = [each for each in seat.sources if not address.is_wild(each)]
+        reach = (
+            address.nearest(kept, lan) or address.nearest(kept, True) if kept else self._given(lan) or self._given(True)
         )
-        return {"proposal": index, "invitation": str(made), **await self._outcome(seat, index)}
+        made = invitation.Invitation(
+            commons=seat.commons, proposal=index, token=token, log_key=seat.key.public, sources=tuple(reach)
+        )
+        told = await self._outcome(seat, index)
+        return {"proposal": index, "invitation": str(made), "reach": address.reach(reach), **told}
 
     async def join(self, *, text: str) -> Told:
         """Take an invitation, and remember the community."""
         taken = invitation.parse(text)
-        if not taken.sources:
-            raise Malformed("the invitation names no address", hint="ask for one made while the node runs")
+        reach = checked([each for each in taken.sources if not address.is_wild(each)])
+        if not reach:
+            raise Malformed(
+                "the invitation names no address that can be dialled", hint="ask for one made while the node runs"
+            )
         key = Verifier(name=f"commons/{taken.commons}", public=taken.log_key)
-        seat = Seat(commons=taken.commons, key=key, sources=tuple(checked(list(taken.sources))))
+        seat = Seat(commons=taken.commons, key=key, sources=tuple(reach))
         index = await self._send(seat, governance.JOIN, govern.joining(self.home, taken))
         self.home.shelf.put_seat(seat.commons, key.public, list(seat.sources))
         return {"entry": index, "commons": seat.commons}
@@ -233,7 +243,7 @@ class Council(Ledger):
                 "passed": rows}  # fmt: skip
 
     def _custodians(self, policy: Policy, more: Sequence[str] = ()) -> dict[str, list[str]]:
-        return keeping.addresses(policy, [*more, *self.home.shelf.peers()], self.home.keys.identity.peer)
+        return keeping.addresses(policy, [*more, *self.home.shelf.known()], self.home.keys.identity.peer)
 
     async def entrust(
         self, state: State, seat: Seat, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None
@@ -260,9 +270,7 @@ class Council(Ledger):
         if data is None:
             return []
         value = manifest.open(data).value
-        seats = [a for commons, _, known in self.home.shelf.seats() if commons == value.commons for a in known]
-        known = dict.fromkeys([*seats, *self.home.shelf.peers()])
-        return [a for a in registrar.known(self.home, value).among(list(known)) if a != HERE]
+        return [a for a in registrar.known(self.home, value).among(self.home.shelf.known()) if a != HERE]
 
     def custodians_of(self, cid: str) -> list[str]:
         """Addresses of those who keep the key of a dataset, as far as this home knows them."""
@@ -274,7 +282,7 @@ class Council(Ledger):
         now = self.home.log.state.custodian_policy if value.commons == self.home.commons else None
         if now is not None:  # and those who came after them
             found |= self._custodians(now)
-        return [address for each in found.values() for address in each if address != HERE]
+        return [known for each in found.values() for known in each if known != HERE]
 
     async def statistics(
         self, *, source: str | None = None, named: str | None = None, since: int | None = None, until: int | None = None

@@ -24,7 +24,7 @@ from commons.core.handover import Claim, Given, Handover
 from commons.core.keys import Keys
 from commons.core.policy import Policy
 from commons.errors import CommonsError, Malformed, TimedOut, Unreachable, Untrue
-from commons.sources import Network, first
+from commons.sources import Network, evidence_in, first
 
 T = TypeVar("T")
 Sources = Mapping[str, Sequence[str]]  # custodians, by peer id, to their addresses
@@ -247,4 +247,4 @@ def _lacking(what: str, failed: Mapping[str, CommonsError]) -> CommonsError:
     kinds = {type(error) for error in failed.values()}
     kind = next(iter(kinds)) if len(kinds) == 1 else Unreachable
     hints = [error.hint for error in failed.values() if error.hint]
-    return kind(f"{what} {said or 'nobody'}", hint=hints[0] if hints else "")
+    return kind(f"{what} {said or 'nobody'}", hint=hints[0] if hints else "", evidence=evidence_in(failed.values()))

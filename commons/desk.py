@@ -24,13 +24,13 @@ from commons import (
     request,
     withdrawn,
 )  # fmt: skip
-from commons.core import entries, ids, manifest, plea, reference, terms
+from commons.core import address, entries, ids, manifest, plea, reference, terms
+from commons.core.address import is_peer
 from commons.core.manifest import Manifest
 from commons.disk.home import write_config
 from commons.errors import Malformed, NotFound
 from commons.heir import Heir
 from commons.ledger import Told, checked
-from commons.sources import is_peer
 
 
 class Desk(Heir):
@@ -70,22 +70,31 @@ class Desk(Heir):
         if seat.sources:
             place = offer.Abroad(self.home, self.net, seat, await self._state(seat))
         told = await publish.publish(self.home, said, self.progress, place, partial(self.entrust, place.state, seat))
-        return {**told, "reference": str(self._refer(told["cid"]))}
+        return {**told, **self._referred(told["cid"])}
 
     def _refer(self, cid: str, lan: bool = False) -> reference.Reference:
         """A reference with the addresses this node announces, and those it knows of who answers requests and of
         custodians; those of a home network only when asked."""
-        announced = [a for a in self.home.config.get("announce", []) if is_peer(a)]
-        doors = [a for a in self.home.config.get("announce", []) if not is_peer(a)]
-        listening = [a for a in self.node.addresses if lan or reference.is_public(a)]
-        others = [a for a in (*self.registrars_of(cid), *self.custodians_of(cid)) if lan or reference.is_public(a)]
-        peers = tuple(dict.fromkeys([*announced, *listening, *others]))[: reference.PARTS - len(doors)]
-        return reference.Reference(cid=ids.check_cid(cid), peers=peers, doors=tuple(doors))
+        given, here = self._given(lan), all(map(address.is_loopback, self.node.addresses))
+        others = [
+            each for each in (*self.registrars_of(cid), *self.custodians_of(cid)) if not address.is_wild(each)
+            and (address.is_public(each) or (lan and (here or not address.is_loopback(each))))
+        ]  # fmt: skip
+        doors = [each for each in given if not is_peer(each)]
+        peers = dict.fromkeys(each for each in (*given, *others) if is_peer(each))
+        return reference.Reference(
+            cid=ids.check_cid(cid), peers=tuple(peers)[: reference.PARTS - len(doors)], doors=tuple(doors)
+        )
+
+    def _referred(self, cid: str, lan: bool = False) -> Told:
+        """A reference, and from where what it names can be reached."""
+        made = self._refer(cid, lan)
+        return {"reference": str(made), "reach": address.reach((*made.peers, *made.doors))}
 
     async def refer(self, *, dataset: str, lan: bool = False) -> Told:
         cid = reference.parse(dataset).cid
         self.node.site.manifest(cid)
-        return {"reference": str(self._refer(cid, lan))}
+        return self._referred(cid, lan)
 
     async def show(self, *, dataset: str, sources: list[str] | None = None) -> Told:
         """A dataset's manifest and terms in plain words, verified."""
@@ -145,7 +154,7 @@ class Desk(Heir):
     async def mirror(self, *, dataset: str, sources: list[str] | None = None) -> Told:
         async with self.node.carrying:
             told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, checked(sources))
-        return {**told, "reference": str(self._refer(told["cid"]))}
+        return {**told, **self._referred(told["cid"])}
 
     async def drop(self, *, dataset: str) -> Told:
         async with self.node.carrying:
@@ -166,17 +175,33 @@ class Desk(Heir):
 
     # -- the node ---------------------------------------------------------------------------------------------------
 
-    async def peers(self, *, add: str | None = None) -> Told:
+    async def peers(self, *, add: str | None = None, remove: str | None = None) -> Told:
+        """The addresses remembered, after adding or removing one; a peer's id removes all that are known of it."""
         if add is not None:
-            self.home.shelf.add_peer(reference.check_address(add) if is_peer(add) else reference.check_door(add))
+            self.home.shelf.add_peer(address.read(add))
+        if remove is not None:
+            known, said = self.home.shelf.peers(), remove.strip()
+            gone = [each for each in known if said == each or (is_peer(each) and said == address.peer_of(each))]
+            if not gone and (same := address.read(said)) in known:
+                gone = [same]
+            if not gone:
+                raise NotFound(f"{said[:200]} is not remembered", hint="`commons peer list` shows who is")
+            for each in gone:
+                self.home.shelf.remove_peer(each)
         return {"peers": self.home.shelf.peers()}
 
     async def announce(self, *, addresses: list[str]) -> Told:
-        """The addresses that references of this node carry from now on."""
-        own = checked(addresses)
+        """The addresses that references of this node carry from now on. Malformed for those of another node."""
+        own, me = checked(addresses), self.home.keys.identity.peer
+        for each in own:
+            if is_peer(each) and address.peer_of(each) != me:
+                raise Malformed(f"{each} is another node's address", hint=f"this node is {me}")
+        if len(own) > reference.PARTS:
+            raise Malformed(f"a reference has at most {reference.PARTS} addresses, these are {len(own)}")
         self.home.config["announce"] = own
         write_config(self.home.path, self.home.config)
-        return {"announce": own}
+        near = [f"{each} is dialled on the very machine where it is read" for each in own if address.is_loopback(each)]
+        return {"announce": own, "warnings": near}
 
     async def witness(self, *, add: str | None = None, remove: str | None = None) -> Told:
         """Whose logs this node cosigns, after adding or removing one; `own` says who cosigns ours."""
@@ -186,8 +211,8 @@ class Desk(Heir):
         self, *, dataset: str, witness: str, acknowledge: str | None = None, sources: list[str] | None = None
     ) -> Told:
         """Hand the request for a dataset, which the registrar does not take, to the witness at an address."""
-        ref, at = reference.parse(dataset), reference.check_address(witness)
-        known = fetch.sources_of(self.home, ref, checked(sources))
+        ref, at = reference.parse(dataset), address.peer(witness)
+        known = fetch.sources_of(self.home, ref, sources or ())
         found = await fetch.describe(self.home, self.net, ref.cid, known)
         return await recourse.submit(self.home, self.net, found, at, known, acknowledge, self.node.gossip.compare)
 

@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from commons.core import blocks
+from commons.core.address import is_peer
 from commons.core.manifest import PackRef
 from commons.disk import space
 from commons.disk.packs import Partial, Store
 from commons.errors import CommonsError, StorageFailed, Untrue
-from commons.sources import Network, first, is_peer, sum_up
+from commons.sources import Network, first, sum_up
 
 TRIES = 3  # failures in a row before a source is dropped
 LANES = {"peer": 4, "door": 3}  # requests under way at each source

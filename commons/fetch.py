@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from commons import credit, download, obtain, receipt, request, withdrawn
-from commons.core import manifest, release
+from commons.core import address, manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
@@ -24,8 +24,10 @@ from commons.sources import Network, first
 
 
 def sources_of(home: Home, reference: Reference, extra: Sequence[str]) -> list[str]:
-    """Where to ask, best first: what the user named, what the reference names, then the peers this home knows."""
-    return [*dict.fromkeys((*extra, *reference.doors, *reference.peers, *home.shelf.peers()))]
+    """Where to ask, best first: what the user named, however it was written, what the reference names, then whom this
+    home knows. Malformed."""
+    named = map(address.read, extra)
+    return [*dict.fromkeys((*named, *reference.doors, *reference.peers, *home.shelf.known()))]
 
 
 async def describe(home: Home, net: Network, cid: Cid, sources: Sequence[str]) -> Opened[Manifest]:

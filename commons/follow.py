@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from commons.archive import Read
 from commons.audit import audit, log_of
-from commons.core import checkpoint, entries, merkle, succession, tiles
+from commons.core import checkpoint, entries, merkle, note, succession, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Decision
 from commons.core.governance import Colleges
@@ -114,10 +114,12 @@ class Follower:
         self._begin()
         return report.head.note
 
-    def _keep(self, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> None:
-        """Both heads, if they prove a fork and do not only seem to."""
-        if self.log is not None and checkpoint.contradicts(before, new.checkpoint, lead):
-            self._shelf.put_fork(self.log.vkey, (old.decode(), new.note.decode()))
+    def _keep(self, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> bool:
+        """Both heads, if they prove a fork and do not only seem to; whether they do."""
+        proven = self.log is not None and checkpoint.contradicts(before, new.checkpoint, lead)
+        if proven and self.log is not None:
+            self._shelf.put_fork(self.log.vkey, (old.decode(), new.note.decode()), b"".join(lead))
+        return proven
 
     def _check_growth(self, new: Signed, trusted: bytes, log: Verifier) -> None:
         for old in (trusted, self.head.note if self.head else b""):
@@ -208,11 +210,15 @@ class Follower:
         try:
             merkle.check_consistency(before.size, after.size, before.root, after.root, lead)
         except Untrue as error:
-            self._keep(before, old.note, new, lead)
-            raise SplitView(
+            kind = SplitView if self._keep(before, old.note, new, lead) else Untrue
+            raise kind(
                 f"this log contradicts what it signed: {error.message}",
                 hint="keep both heads. Either the log has two histories, or whoever shows it here gave a false proof",
-                evidence=(old.note.decode(), new.note.decode()),
+                evidence=(
+                    old.note.decode(),
+                    new.note.decode(),
+                    *(["\n".join(map(note.encode64, lead))] if lead else []),
+                ),
             ) from error
 
     def _take(self, data: bytes) -> None:

@@ -3,23 +3,67 @@ members have explained it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from commons.core import checkpoint, note
+from commons.core.note import Verifier
 from commons.disk.home import Home
 from commons.disk.shelf import Shelf
-from commons.errors import NotFound, SplitView
+from commons.errors import CommonsError, Malformed, NotFound, SplitView, StorageFailed, TooLarge, Untrue
+
+PROOF = 65  # hashes that lead from one head to another, the root of the first before them
 
 
 @contextmanager
 def recording(home: Home, log: str) -> Iterator[None]:
-    """If it turns out that the log with this vkey forked, the proof is durable before it is told."""
+    """If it turns out that the log with this vkey forked, the proof is durable before it is told: what was found out
+    here, and what an error of others carries, where that proves it. Then it is told, whatever else went wrong."""
     try:
         yield
     except SplitView as error:
-        if len(error.evidence) == 2:
-            home.shelf.put_fork(log, error.evidence)
+        if len(error.evidence) >= 2:
+            home.shelf.put_fork(log, error.evidence[:2], _lead(error.evidence))
         raise
+    except CommonsError as error:
+        if keep(home.shelf, note.parse_vkey(log), error.evidence) and not isinstance(error, StorageFailed):
+            raise _known(home.shelf, log, f": {error.message}") from error  # but for our own log, which shut
+        raise
+
+
+def keep(shelf: Shelf, key: Verifier, evidence: Sequence[str]) -> bool:
+    """Keep what somebody shows of the log with this key, two heads and what comes with them, if it proves that the log
+    forked; whether it does. Each head is verified here: that somebody shows it counts for nothing. Durable."""
+    if len(evidence) < 2:
+        return False
+    try:
+        heads = [checkpoint.open(note.only(text.encode(), [key]), key) for text in evidence[:2]]
+        old, new = sorted(heads, key=lambda head: head.checkpoint.size)
+        lead = _lead(evidence)
+        proof = [lead[at : at + 32] for at in range(0, len(lead), 32)]
+        if not checkpoint.contradicts(old.checkpoint, new.checkpoint, proof):
+            return False
+    except (Malformed, TooLarge, Untrue, ValueError):
+        return False
+    shelf.put_fork(key.vkey, (old.note.decode(), new.note.decode()), lead)
+    return True
+
+
+def signed(key: Verifier, evidence: Sequence[str]) -> bool:
+    """Whether the log with this key signed both heads."""
+    try:
+        return len([checkpoint.open(note.only(text.encode(), [key]), key) for text in evidence[:2]]) == 2
+    except (Malformed, TooLarge, Untrue):
+        return False
+
+
+def _lead(evidence: Sequence[str]) -> bytes:
+    """What leads from one head to the other, in the evidence of an error; empty where it holds none. Malformed."""
+    lines = evidence[2].split("\n")[:PROOF] if len(evidence) > 2 and evidence[2] else []
+    found = b"".join(note.decode64(line) for line in lines)
+    if len(found) % 32:
+        raise Malformed("a consistency proof is of hashes of 32 bytes")
+    return found
 
 
 @contextmanager
@@ -32,11 +76,18 @@ def watching(home: Home, log: str) -> Iterator[None]:
 
 def check_whole(shelf: Shelf, log: str) -> None:
     """SplitView, with both heads, if the log with this vkey is known to have forked."""
-    if known := shelf.forks().get(log):
-        raise SplitView(
-            "this log is known to have signed two histories", evidence=known,
-            hint="ask its members; once they have explained it, `commons log forget-fork` trusts it again",
-        )  # fmt: skip
+    if log in shelf.forks():
+        raise _known(shelf, log)
+
+
+def _known(shelf: Shelf, log: str, more: str = "") -> SplitView:
+    lead = shelf.lead(log)
+    shown = "\n".join(note.encode64(lead[at : at + 32]) for at in range(0, len(lead), 32))
+    return SplitView(
+        f"this log is known to have signed two histories{more}",
+        hint="ask its members; once they have explained it, `commons log forget-fork` trusts it again",
+        evidence=(*shelf.forks()[log], *([shown] if shown else [])),
+    )
 
 
 def forget(home: Home, log: str) -> None:

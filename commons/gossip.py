@@ -16,14 +16,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from commons import forks
 from commons.core import checkpoint, manifest, merkle, note, tiles
+from commons.core.address import is_peer, peer_of
 from commons.core.checkpoint import Signed
 from commons.core.note import Verifier
-from commons.core.reference import peer_of
 from commons.disk.home import Home
 from commons.errors import CommonsError, Malformed, NotFound, SplitView, StorageFailed, TooLarge, Untrue
 from commons.limits import Buckets, over
-from commons.sources import Network, first, is_peer
+from commons.sources import Network, first
 
 HEAD = 4096  # bytes of a head on its way: a log's signature alone, no cosignatures
 PROOF = 64 * 32  # bytes of a consistency proof
@@ -105,7 +106,7 @@ class Gossip:
         if key == self.home.log.key:
             self._compare_own(theirs)
             return
-        self._check_whole(key)
+        forks.check_whole(self.home.shelf, key.vkey)
         ours = self.head(key)
         if ours is None or ours.checkpoint == theirs.checkpoint:
             return
@@ -135,16 +136,7 @@ class Gossip:
         leaves nothing: the next who is met proves it again."""
         if checkpoint.contradicts(old.checkpoint, new.checkpoint, lead):
             self.home.shelf.put_fork(key.vkey, (old.note.decode(), new.note.decode()), b"".join(lead))
-            self._check_whole(key)
-
-    def _check_whole(self, key: Verifier) -> None:
-        if known := self.home.shelf.forks().get(key.vkey):
-            lead = self.home.shelf.lead(key.vkey)
-            raise SplitView(
-                "this log is known to have signed two histories",
-                hint="ask its members; once they have explained it, `commons log forget-fork` trusts it again",
-                evidence=(*known, "\n".join(map(note.encode64, _hashes(lead)))) if lead else known,
-            )
+            forks.check_whole(self.home.shelf, key.vkey)
 
     async def _lead(self, key: Verifier, old: int, new: int) -> tuple[bytes, ...]:
         """What the log's keeper says leads from one size to the other: it proves something, or nothing. Where the old
@@ -179,7 +171,7 @@ class Gossip:
         kept = shelf.keeper(commons)
         registrars = self._registrars[1].get(commons, set()) | ({kept[1]} if kept else set())
         seats = [source for seat, _, sources in shelf.seats() if seat == commons for source in sources if source]
-        return list(dict.fromkeys([*seats, *(a for a in shelf.peers() if is_peer(a) and peer_of(a) in registrars)]))
+        return list(dict.fromkeys([*seats, *(a for a in shelf.known() if is_peer(a) and peer_of(a) in registrars)]))
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -216,10 +208,8 @@ class Gossip:
         nothing."""
         with contextlib.suppress(Malformed, Untrue, StorageFailed):  # kept where it is proven; nothing where it is not
             heads = [_opened(text.encode(), [key])[1] for text in evidence[:2]]
-            if len(heads) == 2 and key != self.home.log.key:
-                lead = [note.decode64(line) for line in evidence[2].split("\n")] if len(evidence) > 2 else []
-                old, new = sorted(heads, key=lambda head: head.checkpoint.size)
-                self._conclude(key, old, new, lead[:65])
+            if key != self.home.log.key and forks.keep(self.home.shelf, key, evidence):
+                return
             for head in heads:
                 await self.compare(key, head)
 
@@ -233,12 +223,25 @@ class Gossip:
             self._remember(self._met, peer, (edition, self._clock() + AGAIN))
             self._do(self.talk(source))
 
+    def shown(self, evidence: Sequence[str]) -> None:
+        """Told by the client of the evidence that an error carries, about whatever log: what proves a fork is kept
+        before anybody sums that error up, and the rest is compared in the background."""
+        for key in self.known():
+            if key != self.home.log.key and forks.keep(self.home.shelf, key, evidence):
+                return
+        for key in self.known():
+            with contextlib.suppress(Malformed, Untrue, TooLarge):
+                for text in evidence[:2]:
+                    _opened(text.encode(), [key])
+                if len(self._tasks) < TALKS:
+                    self._do(self._judge(key, evidence))
+                return
+
     async def round(self) -> None:
         """Compare with some of the peers this home knows: those that communities name, and those it was told of."""
         shelf = self.home.shelf
-        sources = [*(source for _, _, each in shelf.seats() for source in each), *shelf.peers()]
         peers: dict[str, str] = {}
-        for source in sources:
+        for source in shelf.known():
             if is_peer(source):
                 peers.setdefault(peer_of(source), source)
         peers.pop(self.home.keys.identity.peer, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from hashlib import sha256
 
-from commons import govern, takeover
+from commons import forks, govern, takeover
 from commons.core import envelope, governance, ids, manifest
 from commons.core.governance import Proposal, Vote
 from commons.core.state import State
@@ -70,7 +70,8 @@ class Heir(Council):
         read, _ = await self._log_at(source or seat.sources[0], seat.commons)
         trusted = self.home.shelf.head(seat.key.vkey) or b""
         try:
-            return await takeover.copy(read, seat.commons, trusted)
+            with forks.recording(self.home, seat.key.vkey):
+                return await takeover.copy(read, seat.commons, trusted)
         except SplitView:
             raise
         except Untrue:  # it may end before what was seen here: then its witnesses have to have signed it
@@ -95,7 +96,7 @@ class Heir(Council):
         ballots = state.community.ballots.values() if state.community else ()
         index = next((each.index for each in ballots if each.digest == digest), None)
         found = next((each for each in told["proposals"] if each["proposal"] == index), None)
-        return {"commons": told["commons"], "outcome": found, "addresses": list(self.node.addresses)}
+        return {"commons": told["commons"], "outcome": found, "addresses": self._given(lan=True)}
 
     async def _manifests(self, seat: Seat, state: State) -> int:
         """Fetch what the datasets of the log are described by, from where it was kept, as far as that answers."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from commons.core import ids
+from commons.core import address, ids
 from commons.errors import Malformed
 
 _SCHEME = "commons-invitation:"
@@ -26,8 +26,8 @@ class Invitation:
     sources: tuple[str, ...]
 
     def __str__(self) -> str:
-        words = (self.commons, str(self.proposal), self.token.hex(), self.log_key.hex(), *self.sources)
-        return _SCHEME + ",".join(words)
+        words = (self.commons, str(self.proposal), self.token.hex(), self.log_key.hex())
+        return _SCHEME + ",".join((*words, *map(address.quoted, self.sources)))
 
 
 def parse(text: str) -> Invitation:
@@ -44,5 +44,6 @@ def parse(text: str) -> Invitation:
     except ValueError as error:
         raise Malformed(f"not an invitation: {error}", hint=f"paste the whole of it, {_SCHEME}…") from error
     return Invitation(
-        commons=ids.check_cid(words[0]), proposal=int(words[1]), token=token, log_key=key, sources=tuple(words[4:])
-    )
+        commons=ids.check_cid(words[0]), proposal=int(words[1]), token=token, log_key=key,
+        sources=tuple(map(address.unquoted, words[4:])),
+    )  # fmt: skip

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from commons.archive import PART, Read
+from commons.core.address import is_peer, peer_of
 from commons.core.policy import Policy
-from commons.core.reference import peer_of
 from commons.custodian import Custodian
 from commons.disk.home import Home, write_config
 from commons.errors import NotFound
 from commons.follow import Follower
 from commons.site import Shown
-from commons.sources import HERE, Network, first, is_peer
+from commons.sources import HERE, Network, first
 
 
 def own(site: Shown, commons: str) -> Read:

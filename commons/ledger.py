@@ -9,14 +9,14 @@ from typing import Any
 
 from commons import archive, audit, cosigning, forks, notices, receipt, request
 from commons.archive import Read
-from commons.core import entries, ids, manifest, reference
+from commons.core import address, entries, ids, manifest
+from commons.core.address import is_peer
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
 from commons.exchange import advance
 from commons.keeping import Near, own
 from commons.node import Node
 from commons.progress import Progress
-from commons.sources import is_peer
 
 FOLLOW_UP = 10.0  # seconds that `status` gives to registrars who may be away
 
@@ -24,8 +24,8 @@ Told = dict[str, Any]
 
 
 def checked(sources: list[str] | None) -> list[str]:
-    """Addresses and doors as they are; Malformed for what is neither."""
-    return [reference.check_address(s) if is_peer(s) else reference.check_door(s) for s in sources or ()]
+    """Addresses and doors in their one spelling; Malformed for what is neither."""
+    return list(dict.fromkeys(address.read(each) for each in sources or ()))
 
 
 class Ledger:
@@ -36,6 +36,16 @@ class Ledger:
 
     def _near(self) -> Near:
         return Near(self.net, self.node.custodian, self.node.site, self.home.keys.identity.peer)
+
+    def _announced(self) -> list[str]:
+        """What the owner announces; not what an older version let pass: nobody's address, or somebody else's."""
+        me = self.home.keys.identity.peer
+        kept = [each for each in self.home.config.get("announce", []) if not address.is_wild(each)]
+        return [each for each in kept if not is_peer(each) or address.peer_of(each) == me]
+
+    def _given(self, lan: bool) -> list[str]:
+        """This node's addresses that others are given: the announced ones, and those it listens on."""
+        return list(dict.fromkeys([*self._announced(), *address.nearest(self.node.addresses, lan)]))
 
     async def status(self) -> Told:
         """What this home is and holds. Asks again after requests that wait, delivers receipts still owed, drops what
@@ -50,7 +60,8 @@ class Ledger:
         return {
             "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
             "name": state.charter.name if state.charter else "", "entries": log.size, "addresses": list(
-                self.node.addresses), "door": self.node.door, "datasets": len(state.datasets),
+                self.node.addresses), "door": self.node.door, "doors": list(self.node.doors),
+            "announced": self._announced(), "datasets": len(state.datasets),
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
             "limited": self.node.registrar.denied,
             "log": log.broken.message if log.broken else "writable", "witnessed": cosigning.standing(self.home),
@@ -71,7 +82,7 @@ class Ledger:
         data = self.home.shelf.manifest(ask.dataset)
         if data is None:
             return
-        value, peers = manifest.open(data).value, self.home.shelf.peers()
+        value, peers = manifest.open(data).value, self.home.shelf.known()
         with contextlib.suppress(CommonsError):  # it stays as it is, and status shows it
             if ask.outcome == "pending":
                 await request.resubmit(self.home, self._near(), peers, value, ask)
@@ -153,7 +164,7 @@ class Ledger:
                     f"this home keeps the log of {self.home.commons}", hint="say where the other one is kept"
                 )
             return own(self.node.site, self.home.commons), self.home.commons
-        if not source.startswith(("http://", "https://")) and "/p2p/" not in source:
+        if not address.is_like(source):
             if not Path(source).exists():
                 raise NotFound(
                     f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL"

@@ -14,14 +14,15 @@ from aiohttp import web
 
 from commons import govern, retention
 from commons.access import Registrar
+from commons.core import address
 from commons.core.ids import PeerId
 from commons.cosigning import Cosigning
 from commons.custodian import Custodian
 from commons.disk.home import Home
-from commons.errors import Conflict, Malformed, Unreachable
+from commons.errors import Conflict, Unreachable
 from commons.gossip import Gossip
 from commons.keeping import Logs
-from commons.net import api
+from commons.net import api, interfaces
 from commons.net.client import Client
 from commons.net.connector import serve, tagged
 from commons.net.swarm import Swarm
@@ -33,10 +34,12 @@ STREAMS = 32  # connections of one peer, and ten times as many in all
 
 
 class Node:
-    """Use `async with`. `listen` holds multiaddrs to listen on, `http` a HOST:PORT of the plain door, or none."""
+    """Use `async with`. `listen` holds multiaddrs to listen on, `http` a HOST:PORT of the plain door, or none; see
+    `core.address` for how else they may be written."""
 
     def __init__(self, home: Home, listen: tuple[str, ...] = (), http: str | None = None) -> None:
-        self.home, self._listen, self._http = home, listen, http
+        self.home, self._http = home, address.binding(http) if http else None
+        self._listen = tuple(address.listening(each, home.keys.identity.peer) for each in listen)
         self.registrar = Registrar(home)
         self.site = Shown(home, self.registrar)
         self._doors = api.Doors()
@@ -46,18 +49,31 @@ class Node:
         self._joining: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.Task[None] | None = None
         self._plain: asyncio.Server | None = None
-        self.door: str | None = None  # the plain door's URL
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        return self._swarm.addresses if self._swarm is not None else ()
+        """Where peers can dial this node by now, as far as this machine can say."""
+        return interfaces.spelt_out(self._swarm.addresses) if self._swarm is not None else ()
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The URLs of the plain door; none without one."""
+        if self._plain is None or self._http is None:
+            return ()
+        port = self._plain.sockets[0].getsockname()[1] if self._plain.sockets else self._http[1]
+        hosts = interfaces.behind(self._http[0])
+        return tuple(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}" for host in hosts)
+
+    @property
+    def door(self) -> str | None:
+        return next(iter(self.doors), None)
 
     async def __aenter__(self) -> Self:
         self.net = Client(self._start)
         self.cosigning = Cosigning(self.home, self.net)
         self.minding = Minding(self.home, self.net, self.carrying)
         self.gossip = Gossip(self.home, self.net)
-        self.net.met = self.gossip.met
+        self.net.met, self.net.shown = self.gossip.met, self.gossip.shown
         self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
         posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, self.site)
@@ -71,7 +87,7 @@ class Node:
             if self._listen:
                 await self._start()
             if self._http:
-                await self._open_plain_door(self._http)
+                await self._open_plain_door(*self._http)
             if self.home.log.broken is None:  # what is shut can still be read
                 await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
@@ -127,19 +143,14 @@ class Node:
         if not task.cancelled():
             task.exception()  # the stream was gone before it was taken
 
-    async def _open_plain_door(self, at: str) -> None:
-        host, _, port = at.rpartition(":")
-        host = host.strip("[]")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise Malformed(f"not a place to listen on: {at!r}", hint="--http HOST:PORT, for example 0.0.0.0:8080")
+    async def _open_plain_door(self, host: str, port: int) -> None:
         if (server := self._runner.server) is None:
             raise Unreachable("the plain door cannot be opened: the node is stopping")
         factory = tagged(server, self._doors.tag(api.Caller("plain")))
         try:
-            self._plain = await asyncio.get_running_loop().create_server(factory, host, int(port))
+            self._plain = await asyncio.get_running_loop().create_server(factory, host, port)
         except OSError as error:
             raise Conflict(
-                f"cannot listen on {at}: {error.strerror}", hint="choose another --http HOST:PORT"
+                f"cannot listen on {host}, port {port}: {error.strerror or error}",
+                hint="choose another --http HOST:PORT",
             ) from error
-        bound = self._plain.sockets[0].getsockname()[1]
-        self.door = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"

@@ -34,9 +34,17 @@ async def key(
     is stored, then sent; the answer is checked against the last head this home trusts; the head is advanced and the
     proof kept; only then the key is asked for, opened and stored. A crash anywhere repeats the same request.
     """
-    value = dataset.value
     if (kept := request.kept_key(home, dataset)) is not None:
         return kept
+    with forks.recording(home, registrar.known(home, dataset.value).log.vkey):
+        return await _by_request(home, net, sources, dataset, acknowledge, purpose, details)
+
+
+async def _by_request(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], acknowledge: str | None, purpose: str,
+    details: str | None,
+) -> bytes:  # fmt: skip
+    value = dataset.value
     ask = request.held(home, value)
 
     def begin() -> Ask:

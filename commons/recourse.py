@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from commons import registrar, request
-from commons.core import answer, codec, entries, envelope, note, plea
+from commons.core import address, answer, codec, entries, envelope, note, plea
+from commons.core.address import is_peer, peer_of
 from commons.core.answer import SKEW, Answer, Submission
 from commons.core.checkpoint import Signed
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
 from commons.core.note import Verifier
 from commons.core.plea import Handed, Submitted, Taken, Unlogged
-from commons.core.reference import peer_of
 from commons.disk.home import Home, write_secret
 from commons.errors import Conflict, NotFound, Untrue
-from commons.sources import Network, is_peer
+from commons.sources import Network
 
 TAKEN = 64 << 10  # bytes of a witness's answer
 Compare = Callable[[Verifier, Signed], Awaitable[None]]
@@ -45,7 +45,8 @@ async def submit(
     ask = request.renewed(home, dataset, ask, acknowledge)
     submission = codec.decode(Submission, ask.submission)
     keeper = registrar.known(home, value)
-    registrars = keeper.among(sources)[: plea.SOURCES]
+    near = address.is_loopback(witness)  # what is on this machine means something to a witness on it alone
+    registrars = [each for each in keeper.among(sources) if near or not address.is_loopback(each)][: plea.SOURCES]
     body = Handed(statement=submission.statement, details=submission.details, sources=tuple(registrars))
     got = await net.post(witness, f"/{value.commons}/submitted", codec.encode(body), limit=TAKEN)
     taken, said = codec.decode(Taken, got, TAKEN), request.said_in(ask)

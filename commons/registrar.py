@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from commons import audit
+from commons import audit, forks
 from commons.archive import PART
 from commons.core import ids, note
+from commons.core.address import is_peer, peer_of
 from commons.core.manifest import Manifest
-from commons.core.reference import peer_of
 from commons.disk.home import Home
-from commons.errors import CommonsError, Conflict, Refused, TimedOut, Unreachable
-from commons.sources import HERE, Network, is_peer
+from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, Unreachable
+from commons.sources import HERE, Network
 
 T = TypeVar("T")
 
@@ -76,6 +76,11 @@ async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest
                 lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=PART),  # type: ignore[misc]
                 home.shelf.head(now.log.vkey) or b"", ids.check_cid(said), lambda done, whole: None,
             )  # fmt: skip
+        except SplitView as error:
+            if forks.signed(now.log, error.evidence):  # else somebody else's head, which proves nothing against it
+                home.shelf.put_fork(now.log.vkey, error.evidence)
+                raise
+            continue
         except CommonsError:  # it cannot be reached, or shows something else
             continue
         charter, community = report.state.charter, report.state.community

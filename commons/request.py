@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from commons import registrar
 from commons.core import answer, codec, entries, envelope, hpke, ids, note, terms
+from commons.core.address import is_peer
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.checkpoint import Signed
 from commons.core.entries import Asked
@@ -21,7 +22,7 @@ from commons.disk.shelf import Ask
 from commons.errors import Malformed, Pending, Refused, TimedOut, TooLarge, TooMany, Unreachable
 from commons.exchange import exchange
 from commons.registrar import Keeper
-from commons.sources import Network, is_peer
+from commons.sources import Network
 
 RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
 

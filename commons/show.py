@@ -29,6 +29,20 @@ def say(text: str = "") -> None:
     click.echo("".join(c if c.isprintable() or c == "\n" else " " for c in text))
 
 
+def tell_reach(told: Told, err: bool = False) -> None:
+    """What has to be said about where a reference or an invitation can be used."""
+    if told["reach"] == "nowhere":
+        words = (
+            "It names no address. While your node runs, --lan adds those of its own network; `commons announce` "
+            "sets one that everybody can dial."
+        )
+    elif told["reach"] != "anywhere":
+        words = f"It can be used on {told['reach']} only; `commons announce` sets an address that everybody can dial."
+    else:
+        return
+    click.echo(words, err=err)
+
+
 def as_json(told: Told) -> None:
     click.echo(_json(told, indent=2))
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from commons import keeping, quorum
 from commons.core.checkpoint import Signed
 from commons.core.manifest import Manifest
-from commons.errors import CommonsError, Pending
-from commons.sources import Network, first
+from commons.errors import CommonsError, Pending, SplitView
+from commons.sources import Network, evidence_in, first
 
 
 async def addresses(
@@ -34,11 +34,12 @@ def after(before: CommonsError) -> Iterator[None]:
     """Where the new custodians do not suffice either, what those before them said (`before`) is told too."""
     try:
         yield
-    except Pending:
+    except (Pending, SplitView):
         raise
     except CommonsError as error:
         raise type(before)(
             f"{before.message}; other custodians were chosen since: {error.message}",
             hint="those before them pass on what they keep: `commons custody pass-on`"
             + (f". Else {error.hint}" if error.hint else ""),
+            evidence=evidence_in((before, error)),
         ) from error

@@ -22,7 +22,7 @@ from commons.disk.home import Home
 from commons.disk.pleas import Plea
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, Untrue
 from commons.limits import Buckets, over
-from commons.sources import Network, first
+from commons.sources import Network, evidence_in, first
 
 AFTER = SKEW  # seconds after which it is published: by then an honest registrar has logged it, or never will
 KEEP = 30 * 86_400  # seconds that it is kept
@@ -105,8 +105,8 @@ class Unlogged:
                     with forks.recording(self.home, key.vkey):
                         return got, plea.check_logged(codec.decode(Answer, got, ANSWER), said, key, old)
                 except (Untrue, Malformed) as error:  # by another key of this log, perhaps
-                    wrong = error
-            raise wrong
+                    wrong = Untrue(error.message, hint=error.hint, evidence=evidence_in((wrong, error)))
+            raise wrong  # and the next is asked: whoever kept the log before keeps nobody from who does now
 
         sources = list(dict.fromkeys([*handed.sources, *self._keepers(kept.commons)]))[: 2 * plea.SOURCES]
         got, checked = await first(sources, "an answer to the request", ask)

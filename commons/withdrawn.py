@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from commons import registrar
 from commons.core import manifest, notice
@@ -17,7 +18,9 @@ from commons.core.notice import Notice
 from commons.disk.home import Home
 from commons.errors import CommonsError, Gone, NotFound, TimedOut, Unreachable
 from commons.registrar import Keeper
-from commons.sources import Network, first
+from commons.sources import Network, first, sum_up
+
+T = TypeVar("T")
 
 ASKING = 5.0  # seconds for what is told beside something else
 
@@ -42,7 +45,7 @@ def shown(home: Home, commons: str, dataset: str) -> bytes:
 def sources_of(home: Home, value: Manifest) -> list[str]:
     """Where this home may hear about a dataset's commons."""
     seats = (each for commons, _, known in home.shelf.seats() if commons == value.commons for each in known)
-    return [*dict.fromkeys((*seats, *home.shelf.peers()))]
+    return [*dict.fromkeys((*filter(None, seats), *home.shelf.known()))]
 
 
 def remember(home: Home, sources: Sequence[str], given: Sequence[str], value: Manifest) -> None:
@@ -76,9 +79,24 @@ async def ask(
             others = [source for source in sources if source not in keeper.among(sources)]
             if not others:
                 raise
-            return await first(others, "a notice", get)
+            return await _heard(others, get)
     except NotFound:
         return None
+
+
+async def _heard(sources: Sequence[str], get: Callable[[str], Awaitable[T]]) -> T | None:
+    """What the first of these gives; None where one of them was reached, and knows of nothing."""
+    asked, failed = False, list[tuple[str, CommonsError]]()
+    for source in sources:
+        try:
+            return await get(source)
+        except NotFound:
+            asked = True
+        except CommonsError as error:
+            failed.append((source, error))
+    if not asked:
+        raise sum_up("a notice", failed)
+    return None
 
 
 async def known(home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str) -> Notice | None:

@@ -44,6 +44,7 @@ GUESTS = {  # a foreign package to the only files that import it
     "platformdirs": {"terminal.py"},
     "yaml": {"metadata/texts.py"},
     "Crypto": {"core/shares.py"},
+    "psutil": {"net/interfaces.py"},
 }
 NAMELESS = {"util", "utils", "helper", "helpers", "manager", "managers", "base", "misc", "common", "tools"}
 

@@ -48,6 +48,7 @@ def community_status(c: Context, named: str | None, everything: bool) -> None:
 @click.argument("college")
 @click.option("--days", type=int, default=14, show_default=True, help="How long the invitation may be taken.")
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
+@click.option("--lan", is_flag=True, help="Include the addresses of this node's home network.")
 @named
 @pass_context
 def community_invite(c: Context, /, **words: Any) -> None:
@@ -202,6 +203,7 @@ def tell_voted(told: Told) -> None:
 
 def tell_invited(told: Told) -> None:
     tell_proposal(told["outcome"])
+    show.tell_reach(told)
     say(f"Give this to one person, in private; it can be taken once the proposal has passed:\n{told['invitation']}")
 
 

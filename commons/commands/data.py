@@ -10,7 +10,7 @@ import click
 
 from commons.errors import Unacknowledged
 from commons.metadata import FORMATS
-from commons.show import Told, amount, count, extent, say, say_plain, table, when
+from commons.show import Told, amount, count, extent, say, say_plain, table, tell_reach, when
 from commons.terminal import Context, pass_context, sources
 
 
@@ -113,7 +113,12 @@ def list_datasets(c: Context) -> None:
 @pass_context
 def refer(c: Context, dataset: str, lan: bool) -> None:
     """A reference to a dataset, with this node's addresses, to paste to somebody."""
-    c.tell(c.call("refer", dataset=dataset, lan=lan), lambda told: click.echo(told["reference"]))
+    c.tell(c.call("refer", dataset=dataset, lan=lan), tell_reference)
+
+
+def tell_reference(told: Told) -> None:
+    click.echo(told["reference"])
+    tell_reach(told, err=True)
 
 
 def tell_terms(told: Told) -> None:

@@ -68,6 +68,14 @@ def peer_add(c: Context, address: str) -> None:
     c.tell(c.call("peers", add=address), tell_peers)
 
 
+@peer.command("remove")
+@click.argument("address")
+@pass_context
+def peer_remove(c: Context, address: str) -> None:
+    """Forget an address, or with a peer's id all that are known of it."""
+    c.tell(c.call("peers", remove=address), tell_peers)
+
+
 @peer.command("list")
 @pass_context
 def peer_list(c: Context) -> None:
@@ -104,13 +112,18 @@ def tell_made(told: Told) -> None:
 
 def tell_ready(as_json: bool) -> Callable[[Node], None]:
     def told(node: Node) -> None:
+        from commons.core import address
+
         if as_json:
             click.echo(json.dumps({"peer": node.home.keys.identity.peer, "commons": node.home.commons,
-                                   "addresses": list(node.addresses), "door": node.door}))  # fmt: skip
+                                   "addresses": list(node.addresses), "door": node.door,
+                                   "doors": list(node.doors)}))  # fmt: skip
         else:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
-            for address in (*node.addresses, *((node.door,) if node.door else ())):
-                say(f"  {address}")
+            for each in (*node.addresses, *node.doors):
+                say(f"  {each}")
+            if address.reach(node.addresses) == "this network":
+                say("These can be dialled from this network. `commons announce` names an address for everybody.")
         sys.stdout.flush()
 
     return told
@@ -120,8 +133,10 @@ def tell_status(told: Told) -> None:
     say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
     say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
         f"requests that wait for you: {told['waiting']}")  # fmt: skip
-    for address in (*told["addresses"], *((told["door"],) if told["door"] else ())):
-        say(f"Reachable   {address}")
+    for each in (*told["addresses"], *told["doors"]):
+        say(f"Reachable   {each}")
+    for each in told["announced"]:
+        say(f"Announced   {each}")
     if told["witnessed"]["quorum"]:
         lacks = f"; the newest misses {told['witnessed']['missing']}" if told["witnessed"]["missing"] else ""
         say(f"Witnessed   {told['witnessed']['covered']} of {count(told['witnessed']['entries'], 'entry')}{lacks}")
@@ -160,7 +175,9 @@ def tell_peers(told: Told) -> None:
 
 
 def tell_announced(told: Told) -> None:
-    say("References of this node carry: " + (", ".join(told["announce"]) or "no address"))
+    say("References of this node carry: " + (", ".join(told["announce"]) or "no announced address"))
+    for warning in told["warnings"]:
+        say(f"Warning: {warning}.")
 
 
 COMMANDS = (init, node, status, peer, announce, demo)

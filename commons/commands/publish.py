@@ -106,8 +106,9 @@ def tell_published(told: Told) -> None:
     if told["again"]:
         say("The same files under the same words were signed before: this is that dataset, and no second one.")
     say(f"It is entry {told['entry']} of the log. Its reference:\n{told['reference']}")
-    if "?" not in told["reference"]:
-        say("It names no address: give your node's too, or set one with `commons announce`.")
+    if told["reach"] == "nowhere":
+        say("It names no address: `commons refer --lan` adds those of your node's network, while the node runs, and "
+            "`commons announce` sets one that everybody can dial.")  # fmt: skip
 
 
 COMMANDS = (publish,)

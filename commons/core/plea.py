@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from commons.core import answer, codec, entries, envelope, ids, opening, reference, witness
+from commons.core import address, answer, codec, entries, envelope, ids, opening, witness
 from commons.core.answer import Answer, Checked
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
@@ -40,7 +40,8 @@ class Handed:
         if len(self.sources) > SOURCES:
             raise Malformed(f"at most {SOURCES} addresses of a registrar are taken")
         for source in self.sources:
-            reference.check_address(source)
+            if address.peer(source) != source:
+                raise Malformed(f"not the one spelling of an address: {source[:120]!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from commons.core import address
 from commons.core.ids import Cid
 from commons.disk import sql
 
@@ -280,10 +281,19 @@ class Shelf:
 
     # -- peers ------------------------------------------------------------------------------------------------------
 
-    def add_peer(self, address: str) -> None:
+    def add_peer(self, known: str) -> None:
         with sql.door(self._path):
-            self._db.execute("INSERT OR IGNORE INTO peers VALUES(?)", (address,))
+            self._db.execute("INSERT OR IGNORE INTO peers VALUES(?)", (known,))
+
+    def remove_peer(self, known: str) -> None:
+        with sql.door(self._path):
+            self._db.execute("DELETE FROM peers WHERE address = ?", (known,))
+
+    def known(self) -> list[str]:
+        """Where this home may ask: the registrars of its communities, then the peers it remembers."""
+        seats = (source for _, _, sources in self.seats() for source in sources)
+        return [each for each in dict.fromkeys((*seats, *self.peers())) if each and not address.is_wild(each)]
 
     def peers(self) -> list[str]:
         with sql.door(self._path):
-            return [address for (address,) in self._db.execute("SELECT address FROM peers ORDER BY address")]
+            return [known for (known,) in self._db.execute("SELECT address FROM peers ORDER BY address")]

@@ -6,11 +6,15 @@ multiformats.io/multiaddr. Knows no network but the local port.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from commons.core.ids import PeerId
 from commons.errors import Conflict, Malformed, Unreachable
+
+NAMES = 4  # addresses that are dialled of one name
 
 
 def parse(address: str) -> Multiaddr:
@@ -26,6 +30,24 @@ def bare(address: str, peer: PeerId) -> Multiaddr:
     if named and named != peer:
         raise Unreachable(f"it names {named}")
     return parse(head)
+
+
+def named(address: Multiaddr) -> tuple[str, int, socket.AddressFamily] | None:
+    """The name, port and family of an address that has to be looked up before it is dialled; None for others."""
+    kind = next(iter(address.protocols())).name
+    family = {"dns": socket.AF_UNSPEC, "dns4": socket.AF_INET, "dns6": socket.AF_INET6}.get(kind)
+    if family is None:
+        return None
+    return address.value_for_protocol(kind), int(address.value_for_protocol("tcp")), family
+
+
+def found(answers: Sequence[Any]) -> list[Multiaddr]:
+    """What `getaddrinfo` answered, as addresses to dial."""
+    rows = [(family, where) for family, _, _, _, where in answers if family in (socket.AF_INET, socket.AF_INET6)]
+    return [
+        parse(f"/ip{4 if family == socket.AF_INET else 6}/{where[0]}/tcp/{where[1]}") for family, where in rows
+        if "%" not in where[0] and where[0] not in ("0.0.0.0", "::")
+    ][:NAMES]  # fmt: skip
 
 
 def probe(address: Multiaddr) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
 
 from commons import __version__
 from commons.core import witness
+from commons.core.address import peer_of
 from commons.core.ids import PeerId
-from commons.core.reference import peer_of
 from commons.errors import (
     KINDS,
     Busy,
@@ -54,6 +54,7 @@ class Client:
     def __init__(self, swarm: Callable[[], Awaitable[Swarm]]) -> None:
         self._addresses: dict[PeerId, dict[str, None]] = {}
         self.met: Callable[[str], None] = lambda source: None  # told of each exchange that succeeded
+        self.shown: Callable[[Sequence[str]], None] = lambda evidence: None  # of two heads, in what went wrong
         self._session = aiohttp.ClientSession(
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
             headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
@@ -90,7 +91,10 @@ class Client:
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_read=STALL, sock_connect=CONNECT),
             ) as answer:
                 if answer.status not in (200, 206):
-                    raise await _failure(answer, source)
+                    error = await _failure(answer, source)
+                    if len(error.evidence) >= 2:
+                        self.shown(error.evidence)
+                    raise error
                 if "Range" in headers and answer.status != 206:
                     raise Untrue(f"{source} does not serve ranges", hint="use another source")
                 data = await _read(answer, limit, source)

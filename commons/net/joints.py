@@ -25,7 +25,7 @@ from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicat
 
 from commons.core.ids import PeerId, check_peer
 from commons.errors import CommonsError, Conflict, TimedOut, Unreachable
-from commons.net.addresses import bare, parse, probe
+from commons.net.addresses import bare, found, named, parse, probe
 from commons.net.host import build, cut, fixed_window, shielded
 
 PROTOCOL = "/http/1.1"
@@ -163,7 +163,7 @@ class Engine:
         for address in dict.fromkeys(addresses):
             try:
                 with trio.fail_after(DIAL_SECONDS):
-                    connection = await self.network.dial_addr(bare(address, peer), target)
+                    connection = await self._dial(bare(address, peer), target)
                 if connection.muxed_conn.peer_id == target:
                     return connection
                 why = "another peer answered"
@@ -178,6 +178,24 @@ class Engine:
             f"cannot reach {peer}: {'; '.join(tried) or 'no address known'}",
             hint="check that the peer is running and that its address is current",
         )
+
+    async def _dial(self, address: Any, target: Any) -> Any:
+        """A connection to an address, whose name is looked up as this machine does it; libp2p would ask the DNS alone,
+        which knows nothing of the machine's own names."""
+        if (name := named(address)) is None:
+            return await self.network.dial_addr(address, target)
+        host, port, family = name
+        try:
+            places = found(await trio.socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
+        except OSError as error:
+            raise Unreachable(f"the name {host} is not known: {error.strerror}") from error
+        why: Exception = Unreachable(f"the name {host} stands for no address")
+        for place in places:
+            try:
+                return await self.network.dial_addr(place, target)
+            except Exception as error:
+                why = error
+        raise why
 
     async def _close(self) -> None:
         """Leaving `host.run()` alone leaves sockets open. A peer that does not read is not waited for."""

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from commons.core import (
+    address,
     answer,
     codec,
     custody,
@@ -88,8 +89,8 @@ TEXTS: dict[str, Callable[[str], Any]] = {
     "check_peer": ids.check_peer,
     "peer_of_host": ids.peer_of_host,
     "reference": reference.parse,
-    "address": reference.check_address,
-    "door": reference.check_door,
+    "address": address.peer,
+    "door": address.door,
     "purpose": terms.check_purpose,
 }
 WRITTEN: dict[str, Callable[[Any], str]] = {
@@ -235,7 +236,7 @@ def test_whatever_text_comes_the_error_is_ours(name: str, data: st.DataObject) -
             assert text != good
             continue
         again = WRITTEN.get(name, str)(whole)
-        assert again == text or (name in ("reference", "door") and TEXTS[name](again) == whole)
+        assert again == text or (name in ("reference", "address", "door") and TEXTS[name](again) == whole)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -266,22 +267,22 @@ def test_an_id_has_no_neighbour_that_means_the_same(name: str) -> None:
 )
 def test_a_host_is_a_name_that_can_be_looked_up(host: str) -> None:
     with pytest.raises(Malformed):
-        reference.check_address(f"/dns/{host}/tcp/4001/p2p/{PEER}")
+        address.peer(f"/dns/{host}/tcp/4001/p2p/{PEER}")
 
 
 @pytest.mark.parametrize(
     "door",
-    ["http://a b", "http://a/\x1b[2J", "http://a\n", "http://\udc80", "http://a/\u202ex", "http://a?", "http://a#",
+    ["http://a b", "http://a/\x1b[2J", "http://a\nb", "http://\udc80", "http://a/\u202ex", "http://a?", "http://a#",
      "http://u:p@a", "http://u@a", "http://" + "a" * 2050, "http://a\\b"],
 )  # fmt: skip
 def test_a_door_is_a_plain_url(door: str) -> None:
     with pytest.raises(Malformed):
-        reference.check_door(door)
+        address.door(door)
 
 
 def test_an_address_of_one_interface_is_no_address_for_others() -> None:
     with pytest.raises(Malformed):
-        reference.check_address(f"/ip6/fe80::1%eth0/tcp/4001/p2p/{PEER}")
+        address.peer(f"/ip6/fe80::1%eth0/tcp/4001/p2p/{PEER}")
 
 
 # -- values that are valid --------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ def test_a_broken_reference_is_refused_with_exactly_its_error(vector: dict[str, 
 def test_a_reference_is_written_and_read_as_it_was() -> None:
     assert reference.parse(VECTORS["reference"]["text"]) == generate.REFERENCE
     assert str(generate.REFERENCE) == VECTORS["reference"]["text"]
+    assert reference.parse(VECTORS["reference"]["before"]) == generate.REFERENCE
 
 
 def test_every_key_comes_from_the_seed_as_it_did() -> None:

@@ -643,6 +643,22 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
     await made.hand(made.claim(said, sharing, made.log.answer(2, 3)))
 
 
+async def test_whoever_gives_a_false_proof_convicts_nobody(town: Built) -> None:
+    made, _, _ = town
+    read, shelf = made.log.read, made.followers["c2"]._shelf
+
+    async def falsely(path: str) -> bytes:
+        return bytes(64) if path.startswith("consistency/") else await read(path)
+
+    follower = Follower(falsely, made.log.commons, shelf)
+    await follower.follow()
+    with pytest.raises(Untrue, match="contradicts what it signed") as caught:
+        await follower.contains(made.log.head(3))
+    assert not isinstance(caught.value, SplitView)
+    assert len(caught.value.evidence) == 3  # both heads, and the proof that is false
+    assert shelf.forks() == {}
+
+
 async def test_entries_that_do_not_belong_under_the_head_are_not_taken(town: Built) -> None:
     made, _, _ = town
     follower = Follower(made.log.read, made.log.commons, made.followers["c2"]._shelf)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from commons.core import checkpoint
 from commons.core.checkpoint import Checkpoint
-from commons.errors import NotFound, SplitView
+from commons.core.keys import Signer
+from commons.errors import NotFound, SplitView, Unreachable
 from tests.conftest import Party, Start
+from tests.dishonest import Liar
 
 
 def other_history(alice: Party) -> bytes:
@@ -48,3 +52,30 @@ async def test_a_fork_is_kept_shown_and_stops_everything_until_it_is_explained(
     assert bob.home.shelf.forks() == {}
     assert (await bob.desk.audit(source=alice.address))["faults"] == []
     await bob.fetch(first, tmp_path / "copy", alice.address)
+
+
+class ShowsTwoHeads(Liar):
+    """A registrar that takes no request, and shows two heads instead: `other` makes the second of them."""
+
+    other: Callable[[], bytes]
+
+    async def submit(self, commons: str, body: bytes) -> bytes:
+        heads = (self.checkpoint(commons).decode(), self.other().decode())
+        raise SplitView("look what was signed", evidence=heads)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_what_others_show_in_an_error_is_verified_and_kept_whatever_became_of_the_rest(
+    start: Start, folder: Path, tmp_path: Path, signed: bool
+) -> None:
+    alice, bob = await start("alice", lie=ShowsTwoHeads), await start("bob")
+    reference = await alice.publish(folder)
+    head = alice.home.log.head.checkpoint
+    lie = Checkpoint(origin=head.origin, size=head.size, root=bytes(32))
+    signer = Signer(os.urandom(32)) if not signed else alice.home.keys.log(0)
+    alice.node.site.other = lambda: checkpoint.sign(lie, signer)
+    with pytest.raises(SplitView if signed else Unreachable) as caught:
+        await bob.fetch(reference, tmp_path / "copy", f"/ip4/127.0.0.1/tcp/9/p2p/{alice.peer}", alice.address)
+    assert len(caught.value.evidence) == 2
+    assert list(bob.home.shelf.forks()) == [alice.home.log.key.vkey] * signed
+    assert list((await bob.desk.status())["forks"]) == [alice.home.log.key.vkey] * signed

@@ -538,6 +538,7 @@ def references() -> dict[str, Any]:
     hint = f"commons:{DATASET}?"
     return {
         "text": str(REFERENCE),
+        "before": f"{hint}peer=/ip4/203.0.113.7/tcp/4001{peer}&http=https://data.example",
         "bad": [
             wrong("empty", "", "no id"),
             wrong("id in capitals", f"commons:{DATASET.upper()}", "one spelling"),
@@ -573,6 +574,12 @@ def references() -> dict[str, Any]:
             wrong("door that turns the writing", hint + "http=http://a/%E2%80%AEmoc", "ASCII that prints"),
             wrong("door with a password", hint + "http=http://bob:secret@a", "no user"),
             wrong("door at port 65536", hint + "http=http://a:65536", "1 to 65535"),
+            wrong("nothing after the comma", f"commons:{DATASET},", "an address"),
+            wrong("nothing between commas", f"commons:{DATASET},,http://a", "an address"),
+            wrong("17 addresses", f"commons:{DATASET}{',http://a' * 17}", "at most 16"),
+            wrong("no peer id after a comma", f"commons:{DATASET},/ip4/1.2.3.4/tcp/4001", "it ends in one"),
+            wrong("both spellings", f"commons:{DATASET},http://a?http=http://b", "no query"),
+            wrong("an escape that is no text", f"commons:{DATASET},http://%FF", "UTF-8"),
         ],
     }
 
