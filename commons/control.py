@@ -21,7 +21,7 @@ import aiohttp
 from aiohttp import web
 
 from commons.desk import Desk
-from commons.disk.home import Home, write_secret
+from commons.disk.home import Home, held_by_node, write_secret
 from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
 from commons.node import Node
 from commons.progress import Progress
@@ -29,6 +29,8 @@ from commons.progress import Progress
 log = logging.getLogger(__name__)
 LINE = 256 << 20  # bytes of one line of an answer
 EVERY = 0.1  # seconds between two lines of progress
+PAUSE = 0.1  # seconds between two tries to open a home that somebody holds
+STARTING, OTHERS = 600, 50  # tries while a node holds it that has no door yet, and while another command does
 _STOPPED, _AGAIN = "the node on this home stopped before it was done", "start it again, and repeat the command"
 
 
@@ -126,28 +128,43 @@ async def serve(path: Path, listen: tuple[str, ...], http: str | None, ready: Ca
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with Home(path) as home:
+    with await _home_for_a_node(path, stop) as home:
         async with Node(home, listen, http) as node, door(node):
             ready(node)
             await stop.wait()
 
 
+async def _home_for_a_node(path: Path, stop: asyncio.Event) -> Home:
+    """The home at `path`, once the command that is at work on it is done; Busy where a node holds it, or for long."""
+    for left in reversed(range(OTHERS)):
+        try:
+            return Home(path, node=True)
+        except Busy:
+            if held_by_node(path) or not left or stop.is_set():
+                raise
+        await asyncio.sleep(PAUSE)
+    raise AssertionError("the last try returns or raises")
+
+
 async def run(path: Path, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """One verb on the home at `path`: by the node that runs on it, or by opening the home ourselves."""
-    for _ in range(20):  # a node that starts or stops at this moment settles within a second or two
+    """One verb on the home at `path`: by the node that runs on it, or by opening the home ourselves. A node that starts
+    or stops at this moment is waited for, and for a shorter time another command; then Busy."""
+    tries = 0
+    while True:
         try:
             home = Home(path)
-        except Busy as busy:
+        except Busy:
             found = _running(path)
             if found is not None and (told := await _ask(*found, verb, words, progress)) is not None:
                 return told
-            waiting = busy
-            await asyncio.sleep(0.1)
+            tries += 1
+            if tries >= (STARTING if held_by_node(path) else OTHERS):
+                raise
+            await asyncio.sleep(PAUSE)
             continue
         with home:
             async with Node(home) as node:
                 return await Desk(node, progress).call(verb, words)
-    raise waiting
 
 
 def _running(path: Path) -> tuple[str, str] | None:

@@ -45,18 +45,21 @@ Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only wh
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
 _HOMES = re.compile(r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness)(\.[a-z0-9.]+)?\.db.*|packs|proofs")
 
+_NODE = b"node\n"  # in the lock
+
 
 class Home:
     """An opened home: this process holds its lock. Use `with`."""
 
-    def __init__(self, path: Path) -> None:
-        """NotFound unless `path` was made by `create`; Busy while another process holds it."""
+    def __init__(self, path: Path, node: bool = False) -> None:
+        """NotFound unless `path` was made by `create`; Busy while another process holds it. Whether a `node` does is
+        said in the lock, from before it is opened: see `held_by_node`."""
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
         self.path = path
         self.next: str | None = None  # the commons whose log waits in log.next.db
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
-            opened.callback(os.close, _hold(path))
+            opened.callback(os.close, _hold(path, node))
             _take_over(path)
             self.keys = Keys(_read_seed(path / "seed"))
             self.config = read_config(path)
@@ -252,7 +255,15 @@ def write_config(path: Path, config: dict[str, Any]) -> None:
     write_secret(path / "config.json", json.dumps(config, indent=2) + "\n")
 
 
-def _hold(path: Path) -> int:
+def held_by_node(path: Path) -> bool:
+    """Whether it is a node that holds this home, where somebody does: one that runs, starts or stops."""
+    try:
+        return (path / "lock").read_bytes() == _NODE
+    except OSError:
+        return False
+
+
+def _hold(path: Path, node: bool = False) -> int:
     try:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -262,6 +273,12 @@ def _hold(path: Path) -> int:
     except OSError as error:
         os.close(lock)
         raise Busy(f"another process uses the home {path}", hint="stop the node that runs on it, or wait") from error
+    try:
+        os.ftruncate(lock, 0)  # what the last one left
+        os.pwrite(lock, _NODE if node else b"", 0)
+    except OSError as error:
+        os.close(lock)
+        raise StorageFailed(f"cannot write in {path}: {error.strerror}", hint="check free space") from error
     return lock
 
 

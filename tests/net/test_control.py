@@ -20,6 +20,7 @@ import pytest
 
 from commons import cli, control
 from commons.desk import VERBS, Desk
+from commons.disk.home import Home, held_by_node
 from commons.errors import (
     Busy,
     CommonsError,
@@ -31,7 +32,8 @@ from commons.errors import (
     StorageFailed,
     Unreachable,
 )  # fmt: skip
-from tests.conftest import ANY, LIMIT, MakeHome, Party, Start
+from commons.node import Node
+from tests.conftest import ANY, LIMIT, MakeHome, Party, Start, until
 
 
 class Door:
@@ -315,6 +317,37 @@ async def test_a_home_held_by_no_node_is_busy_and_not_waited_for_for_ever(
             await control.run(party.home.path, "status", {}, lambda done, whole: None)
 
 
+async def test_a_node_that_is_starting_is_waited_for_and_another_command_not_for_as_long(
+    make_home: MakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "OTHERS", 1)
+    path, asked = make_home("alice"), asyncio.Event()
+
+    async def start_at_last(_: float) -> None:
+        asked.set()
+        await real(0.001)
+
+    real = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", start_at_last)
+    with Home(path, node=True) as home:  # as long as its log is read, and libp2p loaded, it has no door
+        waiting = asyncio.create_task(control.run(path, "status", {}, lambda done, whole: None))
+        await asyncio.wait_for(asked.wait(), LIMIT)
+        assert not waiting.done()
+        async with Node(home) as node, control.door(node):
+            assert (await asyncio.wait_for(waiting, LIMIT))["entries"] == 1
+        monkeypatch.setattr(control, "STARTING", 3)  # one that never comes is not waited for without end
+        with pytest.raises(Busy):
+            await control.run(path, "status", {}, lambda done, whole: None)
+    with Home(path), pytest.raises(Busy):  # a command, and what the node left in the lock counts no more
+        await control.run(path, "status", {}, lambda done, whole: None)
+    monkeypatch.setattr(control, "STARTING", 600)
+    with Home(path, node=True):  # it crashes while it starts
+        waiting = asyncio.create_task(control.run(path, "status", {}, lambda done, whole: None))
+        asked.clear()
+        await asyncio.wait_for(asked.wait(), LIMIT)
+    assert (await asyncio.wait_for(waiting, LIMIT))["entries"] == 1
+
+
 async def _at_once(_: float) -> None:
     return None
 
@@ -341,6 +374,44 @@ def running(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], di
             yield node, json.loads(node.stdout.readline() or "{}")
         finally:
             node.kill()
+
+
+@pytest.mark.parametrize("word", ["publish", "status"])
+def test_any_command_beside_a_node_that_starts_is_done_by_it(make_home: MakeHome, folder: Path, word: str) -> None:
+    home = make_home("alice")
+    words = {"path": str(folder), "title": "Rivers", "licence": "CC0-1.0"} if word == "publish" else {}
+    source = Path(cli.__file__).parents[1]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(
+        [sys.executable, "-m", "commons.cli", "--home", str(home), "--json", "node", "--listen", ANY],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=home.parent,
+    ) as node:  # fmt: skip
+        try:
+            asyncio.run(_until_held(home))
+            told = asyncio.run(control.run(home, word, words, lambda done, whole: None))
+            assert told["entry" if word == "publish" else "addresses"]
+        finally:
+            node.kill()
+
+
+async def _until_held(home: Path) -> None:
+    await until(lambda: held_by_node(home))
+
+
+async def test_a_node_waits_for_the_command_that_is_at_work_and_not_for_another_node(
+    make_home: MakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, stop = make_home("alice"), asyncio.Event()
+    with Home(path):
+        waiting = asyncio.create_task(control._home_for_a_node(path, stop))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    with await asyncio.wait_for(waiting, LIMIT), pytest.raises(Busy):
+        await control._home_for_a_node(path, stop)
+    with Home(path):
+        stop.set()
+        with pytest.raises(Busy):
+            await control._home_for_a_node(path, stop)
 
 
 def test_a_real_node_answers_its_owner_refuses_a_second_and_stops(make_home: MakeHome, folder: Path) -> None:
