@@ -23,6 +23,10 @@ from aiohttp import web
 from commons.desk import Desk
 from commons.disk.home import Home, held_by_node, write_secret
 from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
+from commons.net import descriptors
+from commons.net.api import server_log
+from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, tagged, watched
+from commons.net.crowd import Crowd
 from commons.node import Node
 from commons.progress import Progress
 
@@ -31,6 +35,7 @@ LINE = 256 << 20  # bytes of one line of an answer
 EVERY = 0.1  # seconds between two lines of progress
 PAUSE = 0.1  # seconds between two tries to open a home that somebody holds
 STARTING, OTHERS = 600, 50  # tries while a node holds it that has no door yet, and while another command does
+PLACES = 64  # connections to this door: other users of this machine may knock, too
 _STOPPED, _AGAIN = "the node on this home stopped before it was done", "start it again, and repeat the command"
 
 
@@ -40,14 +45,21 @@ async def door(node: Node) -> AsyncIterator[str]:
     token, path = secrets.token_urlsafe(32), node.home.path / "control"
     app = web.Application(client_max_size=1 << 20)
     app.router.add_post("/verbs/{verb}", lambda request: _verb(node, token, request))
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=IDLE_SECONDS,
+        lingering_time=LINGER_SECONDS, logger=server_log,
+    )  # fmt: skip
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        write_secret(path, json.dumps({"url": url, "token": token}) + "\n")
-        yield url
+        assert runner.server is not None
+        async with watched(runner.server):
+            server = await listen(tagged(runner.server, lambda handler: None, Crowd(PLACES)), "127.0.0.1", 0)
+            try:
+                url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+                write_secret(path, json.dumps({"url": url, "token": token}) + "\n")
+                yield url
+            finally:
+                server.close()
     finally:
         path.unlink(missing_ok=True)
         await runner.cleanup()
@@ -123,13 +135,14 @@ class _Steps:
         return step
 
 
-async def serve(path: Path, listen: tuple[str, ...], http: str | None, ready: Callable[[Node], None]) -> None:
+async def serve(path: Path, at: tuple[str, ...], http: str | None, ready: Callable[[Node], None]) -> None:
     """Run a node on the home at `path` until SIGINT or SIGTERM. `ready` is called once every door is open."""
+    descriptors.lift()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with await _home_for_a_node(path, stop) as home:
-        async with Node(home, listen, http) as node, door(node):
+        async with Node(home, at, http) as node, door(node):
             ready(node)
             await stop.wait()
 

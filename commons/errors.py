@@ -84,7 +84,13 @@ class Unacknowledged(CommonsError):
 
 
 class TooMany(CommonsError):
+    """`after` is how many seconds later it may be repeated: the wire's Retry-After."""
+
     number = 29
+
+    def __init__(self, message: str, *, hint: str = "", evidence: tuple[str, ...] = (), after: float = 1.0) -> None:
+        super().__init__(message, hint=hint, evidence=evidence)
+        self.after = after
 
 
 class Internal(CommonsError):

@@ -11,7 +11,7 @@ KEYS = 10_000  # buckets remembered; the least recently used is forgotten
 
 def over(wait: float) -> TooMany:
     """What somebody is told who has to wait so many seconds."""
-    return TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat")
+    return TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat", after=int(wait) + 1)
 
 
 class Buckets:
@@ -22,15 +22,28 @@ class Buckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self.denied = 0
 
-    def take(self, key: str, now: float) -> float:
-        """0.0 if `key` may go on, else the seconds until it may."""
+    def take(self, key: str, now: float, cost: float = 1.0) -> float:
+        """0.0 if `key` may go on, at that cost, else the seconds until it may."""
         tokens, since = self._buckets.pop(key, (self._burst, now))
         tokens = min(self._burst, tokens + max(0.0, now - since) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+        allowed = tokens >= cost
+        self._buckets[key] = (tokens - cost if allowed else tokens, now)
         if len(self._buckets) > KEYS:
             self._buckets.popitem(last=False)
         if allowed:
             return 0.0
         self.denied += 1
-        return (1 - tokens) / self._rate
+        return (cost - tokens) / self._rate
+
+
+class Reading:
+    """What those who ask make this node do, in `net.api`'s units of a quarter of a millisecond: nobody gets more than a
+    quarter of a core for long, and no address more than half of one, whatever number of keys it has."""
+
+    def __init__(self) -> None:
+        self.each = Buckets(rate=1_000, burst=10_000)
+        self.sources = Buckets(rate=2_000, burst=40_000)
+
+    def spend(self, who: str, source: str, cost: int, now: float) -> float:
+        """0.0 if they may go on, else the seconds until they may."""
+        return self.each.take(who, now, cost) or self.sources.take(source or who, now, cost)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -22,15 +23,15 @@ from commons.disk.home import Home
 from commons.errors import Conflict, Unreachable
 from commons.gossip import Gossip
 from commons.keeping import Logs
-from commons.net import api, interfaces
+from commons.limits import Reading
+from commons.net import api, descriptors, interfaces
 from commons.net.client import Client
-from commons.net.connector import serve, tagged
+from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, serve, tagged, watched
+from commons.net.crowd import Crowd
 from commons.net.swarm import Swarm
 from commons.notices import Minding
 from commons.site import Shown
 from commons.unlogged import Unlogged
-
-STREAMS = 32  # connections of one peer, and ten times as many in all
 
 
 class Node:
@@ -48,6 +49,8 @@ class Node:
         self.carrying = asyncio.Lock()  # one verb at a time brings or removes packs
         self._joining: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.Task[None] | None = None
+        self._places = descriptors.Places.within(descriptors.limit())
+        self._watching = AsyncExitStack()
         self._plain: asyncio.Server | None = None
 
     @property
@@ -78,12 +81,19 @@ class Node:
         posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, self.site)
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
+        reading, clock = Reading(), asyncio.get_running_loop().time
+        app = api.application(
+            self.site, self._doors, self.custodian, posts,
+            lambda caller, cost: reading.spend(caller.name, caller.source, cost, clock()),
+        )  # fmt: skip
         self._runner = web.AppRunner(
-            api.application(self.site, self._doors, self.custodian, posts),
-            access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=90, logger=api.server_log,
+            app, access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS, logger=api.server_log,
         )  # fmt: skip
         try:
             await self._runner.setup()
+            assert self._runner.server is not None
+            await self._watching.enter_async_context(watched(self._runner.server))
             if self._listen:
                 await self._start()
             if self._http:
@@ -113,6 +123,7 @@ class Node:
         await self.net.close()
         if self._plain is not None:
             self._plain.close()
+        await self._watching.aclose()
         await self._runner.cleanup()
         for task in self._joining:
             task.cancel()
@@ -123,18 +134,22 @@ class Node:
         """libp2p, when it is first needed."""
         async with self._starting:
             if self._swarm is None:
-                swarm = Swarm(self.home.keys.identity_seed, self._listen, self._stream)
+                swarm = Swarm(
+                    self.home.keys.identity_seed, self._listen,
+                    lambda peer, sock: self._stream(peer, sock, swarm.source(sock)), self._places,
+                )  # fmt: skip
                 await swarm.start()
                 self._swarm = swarm
             return self._swarm
 
-    def _stream(self, peer: PeerId, sock: socket.socket) -> None:
+    def _stream(self, peer: PeerId, sock: socket.socket, source: str) -> None:
         """A stream came in: the peer id is bound to the connection before a byte of it is read."""
         server = self._runner.server
-        if server is None or len(self._joining) > 10 * STREAMS:
+        if server is None:
             sock.close()
             return
-        task = asyncio.get_running_loop().create_task(serve(server, sock, self._doors.tag(api.Caller("peer", peer))))
+        tag = self._doors.tag(api.Caller("peer", peer, source))
+        task = asyncio.get_running_loop().create_task(serve(server, sock, tag))
         self._joining.add(task)
         task.add_done_callback(self._joined)
 
@@ -146,11 +161,8 @@ class Node:
     async def _open_plain_door(self, host: str, port: int) -> None:
         if (server := self._runner.server) is None:
             raise Unreachable("the plain door cannot be opened: the node is stopping")
-        factory = tagged(server, self._doors.tag(api.Caller("plain")))
+        factory = tagged(server, self._doors.tag(api.Caller("plain")), Crowd(self._places.plain))
         try:
-            self._plain = await asyncio.get_running_loop().create_server(factory, host, port)
-        except OSError as error:
-            raise Conflict(
-                f"cannot listen on {host}, port {port}: {error.strerror or error}",
-                hint="choose another --http HOST:PORT",
-            ) from error
+            self._plain = await listen(factory, host, port)
+        except Conflict as error:
+            raise Conflict(error.message, hint="choose another --http HOST:PORT") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgpack
@@ -14,9 +15,8 @@ import msgpack
 from commons import cosigning, unlogged, withdrawn
 from commons.access import Registrar
 from commons.core import codec, manifest, merkle, tiles
-from commons.core.entries import commitments, decode, requester
+from commons.core.entries import Request, decode
 from commons.core.ids import PeerId
-from commons.core.opening import Opening
 from commons.core.tiles import Bundle, Tile
 from commons.disk.home import Home
 from commons.errors import Malformed, NotFound, Refused
@@ -80,32 +80,33 @@ class Shown:
         if not isinstance(wanted, Bundle):
             raise NotFound(f"there are no openings {bundle}")
         first = wanted.index * tiles.WIDTH
+        sees = self._sees(reader)
         found = [
             (index, codec.encode(value))
             for index in range(first, min(first + wanted.width, self.log.size))
-            if (value := self.log.opening(index)) is not None and self._may_see(index, value, reader)
+            if (value := self.log.opening(index, None if sees(index) else reader)) is not None
         ]
         packed: bytes = msgpack.packb(found)
         return packed
 
-    def _may_see(self, index: int, value: Opening, reader: PeerId | None) -> bool:
-        charter = self.log.state.charter
-        if charter is None:
-            return reader is None
-        if reader is None or charter.readers == "public":
-            return True
-        community = self.log.state.community
-        member = community is not None and reader in community.members
-        if reader == charter.registrar or (charter.readers == "members" and member):
-            return True
-        entry = decode(self.log.entry(index))
-        request = index if value.get("requester") is not None else getattr(entry, "request", None)
-        if request is None or not commitments(entry):
-            return False
-        if member and community is not None and request in community.shown:  # opened by the members' decision
-            return True
-        asked = self.log.opening(request)
-        return asked is not None and requester(asked) == reader
+    def _sees(self, reader: PeerId | None) -> Callable[[int], bool]:
+        """Whether `reader` may see what an entry hides, whomever it is about; what is about themselves they always may.
+
+        Said without opening anything: nothing is decrypted for who may not read it.
+        """
+        charter, community = self.log.state.charter, self.log.state.community
+        if reader is None or (charter is not None and (charter.readers == "public" or reader == charter.registrar)):
+            return lambda index: True
+        if charter is None or community is None or reader not in community.members:
+            return lambda index: False
+        if charter.readers == "members":
+            return lambda index: True
+
+        def shown(index: int) -> bool:  # opened by the members' decision
+            entry = decode(self.log.entry(index))
+            return (index if isinstance(entry, Request) else getattr(entry, "request", None)) in community.shown
+
+        return shown
 
     def notice(self, commons: str, dataset: str) -> bytes:
         """The registrar's signed notice that a dataset was withdrawn; of another commons, as this node was told."""

@@ -30,17 +30,20 @@ class Openings:
         self._db, self._local = db, local
 
     def put(self, index: int, subject: str, value: Opening) -> None:
-        name = hashlib.sha256(self._local + subject.encode()).digest()[:16]
+        name = self._name(subject)
         row = self._db.execute("SELECT key FROM subjects WHERE subject = ?", (name,)).fetchone()
         key = row[0] if row else self._new_key(name)
         self._put(index, name, key, codec.encode(value))
 
-    def get(self, index: int, db: sqlite3.Connection) -> Opening | None:
-        """The opening of one entry, read through `db`, or None where there is none (any more)."""
+    def get(self, index: int, db: sqlite3.Connection, of: str | None = None) -> Opening | None:
+        """The opening of one entry, read through `db`, or None where there is none (any more), or none about the person
+        `of`, if somebody is named: that is known without opening it."""
         row = db.execute(
             "SELECT subject, sealed, key FROM openings JOIN subjects USING (subject) WHERE idx = ?", (index,)
         ).fetchone()  # fmt: skip
-        return None if row is None else opening.decode(_unseal(index, row[2], row[1]))
+        if row is None or (of is not None and row[0] != self._name(of)):
+            return None
+        return opening.decode(_unseal(index, row[2], row[1]))
 
     def erase(self, indices: Iterable[int]) -> None:
         for index in indices:
@@ -56,6 +59,9 @@ class Openings:
             for other, sealed in rest:
                 self._db.execute("DELETE FROM openings WHERE idx = ?", (other,))
                 self._put(other, name, key, _unseal(other, old, sealed))
+
+    def _name(self, subject: str) -> bytes:
+        return hashlib.sha256(self._local + subject.encode()).digest()[:16]
 
     def _new_key(self, name: bytes) -> bytes:
         key = os.urandom(32)

@@ -99,10 +99,10 @@ class Stored:
             raise self.broken from error
         return hashes
 
-    def opening(self, index: int) -> Opening | None:
-        """What entry `index` hides, or None where it hides nothing or was erased."""
+    def opening(self, index: int, of: str | None = None) -> Opening | None:
+        """What entry `index` hides, or None where it hides nothing, or nothing about the person `of`, or was erased."""
         with self._reading, sql.door(self._path):
-            return self._openings.get(index, self._reads) if index < self.size else None
+            return self._openings.get(index, self._reads, of) if index < self.size else None
 
 
 def begun(path: Path) -> tuple[int, bytes | None]:

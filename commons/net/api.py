@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -22,6 +24,7 @@ from aiohttp.http import HttpProcessingError
 from commons.core import listing, witness
 from commons.core.ids import PeerId, check_cid
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooLarge, TooMany
+from commons.net import connector, crowd
 
 log = logging.getLogger(__name__)
 server_log = logging.getLogger(
@@ -30,19 +33,29 @@ server_log = logging.getLogger(
 server_log.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
 
 BODY = 128 << 10  # bytes of a request's body
-AT_WORK = 16  # requests of one peer under way
-AT_THE_PLAIN_DOOR = 256  # requests of all its callers together
-SENDING = 900.0  # seconds for one answer from a pack
-BINARY = "application/octet-stream"
-FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+AT_WORK = 16  # requests of one caller that are being answered
+BODY_SECONDS = 20.0  # for a body, and for more than that
+SLOWEST = 16 << 10  # bytes a second: more slowly nobody uploads or takes a pack
+SLICE = 1 << 20  # bytes of a pack that are sent in one go, in so many seconds:
+SLICE_SECONDS = SLICE / SLOWEST
+BINARY, TEXT = "application/octet-stream", "text/plain"
+FOREVER = "public, max-age=31536000, immutable"  # named by its hash
+SOON = "public, max-age=1"  # it grows
+LATER = "public, max-age=3600"
+NEVER = "no-store"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is at the other end of a connection. `peer` is None where nobody is authenticated."""
+    """Who is at the other end of a connection. `peer` is None where nobody is authenticated; `source`, see `crowd`."""
 
     door: Literal["peer", "plain"]
     peer: PeerId | None = None
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.peer or f"{self.door} {self.source}"
 
 
 class Site(Protocol):
@@ -87,17 +100,64 @@ class Keeper(Protocol):
 Post = Callable[[str, bytes, str | None], Awaitable[bytes]]  # (commons, body, the peer who sends it) -> the answer
 
 
+Spend = Callable[[Caller, int], float]  # (who, what it costs) -> 0.0, or the seconds until they may
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: the words of its path, who asks, what they sent."""
+
+    words: Mapping[str, str]
+    caller: Caller
+    body: bytes
+
+    @property
+    def commons(self) -> str:
+        return self.words["commons"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One row of the table: what there is, who may have it, what it costs, how long anybody may keep the answer.
+
+    A cost of 1 is about a quarter of a millisecond of this node's work. `first` is asked before a body is read.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    answer: Callable[[Ask], bytes | Path | Awaitable[bytes]]
+    cost: int = 1
+    kind: str = BINARY
+    cache: str = NEVER
+    plain: bool = False
+    most: int = BODY
+    first: Callable[[Ask], None] = lambda ask: None
+
+
 class Pack(web.FileResponse):
-    """Sent once, by whoever prepares it first, and in bounded time."""
+    """Sent in slices, each in bounded time: who does not take what they asked for is cut off."""
 
-    _sent = False
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        if self._sent:
-            return None
-        self._sent = True
-        async with asyncio.timeout(SENDING):
-            return await super().prepare(request)
+    async def _sendfile(
+        self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int
+    ) -> AbstractStreamWriter:  # fmt: skip
+        writer = await web.StreamResponse.prepare(self, request)
+        assert writer is not None
+        loop, end = asyncio.get_running_loop(), offset + count
+        for at in range(offset, end, SLICE):
+            if request.transport is None:
+                raise ConnectionResetError("the caller left")
+            try:
+                async with asyncio.timeout(SLICE_SECONDS) as limit:
+                    if isinstance(request.protocol, connector.Handler):
+                        request.protocol.sending = limit
+                    await loop.sendfile(request.transport, fobj, at, min(SLICE, end - at))
+            except (TimeoutError, RuntimeError, OSError) as error:  # RuntimeError: the transport is closing
+                raise ConnectionResetError("the caller left, or takes nothing") from error
+            finally:
+                if isinstance(request.protocol, connector.Handler):
+                    request.protocol.sending = None
+        await web.StreamResponse.write_eof(self)
+        return writer
 
 
 class Doors:
@@ -111,176 +171,145 @@ class Doors:
 
     def caller(self, request: web.Request) -> Caller:
         try:
-            return self._callers[request.protocol]
+            caller = self._callers[request.protocol]
         except (KeyError, TypeError):  # aiohttp's own protocols are no weak keys
             raise Refused("this connection came in by no door") from None
+        if caller.door == "plain" and request.transport is not None:
+            return replace(caller, source=crowd.source(request.transport.get_extra_info("peername")))
+        return caller
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def resources(site: Site, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None) -> list[Resource]:
+    """The table of what peers and plain callers see; `posts` are resources that peers alone may post to."""
+
+    def kept() -> Keeper:
+        if keeper is None:
+            raise NotFound("this node keeps no shares")
+        return keeper
+
+    def posting(take: Post) -> Callable[[Ask], Awaitable[bytes]]:
+        return lambda ask: take(ask.commons, ask.body, ask.caller.peer)
+
+    def of(path: str) -> str:
+        return "/{commons:baf[a-z2-7]+}/" + path
+
+    log, n = "/monitoring/{log:[0-9a-f]{64}}/", "[0-9]{1,18}"
+    return [
+        Resource("GET", "/.well-known/libp2p/protocols", lambda _: PROTOCOLS, 1, "application/json", LATER, plain=True),
+        Resource("GET", "/commons", lambda _: site.name(), 1, TEXT, SOON, plain=True),
+        Resource("GET", "/manifests/{cid}", lambda ask: site.manifest(check_cid(ask.words["cid"])),
+                 2, BINARY, FOREVER, plain=True),
+        Resource("GET", "/packs/{root}", lambda ask: site.pack(_root(ask)), 4, BINARY, FOREVER, plain=True),
+        Resource("GET", "/packs/{root}/pieces", lambda ask: site.pieces(_root(ask)), 8, BINARY, FOREVER, plain=True),
+        Resource("GET", of("checkpoint"), lambda ask: site.checkpoint(ask.commons), 1, TEXT, SOON, plain=True),
+        Resource("GET", of("cosigned"), lambda ask: site.cosigned(ask.commons), 2, TEXT, SOON, plain=True),
+        Resource("GET", of("tile/{path:.+}"), lambda ask: site.tile(ask.commons, f"tile/{ask.words['path']}"),
+                 16, BINARY, FOREVER, plain=True),
+        Resource("GET", of(f"consistency/{{old:{n}}}/{{new:{n}}}"),
+                 lambda ask: site.consistency(ask.commons, int(ask.words["old"]), int(ask.words["new"])),
+                 16, BINARY, LATER, plain=True),
+        Resource("GET", of("notices/{cid}"), lambda ask: site.notice(ask.commons, check_cid(ask.words["cid"])),
+                 4, BINARY, SOON, plain=True),
+        Resource("POST", "/add-checkpoint", lambda ask: site.add_checkpoint(ask.body), 16, TEXT, plain=True),
+        Resource("GET", log + "checkpoint", lambda ask: site.monitored(ask.words["log"]), 2, TEXT, SOON, plain=True),
+        Resource("GET", log + "submitted", lambda ask: site.submitted(ask.words["log"]), 4, BINARY, SOON, plain=True),
+        Resource("GET", of("openings/{bundle:.+}"),
+                 lambda ask: site.openings(ask.commons, ask.words["bundle"], ask.caller.peer), 32),
+        Resource("POST", of("entries"), lambda ask: site.submit(ask.commons, ask.body), 16),
+        Resource("POST", of("publications"), lambda ask: site.publish(ask.commons, ask.body), 32, most=listing.LIMIT,
+                 first=lambda ask: site.check_publisher(ask.commons, ask.caller.peer)),
+        Resource("POST", of("release"), lambda ask: site.release(ask.commons, ask.body), 16),
+        Resource("GET", of("succession"), lambda ask: site.bids.shown(ask.commons), 4),
+        Resource("POST", of("succession"), lambda ask: site.bids.take(ask.commons, ask.body), 16),
+        Resource("GET", of("custody-key"), lambda ask: kept().announce(ask.commons)),
+        Resource("POST", of("deposits"), lambda ask: kept().deposit(ask.commons, ask.body), 16),
+        Resource("POST", of("shares"), lambda ask: kept().hand(ask.commons, ask.body, ask.caller.peer), 16),
+        *(Resource("POST", of(name), posting(take), 16) for name, take in (posts or {}).items()),
+    ]  # fmt: skip
+
+
 def application(
-    site: Site, doors: Doors, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None
+    site: Site, doors: Doors, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None,
+    spend: Spend = lambda caller, cost: 0.0,
 ) -> web.Application:  # fmt: skip
-    """The routes that peers and plain callers see; `posts` are resources of a commons that peers alone may post to."""
-    at_work: dict[Caller, int] = {}
+    """The table's routes. Nothing is done for a caller before all of their request is here and paid for."""
+    at_work: Counter[Caller] = Counter()
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """One place where errors become status codes, and where a caller's share of the node ends."""
-        caller = None
+        """One place where errors become status codes."""
         try:
-            caller = doors.caller(request)
-            most = AT_WORK if caller.door == "peer" else AT_THE_PLAIN_DOOR
-            if at_work.get(caller, 0) >= most:
-                caller = None
-                raise TooMany(f"more than {most} requests at once", hint="wait for the first ones")
-            at_work[caller] = at_work.get(caller, 0) + 1
             return await handler(request)
         except CommonsError as error:
-            return web.json_response(error.as_dict(), status=error.status)
+            return failure(error)
         except TimeoutError:
-            late = TimedOut("the request took too long")
-            return web.json_response(late.as_dict(), status=late.status)
+            return failure(TimedOut("the request took too long"))
+        except ConnectionError:  # the caller left: nobody hears this
+            return failure(Malformed("the request broke off"))
         except web.HTTPException as answer:
             if answer.status < 400:
                 raise
             kind = TooLarge if answer.status == 413 else NotFound
-            told = kind(f"{answer.reason}: {request.path[:200]}")
-            return web.json_response(told.as_dict(), status=told.status)
+            return failure(kind(f"{answer.reason}: {request.path[:200]}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path[:200])
-            return web.json_response(Internal("the node failed at this request").as_dict(), status=500)
-        finally:
-            if caller is not None:
-                at_work[caller] -= 1
-                if not at_work[caller]:
-                    del at_work[caller]
+            return failure(Internal("the node failed at this request"))
 
-    def reading(
-        get: Callable[[web.Request], bytes], headers: dict[str, str] | None = None, kind: str = BINARY
-    ) -> Handler:
+    def routed(row: Resource) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            return web.Response(body=get(request), content_type=kind, headers=headers)
+            ask = Ask(request.match_info, doors.caller(request), b"")
+            if ask.caller.door == "plain" and not row.plain:
+                raise Refused(
+                    "this door gives sealed packs, manifests and public tiles only",
+                    hint="use the node's libp2p address, /ip4/…/p2p/…",
+                )
+            if wait := spend(ask.caller, row.cost):
+                raise TooMany("too many requests", hint=f"wait {math.ceil(wait)} s, then repeat", after=wait)
+            if row.method == "POST":
+                row.first(ask)
+                ask = replace(ask, body=await _body(request, row.most))
+            if at_work[ask.caller] >= AT_WORK:
+                raise TooMany(f"more than {AT_WORK} requests at once", hint="wait for the first ones")
+            at_work[ask.caller] += 1
+            try:
+                told = row.answer(ask)
+                if isinstance(told, Awaitable):
+                    told = await told
+            finally:
+                at_work[ask.caller] -= 1
+                if not at_work[ask.caller]:
+                    del at_work[ask.caller]
+            headers = {"Cache-Control": row.cache, "Content-Type": row.kind}
+            return Pack(told, headers=headers) if isinstance(told, Path) else web.Response(body=told, headers=headers)
 
         return answer
 
-    def private(caller: Caller) -> None:
-        if caller.door == "plain":
-            raise Refused(
-                "this door gives sealed packs, manifests and public tiles only",
-                hint="use the node's libp2p address, /ip4/…/p2p/…",
-            )
-
-    async def entries(request: web.Request) -> web.StreamResponse:
-        private(doors.caller(request))
-        return web.Response(body=await site.submit(request.match_info["commons"], await _body(request)))
-
-    async def publications(request: web.Request) -> web.StreamResponse:
-        caller, commons = doors.caller(request), request.match_info["commons"]
-        private(caller)
-        site.check_publisher(commons, caller.peer)
-        return web.Response(body=await site.publish(commons, await _body(request, listing.LIMIT)))
-
-    async def release(request: web.Request) -> web.StreamResponse:
-        private(doors.caller(request))
-        return web.Response(body=site.release(request.match_info["commons"], await _body(request)))
-
-    async def openings(request: web.Request) -> web.StreamResponse:
-        caller = doors.caller(request)
-        private(caller)
-        return web.Response(
-            body=site.openings(request.match_info["commons"], request.match_info["bundle"], caller.peer)
-        )
-
-    async def bid(request: web.Request) -> web.StreamResponse:
-        private(doors.caller(request))
-        return web.Response(body=site.bids.shown(request.match_info["commons"]))
-
-    async def ballot(request: web.Request) -> web.StreamResponse:
-        private(doors.caller(request))
-        return web.Response(body=site.bids.take(request.match_info["commons"], await _body(request)))
-
-    def keeping(request: web.Request) -> tuple[Keeper, str, Caller]:
-        caller = doors.caller(request)
-        private(caller)
-        if keeper is None:
-            raise NotFound("this node keeps no shares")
-        return keeper, request.match_info["commons"], caller
-
-    async def custody_key(request: web.Request) -> web.StreamResponse:
-        kept, commons, _ = keeping(request)
-        return web.Response(body=kept.announce(commons))
-
-    async def deposits(request: web.Request) -> web.StreamResponse:
-        kept, commons, _ = keeping(request)
-        return web.Response(body=await kept.deposit(commons, await _body(request)))
-
-    async def shares(request: web.Request) -> web.StreamResponse:
-        kept, commons, caller = keeping(request)
-        return web.Response(body=await kept.hand(commons, await _body(request), caller.peer))
-
-    def posting(take: Post) -> Handler:
-        async def answer(request: web.Request) -> web.StreamResponse:
-            private(caller := doors.caller(request))
-            return web.Response(body=await take(request.match_info["commons"], await _body(request), caller.peer))
-
-        return answer
-
-    async def add_checkpoint(request: web.Request) -> web.StreamResponse:
-        """Open to everybody: what counts is the log's signature. Its statuses are those of C2SP tlog-witness."""
-        try:
-            return web.Response(body=await site.add_checkpoint(await _body(request)), content_type="text/plain")
-        except witness.Behind as behind:
-            return web.Response(body=behind.body, status=409, content_type=witness.SIZE)
-        except witness.Ahead as error:
-            return web.json_response(error.as_dict(), status=400)
-
-    async def pack(request: web.Request) -> web.StreamResponse:
-        answer = Pack(site.pack(_root(request)), chunk_size=256 << 10, headers={**FOREVER, "Content-Type": BINARY})
-        await answer.prepare(request)  # sent here, so that it counts as this caller's work
-        return answer
+    async def prepared(request: web.Request, answer: web.StreamResponse) -> None:
+        """What went wrong, in whatever way, is kept by no cache."""
+        if answer.status >= 400:
+            answer.headers["Cache-Control"] = NEVER
 
     app = web.Application(middlewares=[guard], client_max_size=BODY)
-    commons = "/{commons:baf[a-z2-7]+}"
-    app.add_routes([
-        web.get("/.well-known/libp2p/protocols", _protocols),
-        web.get("/commons", reading(lambda _: site.name(), kind="text/plain")),
-        web.get("/manifests/{cid}", reading(lambda r: site.manifest(check_cid(r.match_info["cid"])), FOREVER)),
-        web.get("/packs/{root}", pack),
-        web.get("/packs/{root}/pieces", reading(lambda r: site.pieces(_root(r)), FOREVER)),
-        web.get(commons + "/checkpoint", reading(
-            lambda r: site.checkpoint(r.match_info["commons"]), {"Cache-Control": "max-age=1"}, "text/plain")),
-        web.get(commons + "/cosigned", reading(
-            lambda r: site.cosigned(r.match_info["commons"]), {"Cache-Control": "max-age=1"}, "text/plain")),
-        web.post("/add-checkpoint", add_checkpoint),
-        web.get("/monitoring/{log:[0-9a-f]{64}}/checkpoint", reading(
-            lambda r: site.monitored(r.match_info["log"]), {"Cache-Control": "max-age=1"}, "text/plain")),
-        web.get("/monitoring/{log:[0-9a-f]{64}}/submitted", reading(
-            lambda r: site.submitted(r.match_info["log"]), {"Cache-Control": "max-age=1"})),
-        web.get(commons + "/tile/{path:.+}", reading(
-            lambda r: site.tile(r.match_info["commons"], f"tile/{r.match_info['path']}"), FOREVER)),
-        web.get(commons + "/consistency/{old:[0-9]{1,18}}/{new:[0-9]{1,18}}", reading(
-            lambda r: site.consistency(r.match_info["commons"], int(r.match_info["old"]), int(r.match_info["new"])))),
-        web.get(commons + "/notices/{cid}", reading(
-            lambda r: site.notice(r.match_info["commons"], check_cid(r.match_info["cid"])))),
-        web.get(commons + "/openings/{bundle:.+}", openings),
-        web.post(commons + "/entries", entries),
-        web.post(commons + "/publications", publications),
-        web.post(commons + "/release", release),
-        web.get(commons + "/succession", bid),
-        web.post(commons + "/succession", ballot),
-        web.get(commons + "/custody-key", custody_key),
-        web.post(commons + "/deposits", deposits),
-        web.post(commons + "/shares", shares),
-        *(web.post(f"{commons}/{name}", posting(take)) for name, take in (posts or {}).items()),
-    ])  # fmt: skip
+    app.on_response_prepare.append(prepared)
+    add = {"GET": web.get, "POST": web.post}
+    app.add_routes([add[row.method](row.path, routed(row)) for row in resources(site, keeper, posts)])
     return app
 
 
-async def _protocols(_: web.Request) -> web.StreamResponse:
-    """libp2p's HTTP spec: which application protocols are where."""
-    return web.json_response({"/commons/1": {"path": "/"}})
+PROTOCOLS = b'{"/commons/1": {"path": "/"}}'  # libp2p's HTTP spec: which application protocols are where
+
+
+def failure(error: CommonsError) -> web.Response:
+    """An error's answer. What a witness says to a log has the statuses of C2SP tlog-witness."""
+    if isinstance(error, witness.Behind):
+        return web.Response(body=error.body, status=409, content_type=witness.SIZE)
+    answer = web.json_response(error.as_dict(), status=400 if isinstance(error, witness.Ahead) else error.status)
+    if isinstance(error, TooMany):
+        answer.headers["Retry-After"] = str(math.ceil(error.after))
+    return answer
 
 
 async def _body(request: web.Request, most: int = BODY) -> bytes:
@@ -289,20 +318,23 @@ async def _body(request: web.Request, most: int = BODY) -> bytes:
         raise web.HTTPRequestEntityTooLarge(most, request.content_length)
     body = bytearray()
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > most:
-                raise web.HTTPRequestEntityTooLarge(most, len(body))
+        async with asyncio.timeout(BODY_SECONDS + (request.content_length or most) / SLOWEST):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > most:
+                    raise web.HTTPRequestEntityTooLarge(most, len(body))
         return bytes(body)
+    except TimeoutError as error:
+        raise TimedOut("the rest of the request did not come") from error
     except (ConnectionError, aiohttp.ClientError, HttpProcessingError) as error:
         raise Malformed("the request broke off") from error
 
 
-def _root(request: web.Request) -> bytes:
+def _root(ask: Ask) -> bytes:
     try:
-        root = bytes.fromhex(request.match_info["root"])
+        root = bytes.fromhex(ask.words["root"])
     except ValueError:
         root = b""
-    if len(root) != 32 or root.hex() != request.match_info["root"]:
+    if len(root) != 32 or root.hex() != ask.words["root"]:
         raise Malformed("a pack's name is its root, 64 hex digits")
     return root

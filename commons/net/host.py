@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -28,40 +28,46 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-CONNECTIONS = 300  # in all
+from commons.net import crowd
+from commons.net.descriptors import Places
+
 CONNECTIONS_PER_PEER = 4
-STREAMS = 512  # inbound, at work, in all
 STREAMS_PER_PEER = 32
 WINDOW = 2 << 20  # bytes a peer may have under way on one stream: a range of 1 MiB never waits for an update
 UNREAD_PER_CONNECTION = 80 << 20  # more than an honest peer's windows can add up to
 UNREAD_IN_ALL = 256 << 20
 FRAME_SECONDS = 20.0  # for one frame (64 KiB) to leave
-UPGRADE_SECONDS = 5.0
+UPGRADE_SECONDS = 10.0  # for Noise and Yamux to be agreed on
+NEGOTIATE_SECONDS = 10.0  # for a stream's protocol
 
+USUAL = Places()
+UNBOUNDED = 1 << 40  # libp2p's own count of what it has goes wrong when a handshake is cancelled: ours is the crowd's
 _stock_update = YamuxStream._auto_tune_and_send_window_update
 
 
-def build(seed: bytes, listen: Sequence[Multiaddr]) -> Any:
+def build(seed: bytes, listen: Sequence[Multiaddr], places: Places | None = None) -> Any:
     """A host for the identity of `seed` (32 bytes), all guards on; run it with `host.run(listen_addrs=listen)`."""
-    pair = create_new_key_pair(seed)
+    pair, places = create_new_key_pair(seed), places or USUAL
+    connections = 2 * places.connections  # as many as come in we may have dialled
     host = new_host(
         key_pair=pair,
         listen_addrs=list(listen),
         sec_opt=security(pair),
         muxer_opt={YAMUX: Yamux},
         resource_manager=new_resource_manager(
-            limits=ResourceLimits(max_connections=CONNECTIONS, max_streams=2000),
+            limits=ResourceLimits(max_connections=UNBOUNDED, max_streams=UNBOUNDED),
             connection_limits=ConnectionLimits(max_established_per_peer=CONNECTIONS_PER_PEER),
             enable_graceful_degradation=False,  # it lowers its own limits under pressure
             enable_circuit_breaker=False,
         ),
         connection_config=ConnectionConfig(
-            max_connections=CONNECTIONS,
-            high_watermark=CONNECTIONS,
+            max_connections=connections,
+            high_watermark=connections,
             min_connections=0,
             low_watermark=0,
             inbound_upgrade_timeout=UPGRADE_SECONDS,
             outbound_upgrade_timeout=UPGRADE_SECONDS,
+            inbound_stream_protocol_negotiation_timeout=NEGOTIATE_SECONDS,
         ),
         disable_identify_address_discovery=True,
     )
@@ -69,7 +75,8 @@ def build(seed: bytes, listen: Sequence[Multiaddr]) -> Any:
     network.retry_config.max_retries = 0  # the caller has other addresses to try
     guard_muxer(network)
     guard_slots(network)
-    guard_handlers(network)
+    guard_places(network, places.connections)
+    guard_handlers(network, places.streams)
     stay_passive(host)
     tame_logging()
     return host
@@ -99,6 +106,10 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
 
     network: Any = None
     heard = 0.0  # trio's clock, at the last data frame
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.place = Place("", lambda: None)  # another, where it came in
 
     async def _read_data_body(self, length: int) -> bytes:
         refuse_flood(self, length)
@@ -162,12 +173,59 @@ class _Gone(Exception):
     """Tells libp2p's accept loop that the connection is over; it catches everything."""
 
 
+class Place:
+    """A `crowd.Guest`: a connection or a stream that came in. What it sends is no reason to keep it, only that some of
+    an answer was taken. `busy` once it is one: until then it goes first, but for its first moment."""
+
+    busy = False
+
+    def __init__(self, source: str, leave: Callable[[], None]) -> None:
+        self.source, self.leave, self.since = source, leave, trio.current_time()
+
+
+def served(stream: Any) -> None:
+    """Note that some of an answer was taken."""
+    now = trio.current_time()
+    for place in (stream.muxed_conn.place, getattr(stream, "place", None)):
+        if place is not None:
+            place.since = now
+
+
+def guard_places(network: Any, most: int) -> None:
+    """Whoever comes in gets a place, be it that of somebody who only sits there: stock refuses every newcomer while its
+    slots are held, by TCP connections that never say a word as well as by peers that never ask for anything."""
+    handle, room = network._handle_inbound_connection, crowd.Crowd(most)
+    network._inbound_limiter = trio.CapacityLimiter(100 * most)  # it would refuse newcomers: never the one that decides
+
+    async def admitted(raw: Any, address: Any) -> None:
+        scope = trio.CancelScope()
+        raw.place = place = Place(crowd.source(remote(raw.stream.socket)), scope.cancel)
+        room.enter(place, place.since)
+        try:
+            with scope:
+                await handle(raw, address)
+        finally:
+            room.left(place)
+
+    network._handle_inbound_connection = admitted
+
+
+def remote(tcp: Any) -> Any:
+    """The address at the other end of a socket; None when it has gone. libp2p's own way to ask knows IPv4 only."""
+    try:
+        return tcp.getpeername()
+    except OSError:
+        return None
+
+
 def guard_slots(network: Any) -> None:
     """Give an inbound slot back when its connection ends: stock keeps all of them, and is deaf once they are spent."""
     upgrade = network.upgrade_inbound_raw_conn
 
     async def upgrade_and_wait(raw_conn: Any, address: Any) -> Any:
         mux = await upgrade(raw_conn, address)
+        mux.place = getattr(raw_conn.stream, "place", mux.place)
+        mux.place.busy = True
         if raw_conn.get_connection_type() is ConnectionType.DIRECT:
             await mux.event_closed.wait()
             raise _Gone
@@ -176,20 +234,25 @@ def guard_slots(network: Any) -> None:
     network.upgrade_inbound_raw_conn = upgrade_and_wait
 
 
-def guard_handlers(network: Any) -> None:
+def guard_handlers(network: Any, most: int) -> None:
     """Nothing escapes a stream handler: an exception there ends the host, all its connections and its thread.
 
-    Also covers the negotiation before it (stock: a protocol name that is not UTF-8 is enough), and caps the streams at
-    work, per peer and in all; a stream over the cap, or one that its handler left open, is reset.
+    Also covers the negotiation before it (stock: a protocol name that is not UTF-8 is enough). A peer has so many
+    streams at once; where all together have `most`, a new one gets the place of one that was long not served. A stream
+    that its handler left open is reset.
     """
-    handle, at_work = network.common_stream_handler, Counter[Any]()
+    handle, at_work, room = network.common_stream_handler, Counter[Any](), crowd.Crowd(most)
 
     async def guarded(stream: Any) -> None:
         peer = stream.muxed_conn.peer_id
+        scope = trio.CancelScope()
+        stream.place = place = Place(stream.muxed_conn.place.source, scope.cancel)
         at_work[peer] += 1
         try:
-            if at_work[peer] <= STREAMS_PER_PEER and at_work.total() <= STREAMS:
-                await handle(stream)
+            if at_work[peer] <= STREAMS_PER_PEER:
+                room.enter(place, place.since)
+                with scope:
+                    await handle(stream)
             if await stream.is_operational():
                 await stream.reset()
         except Exception as error:
@@ -197,6 +260,7 @@ def guard_handlers(network: Any) -> None:
             with contextlib.suppress(Exception):
                 await stream.reset()
         finally:
+            room.left(place)
             at_work[peer] -= 1
             if not at_work[peer]:
                 del at_work[peer]

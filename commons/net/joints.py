@@ -26,7 +26,8 @@ from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicat
 from commons.core.ids import PeerId, check_peer
 from commons.errors import CommonsError, Conflict, TimedOut, Unreachable
 from commons.net.addresses import bare, found, named, parse, probe
-from commons.net.host import build, cut, fixed_window, shielded
+from commons.net.descriptors import Places
+from commons.net.host import build, cut, fixed_window, served, shielded
 
 PROTOCOL = "/http/1.1"
 CHUNK = 4 * 65507  # bytes moved at a time
@@ -47,10 +48,11 @@ class Engine:
     """One host. Made and run in the thread; `dial` and `wake` may be called from any other."""
 
     def __init__(
-        self, seed: bytes, listen: Sequence[str], quit: threading.Event, accept: Callable[[PeerId, socket.socket], bool]
-    ) -> None:
+        self, seed: bytes, listen: Sequence[str], places: Places, quit: threading.Event,
+        accept: Callable[[PeerId, str, socket.socket], bool],
+    ) -> None:  # fmt: skip
         self.listen = [parse(address) for address in dict.fromkeys(listen)]
-        self.host = build(seed, self.listen)
+        self.host = build(seed, self.listen, places)
         self.peer = PeerId(str(self.host.get_id()))
         self.network = self.host.get_network()
         self.quit, self.accept = quit, accept
@@ -121,7 +123,7 @@ class Engine:
     async def _inbound(self, stream: Any) -> None:
         peer = check_peer(str(stream.muxed_conn.peer_id))  # proved by Noise; keys other than Ed25519 end here
         ours, theirs = pair()
-        if not self.accept(peer, theirs):
+        if not self.accept(peer, stream.muxed_conn.place.source, theirs):
             theirs.close()
         await Joint(stream, ours, dialled=False).run()
 
@@ -274,6 +276,7 @@ class Joint:
                 with trio.fail_after(WRITE_SECONDS):
                     for at in range(0, len(data), FRAME):
                         await self.stream.write(bytes(data[at : at + FRAME]))
+                served(self.stream)
         if closed(self.socket.socket) and not self.heard_all:
             if self.dialled:
                 raise ConnectionError("the reader left")  # stops a sender at once

@@ -12,12 +12,14 @@ import logging
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from commons.core.ids import PeerId
 from commons.core.keys import Signer
 from commons.errors import CommonsError, Conflict, Internal, Unreachable
+from commons.net.descriptors import Places
 
 if TYPE_CHECKING:
     from commons.net.joints import Engine
@@ -33,10 +35,13 @@ class Swarm:
     closed: asyncio.Future[BaseException | None]  # since `start`; its result is what ended the thread, or None
 
     def __init__(
-        self, identity_seed: bytes, listen: Sequence[str], on_stream: Callable[[PeerId, socket.socket], None]
-    ) -> None:
+        self, identity_seed: bytes, listen: Sequence[str], on_stream: Callable[[PeerId, socket.socket], None],
+        places: Places | None = None,
+    ) -> None:  # fmt: skip
         self.peer = Signer(identity_seed).peer
         self._seed, self._listen, self._on_stream = identity_seed, tuple(listen), on_stream
+        self._places = places or Places()
+        self._sources: weakref.WeakKeyDictionary[socket.socket, str] = weakref.WeakKeyDictionary()
         self._pending: set[asyncio.Future[socket.socket]] = set()
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
@@ -69,6 +74,10 @@ class Swarm:
             self._thread.join()
         self._thread, self._engine, self.addresses = None, None, ()
 
+    def source(self, sock: socket.socket) -> str:
+        """Where a stream that `on_stream` was given came from: see `crowd.source`."""
+        return self._sources.get(sock, "")
+
     async def dial(self, peer: PeerId, addresses: Sequence[str]) -> socket.socket:
         """A new stream to `peer`, as a non-blocking socket; over the live connection, else over one of `addresses`.
 
@@ -98,8 +107,9 @@ class Swarm:
             from commons.net.joints import Engine
 
             self._engine = Engine(
-                self._seed, self._listen, self._quit, lambda peer, sock: self._post(self._accepted, peer, sock)
-            )
+                self._seed, self._listen, self._places, self._quit,
+                lambda peer, source, sock: self._post(self._accepted, peer, source, sock),
+            )  # fmt: skip
             trio.run(self._engine.run, lambda addresses: self._post(_settle, self._ready, addresses, None))
         except BaseException as caught:
             error = caught
@@ -113,7 +123,8 @@ class Swarm:
             return False
         return True
 
-    def _accepted(self, peer: PeerId, sock: socket.socket) -> None:
+    def _accepted(self, peer: PeerId, source: str, sock: socket.socket) -> None:
+        self._sources[sock] = source
         try:
             self._on_stream(peer, sock)
         except Exception:

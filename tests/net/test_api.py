@@ -19,10 +19,12 @@ from aiohttp import web
 from commons.access import Registrar
 from commons.core.ids import PeerId, cid
 from commons.core.keys import Signer
+from commons.disk import openings
 from commons.disk.home import Home
 from commons.errors import Internal, Malformed, NotFound, Refused, TooLarge, TooMany
+from commons.limits import Buckets, Reading
 from commons.net import api
-from commons.net.connector import tagged
+from commons.net.connector import listen, tagged
 from commons.node import Node
 from commons.site import Shown
 from tests.conftest import LIMIT, MakeHome, Party
@@ -466,3 +468,131 @@ async def test_a_registrar_alone_needs_no_node(make_home: MakeHome) -> None:
     with Home(make_home("alone")) as home:
         site = Shown(home, Registrar(home))
         assert site.name().decode().strip() == home.commons
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+KEPT = {
+    "/.well-known/libp2p/protocols": (api.LATER, "application/json"), "/commons": (api.SOON, api.TEXT),
+    "/manifests/{cid}": (api.FOREVER, api.BINARY), "/packs/{root}": (api.FOREVER, api.BINARY),
+    "/packs/{root}/pieces": (api.FOREVER, api.BINARY), "/{commons}/checkpoint": (api.SOON, api.TEXT),
+    "/{commons}/cosigned": (api.SOON, api.TEXT), "/{commons}/tile/entries/000.p/2": (api.FOREVER, api.BINARY),
+    "/{commons}/consistency/1/2": (api.LATER, api.BINARY), "/{commons}/openings/000.p/2": (api.NEVER, api.BINARY),
+}  # fmt: skip
+
+
+async def test_what_is_given_says_what_it_is_and_how_long_it_may_be_kept(house: House) -> None:
+    door = await house.peer()
+    for pattern, (cache, kind) in KEPT.items():
+        path = pattern.format(root=house.root.hex(), cid=house.cid, commons=house.commons)
+        for method in ("GET", "HEAD"):
+            got = await door.ask(method, path)
+            assert got.status == 200, path
+            assert got.headers["cache-control"] == cache, path
+            assert got.headers["content-type"].partition(";")[0] == kind, path
+    got = await door.get(f"/packs/{house.root.hex()}", Range="bytes=0-9")
+    assert (got.status, got.headers["cache-control"]) == (206, api.FOREVER)
+
+
+async def test_every_row_of_the_table_is_guarded_alike(house: House) -> None:
+    """Whatever goes wrong at any of them is JSON that says so, and is kept by no cache."""
+    words = {"cid": cid(b"nothing"), "root": "0" * 64, "commons": cid(b"no commons"), "path": "entries/000",
+             "log": "0" * 64, "old": "1", "new": "2", "bundle": "000"}  # fmt: skip
+    plain, peer = await house.plain(), await house.peer()
+    rows = api.resources(house.party.node.site)
+    assert len({(row.method, row.path) for row in rows}) == len(rows) > 20
+    for row in rows:
+        if row.path in ("/commons", "/.well-known/libp2p/protocols"):
+            continue
+        path = re.sub(r"\{(\w+)(:(?:[^{}]|\{[^{}]*\})*)?\}", lambda found: words[found[1]], row.path)
+        for door in (plain, peer):
+            got = await door.ask(row.method, path, b"x" * 10 if row.method == "POST" else b"")
+            assert 400 <= got.status < 500, path
+            assert got.headers["cache-control"] == "no-store", path
+            assert got.headers["content-type"].startswith("application/json"), path
+            assert got.told
+            if door is plain and not row.plain:
+                assert got.status == 403, path
+    for method, path in (("GET", "/nothing"), ("PUT", "/commons"), ("POST", f"/manifests/{house.cid}")):
+        got = await plain.ask(method, path)
+        assert (got.headers["cache-control"], got.told) == ("no-store", NotFound.number), path
+
+
+async def test_an_error_of_a_pack_is_kept_by_no_cache(house: House) -> None:
+    door, path = await house.plain(), f"/packs/{house.root.hex()}"
+    got = await door.get(path, Range="bytes=999999999-")
+    assert (got.status, got.headers["cache-control"]) == (416, "no-store")
+    moved = house.home.packs.path(house.root).rename(house.home.path / "elsewhere")
+    got = await door.get(path)
+    assert (got.status, got.headers["cache-control"]) == (404, "no-store")
+    moved.rename(house.home.packs.path(house.root))
+    assert (await door.get(path)).status == 200
+
+
+# -- what asking costs -----------------------------------------------------------------------------------------------
+
+
+async def bounded(house: House, caller: api.Caller, reading: Reading) -> Door:
+    """A door whose callers pay; time stands still."""
+    app = api.application(
+        house.party.node.site, house.doors,
+        spend=lambda caller, cost: reading.spend(caller.name, caller.source, cost, 0.0),
+    )  # fmt: skip
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1, logger=api.server_log)
+    await runner.setup()
+    house.stack.push_async_callback(runner.cleanup)
+    assert runner.server
+    server = await listen(tagged(runner.server, house.doors.tag(caller)), "127.0.0.1", 0)
+    house.stack.callback(server.close)
+    return Door(server.sockets[0].getsockname()[1])
+
+
+def small(each: float, sources: float) -> Reading:
+    reading = Reading()
+    reading.each, reading.sources = Buckets(each / 10, each), Buckets(sources / 10, sources)
+    return reading
+
+
+async def test_who_asks_too_much_is_told_when_to_come_back_and_nobody_else_is(house: House) -> None:
+    reading = small(100, 10_000)
+    anna = await bounded(house, api.Caller("peer", ANNA, "192.0.2.1"), reading)
+    ben = await bounded(house, api.Caller("peer", BEN, "192.0.2.2"), reading)
+    path = f"/{house.commons}/tile/entries/000.p/2"
+    answers = [await anna.get(path) for _ in range(8)]
+    assert [got.status for got in answers] == [200] * 6 + [429] * 2
+    assert answers[-1].told == TooMany.number
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert answers[-1].headers["cache-control"] == "no-store"
+    assert (await ben.get(path)).status == 200
+
+
+async def test_the_more_work_a_read_is_the_fewer_there_are_of_it(house: House) -> None:
+    given = {}
+    for path in ("/commons", f"/{house.commons}/consistency/1/2", f"/{house.commons}/openings/000.p/2"):
+        door = await bounded(house, api.Caller("peer", ANNA, "192.0.2.1"), small(64, 10_000))
+        given[path] = [(await door.get(path)).status for _ in range(70)].count(200)
+    assert list(given.values()) == [64, 4, 2]
+
+
+async def test_minted_keys_of_one_address_share_what_it_has(house: House) -> None:
+    reading, path = small(100, 200), f"/{house.commons}/tile/entries/000.p/2"
+    statuses = []
+    for n in range(10):
+        minted = api.Caller("peer", Signer(bytes([n]) * 32).peer, "192.0.2.1")
+        statuses += [(await (await bounded(house, minted, reading)).get(path)).status for _ in range(2)]
+    assert statuses == [200] * 12 + [429] * 8
+    other = await bounded(house, api.Caller("peer", BEN, "192.0.2.2"), reading)
+    assert (await other.get(path)).status == 200
+
+
+async def test_nothing_is_decrypted_for_who_may_not_read_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, ben = Asker(house.party, f"commons:{house.cid}", b"\1" * 32), house.asker
+    await anna.ask()
+    await ben.ask()
+    opened: list[int] = []
+    unseal = openings._unseal
+    monkeypatch.setattr(openings, "_unseal", lambda index, *rest: opened.append(index) or unseal(index, *rest))
+    for peer, seen in ((PeerId(Signer(b"\7" * 32).peer), []), (PeerId(anna.keys.identity.peer), [2])):
+        got = await (await house.peer(peer)).get(f"/{house.commons}/openings/000.p/6")
+        assert [index for index, _ in msgpack.unpackb(got.body)] == opened == seen
+        opened.clear()

@@ -25,6 +25,7 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from commons.net import host as house
+from commons.net.descriptors import Places
 from tests.conftest import LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,10 +161,11 @@ def test_three_hundred_and_ten_connections_leave_the_host_listening() -> None:
 
 
 def test_without_slots_given_back_it_goes_deaf(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(house, "CONNECTIONS", 20)
-    assert run(lambda: cycles_until_deaf(25)) is None
+    monkeypatch.setattr(house, "USUAL", Places(connections=20))
+    assert run(lambda: cycles_until_deaf(45)) is None
     monkeypatch.setattr(house, "guard_slots", lambda network: None)
-    assert run(lambda: cycles_until_deaf(25)) == 20
+    monkeypatch.setattr(house, "guard_places", lambda network, most: None)
+    assert run(lambda: cycles_until_deaf(45)) == 40
 
 
 # ---- writers
@@ -308,7 +310,7 @@ def test_an_exception_ends_its_stream_only(scenario: Callable[[], Awaitable[bool
 def test_without_the_catch_all_it_ends_the_host(
     scenario: Callable[[], Awaitable[bool]], kind: type[Exception], monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(house, "guard_handlers", lambda network: None)
+    monkeypatch.setattr(house, "guard_handlers", lambda network, most: None)
     with pytest.raises(BaseExceptionGroup) as caught:
         run(scenario)
     assert caught.value.subgroup(kind)
@@ -332,16 +334,121 @@ async def streams_held(count: int) -> int:
         return len(held)
 
 
-@pytest.mark.parametrize("limit", ["STREAMS", "STREAMS_PER_PEER"])
-def test_streams_at_work_are_capped(limit: str, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(house, limit, 5)
+def test_streams_of_one_peer_are_capped(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "STREAMS_PER_PEER", 5)
     assert run(lambda: streams_held(8)) == 5
 
 
 def test_without_the_cap_a_peer_takes_what_it_wants(monkeypatch: Patch) -> None:
     monkeypatch.setattr(house, "STREAMS_PER_PEER", 5)
-    monkeypatch.setattr(house, "guard_handlers", lambda network: None)
+    monkeypatch.setattr(house, "guard_handlers", lambda network, most: None)
     assert run(lambda: streams_held(8)) == 8
+
+
+# ---- places
+
+
+async def newcomers_served(held: int, streams: bool) -> int:
+    """How many of three newcomers are served while minted keys hold, from one address, every place there is: by
+    connections on which nothing is asked, or by streams."""
+    keys = [house.build(os.urandom(32), []) for _ in range(held)]
+    served = 0
+    async with running() as server, trio.open_nursery() as nursery:
+        server.set_stream_handler("/echo", echo)
+        for key in keys:
+            await nursery.start(live, key)
+            with suppress(Exception):
+                connection = await connect(key, server)
+                if streams:
+                    await connection.new_stream()  # and never a word on it
+        for _ in range(3):
+            newcomer = house.build(os.urandom(32), [])
+            await nursery.start(live, newcomer)
+            with suppress(Exception):
+                await connect(newcomer, server)
+                served += await works(newcomer, server)
+        nursery.cancel_scope.cancel()
+    return served
+
+
+async def mute_held(held: int, places: int) -> bool:
+    """Whether a newcomer is served while TCP connections hold every place that never say a word."""
+    ended = []
+
+    async def sit(port: int, *, task_status: Any) -> None:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as mute:
+            task_status.started()
+            while await mute.receive_some(100):
+                pass
+            ended.append(mute)
+
+    async with running() as server, running() as newcomer, trio.open_nursery() as nursery:
+        server.set_stream_handler("/echo", echo)
+        for _ in range(held):
+            await nursery.start(sit, int(server.get_addrs()[0].value_for_protocol("tcp")))
+        while len(ended) < held - places:
+            await trio.sleep(0.01)
+        with suppress(Exception):
+            await connect(newcomer, server)
+        told = await works(newcomer, server)
+        nursery.cancel_scope.cancel()
+    return told
+
+
+def without_places(network: Any, most: int) -> None:
+    """As libp2p itself does it: as many as there are, and nobody more."""
+    network._inbound_limiter = trio.CapacityLimiter(most)
+
+
+def test_connections_of_minted_keys_keep_nobody_out(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "USUAL", Places(connections=8))
+    assert run(lambda: newcomers_served(12, streams=False)) == 3
+
+
+def test_streams_of_minted_keys_keep_nobody_out(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "USUAL", Places(streams=8))
+    assert run(lambda: newcomers_served(12, streams=True)) == 3
+
+
+def test_connections_that_never_say_a_word_keep_nobody_out(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "USUAL", Places(connections=8))
+    assert run(lambda: mute_held(40, 8))
+
+
+def test_without_places_they_do(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "USUAL", Places(connections=8))
+    monkeypatch.setattr(house, "guard_places", without_places)
+    assert not run(lambda: mute_held(9, 8))
+    assert run(lambda: newcomers_served(8, streams=False)) == 0
+
+
+async def counts_after(evicted: int) -> tuple[int, int]:
+    """What libp2p counts as there when everybody has been sent away or has left: slots, and connections."""
+    async with running() as server, trio.open_nursery() as nursery:
+        network, port = server.get_network(), int(server.get_addrs()[0].value_for_protocol("tcp"))
+        for _ in range(evicted):
+            key = house.build(os.urandom(32), [])
+            await nursery.start(live, key)
+            with suppress(Exception):
+                await connect(key, server)
+            async with await trio.open_tcp_stream("127.0.0.1", port):
+                await trio.sleep(0.01)
+            left = key.get_network().get_connections()
+        for connection in left:
+            await house.cut(connection.muxed_conn)
+        for connection in network.get_connections():
+            await house.cut(connection.muxed_conn)
+        with trio.move_on_after(8):
+            while network.get_connections() or network._inbound_limiter.borrowed_tokens:
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+        return network._inbound_limiter.borrowed_tokens, len(network.get_connections())
+
+
+def test_who_is_sent_away_is_counted_no_more(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "USUAL", Places(connections=4))
+    monkeypatch.setattr(house, "UPGRADE_SECONDS", 2.0)
+    assert run(lambda: counts_after(12)) == (0, 0)
 
 
 # ---- what we do by ourselves
