@@ -15,6 +15,7 @@ from aiohttp import web
 
 from commons import govern, retention
 from commons.access import Registrar
+from commons.contact import Contact
 from commons.core import address
 from commons.core.ids import PeerId
 from commons.cosigning import Cosigning
@@ -77,6 +78,7 @@ class Node:
         self.minding = Minding(self.home, self.net, self.carrying)
         self.gossip = Gossip(self.home, self.net)
         self.net.met, self.net.shown = self.gossip.met, self.gossip.shown
+        self.contact = Contact(self.home, self.net)
         self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
         posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, self.site)
@@ -104,6 +106,8 @@ class Node:
                 self.cosigning.start()
                 self.minding.start()
                 self.gossip.start()
+                if self._listen:  # who lets no peer in is reached by none
+                    self.contact.start()
                 self.unlogged.start()
                 self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
         except BaseException:
@@ -118,6 +122,7 @@ class Node:
             self._forgetting.cancel()
         await self.minding.stop()
         await self.cosigning.stop()
+        await self.contact.stop()
         await self.gossip.stop()
         await self.unlogged.stop()
         await self.net.close()
