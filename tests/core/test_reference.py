@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from commons.core import ids, reference
@@ -58,3 +60,10 @@ def test_what_is_not_understood_whole_is_malformed(text: str) -> None:
     with pytest.raises(Malformed) as caught:
         reference.parse(text)
     assert "\x1b" not in caught.value.message
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_shell_takes_it_unquoted(shell: str) -> None:
+    text = str(Reference(cid=CID, peers=(WORLD, HOME), doors=("http://[2001:db8::1]:80/$(id)&x;y*z'~",)))
+    done = subprocess.run([shell, "-c", f"printf '[%s]' {text}"], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"[{text}]", "")

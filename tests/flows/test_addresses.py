@@ -193,3 +193,13 @@ def test_a_charter_names_no_witness_that_nobody_can_dial() -> None:
         text = f'witnesses = "witness w {key} {url}\\nquorum w"\n{CHARTER}'
         with pytest.raises(Malformed, match=r"nobody can dial|does not say whose"):
             founding(text, 1)(keys)
+
+
+async def test_a_node_is_reached_over_ipv6_too(start: Start, folder: Path) -> None:
+    ana, ben = await start("ana", listen=("[::]:0",), http="[::]:0"), await start("ben", listen=())
+    ref, port = await ana.publish(folder), ana.address.split("/")[4]
+    assert all("/ip6/" in each and not each.startswith("/ip6/::/") for each in ana.node.addresses)
+    assert all(each.startswith("http://[") and "[::]" not in each for each in ana.node.doors)
+    assert not any("fe80" in each for each in (*ana.node.addresses, *ana.node.doors))
+    assert (await ben.desk.show(dataset=ref, sources=[f"[::1]:{port}/p2p/{ana.peer}"]))["title"] == "Rivers"
+    assert (await ben.desk.audit(source=ana.address))["faults"] == []
