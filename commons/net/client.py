@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
@@ -27,6 +28,7 @@ from commons.errors import (
     StorageFailed,
     TimedOut,
     TooLarge,
+    TooMany,
     Unreachable,
     Untrue,
     from_dict,
@@ -39,6 +41,8 @@ LARGE = 1 << 20  # bytes of a body from which on aiohttp wants a file, to write 
 STALL = 20.0  # seconds without a byte
 WHOLE = 120.0  # seconds for one answer, and for more than that
 SLOWEST = 16 << 10  # bytes a second: a line slower than this gets no piece through
+TRICKLE = 2 << 10  # bytes a second: whoever sends less over STALL seconds holds us up
+PATIENCE, AWHILE = 4, 10.0  # times, and seconds each, that a read waits when it is told to
 CONNECT = 15.0
 OURS_ALONE = (
     Busy,
@@ -67,10 +71,21 @@ class Client:
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
         seconds = WHOLE if span is None else WHOLE + (span[1] - span[0]) / SLOWEST
-        data = await self._ask("GET", source, path, None, limit, headers, seconds)
+        data = await self._patiently(lambda: self._ask("GET", source, path, None, limit, headers, seconds))
         if span is not None and len(data) != span[1] - span[0]:
             raise Untrue(f"{source} sent {len(data)} bytes of the {span[1] - span[0]} asked for")
         return data
+
+    async def _patiently(self, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Whoever is asked too much says when they will answer again."""
+        for _ in range(PATIENCE):
+            try:
+                return await ask()
+            except TooMany as error:
+                if error.after > AWHILE:
+                    raise
+                await asyncio.sleep(error.after)
+        return await ask()
 
     async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
         return await self._ask("POST", source, path, body, limit, {}, WHOLE)
@@ -122,10 +137,15 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, source: str) -> byte
         raise TooLarge(f"{source} would send {answer.content_length} bytes, at most {limit} are taken")
     if answer.content_length is None and answer.headers.get("Transfer-Encoding") != "chunked":
         raise Untrue(f"{source} does not say how long its answer is")
-    chunks, size = [], 0
+    chunks, size, clock = [], 0, asyncio.get_running_loop().time
+    since, until_then = clock(), 0
     async for chunk in answer.content.iter_any():
         chunks.append(chunk)
         size += len(chunk)
+        if (now := clock()) - since > STALL:
+            if size - until_then < TRICKLE * (now - since):
+                raise TimeoutError
+            since, until_then = now, size
         if size > limit:
             answer.close()
             raise TooLarge(f"{source} sends more than the {limit} bytes that are taken")
@@ -149,4 +169,8 @@ async def _failure(answer: aiohttp.ClientResponse, source: str) -> CommonsError:
     if error is None:
         return Unreachable(f"{source} answered with status {answer.status}", hint="is it a commons node?")
     kind = Unreachable if isinstance(error, OURS_ALONE) else type(error)
-    return kind(f"{source}: {error.message}", hint=error.hint, evidence=error.evidence)
+    told = kind(f"{source}: {error.message}", hint=error.hint, evidence=error.evidence)
+    if isinstance(told, TooMany):
+        after = answer.headers.get("Retry-After", "")
+        told.after = float(after) if after.isascii() and after.isdigit() else math.inf
+    return told

@@ -20,6 +20,7 @@ from commons.errors import (
     Refused,
     TimedOut,
     TooLarge,
+    TooMany,
     Unreachable,
     Untrue,
 )  # fmt: skip
@@ -88,6 +89,60 @@ async def test_a_server_that_lies_gets_its_own_error(
             await net.post(url, "/x", b"body", limit=1000)
     assert "\x1b" not in caught.value.message + caught.value.hint
     assert len(caught.value.message) < 3000
+
+
+@pytest.mark.parametrize("stated", [True, False])
+async def test_a_source_that_sends_a_byte_now_and_then_is_given_up(
+    net: Client, stated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes before it would be late, and the whole of it before the end of days."""
+    monkeypatch.setattr(client, "STALL", 0.4)
+
+    async def trickles(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "100000"} if stated else {})
+        await answer.prepare(request)
+        while True:
+            await answer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    async with Server(trickles) as url:
+        with pytest.raises(TimedOut, match="stalled"):
+            await asyncio.wait_for(net.get(url, "/packs/x", limit=1 << 20), LIMIT)
+
+
+async def test_who_is_slow_and_steady_is_heard_to_the_end(net: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "STALL", 0.2)
+
+    async def steady(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "100000"})
+        await answer.prepare(request)
+        for _ in range(20):
+            await answer.write(bytes(5000))
+            await asyncio.sleep(0.03)
+        return answer
+
+    async with Server(steady) as url:
+        assert len(await net.get(url, "/packs/x", limit=1 << 20)) == 100_000
+
+
+async def test_a_read_that_is_told_to_wait_waits_and_a_write_is_never_repeated(net: Client) -> None:
+    left = 2
+
+    async def busy(request: web.Request) -> web.StreamResponse:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return web.Response(body=b"now")
+        headers = {"Retry-After": "0" if request.path == "/soon" else "3600"} if request.path != "/never" else {}
+        return web.json_response(TooMany("too many requests").as_dict(), status=429, headers=headers)
+
+    async with Server(busy) as url:
+        assert await net.get(url, "/soon", limit=10) == b"now"
+        for method, path in (("get", "/hours"), ("get", "/never"), ("post", "/soon")):
+            left = 1
+            with pytest.raises(TooMany):
+                await (net.get(url, path, limit=10) if method == "get" else net.post(url, path, b"", limit=10))
+            assert left == 0
 
 
 async def test_a_bomb_is_never_unpacked(net: Client) -> None:
