@@ -24,7 +24,7 @@ from commons.desk import Desk
 from commons.disk.home import Home, held_by_node, write_secret
 from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
 from commons.net import descriptors
-from commons.net.api import server_log
+from commons.net.api import body_of, failure, server_log
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, tagged, watched
 from commons.net.crowd import Crowd
 from commons.node import Node
@@ -35,6 +35,7 @@ LINE = 256 << 20  # bytes of one line of an answer
 EVERY = 0.1  # seconds between two lines of progress
 PAUSE = 0.1  # seconds between two tries to open a home that somebody holds
 STARTING, OTHERS = 600, 50  # tries while a node holds it that has no door yet, and while another command does
+BODY = 1 << 20  # bytes of a verb's arguments
 PLACES = 64  # connections to this door: other users of this machine may knock, too
 _STOPPED, _AGAIN = "the node on this home stopped before it was done", "start it again, and repeat the command"
 
@@ -43,7 +44,7 @@ _STOPPED, _AGAIN = "the node on this home stopped before it was done", "start it
 async def door(node: Node) -> AsyncIterator[str]:
     """Open the owner's door on a free loopback port, and leave its address and token in the home while it is open."""
     token, path = secrets.token_urlsafe(32), node.home.path / "control"
-    app = web.Application(client_max_size=1 << 20)
+    app = web.Application()
     app.router.add_post("/verbs/{verb}", lambda request: _verb(node, token, request))
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=IDLE_SECONDS,
@@ -77,13 +78,13 @@ def _check(token: str, request: web.Request) -> None:
 async def _verb(node: Node, token: str, request: web.Request) -> web.StreamResponse:
     try:
         _check(token, request)
-        words = json.loads(await request.read())
+        words = json.loads(await body_of(request, BODY))
         if not isinstance(words, dict):
             raise Malformed("the arguments of a verb are a JSON object")
     except CommonsError as error:
-        return web.json_response(error.as_dict(), status=error.status)
+        return failure(error)
     except (ValueError, RecursionError) as error:
-        return web.json_response(Malformed(f"not JSON: {error}").as_dict(), status=422)
+        return failure(Malformed(f"not JSON: {error}"))
     answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await answer.prepare(request)
     loop, steps = asyncio.get_running_loop(), _Steps()

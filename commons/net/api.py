@@ -152,6 +152,8 @@ class Pack(web.FileResponse):
                         request.protocol.sending = limit
                     await loop.sendfile(request.transport, fobj, at, min(SLICE, end - at))
             except (TimeoutError, RuntimeError, OSError) as error:  # RuntimeError: the transport is closing
+                if request.transport is not None:
+                    request.transport.abort()
                 raise ConnectionResetError("the caller left, or takes nothing") from error
             finally:
                 if isinstance(request.protocol, connector.Handler):
@@ -266,11 +268,11 @@ def application(
                     "this door gives sealed packs, manifests and public tiles only",
                     hint="use the node's libp2p address, /ip4/…/p2p/…",
                 )
-            if wait := spend(ask.caller, row.cost):
-                raise TooMany("too many requests", hint=f"wait {math.ceil(wait)} s, then repeat", after=wait)
             if row.method == "POST":
                 row.first(ask)
-                ask = replace(ask, body=await _body(request, row.most))
+                ask = replace(ask, body=await body_of(request, row.most))
+            if wait := spend(ask.caller, row.cost):
+                raise TooMany("too many requests", hint=f"wait {math.ceil(wait)} s, then repeat", after=wait)
             if at_work[ask.caller] >= AT_WORK:
                 raise TooMany(f"more than {AT_WORK} requests at once", hint="wait for the first ones")
             at_work[ask.caller] += 1
@@ -307,12 +309,13 @@ def failure(error: CommonsError) -> web.Response:
     if isinstance(error, witness.Behind):
         return web.Response(body=error.body, status=409, content_type=witness.SIZE)
     answer = web.json_response(error.as_dict(), status=400 if isinstance(error, witness.Ahead) else error.status)
+    answer.headers["Cache-Control"] = NEVER
     if isinstance(error, TooMany):
         answer.headers["Retry-After"] = str(math.ceil(error.after))
     return answer
 
 
-async def _body(request: web.Request, most: int = BODY) -> bytes:
+async def body_of(request: web.Request, most: int = BODY) -> bytes:
     """At most `most` bytes, which may be more than the application takes elsewhere. TooLarge, Malformed."""
     if request.content_length is not None and request.content_length > most:
         raise web.HTTPRequestEntityTooLarge(most, request.content_length)
@@ -326,8 +329,8 @@ async def _body(request: web.Request, most: int = BODY) -> bytes:
         return bytes(body)
     except TimeoutError as error:
         raise TimedOut("the rest of the request did not come") from error
-    except (ConnectionError, aiohttp.ClientError, HttpProcessingError) as error:
-        raise Malformed("the request broke off") from error
+    except (ConnectionError, aiohttp.ClientError, HttpProcessingError, web.RequestPayloadError, RuntimeError) as error:
+        raise Malformed("the request broke off") from error  # RuntimeError: aiohttp's, of a connection that is closed
 
 
 def _root(ask: Ask) -> bytes:

@@ -103,8 +103,22 @@ class Handler(web.RequestHandler):
         return self._next_keepalive_close_time - self._keepalive_timeout
 
     def leave(self) -> None:
-        if self.transport is not None:
+        if self.sending is None and self.transport is not None:
             self.transport.abort()
+        self._stop_sending()
+
+    def force_close(self) -> None:
+        if self.sending is None:
+            super().force_close()
+        self._force_close = True
+        self._stop_sending()
+
+    def _stop_sending(self) -> None:
+        """Whoever sends a file then ends the connection: closed under it, asyncio would leave the file open and
+        complain of itself."""
+        if self.sending is not None:
+            self.sending.reschedule(self._loop.time())
+            self.sending = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -115,8 +129,6 @@ class Handler(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self.room is not None:
             self.room.left(self)
-        if self.sending is not None:  # asyncio would let it wait, its file open, for a socket that is closed
-            self.sending.reschedule(self._loop.time())
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
