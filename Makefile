@@ -1,7 +1,7 @@
 # One command checks everything: `make check`. It needs the venv of the README's second command, or PYTHON=….
 PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 
-.PHONY: check format demo bench
+.PHONY: check format demo bench mutants
 
 check:
 	$(PYTHON) -m ruff format --check .
@@ -18,3 +18,7 @@ demo:
 
 bench:
 	for script in bench/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(PYTHON) $$script || exit 1; done
+
+# Guards that no test misses: `make mutants FILES="commons/core/succession.py"`, or `PART=1/8` of all. It takes hours for all.
+mutants:
+	$(PYTHON) -m tests.mutants $(FILES) $(if $(PART),--part $(PART)) $(if $(SINCE),--since $(SINCE))

@@ -1,0 +1,346 @@
+"""Guards that no test misses: `python -m tests.mutants FILE …` drops each `raise`, moves each bound and negates each
+condition of these files, one at a time, and runs the tests that reach the line until one fails.
+
+A mutant that no test kills is printed. One that changes nothing stands with its reason in `equivalent.txt`. Mutants
+live in a forked process each, which gets another code object for one function: no file is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import gc
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import coverage
+import pytest
+from _pytest.runner import runtestprotocol
+
+HOUSE = Path(__file__).parents[1]
+REASONS = Path(__file__).with_name("equivalent.txt")
+TARGETS = [
+    "commons/core/*.py", "commons/access.py", "commons/ledger.py", "commons/retention.py", "commons/registrar.py",
+    "commons/custody.py", "commons/custodian.py", "commons/keeping.py", "commons/offer.py", "commons/govern.py",
+    "commons/quorum.py", "commons/takeover.py", "commons/gossip.py", "commons/publication.py",
+    "commons/disk/log.py", "commons/disk/unpacker.py",
+]  # fmt: skip
+TESTS = ["tests/core", "tests/disk", "tests/net", "tests/flows", "tests/test_limits.py", "tests/test_lint.py"]
+SECONDS = 20  # and twenty times what a test took without a mutant: one that needs more hangs, and so was seen
+MOVED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
+BRANCHES = (ast.If, ast.IfExp, ast.While)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of one function. `kind` is drop, bound, negate or side; `first` the function's first line."""
+
+    path: str
+    function: str
+    first: int
+    line: int
+    kind: str
+    before: str
+    after: str
+    code: CodeType = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What stays the same when lines move: as it stands in `equivalent.txt`."""
+        return f"{self.path} {self.function}: {self.kind}: {self.before} -> {self.after}"
+
+
+# -- what is changed ---------------------------------------------------------------------------------------------------
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    tree = ast.parse(path.read_text())
+    compile(tree, str(path), "exec")
+    for function, qualname in _functions(tree, ""):
+        for node, parent, at in _places(function):
+            for kind, changed in _changes(node):
+                before, after = ast.unparse(node).partition("\n")[0], ast.unparse(changed).partition("\n")[0]
+                _put(parent, at, changed)
+                code = compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)
+                _put(parent, at, node)
+                found = _code(code, qualname, _first(function))
+                after = "" if kind == "drop" else after
+                name = str(path.relative_to(HOUSE))
+                yield Mutant(name, qualname, _first(function), node.lineno, kind, before, after, found)
+
+
+def _functions(node: ast.AST, above: str) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
+    """Outermost ones: what is defined in one changes with it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, FUNCTIONS):
+            yield child, above + child.name
+        else:
+            yield from _functions(child, f"{above}{child.name}." if isinstance(child, ast.ClassDef) else above)
+
+
+def _first(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([function.lineno, *(each.lineno for each in function.decorator_list)])
+
+
+def _places(function: ast.AST) -> list[tuple[Any, ast.AST, tuple[str, int | None]]]:
+    """Each node of a function's body with its parent, and where it stands in it."""
+    found, waiting = [], [(function, name) for name in ("body",)]
+    while waiting:
+        parent, name = waiting.pop()
+        value = getattr(parent, name)
+        for n, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST):
+                if hasattr(child, "lineno"):
+                    found.append((child, parent, (name, n)))
+                waiting += [(child, each) for each in child._fields if each not in ("annotation", "returns")]
+    return found
+
+
+def _put(parent: ast.AST, at: tuple[str, int | None], node: ast.AST) -> None:
+    name, n = at
+    if n is None:
+        setattr(parent, name, node)
+    else:
+        getattr(parent, name)[n] = node
+
+
+def _changes(node: Any) -> Iterator[tuple[str, ast.AST]]:
+    def like(new: Any) -> Any:
+        return ast.copy_location(new, node)
+
+    if isinstance(node, ast.Raise) and node.exc is not None:  # kept where it is never reached: its names stay known
+        yield "drop", like(ast.If(test=ast.Constant(False), body=[node], orelse=[]))
+    if isinstance(node, ast.Compare):
+        for n, op in enumerate(node.ops):
+            if type(op) in MOVED:
+                ops = [MOVED[type(op)]() if m == n else each for m, each in enumerate(node.ops)]
+                yield "bound", like(ast.Compare(left=node.left, ops=ops, comparators=node.comparators))
+    if isinstance(node, ast.BoolOp):
+        for n in range(len(node.values)):
+            rest = [each for m, each in enumerate(node.values) if m != n]
+            yield "side", like(ast.BoolOp(op=node.op, values=rest)) if len(rest) > 1 else rest[0]
+    if isinstance(node, BRANCHES):
+        parts = {name: getattr(node, name) for name in node._fields}
+        yield "negate", like(type(node)(**{**parts, "test": like(ast.UnaryOp(op=ast.Not(), operand=node.test))}))
+
+
+def _code(code: CodeType, qualname: str, first: int) -> CodeType:
+    waiting = [code]
+    while waiting:
+        each = waiting.pop()
+        if (each.co_qualname, each.co_firstlineno) == (qualname, first):
+            return each
+        waiting += [const for const in each.co_consts if isinstance(const, CodeType)]
+    raise LookupError(f"{qualname} at line {first} has no code")
+
+
+def functions() -> dict[tuple[str, str, int], list[FunctionType]]:
+    """Every function there is in this process, by its file, name and first line, however it is decorated."""
+    found: defaultdict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType):
+            code = each.__code__
+            found[code.co_filename, code.co_qualname, code.co_firstlineno].append(each)
+    return found
+
+
+# -- which tests reach it ----------------------------------------------------------------------------------------------
+
+
+class Mapper:
+    """Runs each test once, and writes which functions, and which lines in them, it reached."""
+
+    def __init__(self, out: Path, files: Sequence[Path]) -> None:
+        self.out, self.took = out, dict[str, float]()
+        self.coverage = coverage.Coverage(data_file=None, include=[str(each) for each in files], config_file=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.coverage.switch_context(item.nodeid)
+        begun = time.monotonic()
+        got = yield
+        self.took[item.nodeid] = time.monotonic() - begun
+        return got
+
+    def pytest_sessionstart(self) -> None:
+        self.coverage.start()
+
+    def pytest_sessionfinish(self) -> None:
+        self.coverage.stop()
+        data, found = self.coverage.get_data(), dict[str, dict[str, list[str]]]()
+        for file in data.measured_files():
+            spans = list(_spans(Path(file)))
+            reached: defaultdict[str, set[str]] = defaultdict(set)
+            for line, tests in data.contexts_by_lineno(file).items():
+                for qualname, first, last in spans:
+                    if first <= line <= last:
+                        reached[f"{qualname}+{line - first}"] |= {*tests} - {""}
+                        reached[qualname] |= {*tests} - {""}
+            found[str(Path(file).relative_to(HOUSE))] = {key: sorted(tests) for key, tests in reached.items() if tests}
+        self.out.write_text(json.dumps({"reached": found, "took": self.took}))
+
+
+def _spans(path: Path) -> Iterator[tuple[str, int, int]]:
+    for function, qualname in _functions(ast.parse(path.read_text()), ""):
+        yield qualname, _first(function), function.end_lineno or function.lineno
+
+
+# -- the run -----------------------------------------------------------------------------------------------------------
+
+
+class Runner:
+    """After everything is imported and collected: each mutant in a fork of its own."""
+
+    def __init__(self, chosen: Sequence[Mutant], known: dict[str, Any], jobs: int) -> None:
+        self.chosen, self.known, self.jobs = chosen, known, jobs
+        self.outcome: dict[Mutant, str] = {}
+        self.config: pytest.Config
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        known = functions()
+        gc.freeze()
+        under_way: dict[int, tuple[Mutant, Path]] = {}
+        waiting = list(reversed(self.chosen))
+        while waiting or under_way:
+            while waiting and len(under_way) < self.jobs:
+                mutant = waiting.pop()
+                tests = [items[each] for each in self._tests(mutant) if each in items]
+                if not tests:
+                    self._say(mutant, "unreached")
+                    continue
+                folder = Path(tempfile.mkdtemp(prefix="mutant-"))
+                if (pid := os.fork()) == 0:
+                    self._child(mutant, known[str(HOUSE / mutant.path), mutant.function, mutant.first], tests, folder)
+                under_way[pid] = (mutant, folder)
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid in under_way:
+                mutant, folder = under_way.pop(pid)
+                shutil.rmtree(folder, ignore_errors=True)
+                self._say(mutant, {0: "survived", 2: "not run"}.get(os.waitstatus_to_exitcode(status), "killed"))
+                continue
+            time.sleep(0.005)
+        return True
+
+    def _tests(self, mutant: Mutant) -> list[str]:
+        """Quick ones first."""
+        reached = self.known["reached"].get(mutant.path, {})
+        names = reached.get(f"{mutant.function}+{mutant.line - mutant.first}") or reached.get(mutant.function, [])
+        return sorted(names, key=lambda each: self.known["took"].get(each, 0))
+
+    def _child(
+        self, mutant: Mutant, functions: Sequence[FunctionType], tests: Sequence[pytest.Item], folder: Path
+    ) -> None:  # fmt: skip
+        """Never returns: ends with 0 where every test passes, 1 at the first that fails, 2 where it could not run."""
+        code = 2
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it ends this process
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(null, stream)
+            factory = self.config._tmp_path_factory  # type: ignore[attr-defined]
+            factory._basetemp = folder
+            for each in functions:
+                each.__code__ = mutant.code
+            if functions:
+                code = int(any(self._fails(item, after) for item, after in zip(tests, [*tests[1:], None], strict=True)))
+        finally:
+            os._exit(code)
+
+    def _fails(self, item: pytest.Item, following: pytest.Item | None) -> bool:
+        signal.setitimer(signal.ITIMER_REAL, SECONDS + 20 * self.known["took"].get(item.nodeid, 0))
+        return any(each.failed for each in runtestprotocol(item, nextitem=following, log=False))
+
+    def _say(self, mutant: Mutant, outcome: str) -> None:
+        self.outcome[mutant] = outcome
+        if outcome != "killed":
+            print(f"{outcome}\t{mutant.path}:{mutant.line}\t{mutant.name}", flush=True)
+
+
+def reasons() -> dict[str, str]:
+    """By mutant's name, why it changes nothing: a line of `name`, then an indented one with the reason."""
+    found, name = {}, ""
+    for line in REASONS.read_text().splitlines():
+        if line.startswith("    "):
+            found[name] = line.strip()
+        elif line and not line.startswith("#"):
+            name = line
+    return found
+
+
+def _pytest(plugin: object, *words: str) -> int:
+    options = ["-q", "-s", "-o", "timeout=0", "-n", "0", "-p", "no:cacheprovider", "--no-summary", "-W", "ignore"]
+    return int(pytest.main([*options, *words], plugins=[plugin]))
+
+
+def _changed(since: str) -> set[str]:
+    done = subprocess.run(["git", "diff", "--name-only", since], capture_output=True, text=True, check=True, cwd=HOUSE)
+    return set(done.stdout.split())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("files", nargs="*", help="all of the kind where none is named")
+    parser.add_argument("--since", help="only the files that changed since this commit")
+    parser.add_argument("--kind", action="append", choices=["drop", "bound", "negate", "side"])
+    parser.add_argument("--part", default="1/1", help="N/M: the N-th of M parts")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--map", type=Path, default=Path(tempfile.gettempdir()) / "commons-mutants.json")
+    parser.add_argument("--anew", action="store_true", help="find out again which tests reach which lines")
+    said = parser.parse_args()
+    os.chdir(HOUSE)
+    named = said.files or [str(each) for glob in TARGETS for each in sorted(Path().glob(glob))]
+    files = [HOUSE / each for each in named if not said.since or each in _changed(said.since)]
+    if said.anew or not said.map.exists():
+        wide = files if said.since else [HOUSE / each for glob in TARGETS for each in sorted(Path().glob(glob))]
+        if os.fork() == 0:
+            os._exit(_pytest(Mapper(said.map, wide), *TESTS))
+        os.wait()
+    known = json.loads(said.map.read_text())
+    part, parts = map(int, said.part.split("/"))
+    every = [
+        each
+        for file in files
+        for each in mutants(file)
+        if (not said.kind or each.kind in said.kind)
+        and int(hashlib.sha256(each.name.encode()).hexdigest(), 16) % parts == part - 1
+    ]
+    known_reasons = reasons()
+    runner = Runner([each for each in every if each.name not in known_reasons], known, said.jobs)
+    _pytest(runner, *TESTS)
+    return _report(every, runner.outcome, known_reasons)
+
+
+def _report(every: Sequence[Mutant], outcome: dict[Mutant, str], known: dict[str, str]) -> int:
+    """The table; 0 where no dropped guard survived, and at most one in twenty of the rest."""
+    print(f"{'':8}{'killed':>10}{'equivalent':>12}{'survived':>10}")
+    left = {}
+    for kind in ("drop", "bound", "negate", "side"):
+        of_kind = [each for each in every if each.kind == kind]
+        equal = sum(each.name in known for each in of_kind)
+        killed = sum(outcome.get(each) == "killed" for each in of_kind)
+        left[kind] = len(of_kind) - equal - killed
+        print(f"{kind:8}{killed:>10}{equal:>12}{left[kind]:>10}")
+    rest = sum(each.kind != "drop" for each in every)
+    return int(left["drop"] > 0 or sum(left.values()) - left["drop"] > rest / 20)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
