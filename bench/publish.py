@@ -108,7 +108,7 @@ def pack(root: Path, store: Path) -> dict[str, float]:
 def child(root: Path, place: Path) -> dict[str, float]:
     store = Store(place)
     start = time.perf_counter()
-    result = packer.pack(folder.scan(root), secret=bytes(32), series=bytes(16), epoch=0, store=store)
+    result = packer.pack(folder.scan(root).sources, secret=bytes(32), series=bytes(16), epoch=0, store=store)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": seconds, "bytes": result.bytes_read, "files": len(result.contents.files), "peak": peak}

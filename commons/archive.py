@@ -16,6 +16,7 @@ from typing import Any
 
 from commons.core import note, tiles
 from commons.core.checkpoint import parse
+from commons.disk import private
 from commons.errors import Conflict, Malformed, NotFound, StorageFailed
 
 Read = Callable[[str], Awaitable[bytes]]  # "checkpoint", "tile/…", "openings/…": bytes, or NotFound
@@ -25,7 +26,8 @@ PART = 64 << 20  # bytes of one file of a log: more than 256 entries of 64 KiB
 
 def write(part: Part, path: Path, openings: bool) -> dict[str, Any]:
     """A log, as `part` gives it, unverified. Whole or not at all: written beside `path`, then renamed. Conflict if
-    `path` exists."""
+    `path` exists. With `openings` it says who asked for what, and is for its owner's eyes: 0600, in folders of 0700."""
+    private.check_room(path)
     if path.exists():
         raise Conflict(f"{path} exists already", hint="name a new folder, or a new file that ends in .zip")
     size = 0
@@ -34,15 +36,16 @@ def write(part: Part, path: Path, openings: bool) -> dict[str, Any]:
         try:
             target = work / "log"
             if path.suffix == ".zip":
-                with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+                with os.fdopen(_new(target, openings), "wb") as whole, zipfile.ZipFile(whole, "w") as archive:
                     for name, data in _parts(part, openings):
                         archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
                         size += len(data)
             else:
                 for name, data in _parts(part, openings):
                     file = target / name
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(data)
+                    _folders(target, file.parent, openings)
+                    with os.fdopen(_new(file, openings), "wb") as whole:
+                        whole.write(data)
                     size += len(data)
             os.rename(target, path)
         finally:
@@ -52,6 +55,15 @@ def write(part: Part, path: Path, openings: bool) -> dict[str, Any]:
             f"cannot export to {path}: {error.strerror}", hint="check free space and permissions"
         ) from error
     return {"path": str(path), "bytes": size, "openings": openings}
+
+
+def _new(path: Path, secret: bool) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if secret else 0o644)
+
+
+def _folders(top: Path, folder: Path, secret: bool) -> None:
+    for each in reversed([folder, *(above for above in folder.parents if above.is_relative_to(top))]):
+        each.mkdir(exist_ok=True, mode=0o700 if secret else 0o755)
 
 
 def _parts(part: Part, openings: bool) -> Iterator[tuple[str, bytes]]:

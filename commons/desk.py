@@ -5,6 +5,7 @@ A verb reads its arguments, calls the room that knows, and returns what is to be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -52,10 +53,10 @@ class Desk(Heir):
 
     async def publish(
         self, *, update: str | None = None, based_on: Sequence[str] = (), sources: Sequence[str] = (),
-        named: str | None = None, **words: Any,
+        named: str | None = None, dry_run: bool = False, **words: Any,
     ) -> Told:  # fmt: skip
         """Words as `publication.from_words` takes them; `based_on` are references, asked for at `sources` too. Into the
-        log of the community `named`, else into this home's own."""
+        log of the community `named`, else into this home's own. A `dry_run` says what would be, and seals nothing."""
         said = publication.from_words(**words)
         origins, labels = [*said.origins], [*said.labels]
         for each in based_on:
@@ -69,6 +70,8 @@ class Desk(Heir):
         place: publish.Place = publish.Own(self.home)
         if seat.sources:
             place = offer.Abroad(self.home, self.net, seat, await self._state(seat))
+        if dry_run:
+            return await asyncio.to_thread(publish.plan, self.home, said, place)
         told = await publish.publish(self.home, said, self.progress, place, partial(self.entrust, place.state, seat))
         return {**told, **self._referred(told["cid"])}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from commons import describe, fetch, request
 from commons.core.reference import Reference
-from commons.disk import folder
+from commons.disk import folder, private
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed, StorageFailed
 from commons.metadata import FORMATS
@@ -33,6 +33,7 @@ async def export(
     With "bagit" everything else is the payload, below data/. Unacknowledged where this home has no key; Conflict where
     `dest` exists, or the dataset has a file of a name that a format needs.
     """
+    private.check_room(dest)
     if dest.exists():
         raise Conflict(f"{dest} exists already", hint="name a new folder")
     if unknown := [form for form in formats if form not in FORMATS]:

@@ -16,7 +16,7 @@ from commons.core.envelope import Opened
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest, PackRef
 from commons.core.reference import Reference
-from commons.disk import packs, space, unpacker
+from commons.disk import packs, private, space, unpacker
 from commons.disk.home import Home
 from commons.errors import Conflict, NotFound, Pending, Untrue
 from commons.progress import Progress, meter
@@ -56,6 +56,7 @@ async def fetch(
     the key, which must be the one the pack commits to; files verified, then named; receipt. A crash leaves what was
     verified, and the same command goes on from there.
     """
+    private.check_room(dest)
     withdrawn.check_here(home, reference.cid)
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
@@ -89,6 +90,7 @@ async def fetch(
         # The table first: where it is not what the manifest promises, nothing else of it is asked for.
         await download.packs(home.packs, net, sources, value.sealed()[-1:], verified)
         table = await contents()
+        private.check_room(dest, [file.path for file in table.files])
         await download.packs(home.packs, net, sources, value.packs, verified)
         await asyncio.to_thread(unpacker.unpack, table, home.packs, secret_of, value.series, dest, replace=replace)
     older = versions(home, value.series) if replace else frozenset()

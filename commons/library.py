@@ -9,6 +9,7 @@ from typing import Any
 import licences
 from commons import credit, licensing, publication
 from commons.errors import Malformed, NotFound
+from commons.publication import Prepared
 from licences import Licence, compat
 from licences.paths import Reason
 
@@ -76,11 +77,16 @@ def _reason(each: Reason) -> Told:
 
 def checked(words: Told) -> Told:
     """What publishing would say, and its errors, without sealing or signing anything."""
-    ready = publication.prepare(publication.from_words(**words))
+    return plan(publication.prepare(publication.from_words(**words)))
+
+
+def plan(ready: Prepared) -> Told:
+    """What is about to be published, file by file, and what is left out."""
+    rights = {path: {"licence": r.licence, "copyright": r.copyright} for path, r in sorted(ready.rights.items())}
     return {
         "title": ready.terms.title, "licence": ready.terms.licence, "files": len(ready.sources),
-        "bytes": sum(source.size for source in ready.sources), "taken": dict(ready.gathered.taken),
-        "rights": {p: {"licence": r.licence, "copyright": r.copyright} for p, r in sorted(ready.rights.items())},
-        "notices": list(ready.notices), "credit": credit.line(ready.terms),
-        "warnings": [asdict(each) for each in ready.findings],
+        "bytes": sum(source.size for source in ready.sources), "taken": dict(ready.gathered.taken), "rights": rights,
+        "listed": [{"path": source.path, "bytes": source.size} for source in ready.sources],
+        "left_out": [asdict(each) for each in ready.left], "notices": [*ready.notices, *ready.lost],
+        "credit": credit.line(ready.terms), "warnings": [asdict(each) for each in ready.findings],
     }  # fmt: skip

@@ -13,12 +13,12 @@ from typing import Any
 
 import licences
 from commons import gather, licensing, lint
-from commons.core import manifest
+from commons.core import manifest, names
 from commons.core.rights import Creator, Label, Origin, Rights, check_url
 from commons.core.rules import Rule
 from commons.core.terms import Terms
 from commons.disk import folder
-from commons.disk.folder import Source
+from commons.disk.folder import Aside, Source
 from commons.errors import Conflict, Malformed, NotFound
 from commons.gather import Gathered
 from licences import compat
@@ -56,6 +56,7 @@ class Publication:
     grant_days: int | None = None
     previous: str | None = None
     follow_links: bool = False
+    hidden: bool = False
 
 
 def from_words(
@@ -77,10 +78,13 @@ def from_words(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Ready to be sealed and signed. `said` is complete; `rights` are those of files that have their own."""
+    """Ready to be sealed and signed. `said` is complete; `rights` are those of files that have their own; `left` and
+    `lost` are what is left out of the folder, and what of it cannot be carried."""
 
     said: Publication
     sources: tuple[Source, ...]
+    left: tuple[Aside, ...]
+    lost: tuple[str, ...]
     gathered: Gathered
     rights: Mapping[str, Rights]
     terms: Terms
@@ -92,9 +96,13 @@ class Prepared:
 def prepare(said: Publication) -> Prepared:
     """Read the folder, and let everything be said that must be. Malformed for what is missing or no licence, Conflict
     for what contradicts itself: two licences, a wrong hash, a mixture that no licence allows."""
-    sources = folder.scan(said.path, said.follow_links)
+    found = folder.scan(said.path, said.follow_links, said.hidden)
+    sources = found.sources
     if not sources:
-        raise NotFound(f"{said.path} holds no file", hint="there is nothing to publish")
+        raise NotFound(
+            f"{said.path} holds no file" + (f" but what is left out: {aside(found.left)}" if found.left else ""),
+            hint="--hidden takes what is left out by its name" if found.left else "there is nothing to publish",
+        )
     gathered = gather.gather(sources, said.licence)
     notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
     rights = gather.rights(gathered, gather.own_rights(sources), [source.path for source in sources])
@@ -106,10 +114,17 @@ def prepare(said: Publication) -> Prepared:
     terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))), college=said.college)
     notices += _derived(said, terms, whole)
     _check_words(said, gathered)
+    if found.asked:
+        notices.append(f"published as --hidden asks: {aside(found.asked)}")
     return Prepared(
-        said=said, sources=sources, gathered=gathered, rights=rights, terms=terms, rule=rule,
-        findings=lint.lint(terms, rule, said.description or ""), notices=tuple(notices),
+        said=said, sources=sources, left=found.left, lost=found.lost, gathered=gathered, rights=rights, terms=terms,
+        rule=rule, findings=lint.lint(terms, rule, said.description or ""), notices=tuple(notices),
     )  # fmt: skip
+
+
+def aside(found: Sequence[Aside]) -> str:
+    """What is left out, or would be, and why, in a line."""
+    return names.listed([f"{each.path} ({each.why})" for each in found], 1000)
 
 
 def _check_words(said: Publication, gathered: Gathered) -> None:

@@ -6,20 +6,23 @@ import asyncio
 import hashlib
 import secrets
 import time
+import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from commons import licensing
-from commons.core import entries, envelope, ids, listing, manifest, release
+from commons import library, licensing
+from commons.core import entries, envelope, ids, listing, manifest, names, release
+from commons.core.contents import Contents
 from commons.core.entries import Publish
 from commons.core.envelope import Opened
 from commons.core.ids import Cid
+from commons.core.keys import Keys
 from commons.core.manifest import Manifest, PackRef
 from commons.core.rules import Rule
 from commons.core.state import State
 from commons.core.terms import Terms
-from commons.disk import packer, unpacker
+from commons.disk import folder, packer, private, unpacker
 from commons.disk.home import Home
 from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, NotFound, Pending, Refused, TooLarge
@@ -121,12 +124,12 @@ async def publish(
     A crash before the entry leaves sealed packs, shares and a manifest nobody is shown; after it, a published dataset,
     which in a community's log the same call finds again: see `offer`.
     """
-    ready = await asyncio.to_thread(prepare, said)
-    dataset, reused = place.begun(ready), 0
+    ready = await asyncio.to_thread(_ready, home, said)
+    dataset, reused, kept = place.begun(ready), 0, list[str]()
     if again := dataset is not None:
         cid = ids.cid(dataset.data)
     else:
-        dataset, reused = await _seal(home, ready, progress, place, entrust)
+        dataset, reused, kept = await _seal(home, ready, progress, place, entrust)
         cid = ids.cid(dataset.data)
         home.shelf.put_manifest(cid, dataset.data, "published", served=False)
         place.begin(ready, cid)
@@ -139,9 +142,40 @@ async def publish(
         "licence": value.terms.licence, "access": str(value.rule), "files": value.files, "bytes": value.size,
         "sealed_bytes": value.sealed_size(), "reused_bytes": reused, "commons": value.commons, "entry": index,
         "again": again, "custodians": value.custody is not None, "taken": dict(ready.gathered.taken),
-        "notices": [*notices(ready.terms, ready.rule), *ready.notices],
+        "notices": [*notices(ready.terms, ready.rule), *ready.notices, *ready.lost, *kept],
+        "left_out": [asdict(each) for each in ready.left],
         "warnings": [asdict(each) for each in ready.findings],
     }  # fmt: skip
+
+
+def plan(home: Home, said: Publication, place: Place) -> dict[str, Any]:
+    """What `publish` would say, and its errors, without sealing or signing anything."""
+    ready = _ready(home, said)
+    before, _ = _continued(home, place.state, ready)
+    told = library.plan(ready)
+    more = _kept(ready, before, _older(home, before))
+    return {**told, "notices": [*notices(ready.terms, ready.rule), *told["notices"], *more]}
+
+
+def _ready(home: Home, said: Publication) -> Prepared:
+    """Refused where a file is the seed of this home, whatever it is called."""
+    ready = prepare(said)
+    for source in ready.sources:
+        seed = private.seed(folder.head(source, 66)) if 64 <= source.size <= 66 else None
+        if seed is not None and Keys(seed).identity.peer == home.keys.identity.peer:
+            raise Refused(f"{source.place} is the seed of this home", hint="who has it is you: move it elsewhere")
+    return ready
+
+
+def _kept(ready: Prepared, before: Opened[Manifest] | None, older: Contents | None) -> list[str]:
+    """What the version before holds, though it is left out now: that cannot be taken back."""
+    out = tuple(unicodedata.normalize("NFC", each.path) for each in ready.left)
+    held = [file.path for file in older.files if file.path.startswith(out)] if older else []
+    paths = [path for path in held if any(path == each or (path.startswith(each) and each[-1] == "/") for each in out)]
+    if not paths or before is None:
+        return []
+    return [f"version {before.value.version} has what is left out now, and who holds that version holds it: "
+            f"{names.listed(paths, 500)}"]  # fmt: skip
 
 
 def _check_approved(state: State, cid: Cid) -> None:
@@ -158,26 +192,16 @@ def _check_approved(state: State, cid: Cid) -> None:
 
 async def _seal(
     home: Home, ready: Prepared, progress: Progress, place: Place, entrust: Entrust
-) -> tuple[Opened[Manifest], int]:
-    """The signed manifest, its packs durable and its key shared; and how many bytes are those of the version before."""
+) -> tuple[Opened[Manifest], int, list[str]]:
+    """The signed manifest, its packs durable and its key shared; how many bytes are those of the version before; and
+    what is told of that."""
     terms, rule, state = ready.terms, ready.rule, place.state
-    before = _previous(home, state, ready.said.previous) if ready.said.previous else None
-    series = before.value.series if before else secrets.token_bytes(16)
-    if rule.kind == "public" and any(
-        each.entry.series == series and each.entry.rule.kind != "public" for each in state.datasets.values()
-    ):
-        raise Conflict(
-            "a public version prints its key, which would open the earlier versions too, and those were not public",
-            hint="publish it as a dataset of its own, without --update",
-        )
-    state.check_rule(series, rule)  # as the fold will: now, not after an hour of sealing
+    before, series = _continued(home, state, ready)
     epoch = state.epoch_for(series, terms.digest(), rule)
     epochs = {n: home.keys.epoch(series, n) for n in range(epoch + 1)}
+    older = await asyncio.to_thread(_older, home, before)
 
     def seal() -> packer.Packed:
-        older = None
-        if before and home.packs.has((own := before.value.contents).root):
-            older = unpacker.contents_of(home.packs, before.value, home.keys.epoch(series, own.epoch))
         packed = packer.pack(
             ready.sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,
             old_secret=epochs.__getitem__, rights=ready.rights,
@@ -205,7 +229,29 @@ async def _seal(
             f"the manifest has {len(data)} bytes, and at most {manifest.LIMIT} are possible",
             hint="shorten what it says of itself, or publish it as several datasets",
         )
-    return manifest.open(data), packed.bytes_reused
+    return manifest.open(data), packed.bytes_reused, _kept(ready, before, older)
+
+
+def _continued(home: Home, state: State, ready: Prepared) -> tuple[Opened[Manifest] | None, bytes]:
+    """The version before, if there is one, and the series; an error where this one may not follow."""
+    before = _previous(home, state, ready.said.previous) if ready.said.previous else None
+    series = before.value.series if before else secrets.token_bytes(16)
+    if ready.rule.kind == "public" and any(
+        each.entry.series == series and each.entry.rule.kind != "public" for each in state.datasets.values()
+    ):
+        raise Conflict(
+            "a public version prints its key, which would open the earlier versions too, and those were not public",
+            hint="publish it as a dataset of its own, without --update",
+        )
+    state.check_rule(series, ready.rule)  # as the fold will: now, not after an hour of sealing
+    return before, series
+
+
+def _older(home: Home, before: Opened[Manifest] | None) -> Contents | None:
+    """The contents of the version before, as far as they are here."""
+    if before is None or not home.packs.has((own := before.value.contents).root):
+        return None
+    return unpacker.contents_of(home.packs, before.value, home.keys.epoch(before.value.series, own.epoch))
 
 
 def _previous(home: Home, state: State, cid: str) -> Opened[Manifest]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from commons.commands.publish import spoken, tell_findings, words
+from commons.commands.publish import spoken, tell_files, tell_findings, words
 from commons.errors import Conflict
 from commons.show import Told, extent, say, say_plain, table
 from commons.terminal import Context, pass_context
@@ -109,9 +109,7 @@ def tell_compat(told: Told) -> None:
 
 def tell_check(told: Told) -> None:
     say(f"{told['title']!r}: {extent(told)}, under {told['licence']}.")
-    for path, rights in told["rights"].items():
-        say(f"{path}: {rights['licence'] or told['licence']}"
-            + (f", {rights['copyright'].replace(chr(10), '; ')}" if rights["copyright"] else ""))  # fmt: skip
+    tell_files(told)
     tell_findings(told)
     say(f"The credit: {told['credit']}")
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from commons.errors import Malformed
-from commons.show import Told, amount, extent, say
+from commons.show import Told, amount, count, extent, say
 from commons.terminal import Context, pass_context, read_text, sources
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,6 +47,8 @@ _WORDS = (
                  help="Allow this purpose only; may be repeated."),
     click.option("--grant-days", type=int, help="Grants end after so many days."),
     click.option("--follow-links", is_flag=True, help="Take what symbolic links point to; they are refused otherwise."),
+    click.option("--hidden", is_flag=True,
+                 help="Take hidden files, and what is left out by its name as a secret; they are left out otherwise."),
 )  # fmt: skip
 
 
@@ -77,15 +80,53 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
 @click.option("--update", metavar="REF", help="Publish as the next version of this dataset.")
 @click.option("--in", "named", metavar="ID",
               help="Publish in the log of this community, of which you are a member; else in your own.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be published, file by file, and seal nothing.")
 @pass_context
-def publish(c: Context, /, path: Path, **words: Any) -> None:
+def publish(c: Context, /, path: Path, dry_run: bool, **words: Any) -> None:
     """Seal a file or a folder, log it, and print its reference.
 
     What the folder's own metadata says (croissant.json, ro-crate-metadata.json, datapackage.json, CITATION.cff,
     .zenodo.json, a README's front matter, REUSE) need not be said again.
     """
-    told = c.call("publish", bar="Publishing", **spoken(path, **words))
-    c.tell(told, tell_published)
+    said = spoken(path, **words)
+    if dry_run:
+        c.tell(c.call("publish", dry_run=True, **said), tell_planned)
+        return
+    from commons.disk import folder
+
+    left = folder.scan(path, words["follow_links"], words["hidden"]).left
+    if not c.json:
+        tell_left([asdict(each) for each in left])  # before anything is sealed
+    c.tell(c.call("publish", bar="Publishing", **said), tell_published)
+
+
+def tell_left(left: Sequence[Told], most: int = 20) -> None:
+    """What is left out, as many of each kind."""
+    kinds: dict[str, list[str]] = {}
+    for each in left:
+        inside = f" ({count(each['files'], 'file')})" if each["path"].endswith("/") else ""
+        kinds.setdefault(each["why"], []).append(each["path"] + inside)
+    for why, paths in kinds.items():
+        more = f" and {len(paths) - most} more, which --dry-run lists" if len(paths) > most else ""
+        say(f"Left out: {', '.join(paths[:most])}{more}: {why}.")
+    if any(not why.startswith("named in ") for why in kinds):
+        say("`--hidden` takes what is left out by its name.")
+
+
+def tell_files(told: Told) -> None:
+    """Every file, and what it says of itself."""
+    for each in told["listed"]:
+        own = told["rights"].get(each["path"], {"licence": "", "copyright": ""})
+        notice = f", {own['copyright'].replace(chr(10), '; ')}" if own["copyright"] else ""
+        say(f"{each['path']}: {own['licence'] or told['licence']}{notice}, {amount(each['bytes'])}")
+    tell_left(told["left_out"], len(told["left_out"]))
+
+
+def tell_planned(told: Told) -> None:
+    say(f"{told['title']!r} would be published: {extent(told)}, under {told['licence']}.")
+    tell_files(told)
+    tell_findings(told)
+    say("Nothing was sealed.")
 
 
 def tell_findings(told: Told) -> None:

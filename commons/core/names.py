@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from commons.errors import Malformed
 
 PART = 255  # UTF-8 bytes of one part
 PATH = 1024  # UTF-8 bytes of the whole
+LONG = 20_000  # characters in which many names are told to who can rename them
+_SHORT = 1500  # and to anybody else
 
+_SAME = "are the same on some systems"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they make "exe.txt" of "txt.exe" to the eye
 _FORBIDDEN = re.compile(r'[\\:<>"|?*]')
@@ -29,21 +32,63 @@ def check(path: str) -> str:
 
 
 def check_all(paths: Iterable[str]) -> None:
-    """Malformed if one path breaks a rule, or if two could not stand side by side on a disk that folds case."""
-    files: dict[str, str] = {}
+    """Malformed, telling them all, if paths break a rule, or if two could not stand side by side on a disk that folds
+    case."""
+    if found := faults((path, path) for path in paths):
+        raise refusal(found, _SHORT)
+
+
+def faults(paths: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What is wrong with paths, each given with its spelling on disk: (which, what of it). Two that look alike are told
+    apart."""
+    found: list[tuple[str, str]] = []
+    files: dict[str, tuple[str, str]] = {}
     folders: dict[str, str] = {}
-    for path in paths:
-        check(path)
+    for path, spelt in paths:
+        if fault := _fault(path):
+            found.append((repr(path[:200]), fault))
+            continue
         folded = _fold(path)
         if folded in files:
-            raise Malformed(f"file names {files[folded][:200]!r} and {path[:200]!r} are the same on some systems")
-        files[folded] = path
+            found.append((_apart(files[folded][1], spelt), _SAME))
+            continue
+        files[folded] = path, spelt
         end = folded.rfind("/")
         while end > 0 and folded[:end] not in folders:
             folders[folded[:end]] = path
             end = folded.rfind("/", 0, end)
-    for folded in files.keys() & folders.keys():
-        raise Malformed(f"file name {files[folded][:200]!r} is also a folder, of {folders[folded][:200]!r}")
+    both = sorted(files.keys() & folders.keys())
+    return found + [(repr(files[each][0][:200]), f"is also a folder, of {folders[each][:200]!r}") for each in both]
+
+
+def refusal(found: Sequence[tuple[str, str]], most: int) -> Malformed:
+    """The error that tells all faults, as far as they fit into `most` characters."""
+    if len(found) == 1:
+        which, what = found[0]
+        return Malformed(f"file name{'s' * (what == _SAME)} {which} {what}", hint="rename the file")
+    kinds: dict[str, list[str]] = {}
+    for which, what in found:
+        kinds.setdefault(what, []).append(which)
+    room = most // len(kinds) if len(kinds) < 10 else most // 10
+    told = [f"{listed(which, room)} {what}" if len(which) == 1 or what == _SAME
+            else f"each of {listed(which, room)} {what}" for what, which in kinds.items()]  # fmt: skip
+    return Malformed(f"{len(found)} file names are refused: {listed(told, most, '; ')}", hint="rename the files")
+
+
+def listed(words: Sequence[str], most: int, by: str = ", ") -> str:
+    """As many of `words` as fit into `most` characters, the first at least, and how many more there are."""
+    size = -len(by)
+    for count, word in enumerate(words):
+        size += len(by) + len(word)
+        if size > most and count:
+            return f"{by.join(words[:count])} and {len(words) - count} more"
+    return by.join(words)
+
+
+def _apart(one: str, other: str) -> str:
+    """Two names, and by which characters they differ where the eye does not see it."""
+    both = f"{one[:200]!r} and {other[:200]!r}"
+    return both if both.isascii() else f"{both} (that is {one[:200]!a} and {other[:200]!a})"
 
 
 def _fold(path: str) -> str:

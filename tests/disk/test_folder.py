@@ -21,28 +21,28 @@ def made(root: Path, *paths: str) -> Path:
 
 
 def test_files_come_sorted_by_the_bytes_of_their_names(tmp_path: Path) -> None:
-    made(tmp_path, "b/é.csv", "b/z.csv", "b.txt", "b0", "a/deep/er/x.json", ".hidden", "\U0001f600", "\uffee")
-    found = folder.scan(tmp_path)
+    made(tmp_path, "b/é.csv", "b/z.csv", "b.txt", "b0", "a/deep/er/x.json", "\U0001f600", "\uffee")
+    found = folder.scan(tmp_path).sources
     paths = [source.path for source in found]
     assert paths == sorted(paths, key=str.encode)
-    assert set(paths) == {".hidden", "a/deep/er/x.json", "b.txt", "b/z.csv", "b/é.csv", "b0", "\U0001f600", "\uffee"}
+    assert set(paths) == {"a/deep/er/x.json", "b.txt", "b/z.csv", "b/é.csv", "b0", "\U0001f600", "\uffee"}
     assert {source.path: source.size for source in found}["b.txt"] == 5
 
 
 def test_a_single_file_has_its_own_name(tmp_path: Path) -> None:
     made(tmp_path, "deep/table.csv")
-    (source,) = folder.scan(tmp_path / "deep/table.csv")
+    (source,) = folder.scan(tmp_path / "deep/table.csv").sources
     assert (source.path, source.media_type, source.size) == ("table.csv", "text/csv", 14)
 
 
 def test_an_empty_folder_has_no_files(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
-    assert folder.scan(tmp_path) == ()
+    assert folder.scan(tmp_path).sources == ()
 
 
 def test_a_name_from_another_system_is_published_in_normal_form(tmp_path: Path) -> None:
     made(tmp_path, unicodedata.normalize("NFD", "été.csv"))
-    (source,) = folder.scan(tmp_path)
+    (source,) = folder.scan(tmp_path).sources
     assert source.path == "été.csv"
     with folder.reading(source) as fd:
         assert os.read(fd, 99) == unicodedata.normalize("NFD", "été.csv").encode()
@@ -61,6 +61,63 @@ def test_two_names_that_meet_after_folding_case_are_refused(tmp_path: Path) -> N
         folder.scan(tmp_path)
 
 
+def test_all_that_is_refused_is_told_at_once_with_its_number(tmp_path: Path) -> None:
+    made(tmp_path, "00:00.csv", "01:00.csv", "deep/02:00.csv", "con", "x.csv", *(f"fine{n}" for n in range(50)))
+    with pytest.raises(Malformed) as caught:
+        folder.scan(tmp_path)
+    assert caught.value.message.startswith("4 file names are refused: ")
+    for name in ("00:00.csv", "01:00.csv", "deep/02:00.csv", "con"):
+        assert repr(name) in caught.value.message
+    (tmp_path / "link").symlink_to("x.csv")
+    os.mkfifo(tmp_path / "queue")
+    with pytest.raises(Malformed) as caught:
+        folder.scan(tmp_path)
+    assert caught.value.message.startswith("6 files cannot be published: ")
+    for told in ("link", "queue", "deep/02:00.csv"):
+        assert told in caught.value.message
+    assert "--follow-links" in caught.value.hint
+    assert "rename" in caught.value.hint
+
+
+def test_a_thousand_names_that_are_refused_fit_into_a_message(tmp_path: Path) -> None:
+    made(tmp_path, *(f"{n:04}:{'x' * 60}" for n in range(1000)))
+    with pytest.raises(Malformed, match=r"^1000 file names are refused: .* and \d+ more holds ':'") as caught:
+        folder.scan(tmp_path)
+    assert len(caught.value.message) < 21_000
+
+
+def test_names_that_look_alike_are_told_apart(tmp_path: Path) -> None:
+    made(tmp_path, "café.txt", "cafe\u0301.txt")
+    with pytest.raises(Malformed) as caught:
+        folder.scan(tmp_path)
+    assert r"'caf\xe9.txt'" in caught.value.message
+    assert r"'cafe\u0301.txt'" in caught.value.message
+
+
+def test_what_a_dataset_cannot_carry_is_told(tmp_path: Path) -> None:
+    made(tmp_path, "d/x.csv", "d/run.sh", "d/same", "d/cafe\u0301", "d/gone/.gitkeep", "out/z")
+    (tmp_path / "d" / "empty" / "deep").mkdir(parents=True)
+    (tmp_path / "d" / "run.sh").chmod(0o755)
+    os.link(tmp_path / "d" / "same", tmp_path / "d" / "twin")
+    (tmp_path / "d" / "link").symlink_to("../out/z")
+    told = folder.scan(tmp_path / "d", follow_links=True).lost
+    assert told == (
+        "not carried: empty folders (empty/deep, gone)",
+        "not carried: the executable bit (run.sh)",
+        "not carried: links; what they lead to is, in their place (link)",
+        "not carried: hard links; each name is a file of its own (twin)",
+        "not carried: the decomposed form of names, which are spelt in NFC (café)",
+        "not carried: times of change, owners and permissions",
+    )
+
+
+def test_extended_attributes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, "x.csv", "y.csv")
+    kept = {"x.csv": ["user.note"], "y.csv": ["security.selinux"]}  # this disk may carry none itself
+    monkeypatch.setattr(os, "listxattr", lambda path: kept[os.path.basename(path)])
+    assert "not carried: extended attributes and access lists (x.csv)" in folder.scan(tmp_path).lost
+
+
 @pytest.mark.parametrize("target", ["file", "folder", "nowhere"])
 def test_a_link_is_refused_and_the_flag_named(tmp_path: Path, target: str) -> None:
     made(tmp_path, "file", "folder/x")
@@ -75,7 +132,7 @@ def test_links_are_followed_when_told_to_even_outside(tmp_path: Path) -> None:
     (tmp_path / "in/folder").symlink_to("../outside")
     (tmp_path / "in/again").symlink_to("../outside")
     (tmp_path / "in/file").symlink_to(tmp_path / "outside/x")
-    found = folder.scan(tmp_path / "in", follow_links=True)
+    found = folder.scan(tmp_path / "in", follow_links=True).sources
     assert [source.path for source in found] == ["again/x", "file", "folder/x", "y"]
     for source in found:
         with folder.reading(source) as fd:
@@ -145,7 +202,7 @@ def read(source: folder.Source, meanwhile: object = None) -> bytes:
 
 def test_a_file_is_read_as_it_was_found(tmp_path: Path) -> None:
     made(tmp_path, "file")
-    (source,) = folder.scan(tmp_path)
+    (source,) = folder.scan(tmp_path).sources
     assert read(source) == b"file"
 
 
@@ -153,7 +210,7 @@ def test_a_file_is_read_as_it_was_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["grown", "cut", "touched", "replaced"])
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path, how: str, when: str) -> None:
     path = made(tmp_path, "file") / "file"
-    (source,) = folder.scan(tmp_path)
+    (source,) = folder.scan(tmp_path).sources
 
     def change() -> None:
         if how == "grown":
@@ -181,7 +238,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path, how: str, when
 @pytest.mark.parametrize("into", ["nothing", "link", "pipe"])
 def test_a_file_that_becomes_something_else_is_refused(tmp_path: Path, into: str) -> None:
     path = made(tmp_path, "file", "other") / "file"
-    source = folder.scan(tmp_path)[0]
+    source = folder.scan(tmp_path).sources[0]
     path.unlink()
     if into == "link":
         path.symlink_to("other")

@@ -44,7 +44,7 @@ def made(root: Path, files: dict[str, bytes]) -> Path:
 
 def packed(store: Store, root: Path, previous: Contents | None = None, epoch: int = 0, **more: Any) -> Packed:
     return packer.pack(
-        folder.scan(root),
+        folder.scan(root).sources,
         secret=secret(epoch),
         series=SERIES,
         epoch=epoch,
@@ -307,7 +307,7 @@ def test_a_disk_that_refuses_is_named_and_leaves_nothing_half_done(
             real(*args, **more)
         raise OSError(number, os.strerror(number))
 
-    sources = folder.scan(root)
+    sources = folder.scan(root).sources
     with monkeypatch.context() as patch:
         patch.setattr(os, name, call)
         with pytest.raises(StorageFailed, match=word) if at < total else nullcontext():
@@ -347,8 +347,8 @@ place = Path(sys.argv[1])
 def slow(done):
     print("going", flush=True)
     sys.stdin.readline()
-packer.pack(folder.scan(place / "in"), secret=bytes(32), series=bytes(16), epoch=0, store=Store(place / "store"),
-            progress=slow)
+packer.pack(folder.scan(place / "in").sources, secret=bytes(32), series=bytes(16), epoch=0,
+            store=Store(place / "store"), progress=slow)
 """
     for lines in (1, 4, 9):
         arguments = [sys.executable, "-c", script, str(tmp_path)]

@@ -41,7 +41,7 @@ def packed(place: Path, files: dict[str, bytes]) -> tuple[Store, Packed]:
     for path, data in files.items():
         (place / "in" / path).parent.mkdir(parents=True, exist_ok=True)
         (place / "in" / path).write_bytes(data)
-    store, sources = Store(place / "store"), folder.scan(place / "in")
+    store, sources = Store(place / "store"), folder.scan(place / "in").sources
     return store, packer.pack(sources, secret=secret(0), series=SERIES, epoch=0, store=store)
 
 
