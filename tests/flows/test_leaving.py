@@ -49,7 +49,7 @@ async def test_a_dry_run_tells_every_file_and_seals_nothing(start: Start, folder
     assert [(each["path"], each["files"]) for each in told["left_out"]] == [(".env", 1)]
     assert any("empty folders (gone)" in notice for notice in told["notices"])
     assert alice.home.log.size == 1
-    assert list(alice.home.packs._folder.iterdir()) == []
+    assert list((alice.home.path / "packs").iterdir()) == []
     assert "reference" not in told
 
 
