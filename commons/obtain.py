@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -126,7 +127,10 @@ async def _from_custodians(
     found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
     for peer, parts in found.given.items():
         for part in parts:
-            name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{part.name}.release"
+            digest = hashlib.sha256(part.released.data).hexdigest()[
+                :8
+            ]  # and not a custodian's name, which others chose
+            name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{digest}.release"
             write_secret(home.path / "proofs" / name, part.released.data.hex() + "\n")
     return found.secret
 

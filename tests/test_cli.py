@@ -227,6 +227,15 @@ def test_what_a_commons_of_one_cannot_do_is_told(
     assert says in commons.fails(code, "--home", "ana", *command)
 
 
+def test_an_invitation_can_come_from_standard_input(commons: Commons) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", "community", "join", "-"], cwd=commons.folder,
+        env=commons.env, text=True, capture_output=True, input="commons-invitation:cut\n", timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 22
+    assert "not an invitation: a part of it is missing" in done.stderr
+
+
 def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "approve", "2", "--until", "tomorrow")
     assert "2030-12-31" in commons.fails(22, "--home", "ana", "audit", "--since", "1/2/30")

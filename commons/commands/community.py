@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ def community_invite(c: Context, /, **words: Any) -> None:
 @click.argument("invitation")
 @pass_context
 def community_join(c: Context, invitation: str) -> None:
-    """Take an invitation: your peer id stands in the log of the community from then on."""
-    c.tell(c.call("join", text=invitation), tell_joined)
+    """Take an invitation ("-" reads it from standard input, where no other user of this machine sees it): your peer id
+    stands in the log of the community from then on."""
+    text = sys.stdin.readline() if invitation == "-" else invitation
+    c.tell(c.call("join", text=text), tell_joined)
 
 
 @community.command("follow")
