@@ -578,11 +578,12 @@ async def test_lines_stored_for_heads_the_log_does_not_have_shut_it(folder: Path
     stranger = Stranger()
     async with Server(stranger) as url:
         path = make(tmp_path / "alice", policy(1, (GO_WITNESS, url)))
-        shutil.copy(path / "log.db", tmp_path / "log.db")
+        (tmp_path / "backup").mkdir()  # not above what is published: that would be a home, and refused
+        shutil.copy(path / "log.db", tmp_path / "backup" / "log.db")
         async with run(path) as alice:
             await alice.publish(folder)
             await settled(alice)
-        shutil.copy(tmp_path / "log.db", path / "log.db")
+        shutil.copy(tmp_path / "backup" / "log.db", path / "log.db")
         for leftover in ("log.db-wal", "log.db-shm"):
             (path / leftover).unlink(missing_ok=True)
         async with run(path) as alice:
