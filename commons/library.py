@@ -75,6 +75,14 @@ def _reason(each: Reason) -> Told:
     }  # fmt: skip
 
 
+def found(ready: Prepared) -> Told:
+    """What the folder says of itself: what was taken, what passed over, and what has no place in a dataset."""
+    return {
+        "taken": dict(ready.taken), "passed_over": [asdict(each) for each in ready.passed],
+        "not_carried": {name: list(each) for name, each in ready.gathered.left.items()},
+    }  # fmt: skip
+
+
 def checked(words: Told) -> Told:
     """What publishing would say, and its errors, without sealing or signing anything."""
     return plan(publication.prepare(publication.from_words(**words)))
@@ -85,7 +93,7 @@ def plan(ready: Prepared) -> Told:
     rights = {path: {"licence": r.licence, "copyright": r.copyright} for path, r in sorted(ready.rights.items())}
     return {
         "title": ready.terms.title, "licence": ready.terms.licence, "files": len(ready.sources),
-        "bytes": sum(source.size for source in ready.sources), "taken": dict(ready.gathered.taken), "rights": rights,
+        "bytes": sum(source.size for source in ready.sources), "rights": rights, **found(ready),
         "listed": [{"path": source.path, "bytes": source.size} for source in ready.sources],
         "left_out": [asdict(each) for each in ready.left], "notices": [*ready.notices, *ready.lost],
         "credit": credit.line(ready.terms), "warnings": [asdict(each) for each in ready.findings],

@@ -39,6 +39,11 @@ def members(expression: str) -> tuple[str, ...]:
     return tuple(str(each) for each in found.parts) if found.op == "AND" else (str(found),)
 
 
+def same(a: str, b: str) -> bool:
+    """Whether two expressions ask for the same, in whatever order."""
+    return set(members(a)) == set(members(b))
+
+
 def _suggest(ids: tuple[str, ...]) -> str:
     listed = f"did you mean {', '.join(ids[:8])}? " if ids else ""
     return f"{listed}For terms of your own use --licence LicenseRef-NAME --licence-text FILE"

@@ -7,7 +7,7 @@ By words, where it looks for words: a hint to a person, who decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from commons import licensing
@@ -16,6 +16,7 @@ from commons.core.terms import Terms
 from licences import Licence
 
 CODES = {
+    "RIGHTS_RESERVED": "a licence for everybody, and words that reserve all rights",
     "DOWNSTREAM_RESTRICTION": "a licence that lets everybody pass copies on, with a condition that forbids it",
     "CONDITIONS_BESIDE_LICENCE": "conditions beside a licence which allows no further ones",
     "ND_INVITES_DERIVATIVES": "no derivatives, with derivatives invited",
@@ -39,6 +40,13 @@ _NO_REMIX = re.compile(
     r"\b(?:remix|adapt|translat|modif|improv|extend|build (?:up)?on|deriv|fork|remanier|adapter|traduire|modifier)\w*",
     re.IGNORECASE,
 )
+_RESERVED = re.compile(
+    r"\ball rights(?: are)? reserved\b|\btous(?: les)? droits(?: sont)? r[ée]serv[ée]s\b|\balle rechte vorbehalten\b"
+    r"|\btodos (?:los derechos|os direitos) reservados\b|\btutti i diritti(?: sono)? riservati\b"
+    r"|\balle rechten voorbehouden\b|\bwszelkie prawa zastrze[żz]one\b|\bno part of (?:this|the) [\w ]{1,60} may be "
+    r"(?:reproduced|copied|distributed|used)\b|保留所有权利|版权所有|無断転載",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(r"\b(?:no|not|never|without|don't|ne|sans|pas)\b", re.IGNORECASE)
 
 
@@ -54,13 +62,30 @@ class Finding:
         return f"{self.text} [{self.code}]: {self.todo}"
 
 
-def lint(terms: Terms, rule: Rule, description: str = "") -> tuple[Finding, ...]:
-    """Contradictions in what a publisher says, each once, gravest first."""
-    found = [
-        w for each in licensing.of(terms) for w in (*_asked(terms, each, description), *_itself(terms, rule, each))
-    ]
+def lint(
+    terms: Terms, rule: Rule, description: str = "", texts: Mapping[str, str] | None = None
+) -> tuple[Finding, ...]:  # fmt: skip
+    """Contradictions in what a publisher says, and the files of these `texts` that describe the data, each once,
+    gravest first."""
+    known = licensing.of(terms)
+    found = [w for each in known for w in (*_asked(terms, each, description), *_itself(terms, rule, each))]
+    if any(each.kind in ("licence", "dedication", "mark") for each in known):
+        found += _reserved(terms, {"your description": description, **(texts or {})})
     order = list(CODES)
     return tuple(sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.code)))
+
+
+def _reserved(terms: Terms, texts: Mapping[str, str]) -> Iterator[Finding]:
+    """Words that keep what the licence gives."""
+    said = {"your conditions": terms.conditions, "the copyright notice": terms.copyright,
+            "the credit line": terms.credit_line, **texts}  # fmt: skip
+    where = [name for name, text in said.items() if text and _RESERVED.search(text)]
+    if where:
+        yield Finding(
+            code="RIGHTS_RESERVED",
+            text=f"{', '.join(where[:5])} reserves all rights, and {terms.licence} gives some to everybody",
+            todo="make sure that the licence is the licensor's own word, and mend the one that is not so",
+        )
 
 
 def _asked(terms: Terms, each: Licence, description: str) -> Iterator[Finding]:

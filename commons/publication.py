@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -20,7 +21,7 @@ from commons.core.terms import Terms
 from commons.disk import folder
 from commons.disk.folder import Aside, Source
 from commons.errors import Conflict, Malformed, NotFound
-from commons.gather import Gathered
+from commons.gather import Gathered, Passed
 from licences import compat
 
 _JUDGED = 20  # licences that others claim, or sources of different ones: more are not looked at
@@ -57,6 +58,7 @@ class Publication:
     previous: str | None = None
     follow_links: bool = False
     hidden: bool = False
+    ignore_metadata: tuple[str, ...] = ()
 
 
 def from_words(
@@ -68,7 +70,7 @@ def from_words(
     people += [licensing.creator(each, organisation=True) for each in organisations]
     named = [(name, text) for name, _, text in (each.partition("=") for each in labels)]
     words["keywords"] = tuple(dict.fromkeys(words.get("keywords") or ()))
-    for several in ("allow", "purposes"):
+    for several in ("allow", "purposes", "ignore_metadata"):
         words[several] = tuple(words.get(several) or ())
     return Publication(
         path=Path(path), creators=tuple(people), labels=tuple(Label(name=name, text=text) for name, text in named),
@@ -79,7 +81,8 @@ def from_words(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Ready to be sealed and signed. `said` is complete; `rights` are those of files that have their own; `left` and
-    `lost` are what is left out of the folder, and what of it cannot be carried."""
+    `lost` are what is left out of the folder, and what of it cannot be carried. `taken` says which words come from which
+    file, `passed` what files say that was not taken."""
 
     said: Publication
     sources: tuple[Source, ...]
@@ -87,6 +90,8 @@ class Prepared:
     lost: tuple[str, ...]
     gathered: Gathered
     rights: Mapping[str, Rights]
+    taken: Mapping[str, str]
+    passed: tuple[Passed, ...]
     terms: Terms
     rule: Rule
     findings: tuple[lint.Finding, ...]
@@ -103,10 +108,15 @@ def prepare(said: Publication) -> Prepared:
             f"{said.path} holds no file" + (f" but what is left out: {aside(found.left)}" if found.left else ""),
             hint="--hidden takes what is left out by its name" if found.left else "there is nothing to publish",
         )
-    gathered = gather.gather(sources, said.licence)
-    notices = [*gathered.differ, *gather.compare_early(gathered, sources)]
-    rights = gather.rights(gathered, gather.own_rights(sources), [source.path for source in sources])
-    chosen, said = said.licence, _complete(said, gathered)
+    ignored = frozenset(unicodedata.normalize("NFC", path.removeprefix("./")) for path in said.ignore_metadata)
+    gather.check_ignored(ignored, sources)
+    given = {field: word for field in gather.GIVEN if (word := getattr(said, field))}
+    gathered = gather.gather(sources, given, ignored)
+    headed, spared, idle = gather.own_rights(sources, given, ignored)
+    rights, contradicted = gather.rights(gathered, headed, given, [source.path for source in sources])
+    notices = [str(each) for each in (*gathered.faults, *spared, *contradicted)]
+    notices += [*idle, *gathered.differ, *gather.compare_early(gathered, sources)]
+    chosen, (said, taken) = said.licence, _complete(said, gathered)
     rights = {path: own for path, r in rights.items() if (own := _own(r, said)) is not None}
     said, rights, whole, mixed = _licence(said, rights, sources, chosen)
     notices += mixed
@@ -117,8 +127,9 @@ def prepare(said: Publication) -> Prepared:
     if found.asked:
         notices.append(f"published as --hidden asks: {aside(found.asked)}")
     return Prepared(
-        said=said, sources=sources, left=found.left, lost=found.lost, gathered=gathered, rights=rights, terms=terms,
-        rule=rule, findings=lint.lint(terms, rule, said.description or ""), notices=tuple(notices),
+        said=said, sources=sources, left=found.left, lost=found.lost, gathered=gathered, rights=rights, taken=taken,
+        passed=(*gathered.passed, *spared, *contradicted), terms=terms, rule=rule,
+        findings=lint.lint(terms, rule, said.description or "", gathered.texts), notices=tuple(notices),
     )  # fmt: skip
 
 
@@ -146,7 +157,8 @@ def _own(rights: Rights, said: Publication) -> Rights | None:
     return replace(rights, copyright="") if rights.licence else None
 
 
-def _complete(said: Publication, gathered: Gathered) -> Publication:
+def _complete(said: Publication, gathered: Gathered) -> tuple[Publication, dict[str, str]]:
+    """With the words of the folder where the publisher has none; and from which file each comes."""
     words = {
         field: getattr(gathered.said, field)
         for field in gather.TAKEN
@@ -155,7 +167,8 @@ def _complete(said: Publication, gathered: Gathered) -> Publication:
     if words.get("description") == gathered.said.title:
         words.pop("description", None)  # the title again says nothing; formats that demand one are given it
     labels = tuple(dict.fromkeys((*said.labels, *gathered.said.labels)))  # none is ever dropped
-    return replace(said, **(words | {"labels": labels}))
+    taken = {field: name for field, name in gathered.taken if field in words or (field == "labels" and labels)}
+    return replace(said, **(words | {"labels": labels})), taken
 
 
 def _licence(
@@ -180,16 +193,21 @@ def _licence(
         )
     whole = licensing.expression_of(said.licence) if said.licence else ""
     listed = {each for licence in own for each in licensing.members(licence)}
+    notices = []
     if chosen is not None and data and not bare and not listed.issuperset(licensing.members(whole)):
-        raise Conflict(
-            f"--licence {whole} would hold for no file: every one names its own, {data[0]} {rights[data[0]].licence}"
-            f"{_more(len(data) - 1)}",
-            hint="leave --licence out, and the files keep theirs; or, if you are the licensor, change what they say",
-        )
+        rest = [s.path for s in sources if s.path not in rights or not rights[s.path].licence]
+        if not rest:
+            raise Conflict(
+                f"--licence {whole} would hold for no file: every one names its own, {data[0]} "
+                f"{rights[data[0]].licence}{_more(len(data) - 1)}",
+                hint="leave --licence out, and the files keep theirs; or pass over what one says of itself with "
+                "--ignore-metadata FILE",
+            )
+        notices.append(f"{whole} holds for {rest[0]}{_more(len(rest) - 1)} only: all data names its own licence")
     parts = list(dict.fromkeys([*([whole] if whole else []), *own]))
     where = {each: f"{paths[0]}{_more(len(paths) - 1)}" for each, paths in own.items()} | {whole: "the dataset"}
     expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts)) if len(parts) > 1 else parts[0]
-    notices = _mixture(parts, where, said.collection)
+    notices += _mixture(parts, where, said.collection)
     if len(parts) == 1:  # the dataset's own, which need not be said of each
         rights = {path: replace(r, licence="") for path, r in rights.items() if r.copyright}
     elif whole:
@@ -210,7 +228,7 @@ def _texts(said: Publication, sources: Sequence[Source], gathered: Gathered) -> 
         text = gather.text_of(source) if source else told.get(id)
         if text is not None and told.get(id, text).strip() != text.strip():
             raise Conflict(f"two texts of {id}: LICENSES/{id}.txt says otherwise than the folder's metadata",
-                           hint=f"mend one of them, or say which holds with --licence-text {id}=FILE")  # fmt: skip
+                           hint=f"say which holds with --licence-text {id}=FILE")  # fmt: skip
         if text is not None:
             given[id] = text
     return tuple(given.items())

@@ -141,7 +141,7 @@ async def publish(
         "reference": f"commons:{cid}", "cid": cid, "title": value.title, "version": value.version,
         "licence": value.terms.licence, "access": str(value.rule), "files": value.files, "bytes": value.size,
         "sealed_bytes": value.sealed_size(), "reused_bytes": reused, "commons": value.commons, "entry": index,
-        "again": again, "custodians": value.custody is not None, "taken": dict(ready.gathered.taken),
+        "again": again, "custodians": value.custody is not None, **library.found(ready),
         "notices": [*notices(ready.terms, ready.rule), *ready.notices, *ready.lost, *kept],
         "left_out": [asdict(each) for each in ready.left],
         "warnings": [asdict(each) for each in ready.findings],

@@ -46,6 +46,8 @@ _WORDS = (
     click.option("--purpose", "purposes", multiple=True, metavar="CODE",
                  help="Allow this purpose only; may be repeated."),
     click.option("--grant-days", type=int, help="Grants end after so many days."),
+    click.option("--ignore-metadata", metavar="FILE", multiple=True,
+                 help="Pass over what this file of the folder says of others or itself; repeat for several."),
     click.option("--follow-links", is_flag=True, help="Take what symbolic links point to; they are refused otherwise."),
     click.option("--hidden", is_flag=True,
                  help="Take hidden files, and what is left out by its name as a secret; they are left out otherwise."),
@@ -68,8 +70,15 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
         if name == "labels" and not all(equals for _, equals, _ in pairs):
             raise Malformed("a label has a name", hint='--label "TK Attribution=FILE"')
         words[name] = [f"{key}{equals}{read_text(Path(file))}" for key, equals, file in pairs]
+    words["ignore_metadata"] = tuple(_inside(each, path.absolute()) for each in words["ignore_metadata"])
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in words.items()}
     return {"path": str(path.absolute()), **listed}
+
+
+def _inside(file: str, folder: Path) -> str:
+    """The name in `folder` of a file that may be named as the shell completes it."""
+    whole = Path(file).absolute()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else file
 
 
 @click.command()
@@ -132,6 +141,11 @@ def tell_planned(told: Told) -> None:
 def tell_findings(told: Told) -> None:
     for field, file in told["taken"].items():
         say(f"Taken: {field} from {file}.")
+    for each in told["passed_over"]:
+        if not any(notice.startswith(f"{each['file']}: ") and each["why"] in notice for notice in told["notices"]):
+            say(f"Passed over: {each['field']} of {each['file']}: {each['why']}.")
+    for file, names in told["not_carried"].items():
+        say(f"Not carried from {file}: {', '.join(names)}.")
     for warning in told["warnings"]:
         say(f"Warning: {warning['text']} [{warning['code']}]: {warning['todo']}.")
     for notice in told["notices"]:

@@ -48,7 +48,7 @@ def faults(paths: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         if fault := _fault(path):
             found.append((repr(path[:200]), fault))
             continue
-        folded = _fold(path)
+        folded = fold(path)
         if folded in files:
             found.append((_apart(files[folded][1], spelt), _SAME))
             continue
@@ -91,7 +91,8 @@ def _apart(one: str, other: str) -> str:
     return both if both.isascii() else f"{both} (that is {one[:200]!a} and {other[:200]!a})"
 
 
-def _fold(path: str) -> str:
+def fold(path: str) -> str:
+    """What two names have in common that are the same on some disk."""
     return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 

@@ -18,6 +18,7 @@ from commons.core import names
 from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description, Entry, encoded
+from commons.metadata.reading import Heard, Reading
 from licences import escape
 
 _LINE = 79  # characters
@@ -35,7 +36,7 @@ def write(files: Sequence[Entry], d: Description, tags: Mapping[str, bytes] | No
         lines.append(f"{file.sha256.hex()}  {_encoded('data/' + names.check(file.path))}\n")
     written = others | {
         "bagit.txt": b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
-        "bag-info.txt": _info(files, d),
+        INFO: _info(files, d),
         "manifest-sha256.txt": encoded("".join(lines)),
     }
     listed = "".join(f"{hashlib.sha256(data).hexdigest()}  {_encoded(name)}\n" for name, data in written.items())
@@ -71,6 +72,33 @@ def _encoded(path: str) -> str:
 
 
 _DECODED = {"25": "%", "0A": "\n", "0D": "\r"}
+
+
+INFO = "bag-info.txt"
+_READ = ("external-description", "external-identifier", "license", "file-license", "bagging-date", "payload-oxum")
+
+
+def read_info(text: str, heard: Heard | None = None) -> Description:
+    """What a `bag-info.txt` says of what is in the bag."""
+    reading = Reading(heard)
+    tags: list[tuple[str, str]] = []
+    for line in re.split(r"\r\n|\r|\n", text):
+        label, colon, value = line.partition(":")
+        if line[:1] in (" ", "\t") and tags:
+            tags[-1] = (tags[-1][0], f"{tags[-1][1]} {line.strip()}")
+        elif colon:
+            tags.append((label.strip(), value.strip()))
+
+    def said(wanted: str) -> list[str]:
+        return [value for label, value in tags if label.lower() == wanted and value]
+
+    reading.leave({label: value for label, value in tags if label.lower() not in _READ})
+    return reading.described(
+        description=lambda: next(iter(said("external-description")), None),
+        licence=lambda: texts.licence("License", next(iter(said("license")), None), reading=reading),
+        identifier=lambda: next((one for each in said("external-identifier")
+                                 if (one := texts.identifier("External-Identifier", each))), None),
+    )  # fmt: skip
 
 
 def read(text: str) -> tuple[Entry, ...]:

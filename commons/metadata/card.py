@@ -8,12 +8,13 @@ from typing import Any
 from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description
+from commons.metadata.reading import Heard, Reading
 
 FILE = "README.md"
 _KEY = re.compile(r"""^["']?[A-Za-z_][\w-]*["']?[ \t]*:(?:\s|$)""", re.MULTILINE)  # else a rule, and prose below it
 
 
-def read(text: str) -> Description | None:
+def read(text: str, heard: Heard | None = None) -> Description | None:
     """None for a README without front matter. Malformed for front matter that is no YAML, TooLarge over 1 MiB.
 
     Of several licences all hold: the card does not say that one may choose.
@@ -22,25 +23,36 @@ def read(text: str) -> Description | None:
     card = texts.load_yaml(matter) if matter is not None and _KEY.search(matter) else None
     if not isinstance(card, dict):
         return None
+    reading = Reading(heard)
+    reading.leave(card, *_TAKEN)
     named = card.get("license")
     listed = named if isinstance(named, list) else [named]
     tags = card.get("tags")
-    return Description(
-        title=texts.word("pretty_name", card.get("pretty_name")),
-        licence=texts.joined(_licence(card, each) for each in listed),
-        keywords=texts.words("tags", [tags] if isinstance(tags, str) else tags, numbers=True),
+    return reading.described(
+        title=lambda: texts.word("pretty_name", card.get("pretty_name")),
+        licence=lambda: texts.joined(_licence(card, each, reading) for each in listed),
+        keywords=lambda: texts.words("tags", [tags] if isinstance(tags, str) else tags, numbers=True),
     )
 
 
-def _licence(card: dict[Any, Any], named: object) -> str | None:
-    """ "other" stands for what `license_link` or `license_name` names."""
+_TAKEN = ("pretty_name", "license", "license_name", "license_link", "tags", "configs", "dataset_info")
+_BLOB = re.compile(r"https://huggingface\.co/[^?#]+/(?:blob|resolve|raw)/[^/?#]+/(?P<path>[^?#]+)")
+
+
+def _licence(card: dict[Any, Any], named: object, reading: Reading) -> str | None:
+    """ "other" stands for what `license_link` or `license_name` names, or for a file of the repository."""
     if named == "other":
         link, name = card.get("license_link"), texts.word("license_name", card.get("license_name"))
-        link = link if isinstance(link, str) and ":" in link else None  # else a file of the repository
-        return texts.licence("license_link", link, name) or "other"
+        far = link if isinstance(link, str) and ":" in link else None
+        spelt = texts.licence("license_link", far, name, reading=reading) or "other"
+        if (within := _BLOB.fullmatch(far or "")) is not None:
+            spelt, link = name or spelt, within["path"]
+        if far is None or within is not None:
+            reading.heard.written[spelt.strip()] = link if isinstance(link, str) else ""
+        return spelt
     if named is not None and not isinstance(named, str):
         raise Malformed("`license` is not a text")
-    return texts.licence("license", named)
+    return texts.licence("license", named, reading=reading)
 
 
 def _matter(text: str) -> str | None:

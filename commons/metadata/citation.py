@@ -17,6 +17,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description
+from commons.metadata.reading import Heard, Reading
 
 FILE = "CITATION.cff"
 CARRIES = frozenset({
@@ -38,27 +39,39 @@ _LATER = frozenset({  # licences of data that came to the SPDX list after versio
 # -- in ----------------------------------------------------------------------------------------------------------------
 
 
-def read(text: str) -> Description:
+def read(text: str, heard: Heard | None = None) -> Description:
     """Malformed for what is no citation file, and TooLarge over 1 MiB."""
-    cited = texts.load_yaml(text)
+    cited, reading = texts.load_yaml(text), Reading(heard)
     if not isinstance(cited, dict) or "cff-version" not in cited:
         raise Malformed("a citation file says its cff-version")
-    others = [row.get("value") for row in texts.rows("identifiers", cited.get("identifiers"))]
-    doi = texts.doi(texts.word("doi", cited.get("doi")))
+    rows = reading.take("identifier", lambda: list(texts.rows("identifiers", cited.get("identifiers"))), ())
+    others = [row.get("value") for row in rows]
+    doi = reading.take("identifier", lambda: texts.doi(texts.word("doi", cited.get("doi"))), None)
     places = ("url", "repository", "repository-artifact", "repository-code")
-    return Description(
-        title=texts.word("title", cited.get("title")),
-        description=texts.word("abstract", cited.get("abstract")),
-        creators=tuple(creator for row in texts.rows("authors", cited.get("authors")) for creator in _creator(row)),
-        licence=_licence(cited),
-        source_url=next((url for key in places if (url := texts.address(key, cited.get(key), _WEB))), None),
-        published=texts.day("date-released", cited.get("date-released")),
-        keywords=texts.words("keywords", cited.get("keywords"), numbers=True),
-        identifier=f"https://doi.org/{doi}" if doi
+    reading.leave(cited, *_TAKEN)
+    if cited.get("version") is not None and texts.count(cited["version"]) is None:
+        reading.leave({f"version: {cited['version']}": cited["version"]})
+    return reading.described(
+        title=lambda: texts.word("title", cited.get("title")),
+        description=lambda: texts.word("abstract", cited.get("abstract")),
+        creators=lambda: tuple(
+            creator for row in texts.rows("authors", cited.get("authors")) for creator in _creator(row)
+        ),
+        licence=lambda: _licence(cited, reading),
+        source_url=lambda: next((url for key in places if (url := texts.address(key, cited.get(key), _WEB))), None),
+        published=lambda: texts.day("date-released", cited.get("date-released")),
+        keywords=lambda: texts.words("keywords", cited.get("keywords"), numbers=True),
+        identifier=lambda: f"https://doi.org/{doi}" if doi
         else next((one for each in others if (one := texts.identifier("an identifier", each))), None),
-        reference=next((one for each in others if (one := texts.reference("an identifier", each))), None),
-        version=texts.count(cited.get("version")),
+        reference=lambda: next((one for each in others if (one := texts.reference("an identifier", each))), None),
+        version=lambda: texts.count(cited.get("version")),
     )  # fmt: skip
+
+
+_TAKEN = (
+    "cff-version", "message", "type", "title", "abstract", "authors", "license", "license-url", "url", "repository",
+    "repository-artifact", "repository-code", "date-released", "keywords", "doi", "identifiers", "version",
+)  # fmt: skip
 
 
 def _creator(row: Mapping[str, Any]) -> Iterator[Creator]:
@@ -73,11 +86,11 @@ def _creator(row: Mapping[str, Any]) -> Iterator[Creator]:
         yield found
 
 
-def _licence(cited: Mapping[str, Any]) -> str | None:
+def _licence(cited: Mapping[str, Any], reading: Reading) -> str | None:
     named = cited.get("license")
     if isinstance(named, list):
-        return texts.joined((texts.licence("license", each) for each in named), "OR")
-    return texts.licence("license", named, cited.get("license-url"))
+        return texts.joined((texts.licence("license", each, reading=reading) for each in named), "OR")
+    return texts.licence("license", named, cited.get("license-url"), reading=reading)
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ Reads any Dataset in JSON-LD, as web pages embed it. Knows no file but this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from commons.errors import Malformed
 from commons.metadata import jsonld
 from commons.metadata.description import Description, Entry
 from commons.metadata.jsonld import Graph, Node, address, said, texts, tidy, values
+from commons.metadata.reading import Heard, Reading, alike
 
 FILE = "croissant.json"
 CARRIES = frozenset(
@@ -48,18 +50,29 @@ _CONTEXT = {  # the whole of the specification's appendix 1: the validator warns
 }
 _UNKNOWN = "application/octet-stream"  # Croissant wants a media type, and this one says that none is known
 _ORGANISATIONS = ("CollegeOrUniversity", "Corporation", "Consortium", "NGO", "FundingAgency", "Project", "foaf:Group")
+_TAKEN = frozenset({
+    "@id", "@type", "@context", "name", "description", "creator", "author", "license", "copyrightNotice", "creditText",
+    "url", "dateModified", "datePublished", "conditionsOfAccess", "keywords", "identifier", "sameAs", "version",
+    "publisher", "usageInfo", "isBasedOn", "prov:wasDerivedFrom", "dct:provenance", "distribution", "hasPart",
+    "recordSet", "cr:recordSet", "dct:conformsTo", "conformsTo", "citeAs", "cr:citeAs", "isLiveDataset",
+    "cr:isLiveDataset",
+})  # fmt: skip
 _PEOPLE = ("https://orcid.org/", "https://ror.org/", "http://orcid.org/")
 
 
-def read(text: str) -> Description:
+def read(text: str, heard: Heard | None = None) -> Description:
     """Malformed unless it describes one Dataset."""
+    reading = Reading(heard)
     graph = Graph(text)
     found = graph.typed("Dataset")
     if len(found) != 1:
         raise Malformed(
             f"{len(found) or 'no'} schema.org Datasets in it: one is wanted", hint='the dataset has "@type": "Dataset"'
         )
-    return Description(**understood(graph, found[0]), files=jsonld.entries(_files(graph, found[0])))
+    node = found[0]
+    return reading.described(
+        **understood(graph, node, reading), files=lambda: alike(_files(graph, node, reading), reading)
+    )
 
 
 def write(d: Description, columns: Mapping[str, Sequence[str]] | None = None) -> bytes:
@@ -196,63 +209,68 @@ def _records(path: str, columns: Sequence[str]) -> dict[str, Any] | None:
     return {"@type": "cr:RecordSet", "@id": id, "name": path, "field": fields}
 
 
-def understood(graph: Graph, node: Node) -> dict[str, Any]:
-    """The fields of a Description that a schema.org Dataset fills, the files apart."""
+def understood(graph: Graph, node: Node, reading: Reading) -> dict[str, Callable[[], Any]]:
+    """How to read the fields of a Description that a schema.org Dataset fills, the files apart."""
+    reading.leave({key: value for key, value in node.items() if key not in _TAKEN})
+    if texts(values(node, "version")) and jsonld.size(values(node, "version")) is None:
+        reading.leave({f"version: {said(node, 'version')}": True})
     named = [text for each in ("identifier", "sameAs", "url", "@id") for text in _named(graph, node, each)]
     url = address(said(node, "url")) or next((address(said(each, "@id")) for each in graph.nodes(node, "url")), None)
     return {
-        "title": said(node, "name"),
-        "description": said(node, "description"),
-        "creators": tuple(dict.fromkeys(_people(graph, values(node, "creator") + values(node, "author")))),
-        "licence": jsonld.licence(graph, values(node, "license")),
-        "licences": jsonld.licences(graph, values(node, "license")),
-        "texts": tuple(sorted(_texts(graph, node))),
-        "copyright": said(node, "copyrightNotice"),
-        "credit_line": said(node, "creditText"),
-        "source_url": None if url and url.startswith("commons:") else url,
-        "updated": jsonld.day(said(node, "dateModified")),
-        "published": jsonld.day(said(node, "datePublished")),
-        "conditions": said(node, "conditionsOfAccess"),
-        "keywords": tuple(_keywords(graph, values(node, "keywords"))),
-        "identifier": next(
+        "title": lambda: said(node, "name"),
+        "description": lambda: said(node, "description"),
+        "creators": lambda: tuple(dict.fromkeys(_people(graph, values(node, "creator") + values(node, "author")))),
+        "licence": lambda: jsonld.licence(graph, values(node, "license"), reading),
+        "licences": lambda: jsonld.licences(graph, values(node, "license")),
+        "texts": lambda: tuple(sorted(_texts(graph, node))),
+        "copyright": lambda: said(node, "copyrightNotice"),
+        "credit_line": lambda: said(node, "creditText"),
+        "source_url": lambda: None if url and url.startswith("commons:") else url,
+        "updated": lambda: jsonld.day(said(node, "dateModified")),
+        "published": lambda: jsonld.day(said(node, "datePublished")),
+        "conditions": lambda: said(node, "conditionsOfAccess"),
+        "keywords": lambda: tuple(_keywords(graph, values(node, "keywords"))),
+        "identifier": lambda: next(
             (text for each in ("identifier", "@id") for text in _named(graph, node, each) if jsonld.identifier(text)),
             None,
         ),
-        "reference": next((text for text in named if text.startswith("commons:")), None),
-        "version": jsonld.size(values(node, "version")) or None,
-        "publisher": next((each.name for each in _people(graph, values(node, "publisher"))), None),
-        "labels": tuple(
+        "reference": lambda: next((text for text in named if text.startswith("commons:")), None),
+        "version": lambda: jsonld.size(values(node, "version")) or None,
+        "publisher": lambda: next((each.name for each in _people(graph, values(node, "publisher"))), None),
+        "labels": lambda: tuple(
             Label(name=name, text=text)
             for each in graph.nodes(node, "usageInfo")
             if (name := said(each, "name")) and (text := said(each, "text"))
         ),
-        "origins": tuple(_origins(graph, node)),
-        "changes": next(
+        "origins": lambda: tuple(_origins(graph, node)),
+        "changes": lambda: next(
             (said(each, "description") for each in graph.nodes(node, "dct:provenance") if said(each, "description")),
             None,
         ),
     }
 
 
-def entry(graph: Graph, path: str, node: Node) -> Entry:
+def entry(graph: Graph, path: str, node: Node, reading: Reading) -> Entry:
     """A file at `path`, of which `node` tells."""
     return Entry(
         path=path,
         size=jsonld.size(values(node, "contentSize")),
-        sha256=jsonld.digest(path, values(node, "sha256"), 32),
-        md5=jsonld.digest(path, values(node, "cr:md5", "md5"), 16),
+        sha256=reading.take("files", lambda: jsonld.digest(path, values(node, "sha256"), 32), None),
+        md5=reading.take("files", lambda: jsonld.digest(path, values(node, "cr:md5", "md5"), 16), None),
         media_type=said(node, "encodingFormat"),
-        licence=jsonld.licence(graph, values(node, "license")),
+        licence=reading.take("licence", lambda: jsonld.licence(graph, values(node, "license"), reading), None, path),
         copyright=said(node, "copyrightNotice"),
     )
 
 
-def _files(graph: Graph, node: Node) -> Iterator[Entry]:
+def _files(graph: Graph, node: Node, reading: Reading) -> Iterator[Entry]:
     for each in graph.nodes(node, "distribution"):
         place = said(each, "contentUrl")
-        inside = values(each, "cr:containedIn", "containedIn")  # of an archive: no file of the folder
-        if place and not inside and (path := jsonld.path(place)) is not None:
-            yield entry(graph, path, each)
+        if not place or values(each, "cr:containedIn", "containedIn"):  # of an archive: no file of the folder
+            continue
+        path = reading.take("files", partial(reading.place, place, jsonld.path), None)
+        if path is not None:
+            yield entry(graph, path, each, reading)
 
 
 def _named(graph: Graph, node: Node, name: str) -> list[str]:
@@ -278,7 +296,7 @@ def _people(graph: Graph, found: list[Any]) -> Iterator[Creator]:
 def _texts(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
     for whole in graph.nodes(node, "license"):
         for part in graph.nodes(whole, "hasPart") or [whole]:
-            id, text = said(part, "identifier"), said(part, "text")
+            id, text = said(part, "identifier", "url", "name", "@id"), said(part, "text")
             if id and text:
                 yield id, text
 

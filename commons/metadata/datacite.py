@@ -14,6 +14,7 @@ from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description
 from commons.metadata.jsonld import dump, load
+from commons.metadata.reading import Heard, Reading
 
 FILE = "datacite.json"
 CARRIES = frozenset({
@@ -30,40 +31,63 @@ _OURS = "Commons"  # the type of our own references among alternate identifiers,
 # -- in ----------------------------------------------------------------------------------------------------------------
 
 
-def read(text: str) -> Description:
+def read(text: str, heard: Heard | None = None) -> Description:
     """Malformed for what is no such record. What DataCite's API wraps, {"data": {"attributes": …}}, is read too."""
     record: Mapping[str, Any] = load(text)
     if isinstance(record.get("data"), dict):
         record = texts.mapping("attributes", record["data"].get("attributes"))
     if "titles" not in record:
         raise Malformed("a DataCite record has titles")
-    dates = {
-        row.get("dateType"): found
-        for row in texts.rows("dates", record.get("dates"))
-        if isinstance(row.get("dateType"), str) and (found := texts.day("a date", row.get("date")))
-    }
-    others = list(texts.rows("alternateIdentifiers", record.get("alternateIdentifiers")))
-    others += texts.rows("identifiers", record.get("identifiers"))
-    named = [row.get("alternateIdentifier", row.get("identifier")) for row in others]
-    doi = texts.doi(texts.word("doi", record.get("doi")))
-    return Description(
-        title=_first("titles", record, "title", "titleType", None),
-        description=_first("descriptions", record, "description", "descriptionType", "Abstract"),
-        creators=tuple(creator for row in texts.rows("creators", record.get("creators")) for creator in _creator(row)),
-        licence=texts.joined(_licence(row) for row in texts.rows("rightsList", record.get("rightsList"))),
-        source_url=next(_origins(record), None),
-        updated=dates.get("Updated"),
-        published=dates.get("Issued"),
-        keywords=tuple(
+    reading = Reading(heard)
+    dates = reading.take("updated", lambda: _dates(record), {})
+    named = reading.take("identifier", lambda: _identifiers(record), ())
+    doi = reading.take("identifier", lambda: texts.doi(texts.word("doi", record.get("doi"))), None)
+    reading.leave(record, *_TAKEN)
+    if record.get("version") is not None and texts.count(record["version"]) is None:
+        reading.leave({f"version: {record['version']}": record["version"]})
+    return reading.described(
+        title=lambda: _first("titles", record, "title", "titleType", None),
+        description=lambda: _first("descriptions", record, "description", "descriptionType", "Abstract"),
+        creators=lambda: tuple(
+            creator for row in texts.rows("creators", record.get("creators")) for creator in _creator(row)
+        ),
+        licence=lambda: texts.joined(
+            _licence(row, reading) for row in texts.rows("rightsList", record.get("rightsList"))
+        ),
+        source_url=lambda: next(_origins(record), None),
+        updated=lambda: dates.get("Updated"),
+        published=lambda: dates.get("Issued"),
+        keywords=lambda: tuple(
             word for row in texts.rows("subjects", record.get("subjects"))
             if (word := texts.word("a subject", row.get("subject")))
         ),
-        identifier=f"https://doi.org/{doi}" if doi
+        identifier=lambda: f"https://doi.org/{doi}" if doi
         else next((one for each in named if (one := texts.identifier("an identifier", each))), None),
-        reference=next((one for each in named if (one := texts.reference("an identifier", each))), None),
-        version=texts.count(record.get("version")),
-        publisher=_publisher(record.get("publisher")),
+        reference=lambda: next((one for each in named if (one := texts.reference("an identifier", each))), None),
+        version=lambda: texts.count(record.get("version")),
+        publisher=lambda: _publisher(record.get("publisher")),
     )  # fmt: skip
+
+
+_TAKEN = (
+    "titles", "descriptions", "creators", "rightsList", "relatedIdentifiers", "dates", "subjects", "doi", "identifiers",
+    "alternateIdentifiers", "version", "publisher", "publicationYear", "types", "schemaVersion", "sizes", "formats",
+    "id", "url", "prefix", "suffix", "state", "language",
+)  # fmt: skip
+
+
+def _dates(record: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        row["dateType"]: found
+        for row in texts.rows("dates", record.get("dates"))
+        if isinstance(row.get("dateType"), str) and (found := texts.day("a date", row.get("date")))
+    }
+
+
+def _identifiers(record: Mapping[str, Any]) -> list[object]:
+    others = list(texts.rows("alternateIdentifiers", record.get("alternateIdentifiers")))
+    others += texts.rows("identifiers", record.get("identifiers"))
+    return [row.get("alternateIdentifier", row.get("identifier")) for row in others]
 
 
 def _first(what: str, record: Mapping[str, Any], key: str, kind: str, wanted: str | None) -> str | None:
@@ -94,10 +118,11 @@ def _address(row: Mapping[str, Any]) -> str | None:
     return texts.address("a name's identifier", text if ":" in text else f"https://{text}")
 
 
-def _licence(row: Mapping[str, Any]) -> str | None:
-    return texts.licence(
-        "a licence of rightsList", row.get("rightsIdentifier"), row.get("rightsUri"), row.get("rights")
-    )
+def _licence(row: Mapping[str, Any], reading: Reading) -> str | None:
+    spelt = (row.get("rightsIdentifier"), row.get("rightsUri"), row.get("rights"))
+    if any(isinstance(each, str) and texts.is_access(each) for each in spelt[:2]):
+        spelt = (*spelt[:2], None)  # what the access is called: no licence either
+    return texts.licence("a licence of rightsList", *spelt, reading=reading)
 
 
 def _origins(record: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description, Entry
 from commons.metadata.jsonld import dump, load
+from commons.metadata.reading import Heard, Reading
 
 FILE = "datapackage.json"
 CARRIES = frozenset({
@@ -32,43 +33,57 @@ _OTHERS = {"publisher", "contact", "maintainer", "wrangler", "distributor"}
 # -- in ----------------------------------------------------------------------------------------------------------------
 
 
-def read(text: str) -> Description:
-    """Malformed for what is no data package, or lists a file by an unsafe path. Remote and inline data are no files."""
-    package = load(text)
+def read(text: str, heard: Heard | None = None) -> Description:
+    """Malformed for what is no data package, and, where nobody listens, for any part of it that cannot be taken, such
+    as an unsafe path. Remote and inline data are no files."""
+    package, reading = load(text), Reading(heard)
     if not isinstance(package.get("resources"), list):
         raise Malformed("a data package lists its resources")
-    creators, publisher = _people(package.get("contributors"))
-    return Description(
-        title=texts.word("title", package.get("title")),
-        description=texts.word("description", package.get("description")),
-        creators=creators,
-        licence=_licence(package),
-        source_url=next(
-            (url for row in texts.rows("sources", package.get("sources"))
-             if (url := texts.identifier("a source's path", row.get("path")))), None,
-        ),
-        published=texts.day("created", package.get("created")),
-        keywords=texts.words("keywords", package.get("keywords")),
-        identifier=texts.identifier("id", package.get("id"))
+    people = reading.take("creators", lambda: _people(package, reading), ((), None))
+    sources = reading.take("source_url", lambda: _origins(package.get("sources")), ())
+    reading.heard.written.update(_written(package))
+    reading.leave(package, *_TAKEN)
+    for each in sources[1:]:
+        reading.leave({f"sources: {each}": each})
+    if package.get("version") is not None and texts.count(package["version"]) is None:
+        reading.leave({f"version: {package['version']}": package["version"]})
+    return reading.described(
+        title=lambda: texts.word("title", package.get("title")),
+        description=lambda: texts.word("description", package.get("description")),
+        creators=lambda: people[0],
+        licence=lambda: _licence("the package", package, reading),
+        source_url=lambda: next((each for each in sources if ":" in each), None),
+        updated=lambda: texts.day("last_updated", package.get("last_updated", package.get("last_modified"))),
+        published=lambda: texts.day("created", package.get("created")),
+        keywords=lambda: texts.words("keywords", package.get("keywords")),
+        identifier=lambda: texts.identifier("id", package.get("id"))
         or texts.address("homepage", package.get("homepage"), _WEB),
-        reference=texts.reference("id", package.get("id")),
-        version=texts.count(package.get("version")),
-        publisher=publisher,
-        files=tuple(file for row in texts.rows("resources", package["resources"]) for file in _files(row)),
+        reference=lambda: texts.reference("id", package.get("id")),
+        version=lambda: texts.count(package.get("version")),
+        publisher=lambda: people[1],
+        files=lambda: reading.several("files", package["resources"], lambda row: _files(row, reading)),
     )  # fmt: skip
 
 
-def _people(value: object) -> tuple[tuple[Creator, ...], str | None]:
-    """Who made it, or, where nobody is said to have, who contributed; and the publisher."""
+# Keys whose words are taken, or tell nothing of the data.
+_TAKEN = (
+    "$schema", "profile", "profiles", "name", "id", "title", "description", "licenses", "license", "licences",
+    "licence", "contributors",
+    "author", "authors", "maintainers", "publishers", "sources", "created", "last_updated", "last_modified", "keywords",
+    "homepage", "version", "resources", "datapackage_version", "resource-profile",
+)  # fmt: skip
+
+
+def _people(package: Mapping[str, Any], reading: Reading) -> tuple[tuple[Creator, ...], str | None]:
+    """Who made it, or, where nobody is said to have, who contributed; and the publisher. Editions before 1.0 have
+    `author` and `authors`, as texts or objects."""
     makers, helpers, publishers = [], [], []
-    for row in texts.rows("contributors", value):
+    for each in _several(package.get("contributors")):
+        row = {"title": each} if isinstance(each, str) else texts.mapping("one of contributors", each)
         roles = row.get("roles") if row.get("roles") is not None else [row.get("role") or ""]
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise Malformed("a contributor's roles are not a list of texts")
-        name = texts.word("a contributor's title", row.get("title")) or " ".join(
-            part for key in ("givenName", "familyName") if (part := texts.word(f"a contributor's {key}", row.get(key)))
-        )
-        creator = texts.creator("a contributor", name, row.get("path"))
+        creator = _person("a contributor", each)
         said = {role.strip().lower() for role in roles}
         if creator is None:
             continue
@@ -78,32 +93,101 @@ def _people(value: object) -> tuple[tuple[Creator, ...], str | None]:
             helpers.append(creator)
         if "publisher" in said:
             publishers.append(creator.name)
-    return tuple(makers or helpers), publishers[0] if publishers else None
-
-
-def _licence(row: Mapping[str, Any]) -> str | None:
-    """All that are listed hold together; `license`, of version 0, is read where none are."""
-    named = [
-        texts.licence("a licence of the package", each.get("name"), each.get("path"), each.get("title"))
-        for each in texts.rows("licenses", row.get("licenses"))
+    signed = [*_several(package.get("author")), *_several(package.get("authors"))]
+    makers += [found for each in signed if (found := _person("an author", each))]
+    publishers += [
+        found.name for each in _several(package.get("publishers")) if (found := _person("a publisher", each))
     ]
-    if not named and isinstance(row.get("license"), str):
-        return texts.licence("the licence of the package", row["license"])
-    return texts.joined(named)
+    return tuple(dict.fromkeys(makers or helpers)), publishers[0] if publishers else None
 
 
-def _files(row: Mapping[str, Any]) -> Iterator[Entry]:
+def _several(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _person(what: str, value: object) -> Creator | None:
+    """A person or an organisation: one text, or an object, of any edition."""
+    if isinstance(value, str):
+        return texts.signed(what, value)
+    row = texts.mapping(what, value)
+    name = texts.word(f"{what}'s title", row.get("title")) or " ".join(
+        part for key in ("givenName", "familyName") if (part := texts.word(f"{what}'s {key}", row.get(key)))
+    )
+    name = name or texts.word(f"{what}'s name", row.get("name")) or ""
+    return texts.creator(what, name, row.get("path") or row.get("web") or row.get("url"))
+
+
+def _origins(value: object) -> list[str]:
+    """Each source by its address, or, without one, by its title."""
+    if value is not None and not isinstance(value, list):
+        raise Malformed("sources is not a list")
+    found = []
+    for each in value or ():
+        row = {"title": each} if isinstance(each, str) else texts.mapping("one of sources", each)
+        keys = ("path", "web", "url")
+        url = next((url for key in keys if (url := texts.identifier("a source's path", row.get(key)))), None)
+        name = texts.word("a source's title", row.get("title") or row.get("name"))
+        ours = any(texts.reference("a source's path", row.get(key)) for key in keys)
+        if not ours and (said := url or (name or "").replace(":", " ")):
+            found.append(said)
+    return sorted(found, key=lambda said: ":" not in said)
+
+
+def _licence(what: str, row: Mapping[str, Any], reading: Reading) -> str | None:
+    """All that are listed hold together; `license`, of editions before 1.0, is read where none are."""
+    what = f"a licence of {what}"
+    return texts.joined(
+        texts.licence(what, *_spelt(each), reading=reading) for each in _licences_of(what, row)
+    )  # fmt: skip
+
+
+def _spelt(row: Mapping[str, Any]) -> list[Any]:
+    """The ways in which a licence is named, the firmest first; a file of the package is no name."""
+    path = row.get("path")
+    names = [row.get(key) for key in ("name", "id", "type", "path", "url", "title")]
+    local = isinstance(path, str) and ":" not in path
+    return [*(each for each in names if each is not path), path] if local else names
+
+
+def _licences_of(what: str, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    listed = row.get("licenses", row.get("licences"))
+    listed = listed if listed not in (None, []) else row.get("license", row.get("licence"))
+    for each in _several(listed):
+        yield {"name": each} if isinstance(each, str) else texts.mapping(what, each)
+
+
+def _written(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A licence whose `path` is a file of the package."""
+    listed = [each for each in _several(row.get("licenses", row.get("license"))) if isinstance(each, dict | str)]
+    for each in ({"name": said} if isinstance(said, str) else said for said in listed):
+        name = next((each[key] for key in ("name", "id", "type", "title") if isinstance(each.get(key), str)), None)
+        path = each.get("path")
+        if isinstance(path, str) and path.strip() and ":" not in path:
+            yield (name or path).strip(), path
+        elif (name or "").strip().lower() in texts.OTHER:
+            yield (name or "").strip(), ""
+
+
+def _files(value: object, reading: Reading) -> Iterator[Entry]:
+    row = texts.mapping("one of resources", value)
     path = row.get("path", row.get("url"))
     for each in path if isinstance(path, list) else [path] if path is not None else []:
-        if isinstance(each, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", each):
-            continue
-        whole = not isinstance(path, list) or len(path) == 1  # else hash and size are those of all parts together
-        sha256, md5 = _digests(row.get("hash")) if whole else (None, None)
-        yield texts.file(
-            "a resource's path", each, size=texts.size("a resource's bytes", row.get("bytes")) if whole else None,
-            sha256=sha256, md5=md5, media_type=texts.word("a resource's mediatype", row.get("mediatype")),
-            licence=_licence(row),
-        )  # fmt: skip
+        if not isinstance(each, str) or not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", each):
+            yield _file(each, row, not isinstance(path, list) or len(path) == 1, reading)
+
+
+def _file(path: object, row: Mapping[str, Any], whole: bool, reading: Reading) -> Entry:
+    """One file of a resource; hash and size are those of all its parts together."""
+    name = str(path)[:200]
+    sha256, md5 = reading.take("files", lambda: _digests(row.get("hash")), (None, None), name)
+    size = reading.take("files", lambda: texts.size("a resource's bytes", row.get("bytes")), None, name)
+    media = reading.take("files", lambda: texts.word("a resource's mediatype", row.get("mediatype")), None, name)
+    licence = reading.take("licence", lambda: _licence(name, row, reading), None)
+    reading.heard.written.update(_written(row))
+    said = {"size": size, "sha256": sha256, "md5": md5} if whole else {}
+    return reading.place(
+        path, lambda path: texts.file("a resource's path", path, **said, media_type=media, licence=licence)
+    )
 
 
 def _digests(value: object) -> tuple[bytes | None, bytes | None]:

@@ -6,6 +6,7 @@ Reads it with prefixes or without, as CKAN gives it. Rights are told in ODRS (sc
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -15,6 +16,7 @@ from commons.errors import Malformed
 from commons.metadata import jsonld
 from commons.metadata.description import Description, Entry
 from commons.metadata.jsonld import Graph, Node, address, is_a, said, texts, tidy, values
+from commons.metadata.reading import Heard, Reading, alike
 
 FILE = "dcat.jsonld"
 CARRIES = frozenset(
@@ -35,6 +37,12 @@ _CONTEXT = {
     "spdx": "http://spdx.org/rdf/terms#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
+_TAKEN = frozenset({
+    "@id", "@type", "dct:title", "title", "dct:description", "description", "dct:creator", "creator", "dct:license",
+    "license", "dct:rights", "dct:identifier", "identifier", "dcat:landingPage", "landingPage", "dct:modified",
+    "modified", "dct:issued", "issued", "dct:accessRights", "dcat:keyword", "keyword", "dcat:version", "dct:publisher",
+    "publisher", "prov:wasDerivedFrom", "dcat:distribution", "distribution", "dct:provenance",
+})  # fmt: skip
 _MEDIA = "https://www.iana.org/assignments/media-types/"
 
 
@@ -152,9 +160,9 @@ def _whole(d: Description, access: str) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def read(text: str) -> Description:
+def read(text: str, heard: Heard | None = None) -> Description:
     """Malformed unless it describes one dcat:Dataset, whatever catalogue and records stand around it."""
-    graph = Graph(text)
+    graph, reading = Graph(text), Reading(heard)
     found = graph.typed("dcat:Dataset")
     if len(found) != 1:
         raise Malformed(
@@ -164,33 +172,38 @@ def read(text: str) -> Description:
     distributions = graph.nodes(node, "dcat:distribution", "distribution")
     holders = [node] if values(node, "dct:license", "license") else distributions
     licences = [value for each in holders for value in values(each, "dct:license", "license")]
-    licence = jsonld.licence(graph, licences)
+    licence = reading.take("licence", lambda: jsonld.licence(graph, licences, reading), None)
     statements = graph.nodes(node, "dct:rights")
     named = [*texts(values(node, "dct:identifier", "identifier")), said(node, "@id") or ""]
-    return Description(
-        title=said(node, "dct:title", "title"),
-        description=said(node, "dct:description", "description"),
-        creators=tuple(dict.fromkeys(_creators(graph, values(node, "dct:creator", "creator")))),
-        licence=licence,
-        licences=jsonld.licences(graph, licences),
-        copyright=_first(statements, "odrs:copyrightNotice"),
-        credit_line=_first(statements, "odrs:attributionText"),
-        source_url=_first(graph.nodes(node, "dcat:landingPage", "landingPage"), "@id", addresses=True),
-        updated=jsonld.day(said(node, "dct:modified", "modified")),
-        published=jsonld.day(said(node, "dct:issued", "issued")),
-        conditions=_first(graph.nodes(node, "dct:accessRights"), "rdfs:label", "dct:description"),
-        keywords=tuple(texts(values(node, "dcat:keyword", "keyword"))),
-        identifier=next((each for each in named if jsonld.identifier(each)), None),
-        reference=next((each for each in named if each.startswith("commons:")), None),
-        version=jsonld.size(values(node, "dcat:version")) or None,
-        publisher=next((each.name for each in _creators(graph, values(node, "dct:publisher", "publisher"))), None),
-        labels=tuple(
+    reading.leave({key: value for key, value in node.items() if key not in _TAKEN})
+    if texts(values(node, "dcat:version")) and jsonld.size(values(node, "dcat:version")) is None:
+        reading.leave({f"version: {said(node, 'dcat:version')}": True})
+    return reading.described(
+        title=lambda: said(node, "dct:title", "title"),
+        description=lambda: said(node, "dct:description", "description"),
+        creators=lambda: tuple(dict.fromkeys(_creators(graph, values(node, "dct:creator", "creator")))),
+        licence=lambda: licence,
+        licences=lambda: jsonld.licences(graph, licences),
+        copyright=lambda: _first(statements, "odrs:copyrightNotice"),
+        credit_line=lambda: _first(statements, "odrs:attributionText"),
+        source_url=lambda: _first(graph.nodes(node, "dcat:landingPage", "landingPage"), "@id", addresses=True),
+        updated=lambda: jsonld.day(said(node, "dct:modified", "modified")),
+        published=lambda: jsonld.day(said(node, "dct:issued", "issued")),
+        conditions=lambda: _first(graph.nodes(node, "dct:accessRights"), "rdfs:label", "dct:description"),
+        keywords=lambda: tuple(texts(values(node, "dcat:keyword", "keyword"))),
+        identifier=lambda: next((each for each in named if jsonld.identifier(each)), None),
+        reference=lambda: next((each for each in named if each.startswith("commons:")), None),
+        version=lambda: jsonld.size(values(node, "dcat:version")) or None,
+        publisher=lambda: next(
+            (each.name for each in _creators(graph, values(node, "dct:publisher", "publisher"))), None
+        ),
+        labels=lambda: tuple(
             Label(name=name, text=words)
             for each in statements
             if (name := said(each, "dct:title")) and (words := said(each, "dct:description"))
         ),
-        origins=tuple(_origins(graph, node)),
-        files=jsonld.entries(_files(graph, distributions, licence)),
+        origins=lambda: tuple(_origins(graph, node)),
+        files=lambda: alike(_files(graph, distributions, licence, reading), reading),
     )
 
 
@@ -222,24 +235,32 @@ def _origins(graph: Graph, node: Node) -> Iterator[Origin]:
             )
 
 
-def _files(graph: Graph, distributions: list[Node], licence: str | None) -> Iterator[Entry]:
+def _files(graph: Graph, distributions: list[Node], licence: str | None, reading: Reading) -> Iterator[Entry]:
     for each in distributions:
         for place in graph.nodes(each, "dcat:downloadURL", "downloadURL")[:1]:
-            path = jsonld.path(said(place, "@id") or "#", encoded=True)
-            if path is None:
-                continue
-            own = jsonld.licence(graph, values(each, "dct:license", "license"))
-            sums = {length: list(_sums(graph, each, kind)) for kind, length in (("sha256", 32), ("md5", 16))}
-            media = _first(graph.nodes(each, "dcat:mediaType", "mediaType"), "@id")
-            yield Entry(
-                path=path,
-                size=jsonld.size(values(each, "dcat:byteSize", "byteSize")),
-                sha256=jsonld.digest(path, sums[32], 32),
-                md5=jsonld.digest(path, sums[16], 16),
-                media_type=media and _media_type(media),
-                licence=own if own != licence else None,
-                copyright=_first(graph.nodes(each, "dct:rights"), "odrs:copyrightNotice"),
-            )
+            path = reading.take("files", partial(reading.place, said(place, "@id") or "#", _path), None)
+            if path is not None:
+                yield _file(graph, each, path, licence, reading)
+
+
+def _path(text: str) -> str | None:
+    return jsonld.path(text, encoded=True)
+
+
+def _file(graph: Graph, node: Node, path: str, licence: str | None, reading: Reading) -> Entry:
+    named = values(node, "dct:license", "license")
+    own = reading.take("licence", lambda: jsonld.licence(graph, named, reading), None, path)
+    sums = {length: list(_sums(graph, node, kind)) for kind, length in (("sha256", 32), ("md5", 16))}
+    media = _first(graph.nodes(node, "dcat:mediaType", "mediaType"), "@id")
+    return Entry(
+        path=path,
+        size=jsonld.size(values(node, "dcat:byteSize", "byteSize")),
+        sha256=reading.take("files", lambda: jsonld.digest(path, sums[32], 32), None),
+        md5=reading.take("files", lambda: jsonld.digest(path, sums[16], 16), None),
+        media_type=media and _media_type(media),
+        licence=own if own != licence else None,
+        copyright=_first(graph.nodes(node, "dct:rights"), "odrs:copyrightNotice"),
+    )
 
 
 def _media_type(text: str) -> str:

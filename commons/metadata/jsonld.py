@@ -10,6 +10,7 @@ import base64
 import datetime
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from types import NoneType
@@ -18,7 +19,9 @@ from urllib.parse import unquote
 
 from commons.core import names, rights
 from commons.errors import Malformed, TooLarge
-from commons.metadata.description import LIMIT, UNSEEN, Entry, encoded
+from commons.metadata.description import LIMIT, UNSEEN, encoded
+from commons.metadata.reading import Reading
+from commons.metadata.texts import is_access
 
 DEEP = 64  # containers in containers
 MANY = 500_000  # containers
@@ -255,7 +258,7 @@ def path(text: str, *, encoded: bool = False) -> str | None:
     if re.match(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:|//|#", text, re.IGNORECASE):
         return None
     plain = unquote(text, errors="surrogateescape") if encoded else text  # which no name of a file may hold
-    return names.check(re.sub(r"\A(\./)+", "", plain))
+    return names.check(unicodedata.normalize("NFC", re.sub(r"\A(\./)+", "", plain)))
 
 
 def size(found: Iterable[Any]) -> int | None:
@@ -281,17 +284,9 @@ def digest(what: str, found: list[Any], length: int) -> bytes | None:
     return data
 
 
-def entries(found: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Each file once; Malformed if one is told of in two ways."""
-    known: dict[str, Entry] = {}
-    for each in found:
-        if known.setdefault(each.path, each) != each:
-            raise Malformed(f"{each.path[:200]!r} is listed twice, and not alike", hint="keep one of the two")
-    return tuple(known.values())
-
-
-def licence(graph: Graph, found: list[Any]) -> str | None:
-    """The licence as it is spelt. Several ids or addresses are joined by AND: the caller decides if they are one."""
+def licence(graph: Graph, found: list[Any], reading: Reading | None = None) -> str | None:
+    """The licence as it is spelt. Several ids or addresses are joined by AND: the caller decides if they are one. A
+    right of access is none, which `reading` is told; a node whose text is a file's, or stands in it, too."""
     spelt: dict[str, None] = {}
     for value in (each for each in found if each != ""):
         node = graph.follow(value) or {}
@@ -299,7 +294,14 @@ def licence(graph: Graph, found: list[Any]) -> str | None:
         name = name or address(said(node, "@id")) or said(node, "url", "name", "dct:title", "rdfs:label", "@id")
         if name is None:
             raise Malformed("a licence is neither a name nor an address", hint="write its SPDX id, or its address")
+        if is_access(name):
+            if reading is not None:
+                reading.fault("access", f"{name[:200]!r} says who may see it, and is no licence")
+            continue
         spelt[name.strip()] = None
+        place = said(node, "@id") if node else None
+        if reading is not None and place and not address(place) and not place.startswith(("#", "_:")):
+            reading.heard.written[name.strip()] = place
     if len(spelt) > 1 and not all(_ID.fullmatch(name) or address(name) for name in spelt):
         named = ", ".join(repr(name[:80]) for name in list(spelt)[:5])
         raise Malformed(f"several licences, and not all are ids or addresses: {named}", hint="name one, by its SPDX id")

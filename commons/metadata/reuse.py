@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from commons.core import names
@@ -17,6 +19,7 @@ from commons.core.rights import Rights, licence_ids
 from commons.errors import Malformed, TooLarge
 from commons.metadata import texts
 from commons.metadata.description import LIMIT, Description, encoded
+from commons.metadata.reading import Heard, Reading, spellings
 from licences.errors import AmbiguousLicence, LicenceError, UnknownLicence
 from licences.expression import parse
 
@@ -117,7 +120,7 @@ def header(data: bytes) -> Rights | None:
     tagged: list[str] = []
     bare: list[str] = []
     inside = 0
-    for line in _shown(_text(data)).split("\n"):
+    for line in _shown(text(data)).split("\n"):
         inside = max(0, inside + ("SPDX-SnippetBegin" in line) - ("SPDX-SnippetEnd" in line))
         if inside:
             continue
@@ -132,8 +135,8 @@ def header(data: bytes) -> Rights | None:
     return _rights(named, (*tagged, *bare))
 
 
-def _text(data: bytes) -> str:
-    """Empty for what is not text."""
+def text(data: bytes) -> str:
+    """What the bytes say; empty for what is not text."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace")
@@ -193,17 +196,33 @@ def _expression(named: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """An annotation: the paths it covers, "closest", "aggregate" or "override", and what it says ("" for nothing)."""
+    """An annotation: the paths it covers, "closest", "aggregate" or "override", and what it says ("" for nothing).
+    `said` are its paths as they stand there, NFC, with what each covers."""
 
-    paths: frozenset[str]
-    globs: tuple[re.Pattern[str], ...]
+    said: tuple[tuple[str, re.Pattern[str] | str], ...]
     precedence: str
     licence: str
     copyright: tuple[str, ...]
+    paths: frozenset[str]
+    globs: tuple[re.Pattern[str], ...]
 
     def covers(self, path: str) -> bool:
         """`path` counts from the folder of the REUSE.toml."""
         return path in self.paths or any(glob.fullmatch(path) for glob in self.globs)
+
+
+def _alike(path: str) -> list[str]:
+    """The path of an annotation in other spellings, folded."""
+    found = (each for each in spellings(path) if len(each) <= 4 * names.PATH)
+    return [each for each in found if "*" in each or "*" not in path]
+
+
+def _sorted(said: Iterable[tuple[str, re.Pattern[str] | str]]) -> dict[str, Any]:
+    globs = [glob for _, glob in said]
+    return {
+        "paths": frozenset(glob for glob in globs if isinstance(glob, str)),
+        "globs": tuple(glob for glob in globs if not isinstance(glob, str)),
+    }
 
 
 def toml(text: str) -> tuple[Rule, ...]:
@@ -220,16 +239,21 @@ def toml(text: str) -> tuple[Rule, ...]:
 
 
 def _rule(row: Mapping[str, Any]) -> Rule:
-    globs = [_glob(path) for path in _listed("path", row)]
+    said = [(path, _glob(path)) for path in map(_relative, _listed("path", row))]
     precedence = row.get("precedence", "closest")
-    if not globs or precedence not in ("closest", "aggregate", "override"):
+    if not said or precedence not in ("closest", "aggregate", "override"):
         raise Malformed("an annotation has a path, and its precedence is closest, aggregate or override")
     notices = (line.removeprefix("SPDX-FileCopyrightText:").strip() for line in _listed("SPDX-FileCopyrightText", row))
     return Rule(
-        paths=frozenset(glob for glob in globs if isinstance(glob, str)),
-        globs=tuple(glob for glob in globs if not isinstance(glob, str)),
-        precedence=precedence, licence=_expression(_listed("SPDX-License-Identifier", row)), copyright=tuple(notices),
+        said=tuple(said), **_sorted(said), precedence=precedence,
+        licence=_expression(_listed("SPDX-License-Identifier", row)),
+        copyright=tuple(notices),
     )  # fmt: skip
+
+
+def _relative(path: str) -> str:
+    """As names are spelt: NFC, and from the folder of the REUSE.toml without a "./"."""
+    return re.sub(r"\A(?:\./+)+(?=.)", "", unicodedata.normalize("NFC", path))
 
 
 def _listed(key: str, row: Mapping[str, Any]) -> list[str]:
@@ -267,17 +291,88 @@ def _first(texts: Sequence[str]) -> str:
     return re.escape(texts[0]) + "".join(f"(?>[^/]*?{re.escape(text)})" for text in texts[1:])
 
 
-def rights(paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Rights]:
+def rights(
+    paths: Collection[str], read: Callable[[str], bytes], heard: Heard | None = None
+) -> dict[str, Rights]:  # fmt: skip
     """What a folder says of each of its files that is data; those of which nothing is said are left out. `read` gives
-    the first 64 KiB of a file, and all of a `.license` file or REUSE.toml. Malformed names the file."""
-    if ".reuse/dep5" in paths:
-        raise Malformed(".reuse/dep5 is not read", hint="`reuse convert-dep5` writes a REUSE.toml from it")
-    present = frozenset(paths)
-    tables = {path.removesuffix(FILE): _table(path, read) for path in present if path.split("/")[-1] == FILE}
+    what of a file may speak for it, and all of a `.license` file or REUSE.toml. Malformed names the file; who has
+    `heard` is told, and also of annotations that cover no file."""
+    reading, present = Reading(heard), frozenset(paths)
+    if ".reuse/dep5" in present:
+        reading.take("licence", _dep5, None)
+    tables: dict[str, tuple[Rule, ...]] = {}
+    for path in sorted(each for each in present if each.split("/")[-1] == FILE):
+        tables[path.removesuffix(FILE)] = reading.take("licence", partial(_table, path, read), ())
     if len(present) * sum(len(rule.globs) for rules in tables.values() for rule in rules) > _MATCHES:
         raise TooLarge("too many wildcards in REUSE.toml for so many files", hint="name folders with one wildcard each")
-    found = {path: _resolved(path, present, tables, read) for path in sorted(present) if not is_about(path)}
+    folder = _Folder(present, tables)
+    found = {
+        path: reading.take("licence", partial(_resolved, path, folder, read), None)
+        for path in sorted(present) if not is_about(path)
+    }  # fmt: skip
+    reading.heard.notes += folder.idle()
     return {path: each for path, each in found.items() if each}
+
+
+def _dep5() -> None:
+    raise Malformed(".reuse/dep5 is not read", hint="`reuse convert-dep5` writes a REUSE.toml from it")
+
+
+class _Folder:
+    """The files there are, and the rules of the REUSE.toml in each folder. A path of a rule that no file has as it is
+    spelt covers its like: names are compared as on disks where two such cannot stand side by side."""
+
+    def __init__(self, present: Collection[str], tables: Mapping[str, tuple[Rule, ...]]) -> None:
+        self._tables = tables
+        self._sidecars = {names.fold(path): path for path in present if path.endswith(".license")}
+        self._near: dict[str, list[Rule]] = {}
+        self._idle: dict[str, list[str]] = {}
+        for folder, rules in tables.items():
+            inside = frozenset(path[len(folder) :] for path in present if path.startswith(folder))
+            folded = frozenset(map(names.fold, inside))
+            self._near[folder] = [self._nearly(folder, rule, inside, folded) for rule in rules]
+
+    def _nearly(self, folder: str, rule: Rule, inside: Collection[str], folded: Collection[str]) -> Rule:
+        said: list[tuple[str, re.Pattern[str] | str]] = []
+        for text, glob in rule.said:
+            if not _covers(glob, inside):
+                near = [_glob(each) for each in _alike(text)]
+                said += [(text, each) for each in near if _covers(each, folded)] or self._note(folder, text)
+        return replace(rule, said=tuple(said), **_sorted(said))
+
+    def _note(self, folder: str, path: str) -> list[Any]:
+        self._idle.setdefault(f"{folder}{FILE}", []).append(path)
+        return []
+
+    def sidecar(self, path: str) -> str | None:
+        return self._sidecars.get(names.fold(f"{path}.license")) if self._sidecars else None
+
+    def rule(self, folder: str, path: str) -> Rule | None:
+        """The last of a folder's rules that covers a file as it is spelt, else the last that covers its like."""
+        rules = self._tables.get(folder)
+        if not rules:
+            return None
+        inside = path[len(folder) :]
+        exact = next((rule for rule in reversed(rules) if rule.covers(inside)), None)
+        if exact is not None:
+            return exact
+        folded = names.fold(inside)
+        return next((rule for rule in reversed(self._near[folder]) if rule.covers(folded)), None)
+
+    def idle(self) -> list[str]:
+        """Notes on paths of annotations that no file has."""
+        return [
+            f"{table} has an annotation of {paths[0][:_SAID]!r}, which covers no file" if len(paths) == 1
+            else f"{table} has annotations of {len(paths)} paths that cover no file, {paths[0][:_SAID]!r} among them"
+            for table, paths in self._idle.items()
+        ]  # fmt: skip
+
+
+def _covers(glob: re.Pattern[str] | str, paths: Collection[str]) -> bool:
+    return glob in paths if isinstance(glob, str) else any(glob.fullmatch(path) for path in paths)
+
+
+_SAID = 200  # characters of somebody's path that a note repeats
 
 
 def _table(path: str, read: Callable[[str], bytes]) -> tuple[Rule, ...]:
@@ -289,21 +384,18 @@ def _table(path: str, read: Callable[[str], bytes]) -> tuple[Rule, ...]:
         raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
 
 
-def _resolved(
-    path: str, present: Collection[str], tables: Mapping[str, tuple[Rule, ...]], read: Callable[[str], bytes]
-) -> Rights | None:
+def _resolved(path: str, folder: _Folder, read: Callable[[str], bytes]) -> Rights | None:
     """The precedence of REUSE: from the top folder down, until one overrides; the closest fills what is not said."""
     said: list[Rule] = []
     folders = path.split("/")[:-1]
     for depth in range(len(folders) + 1):
-        folder = "".join(f"{each}/" for each in folders[:depth])
-        rule = next((rule for rule in reversed(tables.get(folder, ())) if rule.covers(path[len(folder) :])), None)
+        rule = folder.rule("".join(f"{each}/" for each in folders[:depth]), path)
         if rule is not None:
             said.append(rule)
             if rule.precedence == "override":
                 break
     over = [rule for rule in said if rule.precedence == "override"]
-    where = f"{path}.license" if f"{path}.license" in present else path
+    where = folder.sidecar(path) or path
     try:
         own = None if over else header(read(where))
     except Malformed as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from commons.errors import Malformed
 from commons.metadata import croissant, jsonld
 from commons.metadata.description import Description, Entry
 from commons.metadata.jsonld import Graph, Node, address, is_a, said, tidy, values
+from commons.metadata.reading import Heard, Reading, alike
 
 FILE = "ro-crate-metadata.json"
 CARRIES = croissant.CARRIES
@@ -24,11 +26,13 @@ _PROFILE = "https://w3id.org/ro/crate/1.3"
 _ROOT = "./"
 
 
-def read(text: str) -> Description:
+def read(text: str, heard: Heard | None = None) -> Description:
     """Malformed unless a metadata descriptor in it names the root of a crate."""
-    graph = Graph(text)
+    graph, reading = Graph(text), Reading(heard)
     root = _root(graph)
-    return Description(**croissant.understood(graph, root), files=jsonld.entries(_files(graph, root)))
+    return reading.described(
+        **croissant.understood(graph, root, reading), files=lambda: alike(_files(graph, root, reading), reading)
+    )
 
 
 def write(d: Description) -> bytes:
@@ -109,7 +113,11 @@ def _root(graph: Graph) -> Node:
     )
 
 
-def _files(graph: Graph, root: Node) -> Iterator[Entry]:
+def _path(id: str) -> str | None:
+    return jsonld.path(id, encoded=True)
+
+
+def _files(graph: Graph, root: Node, reading: Reading) -> Iterator[Entry]:
     """The files of the folder, found from part to part."""
     seen: set[str] = set()
     parts = list(reversed(graph.nodes(root, "hasPart")))
@@ -120,7 +128,8 @@ def _files(graph: Graph, root: Node) -> Iterator[Entry]:
             continue
         seen.add(id)
         if is_a(part, "File", "MediaObject"):
-            if (path := jsonld.path(id, encoded=True)) is not None:
-                yield croissant.entry(graph, path, part)
+            path = reading.take("files", partial(reading.place, id, _path), None)
+            if path is not None:
+                yield croissant.entry(graph, path, part, reading)
         elif values(part, "hasPart"):
             parts.extend(reversed(graph.nodes(part, "hasPart")))

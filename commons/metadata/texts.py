@@ -18,12 +18,14 @@ from commons.core import ids, names
 from commons.core.rights import Creator, check_date, check_url
 from commons.errors import Malformed, TooLarge
 from commons.metadata.description import UNSEEN, Description, Entry, encoded
+from commons.metadata.reading import Reading
 from licences.errors import LicenceError
 from licences.expression import parse
 
 YAML_LIMIT = 1 << 20  # characters
 _DEEPEST, _MOST = 64, 100_000  # values in values, and values
 OURS = "commons:"
+OTHER = frozenset({"other", "custom", "see license", "see license file", "license", "see file license"})  # in a file
 _SAID = 200  # characters of somebody's text that a message repeats
 
 
@@ -35,22 +37,42 @@ class _Loader(yaml.SafeLoader):
     no "no" for Norway, no sixty-based numbers."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
-    deep = many = 0
+    deep = deepest = many = 0
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.anchored: dict[str, tuple[int, int]] = {}  # how many values stand under an anchor, and how deep
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        """An alias counts as all that it stands for: what is small on paper and large in memory is refused."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            raise Malformed(f"YAML{_at(event)}: an anchor or alias, which is not followed here", hint="write it out")
-        if event.tag is not None:
-            raise Malformed(f"YAML{_at(event)}: a tag, which is not followed here: {event.tag[:40]!r}")
-        self.deep, self.many = self.deep + 1, self.many + 1
-        if self.deep > _DEEPEST:
+        many, deep, deepest = self.many, self.deep, self.deepest
+        if isinstance(event, yaml.AliasEvent) and event.anchor is not None:
+            if event.anchor in self.anchors and event.anchor not in self.anchored:
+                raise Malformed(f"YAML{_at(event)}: a value that holds itself")
+            more, further = self.anchored.get(event.anchor, (0, 0))
+            self.many, self.deepest = many + more, max(deepest, deep + further)
+            self._bounded(event)
+            return super().compose_node(parent, index)
+        if event.anchor is not None:  # it may be named anew
+            self.anchors.pop(event.anchor, None)
+            self.anchored.pop(event.anchor, None)
+        self.deep, self.many = deep + 1, many + 1
+        self.deepest = self.deep
+        self._bounded(event)
+        node = super().compose_node(parent, index)
+        if event.anchor is not None:
+            self.anchored[event.anchor] = (self.many - many, self.deepest - deep)
+        self.deep, self.deepest = deep, max(deepest, self.deepest)
+        if event.tag is not None and node is not None:  # what it would make is not made here
+            node.tag = f"tag:yaml.org,2002:{_PLAIN[type(node)]}"
+        return node
+
+    def _bounded(self, event: Any) -> None:
+        if self.deepest > _DEEPEST:
             raise Malformed(f"YAML{_at(event)}: nested deeper than {_DEEPEST}")
         if self.many > _MOST:
             raise TooLarge(f"YAML of more than {_MOST} values")
-        node = super().compose_node(parent, index)
-        self.deep -= 1
-        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
@@ -62,6 +84,9 @@ class _Loader(yaml.SafeLoader):
                 raise Malformed(f"YAML{_at(key_node)}: the key {str(key)[:_SAID]!r} stands twice")
             found[key] = self.construct_object(value_node, deep=deep)
         return found
+
+
+_PLAIN = {yaml.ScalarNode: "str", yaml.SequenceNode: "seq", yaml.MappingNode: "map"}
 
 
 for _tag, _pattern, _first in (
@@ -78,8 +103,9 @@ def _at(marked: Any) -> str:
 
 
 def load_yaml(text: str) -> Any:
-    """The one document in `text`. Malformed for anything else, for anchors, aliases, tags, a key that stands twice, and
-    nesting over 64; TooLarge over 1 MiB or 100,000 values. Nothing else is raised."""
+    """The one document in `text`. Aliases stand for what they name, and tags make nothing. Malformed for anything else,
+    a value that holds itself, a key that stands twice, and nesting over 64; TooLarge over 1 MiB or 100,000 values,
+    those of aliases included. Nothing else is raised."""
     if len(text) > YAML_LIMIT:
         raise TooLarge(f"YAML of more than {YAML_LIMIT >> 20} MiB")
     try:
@@ -237,13 +263,41 @@ def file(what: str, path: object, **said: Any) -> Entry:
     return Entry(path=names.check(unicodedata.normalize("NFC", text.removeprefix("./"))), **said)
 
 
+_SIGNED = re.compile(r"(?P<name>[^<>()]*[^<>()\s])\s*(?:<[^<>]*>)?\s*(?:\((?P<url>[^()]*)\))?\s*")
+
+
+def signed(what: str, value: object) -> Creator | None:
+    """Whom to credit, of one text: "Ana Diaz <ana@example.org> (https://example.org)", as packages of code sign."""
+    text = word(what, value)
+    found = _SIGNED.fullmatch(text.strip()) if text else None
+    return creator(what, found["name"], found["url"]) if found else creator(what, text)
+
+
 # -- licences ----------------------------------------------------------------------------------------------------------
 
 
-def licence(what: str, *spellings: object) -> str | None:
+_ACCESS = re.compile(
+    r"(?:https?://purl\.org/(?:eu-repo/semantics|coar/access_right)/|info:eu-repo/semantics/|"
+    r"https?://publications\.europa\.eu/resource/authority/access-right/).*"
+    r"|(?:open|closed|restricted|embargoed|public|controlled|metadata[ -]only)[ _-]?access(?:ible)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_access(text: str) -> bool:
+    """Whether it says who may see something, as OpenAIRE and COAR spell that: which is no licence."""
+    return _ACCESS.fullmatch(text.strip()) is not None
+
+
+def licence(what: str, *spellings: object, reading: Reading | None = None) -> str | None:
     """Of several ways in which a file names one licence the first that is understood, else the first. An id gets the
-    case it is known by. Malformed where two are understood and name different licences."""
+    case it is known by; a right of access is none, which `reading` is told. Malformed where two are understood and name
+    different licences."""
     said = [text.strip() for each in spellings if (text := word(what, each))]
+    for text in (each for each in said if is_access(each)):
+        if reading is not None:
+            reading.fault("access", f"{text[:_SAID]!r} says who may see it, and is no licence")
+    said = [text for text in said if not is_access(text)]
     known = {text: canonical for text in said if (canonical := _known(text))}
     if len(set(known.values())) > 1:
         raise Malformed(f"{what} is both {' and '.join(sorted(set(known.values())))}", hint="mend one of them")

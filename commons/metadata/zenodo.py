@@ -16,6 +16,7 @@ from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description
 from commons.metadata.jsonld import dump, load
+from commons.metadata.reading import Heard, Reading
 
 FILE = ".zenodo.json"
 CARRIES = frozenset({
@@ -34,31 +35,42 @@ _HIDDEN = {"script": re.compile("</script", re.I), "style": re.compile("</style"
 # -- in ----------------------------------------------------------------------------------------------------------------
 
 
-def read(text: str) -> Description:
+def read(text: str, heard: Heard | None = None) -> Description:
     """Malformed for what has neither title nor creators nor licence."""
-    record = load(text)
+    record, reading = load(text), Reading(heard)
     if not {"title", "creators", "license", "upload_type"} & record.keys():
         raise Malformed("Zenodo's metadata has a title, creators or a `license`")
     named = record.get("license")
-    doi = texts.doi(texts.word("doi", record.get("doi")))
-    return Description(
-        title=texts.word("title", record.get("title")),
-        description=_text("description", record.get("description")),
-        creators=tuple(
+    doi = reading.take("identifier", lambda: texts.doi(texts.word("doi", record.get("doi"))), None)
+    reading.leave(record, *_TAKEN)
+    if record.get("version") is not None and texts.count(record["version"]) is None:
+        reading.leave({f"version: {record['version']}": record["version"]})
+    return reading.described(
+        title=lambda: texts.word("title", record.get("title")),
+        description=lambda: _text("description", record.get("description")),
+        creators=lambda: tuple(
             creator for row in texts.rows("creators", record.get("creators"))
             if (creator := texts.creator("a creator", row.get("name"), row.get("orcid")))
         ),
-        licence=texts.licence("license", named.get("id") if isinstance(named, dict) else named),
-        source_url=next(
+        licence=lambda: texts.licence(
+            "license", named.get("id") if isinstance(named, dict) else named, reading=reading
+        ),
+        source_url=lambda: next(
             (found for row in texts.rows("related_identifiers", record.get("related_identifiers"))
              if row.get("relation") == "isDerivedFrom" and (found := _origin(row.get("identifier")))), None,
         ),
-        published=texts.day("publication_date", record.get("publication_date")),
-        conditions=_text("access_conditions", record.get("access_conditions")),
-        keywords=texts.words("keywords", record.get("keywords")),
-        identifier=f"https://doi.org/{doi}" if doi else None,
-        version=texts.count(record.get("version")),
+        published=lambda: texts.day("publication_date", record.get("publication_date")),
+        conditions=lambda: _text("access_conditions", record.get("access_conditions")),
+        keywords=lambda: texts.words("keywords", record.get("keywords")),
+        identifier=lambda: f"https://doi.org/{doi}" if doi else None,
+        version=lambda: texts.count(record.get("version")),
     )  # fmt: skip
+
+
+_TAKEN = (
+    "title", "description", "creators", "license", "upload_type", "related_identifiers", "publication_date",
+    "access_right", "access_conditions", "keywords", "doi", "version",
+)  # fmt: skip
 
 
 def _text(what: str, value: object) -> str | None:
@@ -72,19 +84,23 @@ def _origin(value: object) -> str | None:
     return f"https://doi.org/{doi}" if doi else texts.address("a related identifier", text)
 
 
-def read_kaggle(text: str) -> Description:
+def read_kaggle(text: str, heard: Heard | None = None) -> Description:
     """`dataset-metadata.json`. Malformed for what has no title."""
-    record = load(text)
+    record, reading = load(text), Reading(heard)
     if texts.word("title", record.get("title")) is None:
         raise Malformed("Kaggle's metadata has a title")
-    return Description(
-        title=texts.word("title", record["title"]),
-        description=texts.word("description", record.get("description"))
-        or texts.word("subtitle", record.get("subtitle")),
-        licence=texts.joined(
-            texts.licence("a licence", row.get("name")) for row in texts.rows("licenses", record.get("licenses"))
+    listed = reading.take("licence", lambda: list(texts.rows("licenses", record.get("licenses"))), ())
+    for row in listed:
+        if str(row.get("name")).strip().lower() in texts.OTHER:
+            reading.heard.written[str(row["name"]).strip()] = ""
+    reading.leave(record, "title", "subtitle", "description", "licenses", "keywords", "id", "id_no", "resources")
+    return reading.described(
+        title=lambda: texts.word("title", record["title"]),
+        description=lambda: (
+            texts.word("description", record.get("description")) or texts.word("subtitle", record.get("subtitle"))
         ),
-        keywords=texts.words("keywords", record.get("keywords")),
+        licence=lambda: texts.joined(texts.licence("a licence", row.get("name"), reading=reading) for row in listed),
+        keywords=lambda: texts.words("keywords", record.get("keywords")),
     )
 
 

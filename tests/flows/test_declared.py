@@ -167,7 +167,8 @@ def test_terms_name_every_licence_and_every_file_keeps_its_own_in_every_export(c
                 prepared(folder, case, collection=True)
             return
         members = {each for licence in declared.values() for each in apart(licence)}
-        idle = case.option is not None and all(case.files.values()) and not members.issuperset(apart(case.option))
+        alone = all(own and own[0] == "header" for own in case.files.values()) and not case.whole
+        idle = case.option is not None and alone and not members.issuperset(apart(case.option))
         if idle:
             with pytest.raises(Conflict, match=r"--licence .* would hold for no file"):
                 prepared(folder, case, collection=True)
@@ -199,7 +200,7 @@ def test_no_pair_of_licences_that_cannot_be_mixed_goes_unseen(case: Case) -> Non
             (a, b) for a, b in combinations(sorted(members), 2)
             if compat.can_remix(licences.parse(a), licences.parse(b)).answer == "no"
         ]  # fmt: skip
-        idle = case.option and all(case.files.values())
+        idle = case.option and all(own and own[0] == "header" for own in case.files.values())
         if worst:
             with pytest.raises(Conflict, match=r"would hold for no file|cannot be mixed"):
                 prepared(folder, case)
@@ -241,6 +242,10 @@ def test_an_option_that_holds_for_no_file_says_what_the_files_name(tmp_path: Pat
     with pytest.raises(Conflict, match=r"every one names its own, plot.py CC0-1.0") as caught:
         prepared(tmp_path, case)
     assert "leave --licence out" in caught.value.hint
+    write(tmp_path, "REUSE.toml", "version = 1\n")
+    ready = prepared(tmp_path, case)
+    assert ready.terms.licence == "CC-BY-4.0 AND CC0-1.0"
+    assert "CC-BY-4.0 holds for REUSE.toml only: all data names its own licence" in ready.notices
     write(tmp_path, "more.bin", "x")
     assert prepared(tmp_path, case).terms.licence == "CC-BY-4.0 AND CC0-1.0"
 

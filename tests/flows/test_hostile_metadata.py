@@ -74,10 +74,12 @@ def test_a_readme_that_is_no_card_stops_nobody(folder: Path, readme: str) -> Non
 def test_a_broken_card_is_an_error_that_names_it_once(folder: Path) -> None:
     (folder / "README.md").write_bytes(b"---\nlicense: [unclosed\n---\n")
     with pytest.raises(Malformed, match=r"\AREADME.md: not YAML"):
-        prepared(folder)
+        prepared(folder, licence=None)
+    assert prepared(folder).notices[0].startswith("README.md: passed over: not YAML")
     (folder / "README.md").write_bytes("---\nlicense: cc0-1.0\n---\nFran\xe7ais".encode("latin-1"))
     with pytest.raises(Malformed, match=r"\AREADME.md: not UTF-8"):
-        prepared(folder)
+        prepared(folder, licence=None)
+    assert prepared(folder).notices[0].startswith("README.md: passed over: not UTF-8")
 
 
 def test_keywords_are_taken_once_and_too_many_are_told_with_their_file(folder: Path) -> None:
@@ -104,7 +106,10 @@ def test_a_licence_that_metadata_gives_one_file_is_named_with_both(folder: Path)
     rows = [{"name": "x", "path": "rivers.csv", "licenses": [{"name": "LICENSE"}]}]
     write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
     with pytest.raises(Malformed, match=r"datapackage.json, of rivers.csv: unknown licence"):
-        prepared(folder)
+        prepared(folder, licence=None)
+    ready = prepared(folder)
+    assert ready.terms.licence == "CC0-1.0"
+    assert "datapackage.json: licence of rivers.csv passed over: unknown licence" in ready.notices[0]
 
 
 def test_many_files_that_are_not_there_are_one_notice(folder: Path) -> None:

@@ -183,8 +183,14 @@ async def test_metadata_that_is_broken_is_named_and_what_it_lists_and_is_not_the
 ) -> None:
     alice = await alone(start)
     write(folder, "ro-crate-metadata.json", "{")
-    with pytest.raises(Malformed, match=r"ro-crate-metadata.json: "):
-        await alice.publish(folder)
+    with pytest.raises(Malformed, match=r"ro-crate-metadata.json: ") as broken:
+        await alice.publish(folder, licence=None)
+    assert "--licence" in broken.value.hint
+    assert "--ignore-metadata ro-crate-metadata.json" in broken.value.hint
+    assert any(
+        note.startswith("ro-crate-metadata.json: passed over: not JSON")
+        for note in (await told(alice, folder, title="T", licence="CC0-1.0"))["notices"]
+    )
     (folder / "ro-crate-metadata.json").unlink()
     write(folder, "datapackage.json", {**DATAPACKAGE, "resources": [{"name": "x", "path": "gone.csv"}]})
     assert "datapackage.json lists gone.csv, which is not there" in (await told(alice, folder))["notices"]

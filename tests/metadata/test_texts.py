@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import random
 from collections.abc import Callable
@@ -49,12 +50,7 @@ def test_plain_scalars_are_text_or_whole_numbers(text: str, value: object) -> No
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a: &x 1\nb: *x", "line 1: an anchor"),
-        ("a: *x", "anchor or alias"),
-        ("a: &x\n  - *x", "anchor"),
-        ("a: !!python/object/apply:os.system [ls]", "a tag"),
-        ("a: !!binary aGk=", "a tag"),
-        ("!mine {a: 1}", "a tag"),
+        ("a: *x", "undefined alias"),
         ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
         ("{a: 1, a: 2}", "twice"),
         ("? [a, b]\n: c", "a key that is no text"),
@@ -74,9 +70,33 @@ def test_what_only_an_attacker_needs_is_refused(text: str, why: str) -> None:
 
 
 def test_a_bomb_is_refused_before_it_goes_off() -> None:
-    bomb = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
-    with pytest.raises(Malformed, match="anchor"):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    bomb = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in itertools.pairwise(letters))
+    with pytest.raises(TooLarge, match="values"):
         texts.load_yaml(bomb)
+    deep = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}]\n" for n in range(80))
+    with pytest.raises(Malformed, match="deeper"):
+        texts.load_yaml(deep)
+    with pytest.raises(Malformed, match="holds itself"):
+        texts.load_yaml("a: &a [*a]")
+
+
+def test_an_alias_stands_for_what_it_names_and_a_tag_makes_nothing() -> None:
+    assert texts.load_yaml("a: &x [n, m]\nb: *x\nc: {d: *x}") == {
+        "a": ["n", "m"],
+        "b": ["n", "m"],
+        "c": {"d": ["n", "m"]},
+    }
+    assert texts.load_yaml("a: &x 1\nb: *x\nc: &x 2\nd: *x") == {"a": 1, "b": 1, "c": 2, "d": 2}
+    assert texts.load_yaml("a: !!python/object/apply:os.system [ls]") == {"a": ["ls"]}
+    assert texts.load_yaml("a: !!binary aGk=\nb: !!str 2020\nc: !mine {d: 1}") == {
+        "a": "aGk=",
+        "b": "2020",
+        "c": {"d": 1},
+    }
+
+
+def test_what_is_large_is_too_large() -> None:
     with pytest.raises(TooLarge):
         texts.load_yaml("a: " + "x" * texts.YAML_LIMIT)
     with pytest.raises(TooLarge):
