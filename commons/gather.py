@@ -69,6 +69,7 @@ _HEADER = 64 << 10  # bytes of a file in which its rights are looked for
 _TEXTUAL = ("text/", "application/json", "application/xml", "image/svg", "application/javascript", "application/x-sh")
 _MATTER = (b"---", b"\xef\xbb\xbf---")
 _GRAVE = frozenset({"", "licence", "licences", "texts", "origins", "labels", "conditions"})  # terms, or all of a file
+_READ_ME = re.compile(r"readme(?:\.\w+)?", re.IGNORECASE)
 _LEFT = 20  # names of what has no place, told of one file
 
 
@@ -116,6 +117,9 @@ def gather(sources: Sequence[Source], given: Given | None = None, ignored: Colle
         faults += judged(name, heard.faults, given or {})
         if heard.left:
             left[name] = tuple(heard.left)[:_LEFT]
+    for source in sources:
+        if _READ_ME.fullmatch(source.path) and source.path not in ignored and source.path not in texts:
+            texts[source.path] = folder.head(source, _HEADER).decode("utf-8", "replace")
     merged = merge(found, given, [source.path for source in sources])
     return replace(merged, passed=(*faults, *merged.passed), faults=tuple(faults), left=left, texts=texts)
 
@@ -451,7 +455,7 @@ def rights(
                         f"two licences of {path}: it says {before.licence} itself, {name} says {licence}",
                         hint=f"pass over one of them: --ignore-metadata {name}, or --ignore-metadata {path}",
                     )
-                why = f"{licence} here, and {before.licence} elsewhere: neither is, both are kept"
+                why = f"{licence} here, and {before.licence} elsewhere; both are kept"
                 passed.append(Passed(file=name, field=f"licence of {path}", why=why))
                 licence = licensing.expression_of(f"({before.licence}) AND ({licence})")
                 before = replace(before, licence="")

@@ -47,6 +47,8 @@ _RESERVED = re.compile(
     r"(?:reproduced|copied|distributed|used)\b|保留所有权利|版权所有|無断転載",
     re.IGNORECASE,
 )
+_GRANTS = re.compile(r"\bredistribution and use in source\b|\bpermission is hereby granted\b", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")  # in JSON
 _DENIED = re.compile(r"\b(?:no|not|never|without|don't|ne|sans|pas)\b", re.IGNORECASE)
 
 
@@ -75,11 +77,17 @@ def lint(
     return tuple(sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.code)))
 
 
+def _reserves(text: str) -> bool:
+    """Whether it keeps all rights, and is not one of the old licences of code, which begin so and go on otherwise."""
+    plain = " ".join(_ESCAPED.sub(lambda code: chr(int(code[1], 16)), text).split())
+    return _RESERVED.search(plain) is not None and not _GRANTS.search(plain)
+
+
 def _reserved(terms: Terms, texts: Mapping[str, str]) -> Iterator[Finding]:
     """Words that keep what the licence gives."""
     said = {"your conditions": terms.conditions, "the copyright notice": terms.copyright,
             "the credit line": terms.credit_line, **texts}  # fmt: skip
-    where = [name for name, text in said.items() if text and _RESERVED.search(text)]
+    where = [name for name, text in said.items() if text and _reserves(text)]
     if where:
         yield Finding(
             code="RIGHTS_RESERVED",

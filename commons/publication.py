@@ -81,8 +81,8 @@ def from_words(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Ready to be sealed and signed. `said` is complete; `rights` are those of files that have their own; `left` and
-    `lost` are what is left out of the folder, and what of it cannot be carried. `taken` says which words come from which
-    file, `passed` what files say that was not taken."""
+    `lost` are what is left out of the folder, and what of it cannot be carried; `taken` says which words come from
+    which file, `passed` what files say that was not taken."""
 
     said: Publication
     sources: tuple[Source, ...]
@@ -117,6 +117,7 @@ def prepare(said: Publication) -> Prepared:
     notices = [str(each) for each in (*gathered.faults, *spared, *contradicted)]
     notices += [*idle, *gathered.differ, *gather.compare_early(gathered, sources)]
     chosen, (said, taken) = said.licence, _complete(said, gathered)
+    notes = {path: right.copyright for path, right in rights.items() if not right.licence}
     rights = {path: own for path, r in rights.items() if (own := _own(r, said)) is not None}
     said, rights, whole, mixed = _licence(said, rights, sources, chosen)
     notices += mixed
@@ -129,7 +130,7 @@ def prepare(said: Publication) -> Prepared:
     return Prepared(
         said=said, sources=sources, left=found.left, lost=found.lost, gathered=gathered, rights=rights, taken=taken,
         passed=(*gathered.passed, *spared, *contradicted), terms=terms, rule=rule,
-        findings=lint.lint(terms, rule, said.description or "", gathered.texts), notices=tuple(notices),
+        findings=lint.lint(terms, rule, said.description or "", {**notes, **gathered.texts}), notices=tuple(notices),
     )  # fmt: skip
 
 

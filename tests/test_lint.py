@@ -101,3 +101,27 @@ def test_every_licence_of_an_expression_is_looked_at_and_codes_are_known() -> No
     }  # fmt: skip
     assert [list(CODES).index(f.code) for f in found] == sorted(list(CODES).index(f.code) for f in found)
     assert all(f.text and f.todo and str(f).count(f.code) == 1 for f in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["© 2020 Ana. All Rights Reserved.", "all rights are reserved", "Tous droits réservés", "Alle Rechte vorbehalten.",
+     "Todos los derechos reservados", "Todos os direitos reservados", "Tutti i diritti riservati",
+     "No part of this dataset may be reproduced", "External-Description: Rivers. All\r\n  Rights Reserved",
+     '{"rights": "Tous droits r\\u00e9serv\\u00e9s"}'],
+)  # fmt: skip
+def test_words_that_reserve_all_rights_beside_a_licence_that_gives_them(text: str) -> None:
+    assert "RIGHTS_RESERVED" in codes("CC-BY-4.0", description=text)
+    assert "RIGHTS_RESERVED" in codes("CC0-1.0", copyright=" ".join(text.split()))
+    found = lint(terms("CC-BY-4.0"), OPEN, "", {"bag-info.txt": text})
+    assert [each.text.partition(" reserves")[0] for each in found if each.code == "RIGHTS_RESERVED"] == ["bag-info.txt"]
+    assert codes(OURS, description=text) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Some rights reserved", "All rights to the river", "© 2020 Ana",
+     "Copyright (c) 2020. All rights reserved. Redistribution and use in source and binary forms"],
+)  # fmt: skip
+def test_words_that_reserve_nothing(text: str) -> None:
+    assert codes("CC-BY-4.0", description=text) == set()

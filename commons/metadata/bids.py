@@ -48,7 +48,7 @@ def read(text: str, heard: Heard | None = None) -> Description | None:
 
 def _licence(record: Mapping[str, Any], reading: Reading) -> str | None:
     said = texts.word("License", record.get("License", record.get("Licence")))
-    if said and said.strip().lower() in texts.OTHER:
+    if said and texts.is_elsewhere(said):
         reading.heard.written[said.strip()] = ""
     return texts.licence("License", said, reading=reading)
 

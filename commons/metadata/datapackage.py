@@ -164,7 +164,7 @@ def _written(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         path = each.get("path")
         if isinstance(path, str) and path.strip() and ":" not in path:
             yield (name or path).strip(), path
-        elif (name or "").strip().lower() in texts.OTHER:
+        elif texts.is_elsewhere(name or ""):
             yield (name or "").strip(), ""
 
 

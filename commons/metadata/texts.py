@@ -25,7 +25,6 @@ from licences.expression import parse
 YAML_LIMIT = 1 << 20  # characters
 _DEEPEST, _MOST = 64, 100_000  # values in values, and values
 OURS = "commons:"
-OTHER = frozenset({"other", "custom", "see license", "see license file", "license", "see file license"})  # in a file
 _SAID = 200  # characters of somebody's text that a message repeats
 
 
@@ -287,6 +286,14 @@ _ACCESS = re.compile(
 def is_access(text: str) -> bool:
     """Whether it says who may see something, as OpenAIRE and COAR spell that: which is no licence."""
     return _ACCESS.fullmatch(text.strip()) is not None
+
+
+_OTHER = re.compile(r"other|custom|(?:see (?:the )?)?(?:file )?licen[cs]e(?: file)?", re.IGNORECASE)
+
+
+def is_elsewhere(text: str) -> bool:
+    """Whether it names no licence, but says that its text is in a file."""
+    return _OTHER.fullmatch(text.strip()) is not None
 
 
 def licence(what: str, *spellings: object, reading: Reading | None = None) -> str | None:

@@ -91,7 +91,7 @@ def read_kaggle(text: str, heard: Heard | None = None) -> Description:
         raise Malformed("Kaggle's metadata has a title")
     listed = reading.take("licence", lambda: list(texts.rows("licenses", record.get("licenses"))), ())
     for row in listed:
-        if str(row.get("name")).strip().lower() in texts.OTHER:
+        if texts.is_elsewhere(str(row.get("name"))):
             reading.heard.written[str(row["name"]).strip()] = ""
     reading.leave(record, "title", "subtitle", "description", "licenses", "keywords", "id", "id_no", "resources")
     return reading.described(

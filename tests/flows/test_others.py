@@ -422,3 +422,27 @@ def test_a_sidecar_is_found_in_whatever_form_it_is_spelt(tmp_path: Path) -> None
     write(folder, f"{DECOMPOSED}.license", "SPDX-License-Identifier: CC-BY-4.0\n")
     ready = publication.prepare(publication.from_words(path=str(folder), title="T", creators=["Ana"]))
     assert ready.terms.licence == "CC-BY-4.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bag-info.txt", "Source-Organization: X\nExternal-Description: Rivers. All\n  Rights Reserved.\n"),
+        ("bag-info.txt", "Rights: All Rights Reserved\n"),
+        ("README.md", "# Rivers\n\nAll rights reserved.\n"), ("readme.rst", "Tous droits réservés\n"),
+        ("datapackage.json", package(description="(c) X, all rights reserved")),
+        ("datapackage.json", package(licenses=[{"title": "All rights reserved"}])),
+        ("croissant.json", {"@type": "Dataset", "copyrightNotice": "© X. All rights reserved"}),
+        ("datacite.json", datacite({"rights": "All rights reserved"})),
+        ("plot.py", "# Copyright 2020 X. All rights reserved.\n"),
+        ("broken/../CITATION.cff", "[All rights reserved"),
+    ],
+)  # fmt: skip
+def test_what_reserves_all_rights_goes_out_under_a_free_licence_with_a_warning(
+    folder: Path, name: str, value: Any
+) -> None:
+    (folder / "broken").mkdir(exist_ok=True)
+    write(folder, name, value)
+    (folder / "broken").rmdir()
+    ready = prepared(folder, licence="CC-BY-4.0", creators=["Ana"])
+    assert "RIGHTS_RESERVED" in {each.code for each in ready.findings}
