@@ -12,9 +12,10 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from commons import forks
 from commons.archive import Read
 from commons.audit import audit, log_of
-from commons.core import checkpoint, entries, merkle, note, succession, tiles
+from commons.core import checkpoint, entries, merkle, succession, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.entries import Decision
 from commons.core.governance import Colleges
@@ -24,7 +25,6 @@ from commons.core.state import State
 from commons.core.succession import SUCCESSION
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
-from commons.forks import check_whole
 from commons.succession import check_bases
 
 
@@ -68,7 +68,7 @@ class Follower:
         async with self._one:
             if self.log is None:
                 self.log = await log_of(self._read, self.commons)
-            check_whole(self._shelf, self.log.vkey)
+            forks.check_whole(self._shelf, self.log.vkey)
             shown = await self._read("checkpoint")
             try:
                 new = checkpoint.open(shown, self.log)
@@ -189,7 +189,7 @@ class Follower:
         other = succession.open_head(note, self.log.name, self.state.tenures)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
-        check_whole(self._shelf, self.log.vkey)
+        forks.check_whole(self._shelf, self.log.vkey)
         lead = await self._lead(other.checkpoint.size, head.checkpoint.size)
         if other.checkpoint.size > self.state.tenures[-1].since:
             self._check_lead(other, head, lead)
@@ -214,11 +214,7 @@ class Follower:
             raise kind(
                 f"this log contradicts what it signed: {error.message}",
                 hint="keep both heads. Either the log has two histories, or whoever shows it here gave a false proof",
-                evidence=(
-                    old.note.decode(),
-                    new.note.decode(),
-                    *(["\n".join(map(note.encode64, lead))] if lead else []),
-                ),
+                evidence=(old.note.decode(), new.note.decode(), *forks.shown(lead)),
             ) from error
 
     def _take(self, data: bytes) -> None:

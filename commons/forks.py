@@ -40,8 +40,7 @@ def keep(shelf: Shelf, key: Verifier, evidence: Sequence[str]) -> bool:
         heads = [checkpoint.open(note.only(text.encode(), [key]), key) for text in evidence[:2]]
         old, new = sorted(heads, key=lambda head: head.checkpoint.size)
         lead = _lead(evidence)
-        proof = [lead[at : at + 32] for at in range(0, len(lead), 32)]
-        if not checkpoint.contradicts(old.checkpoint, new.checkpoint, proof):
+        if not checkpoint.contradicts(old.checkpoint, new.checkpoint, _hashes(lead)):
             return False
     except (Malformed, TooLarge, Untrue, ValueError):
         return False
@@ -55,6 +54,16 @@ def signed(key: Verifier, evidence: Sequence[str]) -> bool:
         return len([checkpoint.open(note.only(text.encode(), [key]), key) for text in evidence[:2]]) == 2
     except (Malformed, TooLarge, Untrue):
         return False
+
+
+def shown(lead: Sequence[bytes]) -> tuple[str, ...]:
+    """The hashes that lead from one head to the other, as they stand behind the heads in an error's evidence; nothing
+    where there are none."""
+    return ("\n".join(map(note.encode64, lead)),) if lead else ()
+
+
+def _hashes(lead: bytes) -> list[bytes]:
+    return [lead[at : at + 32] for at in range(0, len(lead), 32)]
 
 
 def _lead(evidence: Sequence[str]) -> bytes:
@@ -81,12 +90,10 @@ def check_whole(shelf: Shelf, log: str) -> None:
 
 
 def _known(shelf: Shelf, log: str, more: str = "") -> SplitView:
-    lead = shelf.lead(log)
-    shown = "\n".join(note.encode64(lead[at : at + 32]) for at in range(0, len(lead), 32))
     return SplitView(
         f"this log is known to have signed two histories{more}",
         hint="ask its members; once they have explained it, `commons log forget-fork` trusts it again",
-        evidence=(*shelf.forks()[log], *([shown] if shown else [])),
+        evidence=(*shelf.forks()[log], *shown(_hashes(shelf.lead(log)))),
     )
 
 

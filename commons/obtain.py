@@ -127,9 +127,8 @@ async def _from_custodians(
     found = await _patiently(home, ask, gathered, (Gone,))  # what single custodians refuse, the log still grants
     for peer, parts in found.given.items():
         for part in parts:
-            digest = hashlib.sha256(part.released.data).hexdigest()[
-                :8
-            ]  # and not a custodian's name, which others chose
+            # By what it is, and not by the custodian's name for it, which others chose.
+            digest = hashlib.sha256(part.released.data).hexdigest()[:8]
             name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{digest}.release"
             write_secret(home.path / "proofs" / name, part.released.data.hex() + "\n")
     return found.secret

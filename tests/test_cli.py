@@ -230,7 +230,8 @@ def test_what_a_commons_of_one_cannot_do_is_told(
 def test_an_invitation_can_come_from_standard_input(commons: Commons) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", "community", "join", "-"], cwd=commons.folder,
-        env=commons.env, text=True, capture_output=True, input="commons-invitation:cut\n", timeout=60, check=False,
+        env=commons.env, text=True, capture_output=True, input="commons-invitation:cut\n",
+        timeout=LIMIT, check=False,
     )  # fmt: skip
     assert done.returncode == 22
     assert "not an invitation: a part of it is missing" in done.stderr

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from commons.net.crowd import FRESH, Crowd, source
 from commons.net.descriptors import KEPT, Places, lift, limit
+from tests.conftest import LIMIT
 
 
 class Guest:
@@ -118,7 +119,7 @@ def test_a_process_takes_all_the_descriptors_that_the_system_allows_it() -> None
         "resource.setrlimit(resource.RLIMIT_NOFILE, (300, 700))\n"
         "descriptors.lift(); print(descriptors.limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT)
     assert done.stdout.split() == ["700", "700", "700"]
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     lift()
