@@ -7,6 +7,7 @@ witness.db  heads of others' logs that we cosigned           cosigned.db  what w
 config.json the node's settings                              control    the running node's loopback door, mode 0600
 log.next.db a log taken over, until the next start           log.before.db  the log before that, log.before.2.db, …
 deposits.db shares kept for others (disk.deposits)           pleas.db   requests handed in to us as a witness
+notes.db    the owner's words beside the log (disk.notes)
 
 Nothing in here is ever deleted to make room for a new home or a new log: what is in the way is named, and stays.
 """
@@ -34,6 +35,7 @@ from commons.disk import stored
 from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
+from commons.disk.notes import Notes
 from commons.disk.packs import Store
 from commons.disk.pleas import Pleas
 from commons.disk.shelf import Shelf
@@ -43,7 +45,9 @@ from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
 
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
-_HOMES = re.compile(r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness)(\.[a-z0-9.]+)?\.db.*|packs|proofs")
+_HOMES = re.compile(
+    r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs"
+)
 
 _NODE = b"node\n"  # in the lock
 
@@ -63,6 +67,8 @@ class Home:
             _take_over(path)
             self.keys = Keys(_read_seed(path / "seed"))
             self.config = read_config(path)
+            self.notes = Notes(path / "notes.db")
+            opened.callback(lambda: self.notes.close())
             self.shelf = Shelf(path / "shelf.db")
             opened.callback(lambda: self.shelf.close())
             self.witnessed, self.cosigned = Witnessed(path / "witness.db"), Cosigned(path / "cosigned.db")

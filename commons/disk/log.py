@@ -30,6 +30,7 @@ from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending,
 
 BATCH = 1024  # drafts of one commit
 Later = Callable[[str], Iterable[Signer]]  # of the commons by its id
+Admit = Callable[[Sequence[Record], int], None]  # (what would be added, dated when); raises why it is not, may wait
 
 
 class Log(Stored):
@@ -42,6 +43,7 @@ class Log(Stored):
         super().__init__(path, local)
         self._signer, self._later, self._clock = signer, later, clock
         self.state = State()
+        self.admits: list[Admit] = []  # asked, in this order, before anything is added
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
         self._gate, self._closed = threading.Lock(), False
@@ -221,6 +223,8 @@ class Log(Stored):
 
     def _fold(self, draft: Draft, first: int, now: int) -> list[Record]:
         records, before = list(draft(self.state, first, now)), self.state.size
+        if records:
+            self._admit(records, now)
         for n, new in enumerate(records):
             try:
                 tiles.check_entry(new.data)  # a larger one could be neither exported nor read back
@@ -233,6 +237,11 @@ class Log(Stored):
             if new.statement is not None:
                 self._fresh[new.statement] = first + n
         return records
+
+    def _admit(self, records: Sequence[Record], now: int) -> None:
+        """The one place on the way of every entry: the committer's thread, before anything is folded."""
+        for admit in self.admits:
+            admit(records, now)
 
     def _store(self, start: int, records: Sequence[Record]) -> tuple[Signed, tuple[bytes, ...]]:
         db = self._db

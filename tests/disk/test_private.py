@@ -75,7 +75,8 @@ def test_a_home_in_what_is_left_out_is_refused_too(home: Path, name: str) -> Non
         folder.scan(home.parent)
 
 
-@pytest.mark.parametrize("kept", ["seed", "log.db", "shelf.db", "deposits.db", "pleas.db", "witness.db", "cosigned.db"])
+@pytest.mark.parametrize("kept", ["seed", "log.db", "shelf.db", "deposits.db", "pleas.db", "witness.db", "cosigned.db",
+                                  "notes.db"])  # fmt: skip
 def test_one_file_of_a_home_is_enough_under_another_name_too(home: Path, kept: str, tmp_path: Path) -> None:
     copy = tmp_path / "backup"
     copy.mkdir()

@@ -1,0 +1,69 @@
+"""What the owner and this program noted beside the log: when, of what kind, and what.
+
+Not the log: nothing in here is signed, and nothing of it gives anyone a right. One SQLite file, mode 0600.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commons.disk import sql
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS notes(
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, time INTEGER NOT NULL, said TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS marks(kind TEXT PRIMARY KEY, time INTEGER NOT NULL, said TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """`time` is by this machine's clock, in seconds since 1970; `said` are plain JSON values."""
+
+    kind: str
+    time: int
+    said: dict[str, Any]
+
+
+class Notes:
+    """Notes are added and stay, the newest last; of each kind of mark there is one. From any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._db = sql.connect(path, SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def add(self, kind: str, time: int, **said: Any) -> None:
+        """Durable when it returns."""
+        with self._lock, sql.door(self._path):
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("INSERT INTO notes(kind, time, said) VALUES(?, ?, ?)", (kind, time, json.dumps(said)))
+
+    def of(self, kind: str) -> list[Noted]:
+        """Of one kind, the oldest first."""
+        with self._lock, sql.door(self._path):
+            rows = self._db.execute("SELECT kind, time, said FROM notes WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+        return [Noted(kind, time, json.loads(said)) for kind, time, said in rows]
+
+    def mark(self, kind: str, time: int, **said: Any) -> None:
+        """In place of the last mark of this kind. A loss of power may undo it, a crash of this program does not."""
+        with self._lock, sql.door(self._path):
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("INSERT OR REPLACE INTO marks VALUES(?, ?, ?)", (kind, time, json.dumps(said)))
+
+    def marked(self, kind: str) -> Noted | None:
+        with self._lock, sql.door(self._path):
+            row = self._db.execute("SELECT kind, time, said FROM marks WHERE kind = ?", (kind,)).fetchone()
+        return None if row is None else Noted(row[0], row[1], json.loads(row[2]))
+
+    def unmark(self, kind: str) -> None:
+        with self._lock, sql.door(self._path):
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("DELETE FROM marks WHERE kind = ?", (kind,))
