@@ -25,7 +25,8 @@ def test_notes_stay_in_their_order_and_of_marks_there_is_one(tmp_path: Path) -> 
     notes = Notes(tmp_path / "notes.db")
     assert notes.of("word") == [Noted("word", 5, {"size": 3}), Noted("word", 4, {"size": 9})]
     assert notes.marked("state") == Noted("state", 8, {"head": "b"})
-    assert notes.marked("word") is None and notes.of("state") == []
+    assert notes.marked("word") is None
+    assert notes.of("state") == []
     notes.unmark("state")
     assert notes.marked("state") is None
     notes.close()
@@ -48,5 +49,7 @@ def test_nothing_is_added_that_is_not_admitted(make_home: MakeHome) -> None:
         with pytest.raises(Conflict, match="not now"):
             home.log.append(draft).result()
         assert home.log.append(lambda *_: []).result().head == home.log.head
-        assert len(asked) == 1 and home.log.size == 1 and home.log.state.size == 1
+        assert len(asked) == 1
+        assert home.log.size == 1
+        assert home.log.state.size == 1
         assert home.log.broken is None
