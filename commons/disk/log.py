@@ -187,7 +187,7 @@ class Log(Stored):
         A crash before COMMIT returns leaves the last batch; after it, everything is there and was signed once. A COMMIT
         that fails may have persisted or not: nobody is told, and the log stays shut until it is opened again.
         """
-        start, now = self.head.checkpoint.size, max(int(self._clock()), self.state.time)
+        start = self.head.checkpoint.size
         records: list[Record] = []
         waiting: list[tuple[Future[Appended], int]] = []
         for draft, future in batch:
@@ -196,6 +196,7 @@ class Log(Stored):
             try:
                 self._whole()
                 first = start + len(records)
+                now = max(int(self._clock()), self.state.time)  # for each: the one before may be dated ahead
                 records += self._fold(draft, first, now)
                 waiting.append((future, first))
             except CommonsError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,13 +16,18 @@ import pytest
 
 from commons import custodian
 from commons.core import codec, entries, envelope, governance
-from commons.core.answer import Submission
+from commons.core.answer import SKEW, Submission
 from commons.core.community import Community
+from commons.core.entries import Request
 from commons.core.governance import PROPOSAL, VOTE, Charter, College, Power, Proposal, Vote
 from commons.core.rules import Rule
 from commons.core.state import State
+from commons.disk.log import Log
+from commons.disk.records import Draft, Record, record
 from commons.errors import CommonsError, Conflict, Malformed, Pending, Refused, TooMany
-from tests.conftest import Start
+from commons.govern import AHEAD
+from tests.conftest import LIMIT, Start
+from tests.disk.test_log import stalled
 from tests.flows.test_custody import Town
 from tests.keeper import ALICE, BOB, EVE, T0, Keeper, custodians
 
@@ -49,6 +56,12 @@ def fold(log: Keeper) -> tuple[State, list[int]]:
         except CommonsError:
             faults.append(index)
     return state, faults
+
+
+def fold_of(log: Log) -> list[CommonsError]:
+    """What is wrong with the entries of a log that is kept here."""
+    state = State()
+    return [told for data in log.entries(0, log.size) if (told := state.take(data)) is not None]
 
 
 def community(state: State) -> Community:
@@ -151,6 +164,43 @@ async def test_a_member_whose_clock_is_ahead_holds_up_nobody(start: Start) -> No
     early = replace(said, time=int(time.time()) + 8)
     await coop.node.registrar.govern(envelope.sign(PROPOSAL, early, BOB.identity))
     assert (await coop.desk.vote(proposal=1, choice="yes"))["outcome"]["standing"] == "passed"
+
+
+async def test_whoever_shares_a_commit_with_what_is_dated_ahead_is_dated_after_it(start: Start, folder: Path) -> None:
+    """Every order of a ballot dated ahead, one dated back, and what the registrar dates, in one commit each."""
+    coop = await start("coop", charter=TWO)
+    log, me = coop.home.log, coop.home.keys.identity
+    clock = [float(log.state.time)]
+    log._clock = lambda: clock[0]
+    await coop.publish(folder)
+    ((dataset, published),) = log.state.datasets.items()
+
+    def proposed(ahead: int) -> Draft:
+        said = Proposal(
+            commons=coop.home.commons, action="admit", time=int(clock[0]) + ahead, nonce=os.urandom(16),
+            college="workers", peer=EVE.identity.peer,
+        )  # fmt: skip
+        return lambda state, index, now: [record(envelope.open(PROPOSAL, Proposal, envelope.sign(PROPOSAL, said, me)))]
+
+    def asked(state: State, index: int, now: int) -> list[Record]:
+        hidden, opening = entries.hide(lambda: os.urandom(32), requester=b"eve", statement=b"x")
+        leaf = Request(
+            type=entries.REQUEST, time=now, dataset=dataset, terms=published.entry.terms, epoch=0, purpose="research",
+            details=None, **hidden,
+        )  # fmt: skip
+        return [record(leaf, opening, "eve")]
+
+    for order in itertools.permutations((AHEAD, -SKEW, None, None)):
+        clock[0] += 3  # less than what the last was ahead
+        with stalled(log):
+            waiting = [log.append(asked if ahead is None else proposed(ahead)) for ahead in order]
+        assert len({each.result(LIMIT).head.checkpoint.size for each in waiting}) == 1  # one commit
+    dated = [entries.decode(data) for data in log.entries(0, log.size)]
+    times = [each.time for each in dated if isinstance(each, Request)]
+    assert len(times) == 48
+    assert times == sorted(times)
+    assert (await coop.desk.audit())["entries"] == log.size
+    assert fold_of(log) == []
 
 
 async def test_a_member_whose_clock_is_behind_the_log_takes_part(start: Start) -> None:
