@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import random
 import time
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -48,6 +49,7 @@ class Gossip:
         self.rounds = 0  # that were finished
         self.now = asyncio.Event()  # set it for a round without waiting
         self._due: OrderedDict[tuple[str, str], float] = OrderedDict()  # (peer, log) -> when to tell it again
+        self._turns: OrderedDict[str, str] = OrderedDict()  # peer -> the log it was told of last
         self._met: OrderedDict[str, tuple[int, float]] = OrderedDict()  # peer -> heads known then, when to talk again
         self._registrars: tuple[int, dict[str, set[str]]] = (-1, {})  # of the manifests here, by commons
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,6 +144,8 @@ class Gossip:
         """What the log's keeper says leads from one size to the other: it proves something, or nothing. Where the old
         size is a power of two, in front of it the root that the keeper's tree had then."""
         commons = key.name.removeprefix("commons/")
+        keepers = self.keepers(commons)
+        random.shuffle(keepers)  # three are asked: others the next time
         level, odd = divmod(old.bit_length() - 1, 8)
 
         async def ask(source: str) -> tuple[bytes, ...]:
@@ -155,7 +159,7 @@ class Gossip:
 
         try:
             async with asyncio.timeout(KEEPER):
-                return await first(self.keepers(commons)[:3], f"a consistency proof of {commons}", ask) if old else ()
+                return await first(keepers[:3], f"a consistency proof of {commons}", ask) if old else ()
         except TimeoutError as error:
             raise NotFound("the log's keeper does not answer") from error
 
@@ -176,19 +180,27 @@ class Gossip:
     # -- asking -------------------------------------------------------------------------------------------------------
 
     async def talk(self, source: str) -> None:
-        """Compare with one peer the heads of the logs that both may know, each once in `AGAIN` seconds. Raises nothing
-        that the other side could cause."""
-        peer = peer_of(source)
+        """Compare with one peer the heads of the logs that both may know: `LOGS` of them, each once in `AGAIN` seconds,
+        and the next time those that come after. Raises nothing that the other side could cause."""
+        peer, told = peer_of(source), 0
         with contextlib.suppress(TimeoutError, CommonsError):
             async with asyncio.timeout(PATIENCE):
-                for key in self.known()[:LOGS]:
-                    if self._clock() >= self._due.get((peer, key.vkey), float("-inf")):
-                        await self._tell(source, peer, key)
+                for key in self._round(peer):
+                    due = self._clock() >= self._due.get((peer, key.vkey), float("-inf"))
+                    if due and (ours := self.head(key)) is not None:
+                        self._remember(self._turns, peer, key.vkey)
+                        await self._tell(source, peer, key, ours)
+                        if (told := told + 1) == LOGS:
+                            return
 
-    async def _tell(self, source: str, peer: str, key: Verifier) -> None:
-        ours = self.head(key)
-        if ours is None:
-            return
+    def _round(self, peer: str) -> list[Verifier]:
+        """All logs, from that which comes after the last one that this peer was told of: whatever becomes of one, the
+        others have their turn before it has another."""
+        keys, last = sorted(self.known(), key=lambda key: key.vkey), self._turns.get(peer, "")
+        at = bisect_right(keys, last, key=lambda key: key.vkey)
+        return [*keys[at:], *keys[:at]]
+
+    async def _tell(self, source: str, peer: str, key: Verifier, ours: Signed) -> None:
         self._remember(self._due, (peer, key.vkey), self._clock() + AGAIN)
         try:
             commons = key.name.removeprefix("commons/")

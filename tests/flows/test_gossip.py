@@ -14,7 +14,9 @@ import pytest
 from commons import gossip
 from commons.core import checkpoint, note
 from commons.core.checkpoint import Checkpoint
+from commons.core.ids import cid
 from commons.core.keys import Signer
+from commons.core.note import Verifier
 from commons.core.reference import parse
 from commons.disk.home import Home
 from commons.errors import (
@@ -312,6 +314,78 @@ async def test_each_log_is_told_to_each_peer_once_in_a_while(
     now[0] += gossip.SILENT
     await bob.node.gossip.talk(alice.address)
     assert told.count(own) == 2
+
+
+def another(n: int) -> tuple[Verifier, Signer]:
+    """The key of one of many logs that somebody keeps."""
+    signer = Signer(n.to_bytes(32, "big"))
+    return Verifier(name=f"commons/{cid(signer.public)}", public=signer.public), signer
+
+
+def head_of(n: int, size: int, root: bytes = bytes(32)) -> bytes:
+    key, signer = another(n)
+    return checkpoint.sign(Checkpoint(origin=key.name, size=size, root=root), signer)
+
+
+class Counted:
+    """Two nodes, a clock for both, and which logs the first has told the second of, in order."""
+
+    def __init__(self, bob: Party, alice: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bob, self.alice, self.told, self.now = bob, alice, list[str](), 1000.0
+        for party in (bob, alice):
+            party.node.gossip._clock = lambda: self.now
+            party.node.net.met = lambda source: None
+        post = bob.node.net.post
+
+        async def counted(source: str, path: str, body: bytes, *, limit: int) -> bytes:
+            self.told.append(path.split("/")[1])
+            return await post(source, path, body, limit=limit)
+
+        monkeypatch.setattr(bob.node.net, "post", counted)
+
+    async def talk(self) -> list[str]:
+        """The logs told this time."""
+        before = len(self.told)
+        await self.bob.node.gossip.talk(self.alice.address)
+        self.now += gossip.AGAIN
+        return self.told[before:]
+
+
+@pytest.mark.parametrize("logs", [31, 32, 33, 100])
+async def test_all_logs_have_their_turn_whatever_their_number(
+    start: Start, monkeypatch: pytest.MonkeyPatch, logs: int
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    counted = Counted(bob, alice, monkeypatch)
+    for n in range(logs):
+        assert bob.home.shelf.advance(another(n)[0].vkey, None, head_of(n, 3))
+        assert alice.home.shelf.advance(another(n)[0].vkey, None, head_of(n, 3, b"\7" * 32))  # each has two histories
+    rounds = -(-(logs + 1) // gossip.LOGS)  # and bob's own
+    for _ in range(rounds):
+        assert len(await counted.talk()) <= gossip.LOGS
+    assert set(counted.told[: logs + 1]) == {bob.home.commons, *(another(n)[0].name[8:] for n in range(logs))}
+    for party in (alice, bob):
+        assert len(party.home.shelf.forks()) == logs
+
+
+async def test_neither_a_busy_log_nor_one_without_a_head_takes_the_turn_of_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    counted = Counted(bob, alice, monkeypatch)
+    busy = min(range(100), key=lambda n: another(n)[0].vkey)  # the first in the round, in front of all others
+    for n in range(100):
+        assert bob.home.shelf.advance(another(n)[0].vkey, None, head_of(n, 1))
+    for n in range(100, 140):
+        bob.home.shelf.put_seat(another(n)[0].name[8:], another(n)[1].public, [])  # nothing is known of it yet
+    monkeypatch.setattr(gossip, "AGAIN", 0.0)  # whatever was told may be told again at once
+    monkeypatch.setattr(gossip, "SILENT", 0.0)
+    for size in range(2, 6):
+        assert bob.home.shelf.advance(another(busy)[0].vkey, head_of(busy, size - 1), head_of(busy, size))
+        counted.now += 600
+        assert len(await counted.talk()) == gossip.LOGS
+    assert {another(n)[0].name[8:] for n in range(100)} <= set(counted.told)
+    assert max(map(counted.told.count, counted.told)) == 2  # 128 turns for 101 logs
 
 
 async def test_a_running_node_asks_around_by_itself(start: Start, folder: Path) -> None:
