@@ -64,7 +64,8 @@ class Ledger:
             "announced": self._announced(), "datasets": len(state.datasets),
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
             "limited": self.node.registrar.denied,
-            "log": log.broken.message if log.broken else "writable", "witnessed": cosigning.standing(self.home),
+            "log": log.broken.message if log.broken else "writable", "next": log.broken.hint if log.broken else "",
+            "damaged": [each.as_dict() for each in log.damage], "witnessed": cosigning.standing(self.home),
             "forks": self.home.shelf.forks(), "withdrawn": notices.told(self.home),
             "my_requests": [
                 {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,

@@ -122,6 +122,8 @@ def tell_ready(as_json: bool) -> Callable[[Node], None]:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
             for each in (*node.addresses, *node.doors):
                 say(f"  {each}")
+            if (broken := node.home.log.broken) is not None:
+                say(f"Warning: {broken.message}; {broken.hint}.")
             if address.reach(node.addresses) == "this network":
                 say("These can be dialled from this network. `commons announce` names an address for everybody.")
         sys.stdout.flush()
@@ -133,6 +135,10 @@ def tell_status(told: Told) -> None:
     say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
     say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
         f"requests that wait for you: {told['waiting']}")  # fmt: skip
+    if told["next"]:
+        say(f"            {told['next']}")
+    for each in told["damaged"]:
+        say(f"DAMAGED     {each['table']} {each['row']}: {each['what']}")
     for each in (*told["addresses"], *told["doors"]):
         say(f"Reachable   {each}")
     for each in told["announced"]:

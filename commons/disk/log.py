@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from commons.core import checkpoint, entries, merkle, note, succession, tiles
@@ -23,7 +23,7 @@ from commons.core.grants import Access
 from commons.core.ids import cid
 from commons.core.keys import Signer
 from commons.core.state import State
-from commons.disk import sql
+from commons.disk import damage, sql
 from commons.disk.records import Appended, Draft, Record, record
 from commons.disk.stored import Stored, damaged, rolled_back
 from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending, StorageFailed
@@ -103,33 +103,54 @@ class Log(Stored):
             first = self._db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
             alarm = self._db.execute("SELECT note FROM alarms").fetchone()
         if row is None or first is None:
-            raise StorageFailed("the log has no entries", hint="`commons init` makes a new one in another home")
-        with _damage("its charter cannot be read"):
-            charter = entries.decode(first[0])
+            raise StorageFailed(f"the log has no entries: {self._path.name} is not whole", hint=sql.MEND)
+        with _damage("entry 0, its charter, cannot be read"):
+            charter = entries.decode(sql.blob(first[0], "entry 0"))
         if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
-            raise damaged("it does not begin with a charter")
-        edge = merkle.read_edge(size, self.read)
-        whole, fault = tuple[bytes, ...](), (-1, "")
-        for start in range(0, size, 256):
-            batch = list(self.entries(start, min(start + 256, size)))
-            if len(batch) != min(256, size - start):
-                raise damaged(f"an entry from {start} to {start + 255} is missing")
-            _, whole = merkle.grow(start, whole, [merkle.leaf(data) for data in batch])
+            raise damaged("entry 0 is no charter")
+        tree, fault = damage.Tree(self._reads, f"commons/{cid(charter.data)}"), (-1, "")
+        for start in range(0, size, tiles.WIDTH):
+            batch = list(self.entries(start, min(start + tiles.WIDTH, size)))
+            if len(batch) != min(tiles.WIDTH, size - start):
+                raise damaged(f"an entry from {start} to {start + tiles.WIDTH - 1} is missing")
+            with sql.door(self._path):
+                tree.take([merkle.leaf(data) for data in batch])
             for index, data in enumerate(batch, start):
                 if (error := self.state.take(data)) is not None:
                     fault = (index, error.message)
-        if fault[0] >= (self.state.tenures[-1].since if self.state.community else 0):  # else it is of who came before
-            raise damaged(f"entry {fault[0]} cannot be read: {fault[1]}")
-        self._begin(edge, row[0], charter)
+        with sql.door(self._path):
+            self.damage = self._find(self._reads, tree, damage.SIGNED)
+        try:
+            if fault[0] >= (self.state.tenures[-1].since if self.state.community else 0):  # else of who came before
+                raise damaged(f"entry {fault[0]} cannot be read: {fault[1]}")
+            self._begin(tree.edge, row[0], charter)
+        except CommonsError as fails:
+            if not self.damage:
+                raise
+            raise damaged(damage.told(self.damage)) from fails
         self._start()
-        signed = self.head.checkpoint
-        if (signed.size, signed.root) != (size, merkle.edge_root(edge)):
-            self.broken = damaged(f"its {size} entries are not those its checkpoint signs ({signed.size})")
-        elif whole != edge:
-            wrong = [n for n, data in enumerate(self.entries(0, size)) if merkle.leaf(data) != self.read(0, n)]
-            self.broken = damaged(f"its entries are not those of its tree, see {wrong[:9] or 'its hashes'}")
+        if self.damage:
+            self.broken = damaged(damage.told(self.damage))
         if alarm is not None:
             self.broken = rolled_back(self.head, alarm[0])
+
+    def examine(self) -> list[damage.Damage]:
+        """What is damaged in the file by now, all of it read again, while others go on using the log."""
+        db, size = sql.connect(self._path, ""), self.size
+        with closing(db), sql.door(self._path):
+            tree = damage.Tree(db, self.origin)
+            while tree.size < size and (leaves := self._leaves(tree.size, min(tree.size + tiles.WIDTH, size))):
+                tree.take(leaves)
+            return self._find(db, tree, -1)
+
+    def _find(self, db: sql.Connection, tree: damage.Tree, newest: int) -> list[damage.Damage]:
+        def open_head(data: bytes) -> Signed:
+            return succession.open_head(data, tree.origin, self.state.tenures)
+
+        return damage.find(db, tree, self._leaves, open_head, newest)
+
+    def _leaves(self, first: int, last: int) -> list[bytes]:
+        return [merkle.leaf(data) for data in self.entries(first, last)]
 
     def _begin(self, edge: tuple[bytes, ...], head: bytes | None, charter: Opened[Charter]) -> None:
         self._edge, self.origin = edge, f"commons/{cid(charter.data)}"

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from commons.errors import StorageFailed
 
+Connection = sqlite3.Connection
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MEND = 'keep this home as it is and restore a backup into another one: README, "Backing up and restoring"'
+
 
 @contextmanager
 def door(path: Path) -> Iterator[None]:
@@ -20,6 +24,8 @@ def door(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
+        if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED:
+            raise StorageFailed(f"{path.name} is damaged: {error}", hint=MEND) from error
         raise StorageFailed(
             f"cannot use {path.name}: {error}", hint=f"check free space and permissions of {path.parent}"
         ) from error
@@ -34,11 +40,24 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        db.text_factory = _text
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")
         db.executescript(schema)
         return db
+
+
+def blob(value: object, what: str) -> bytes:
+    """A stored value that is bytes; StorageFailed for what a damaged row has in place of them."""
+    if not isinstance(value, bytes):
+        raise StorageFailed(f"{what} is damaged: no bytes are stored", hint=MEND)
+    return value
+
+
+def _text(data: bytes) -> str:
+    """Whatever is there: one damaged row must not keep all others from being read."""
+    return data.decode("utf-8", "replace")
 
 
 def columns(path: Path) -> frozenset[str]:

@@ -6,7 +6,7 @@ Every read is of what a COMMIT has made durable. A proof is checked before it is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from commons.core import merkle
 from commons.core.checkpoint import Signed
 from commons.core.opening import Opening
 from commons.disk import sql
+from commons.disk.damage import Damage
 from commons.disk.openings import SCHEMA as OPENINGS
 from commons.disk.openings import Openings
 from commons.errors import CommonsError, StorageFailed, Untrue
@@ -37,6 +38,7 @@ class Stored:
     head: Signed
     told: Callable[[], None] = staticmethod(lambda: None)
     broken: CommonsError | None = None
+    damage: Sequence[Damage] = ()  # found when it was opened
 
     def __init__(self, path: Path, local: bytes) -> None:
         self._path = path
@@ -55,16 +57,17 @@ class Stored:
             row = self._reads.execute("SELECT hash FROM nodes WHERE level = ? AND pos = ?", (level, pos)).fetchone()
         if row is None:
             raise StorageFailed(f"the log has lost the hash ({level}, {pos})", hint="restore a backup of this home")
-        return bytes(row[0])
+        return sql.blob(row[0], f"the hash ({level}, {pos}) of the log")
 
     def entries(self, first: int, last: int) -> Iterator[bytes]:
         """The exact bytes of entries first … last-1."""
         for start in range(first, last, 256):
             with self._reading, sql.door(self._path):
                 rows = self._reads.execute(
-                    "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (start, min(start + 256, last))
+                    "SELECT idx, data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx",
+                    (start, min(start + 256, last)),
                 ).fetchall()
-            yield from (bytes(data) for (data,) in rows)
+            yield from (sql.blob(data, f"entry {index} of the log") for index, data in rows)
 
     def entry(self, index: int) -> bytes:
         return next(self.entries(index, index + 1))
@@ -111,18 +114,20 @@ def begun(path: Path) -> tuple[int, bytes | None]:
     with closing(db), sql.door(path):
         (size,) = db.execute("SELECT count(*) FROM entries").fetchone()
         row = db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
-    return size, None if row is None else bytes(row[0])
+    return size, None if row is None else sql.blob(row[0], f"the charter in {path.name}")
 
 
 def rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
     return StorageFailed(
         f"this log was rolled back or forked: its {ours.checkpoint.size} entries do not lead to a head that it signed",
         hint="restore the newest backup of this home; never continue an old copy of a log",
-        evidence=(ours.note.decode(), theirs.decode()),
+        evidence=(ours.note.decode(), theirs.decode("utf-8", "replace")),
     )
 
 
 def damaged(what: str) -> StorageFailed:
     return StorageFailed(
-        f"the log is damaged: {what}", hint="keep this home as it is and restore a backup into another one"
+        f"the log is damaged: {what}",
+        hint="keep this home as it is, and restore a backup into another one; until then nothing is added to the log; "
+        "`commons audit` and `commons log export` still read it",
     )
