@@ -139,6 +139,16 @@ class Registrar:
         await self._append(draft)
         return self._one(self.log.state.published(said.value.manifest).index, known)
 
+    def listed(self, dataset: str, head: bytes) -> bytes:
+        """An Answer that shows the entry by which this log lists a dataset, for whoever is about to ask for it; `head`
+        as in a Submission. NotFound; Conflict where somebody else keeps this log by now."""
+        known = self._check(self.home.commons, head)
+        index = self.log.state.published(dataset).index
+        if index >= self.log.head.checkpoint.size:  # commit, then speak
+            raise NotFound(f"{dataset} is not published in this commons yet", hint="repeat it a little later")
+        self.home.check_here()
+        return self._one(index, known)
+
     def _one(self, index: int, known: int) -> bytes:
         """An Answer that shows one entry."""
         head = self.log.head

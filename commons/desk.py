@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from commons import (
+    anchor,
     credit,
     describe,
     export,
@@ -105,7 +106,10 @@ class Desk(Heir):
         asked = fetch.sources_of(self.home, ref, sources or ())
         found = await fetch.describe(self.home, self.net, ref.cid, asked)
         value, said = found.value, found.value.terms
-        gone = await withdrawn.known(self.home, self.net, asked, value, ref.cid)
+        gone, listed = await asyncio.gather(
+            withdrawn.known(self.home, self.net, asked, value, ref.cid),
+            anchor.told(self.home, self._near(), asked, found),
+        )
         permits, requires, forbids = licensing.plain(said)
         return {
             "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
@@ -120,6 +124,7 @@ class Desk(Heir):
             "requires": list(requires), "forbids": list(forbids), "files": value.files, "bytes": value.size,
             "withdrawn": gone and {"entry": gone.entry, "holders": gone.holders, "dropped": gone.dropped},
             "sealed_bytes": value.sealed_size(), "terms_digest": said.digest().hex(),
+            **listed,
             "asks": request.kept_key(self.home, found) is None and request.is_over(request.held(self.home, value)),
         }  # fmt: skip
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commons import credit, download, obtain, receipt, request, withdrawn
+from commons import anchor, credit, download, obtain, receipt, request, withdrawn
 from commons.core import address, manifest, release
 from commons.core.contents import Contents
 from commons.core.envelope import Opened
@@ -80,12 +80,15 @@ async def fetch(
             raise
 
     wrong: tuple[str, ...] = ("everything",)
+    listed: dict[str, Any] = {}
     if home.packs.has(value.contents.root):
         table = await contents()
         wrong = await asyncio.to_thread(unpacker.verify, dest, table) if dest.is_dir() else wrong
     if wrong:
         if not all(home.packs.has(ref.root) for ref in value.sealed()):
             await withdrawn.check(home, net, sources, value, reference.cid)
+        if value.key is not None:  # nobody was asked for its key, who would have shown it
+            listed = await anchor.told(home, net, sources, dataset)
         verified = meter(progress, value.sealed_size())
         # The table first: where it is not what the manifest promises, nothing else of it is asked for.
         await download.packs(home.packs, net, sources, value.sealed()[-1:], verified)
@@ -107,7 +110,7 @@ async def fetch(
     return {
         "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
         "files": value.files, "bytes": value.size, "dest": str(dest), "credit": left,
-        "request": ask.request if ask else None, **told,
+        "request": ask.request if ask else None, "commons": value.commons, **listed, **told,
     }  # fmt: skip
 
 

@@ -118,7 +118,9 @@ class Near:
     async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
         if source != HERE:
             return await self._net.post(source, path, body, limit=limit)
-        _, commons, what = path.split("/")
+        _, commons, what = path.split("/", 2)
+        if what.startswith("datasets/"):
+            return self._site.listed(commons, what.partition("/")[2], body)
         if what == "deposits":
             return await self._custodian.deposit(commons, body)
         if what == "entries":

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import archive, audit, cosigning, forks, notices, receipt, request
+from commons import anchor, archive, audit, cosigning, forks, notices, receipt, request
 from commons.archive import Read
 from commons.core import address, entries, ids, manifest
 from commons.core.address import is_peer
@@ -83,12 +83,13 @@ class Ledger:
         data = self.home.shelf.manifest(ask.dataset)
         if data is None:
             return
-        value, peers = manifest.open(data).value, self.home.shelf.known()
+        dataset, peers = manifest.open(data), self.home.shelf.known()
         with contextlib.suppress(CommonsError):  # it stays as it is, and status shows it
             if ask.outcome == "pending":
-                await request.resubmit(self.home, self._near(), peers, value, ask)
+                listed = await anchor.check(self.home, self._near(), peers, dataset)
+                await request.resubmit(self.home, self._near(), peers, listed, ask)
             else:
-                await receipt.deliver(self.home, self._near(), peers, value, ask)
+                await receipt.deliver(self.home, self._near(), peers, dataset.value, ask)
 
     async def requests(self, *, everything: bool = False) -> Told:
         """The desk: who asks for what, and what was decided."""

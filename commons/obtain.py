@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from commons import custody, forks, keeping, quorum, registrar, request, successors
+from commons import anchor, custody, forks, keeping, quorum, registrar, request, successors
 from commons.core import custody as shared
 from commons.core import release, terms
 from commons.core.envelope import Opened
@@ -31,9 +31,10 @@ async def key(
 ) -> bytes:  # fmt: skip
     """The epoch secret (32 bytes) of a dataset: from the manifest, from this home, or from its registrar by request.
 
-    Unacknowledged, Pending, Refused, Unreachable, Untrue, SplitView. The order: the terms are acknowledged; the request
-    is stored, then sent; the answer is checked against the last head this home trusts; the head is advanced and the
-    proof kept; only then the key is asked for, opened and stored. A crash anywhere repeats the same request.
+    Unacknowledged, Pending, Refused, Unreachable, Untrue, SplitView. The order: the terms are acknowledged; its commons
+    is seen to list the dataset; the request is signed and stored, then sent; the answer is checked against the last
+    head this home trusts; the head is advanced and the proof kept; only then the key is asked for, opened and stored.
+    A crash anywhere repeats the same request.
     """
     if (kept := request.kept_key(home, dataset)) is not None:
         return kept
@@ -49,21 +50,30 @@ async def _by_request(
     ask = request.held(home, value)
 
     def begin() -> Ask:
-        terms.acknowledge(value.terms, acknowledge)
+        terms.acknowledge(value.terms, acknowledge)  # each request anew
         new = request.made(home, dataset, purpose, details)
         home.shelf.put_ask(new)
         return new
 
     fresh = request.is_over(ask)
+    if fresh:
+        terms.acknowledge(value.terms, acknowledge)
+    try:
+        with registrar.recourse():
+            listed = await anchor.check(home, net, sources, dataset)
+    except registrar.SILENT:
+        if fresh:  # signed, and sent to nobody: its owner may hand it to a witness of that log, see `recourse`
+            begin()
+        raise
     if ask is None or fresh:
         ask = begin()
     try:
-        sent = await request.resubmit(home, net, sources, value, ask)
+        sent = await request.resubmit(home, net, sources, listed, ask)
     except Malformed:
         if fresh or not request.outdated(ask):
             raise
         ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
-        sent = await request.resubmit(home, net, sources, value, ask)
+        sent = await request.resubmit(home, net, sources, listed, ask)
     ask = request.answered(ask, sent.checked)
     if value.custody is None:
         secret = await _release(home, net, value, ask, sent)

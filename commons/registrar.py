@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,10 +13,13 @@ from commons.core import ids, note
 from commons.core.address import is_peer, peer_of
 from commons.core.manifest import Manifest
 from commons.disk.home import Home
-from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, Unreachable
+from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
 from commons.sources import HERE, Network
 
 T = TypeVar("T")
+
+RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
+SILENT = (Unreachable, TimedOut, Refused, TooMany)  # a registrar that answers nothing: none is a decision in its log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,26 @@ def known(home: Home, value: Manifest) -> Keeper:
     return Keeper(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
 
 
+def addresses(keeper: Keeper, sources: Sequence[str]) -> list[str]:
+    """Those of who keeps a log. Unreachable without one."""
+    if not (found := keeper.among(sources)):
+        raise Unreachable(
+            f"no address is known of {keeper.peer}, who answers requests for this dataset",
+            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
+        )
+    return found
+
+
+@contextmanager
+def recourse() -> Iterator[None]:
+    """Who gets no answer is told what can be done about it."""
+    try:
+        yield
+    except SILENT as error:
+        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
+        raise
+
+
 async def asked(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Callable[[Keeper], Awaitable[T]]
 ) -> T:
@@ -61,12 +85,15 @@ async def asked(
         return await ask(later)
 
 
-async def find(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> Keeper | None:
-    """Who has taken the log over since, if one of the peers at `sources` did: all of their log has to bear it out, and
-    to contain what this home trusted. It is remembered. None where nobody has."""
+async def find(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, same: bool = False
+) -> Keeper | None:  # fmt: skip
+    """Who has taken the log over since, if one of the peers at `sources` did (with `same` the one known here, too, who
+    may have changed its key): all of their log has to bear it out, and to contain what this home trusted. It is
+    remembered. None where nobody has."""
     now = known(home, value)
     for source in sources:
-        if not is_peer(source) or peer_of(source) == now.peer:
+        if not is_peer(source) or (peer_of(source) == now.peer and not same):
             continue
         try:
             said = (await net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from commons import registrar
+from commons.anchor import Listed
 from commons.core import answer, codec, entries, envelope, hpke, ids, note, terms
 from commons.core.address import is_peer
 from commons.core.answer import Answer, Checked, Submission
@@ -19,12 +20,10 @@ from commons.core.manifest import Manifest
 from commons.core.opening import SALT, Field, commit
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import Ask
-from commons.errors import Malformed, Pending, Refused, TimedOut, TooLarge, TooMany, Unreachable
+from commons.errors import Malformed, Pending, Refused, TooLarge
 from commons.exchange import exchange
 from commons.registrar import Keeper
 from commons.sources import Network
-
-RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +87,11 @@ def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
 
 
 async def resubmit(
-    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask
+    home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: Ask
 ) -> Sent:  # fmt: skip
     """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
     does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
+    value = listed.dataset.value
     try:
         sent = await registrar.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
     except Malformed:
@@ -116,12 +116,8 @@ async def resubmit(
 
 
 async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keeper: Keeper) -> Sent:
-    registrars = keeper.among(sources)
-    if not registrars:
-        raise Unreachable(
-            f"no address is known of {keeper.peer}, who answers requests for this dataset",
-            hint=f"name one with --from ADDRESS, or `commons peer add ADDRESS`; {RECOURSE}",
-        )
+    with registrar.recourse():
+        registrars = registrar.addresses(keeper, sources)
     submission, said, found = codec.decode(Submission, ask.submission), said_in(ask), list[Checked]()
 
     def check(got: Answer, head: bytes) -> Signed:
@@ -132,14 +128,11 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keep
         if is_peer(source):
             home.shelf.add_peer(source)  # whom a later command asks again
 
-    try:
+    with registrar.recourse():
         given, _ = await exchange(
             home, net, keeper.log, registrars, f"/{said.value.commons}/entries", what="an answer to the request",
             body=lambda head: codec.encode(replace(submission, head=head)), check=check, met=met,
         )  # fmt: skip
-    except (Unreachable, TimedOut, Refused, TooMany) as error:  # none of them is a decision in the log
-        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
-        raise
     return Sent(said=said, registrars=registrars, given=given, checked=found[0])
 
 

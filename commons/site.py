@@ -112,6 +112,10 @@ class Shown:
         """The registrar's signed notice that a dataset was withdrawn; of another commons, as this node was told."""
         return withdrawn.shown(self.home, commons, dataset)
 
+    def listed(self, commons: str, dataset: str, head: bytes) -> bytes:
+        self._mine(commons)
+        return self.registrar.listed(dataset, head)
+
     async def submit(self, commons: str, body: bytes) -> bytes:
         self._mine(commons)
         return await self.registrar.submit(body)

@@ -21,11 +21,12 @@ from typing import Any
 import msgpack
 from aiohttp import web
 
-from commons.core import checkpoint, codec, entries, envelope, hpke, merkle, release, tiles
+from commons.core import checkpoint, codec, entries, envelope, hpke, ids, listing, merkle, release, tiles
 from commons.core.answer import Answer, Shown, Submission
 from commons.core.entries import Asked
 from commons.core.ids import PeerId as PeerId
 from commons.core.keys import Keys, Signer
+from commons.core.manifest import TYPE as MANIFEST
 from commons.core.manifest import open as open_manifest
 from commons.core.opening import decode as opening_of
 from commons.disk.home import Home
@@ -224,10 +225,15 @@ class AnswersForSomebodyElse(Registrar):
     """Gives everybody the answer that the first one got."""
 
     first: Answer | None = None
+    shown: bytes = b""
 
     def twist(self, answer: Answer) -> Answer:
         self.first = self.first or answer
         return self.first
+
+    def listed(self, commons: str, dataset: str, head: bytes) -> bytes:  # as long ago, so that the answer continues it
+        self.shown = self.shown or self.honest.listed(commons, dataset, head)
+        return self.shown
 
 
 class DatesItselfBack(Registrar):
@@ -518,6 +524,65 @@ class Asker:
 
 def wrapped(statement: bytes) -> bytes:
     return codec.encode(Submission(statement=statement, details=None, head=b""))
+
+
+# -- publishers that name another's commons ---------------------------------------------------------------------------
+
+
+class NamesAnothersCommons(Liar):
+    """Shows a log of its own making as that of a commons it is no member of: `data` are its entries, `signer` signs its
+    heads. Whatever somebody sends to it is in `got`."""
+
+    def __init__(self, honest: Honest) -> None:
+        super().__init__(honest)
+        self.commons, self.data, self.signer = "", list[bytes](), honest.home.keys.log(0)
+        self.got: list[bytes] = []
+
+    def publish(self, charter: bytes, reference: str, **lies: Any) -> str:
+        """A reference to what its home has published, as if in the commons of `charter`."""
+        cid = reference.partition(",")[0].removeprefix("commons:")
+        home = self.honest.home
+        value = replace(open_manifest(home.shelf.manifest(cid)).value, **lies)
+        self.commons = value.commons
+        data = envelope.sign(MANIFEST, value, home.keys.identity)
+        name = ids.cid(data)
+        home.shelf.put_manifest(name, data, "mirrored", served=True)
+        entry = listing.entry(value, name, value.created)
+        self.data += [charter, envelope.sign(entries.PUBLISH, entry, home.keys.identity)]
+        return reference.replace(cid, name)
+
+    def name(self) -> bytes:
+        return self.commons.encode()
+
+    def _tree(self) -> tuple[merkle.Reader, bytes]:
+        nodes, edge = merkle.grow(0, (), [merkle.leaf(data) for data in self.data])
+        tree = {(level, position): value for level, position, value in nodes}
+        head = checkpoint.Checkpoint(
+            origin=f"commons/{self.commons}", size=len(self.data), root=merkle.edge_root(edge)
+        )  # fmt: skip
+        return lambda level, position: tree[level, position], checkpoint.sign(head, self.signer)
+
+    def checkpoint(self, commons: str) -> bytes:
+        return self._tree()[1]
+
+    def tile(self, commons: str, path: str) -> bytes:
+        part = tiles.parse(path)
+        return tiles.bundle(self.data[: part.width])
+
+    def listed(self, commons: str, dataset: str, head: bytes) -> bytes:
+        read, signed = self._tree()
+        last = len(self.data) - 1
+        proof = merkle.prove_inclusion(last, len(self.data), read)
+        shown = Shown(index=last, entry=self.data[last], opening=None, proof=proof)
+        return codec.encode(Answer(shown=(shown,), head=signed, consistency=()))
+
+    async def submit(self, commons: str, body: bytes) -> bytes:
+        self.got.append(body)
+        raise NotFound("thank you")
+
+    def release(self, commons: str, body: bytes) -> bytes:
+        self.got.append(body)
+        raise NotFound("thank you")
 
 
 # -- registrars that export ------------------------------------------------------------------------------------------

@@ -138,6 +138,10 @@ def tell_terms(told: Told) -> None:
         say(f"Based on    {origin['title']}, under {origin['licence']}: commons:{origin['cid']}")
     if told["impossible"]:
         say(f"Warning     {told['impossible']}")
+    if told["listed"] is None:
+        say(f"Commons     {unlisted(told)}")
+    else:
+        say(f"Commons     {told['commons']} lists it, at entry {told['listed']}")
     if told["conditions"]:
         say(f"Conditions  {told['conditions']}")
     for label in told["labels"]:
@@ -150,6 +154,10 @@ def tell_terms(told: Told) -> None:
     say(f"Access      {told['access']}" + (f", for {told['grant_days']} days" if told["grant_days"] else ""))
     if told["access"] != "public" and not gone:
         say("Your request is logged: your peer id, the terms, your purpose and the time. It can be audited.")
+
+
+def unlisted(told: Told) -> str:
+    return f"it names {told['commons']}, and nobody has shown that this commons lists it: {told['unlisted']}"
 
 
 def tell_files(told: Told) -> None:
@@ -179,6 +187,8 @@ def tell_fetched(told: Told) -> None:
     say(f"{told['title']!r}, version {told['version']}: {extent(told)}, "
         f"every byte verified, in {told['dest']}")  # fmt: skip
     say(f"It is under {told['licence']}; {told['credit']} says whom to credit.")
+    if told.get("listed", 0) is None:
+        say(f"Its publisher's word alone says where it was published: {unlisted(told)}.")
     if told["receipt"] == "owed":
         say(f"The receipt could not be delivered yet ({told['why']}); `commons status` tries again.")
 

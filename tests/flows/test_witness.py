@@ -208,9 +208,12 @@ async def test_a_registrar_that_shows_another_charter_or_another_history_is_foun
             await bob.fetch(reference, tmp_path / "copy", alice.address)
         alice.node.site.tile = honest  # type: ignore[method-assign]
         await settled(alice)
-        forged = checkpoint.sign(replace(alice.home.log.head.checkpoint, root=b"\7" * 32), alice.home.keys.log(0))
-        forged = note.add(forged, stranger.line(note.peek(forged)))
-        alice.node.site.cosigned = lambda commons: forged  # type: ignore[method-assign]
+
+        def another_history(_commons: str) -> bytes:
+            forged = checkpoint.sign(replace(alice.home.log.head.checkpoint, root=b"\7" * 32), alice.home.keys.log(0))
+            return note.add(forged, stranger.line(note.peek(forged)))
+
+        alice.node.site.cosigned = another_history  # type: ignore[method-assign]
         with pytest.raises(Untrue, match="contradicts") as split:
             await bob.fetch(reference, tmp_path / "copy", alice.address)
         assert split.value.number == 109
