@@ -1,7 +1,7 @@
 # One command checks everything: `make check`. It needs the venv of the README's second command, or PYTHON=….
 PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 
-.PHONY: check format demo bench mutants
+.PHONY: check format demo bench mutants dist locks
 
 check:
 	$(PYTHON) -m ruff format --check .
@@ -18,6 +18,14 @@ demo:
 
 bench:
 	for script in bench/[a-z]*.py; do echo "== $$script"; PYTHONPATH=. $(PYTHON) $$script || exit 1; done
+
+# The wheels, ours and that of its stand-in for fastecdsa, in dist/: pipx and uv install both together.
+dist:
+	$(PYTHON) -m pip wheel -q --no-deps -w dist ./standin .
+	ls dist
+
+locks:
+	$(PYTHON) locks/renew.py
 
 # Guards that no test misses: `make mutants FILES="commons/core/succession.py"`, or `PART=1/8` of all. It takes hours for all.
 mutants:

@@ -238,4 +238,5 @@ def test_each_set_up_command_is_one_line_and_is_what_the_checks_run() -> None:
     assert len(lines) == 2
     assert lines[0].endswith("commons demo")
     assert lines[1].endswith("-m pytest")
-    assert "grep '^python3 -m venv ' README.md" in (HOUSE / ".ci" / "run").read_text()
+    assert "grep '^python3 -m venv ' \"$checkout/README.md\"" in (HOUSE / ".ci" / "fresh").read_text()
+    assert '.ci/fresh "$suite"' in (HOUSE / ".ci" / "run").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.resources
 import itertools
 import json
@@ -28,7 +29,7 @@ TAG = b"SPDX-License-Identifier: "
 
 
 def lint(folder: Path) -> dict[str, Any]:
-    pytest.importorskip("reuse")
+    importlib.import_module("reuse")
     run = subprocess.run(
         [sys.executable, "-m", "reuse", "--no-multiprocessing", "--root", folder, "lint", "--json"],
         capture_output=True, timeout=LIMIT, check=False,
@@ -59,6 +60,7 @@ def one(**files: bytes) -> Rights | None:
 # -- out ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.validators
 def test_reuse_accepts_it_and_misses_a_text_and_an_annotation(tmp_path: Path) -> None:
     copyright = "\n".join(["2024 Ana", *HOSTILE, '"]\nSPDX-License-Identifier = "MIT'])
     d = replace(MIXED, copyright=copyright, files=(*MIXED.files[:2], entry(NOTE, copyright="© 1999 Bo")))
@@ -325,7 +327,7 @@ Said = tuple[frozenset[str], frozenset[tuple[Any, str]]]  # licences, and notice
 
 
 def said(right: Rights | None) -> Said:
-    notice = pytest.importorskip("reuse.copyright").CopyrightNotice.from_string
+    notice = importlib.import_module("reuse.copyright").CopyrightNotice.from_string
     lines = right.copyright.split("\n") if right and right.copyright else ()
     notices = [notice(each if each.startswith(("Copyright", "©")) else f"© {each}") for each in lines]
     licences = frozenset(right.licence.split(" AND ") if right and right.licence else ())
@@ -342,7 +344,7 @@ def theirs(project: Any, path: Path) -> Said:
 
 def same(root: Path, files: Mapping[str, bytes]) -> int:
     """How many files the tool and we agree on, which is all."""
-    project = pytest.importorskip("reuse.project").Project.from_directory(root)
+    project = importlib.import_module("reuse.project").Project.from_directory(root)
     found = ours(files)
     covered = [path for path in project.all_files() if path.stat().st_size]
     for path in covered:
@@ -352,6 +354,7 @@ def same(root: Path, files: Mapping[str, bytes]) -> int:
     return len(covered)
 
 
+@pytest.mark.validators
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_is_read_as_the_tool_reads_it(name: str, tmp_path: Path) -> None:
     put(tmp_path, FOLDERS[name])
@@ -366,12 +369,13 @@ def test_an_annotation_deeper_down_that_overrides_leaves_no_room_for_those_above
     assert one(a=HEADER, a_license=b"Copyright 2024 Bo") == Rights(licence="", copyright="Copyright 2024 Bo")
 
 
+@pytest.mark.validators
 def test_the_tools_own_source_is_read_as_it_reads_itself() -> None:
-    root = Path(str(importlib.resources.files(pytest.importorskip("reuse"))))
+    root = Path(str(importlib.resources.files(importlib.import_module("reuse"))))
     kinds = {".py", ".jinja2", ".typed", ".toml", ".license"}
     paths = [path for path in root.rglob("*") if path.suffix in kinds and "__pycache__" not in path.parts]
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
-    project = pytest.importorskip("reuse.project").Project(root)
+    project = importlib.import_module("reuse.project").Project(root)
     found = ours(files)
     for name, data in files.items():
         if data and not reuse.is_about(name):

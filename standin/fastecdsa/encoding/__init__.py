@@ -1,0 +1,1 @@
+"""What libp2p imports of the encodings."""
