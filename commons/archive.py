@@ -6,55 +6,37 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import stat
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from commons.core import note, tiles
 from commons.core.checkpoint import parse
-from commons.disk import private
-from commons.errors import Conflict, Malformed, NotFound, StorageFailed
+from commons.disk.zipped import Zipped, open_plain
+from commons.errors import Malformed, NotFound
 
 Read = Callable[[str], Awaitable[bytes]]  # "checkpoint", "tile/…", "openings/…": bytes, or NotFound
 Part = Callable[[str], bytes]  # the same, in a thread of its own
 PART = 64 << 20  # bytes of one file of a log: more than 256 entries of 64 KiB
 
 
-def write(part: Part, path: Path, openings: bool) -> dict[str, Any]:
-    """A log, as `part` gives it, unverified. Whole or not at all: written beside `path`, then renamed. Conflict if
-    `path` exists. With `openings` it says who asked for what, and is for its owner's eyes: 0600, in folders of 0700."""
-    private.check_room(path)
-    if path.exists():
-        raise Conflict(f"{path} exists already", hint="name a new folder, or a new file that ends in .zip")
+def write(part: Part, place: Path, openings: bool, packed: bool | None = None) -> int:
+    """A log, as `part` gives it, unverified, into a new folder `place`, or into one .zip file if it is to be `packed`,
+    or is called so: its bytes. With `openings` it says who asked for what, and is for its owner's eyes: 0600, in
+    folders of 0700."""
     size = 0
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            target = work / "log"
-            if path.suffix == ".zip":
-                with os.fdopen(_new(target, openings), "wb") as whole, zipfile.ZipFile(whole, "w") as archive:
-                    for name, data in _parts(part, openings):
-                        archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-                        size += len(data)
-            else:
-                for name, data in _parts(part, openings):
-                    file = target / name
-                    _folders(target, file.parent, openings)
-                    with os.fdopen(_new(file, openings), "wb") as whole:
-                        whole.write(data)
-                    size += len(data)
-            os.rename(target, path)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise StorageFailed(
-            f"cannot export to {path}: {error.strerror}", hint="check free space and permissions"
-        ) from error
-    return {"path": str(path), "bytes": size, "openings": openings}
+    if place.suffix == ".zip" if packed is None else packed:
+        with os.fdopen(_new(place, openings), "wb") as whole, zipfile.ZipFile(whole, "w") as archive:
+            for name, data in _parts(part, openings):
+                archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+                size += len(data)
+        return size
+    for name, data in _parts(part, openings):
+        _folders(place, (place / name).parent, openings)
+        with os.fdopen(_new(place / name, openings), "wb") as whole:
+            whole.write(data)
+        size += len(data)
+    return size
 
 
 def _new(path: Path, secret: bool) -> int:
@@ -83,14 +65,6 @@ def _parts(part: Part, openings: bool) -> Iterator[tuple[str, bytes]]:
             yield name, part(name)
 
 
-def remove(path: Path) -> None:
-    """What `write` made."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
 async def bundles(read: Read, size: int) -> AsyncIterator[tuple[int, Sequence[bytes]]]:
     """The entries of a log of `size`, up to 256 at once, and the number of the first of them; unverified."""
     for index in range(-(-size // tiles.WIDTH)):
@@ -98,36 +72,55 @@ async def bundles(read: Read, size: int) -> AsyncIterator[tuple[int, Sequence[by
         yield index * tiles.WIDTH, tiles.unbundle(await read(bundle.path), bundle.width)
 
 
-def files(path: Path) -> Read:
-    """A log exported to a folder or to one .zip file. NotFound for what is not in it; no network.
+def most(name: str) -> int:
+    """Bytes that a part of a log has at most, by its name."""
+    if name in (tiles.CHECKPOINT, "cosigned"):
+        return note.LIMIT
+    if name.startswith("tile/entries/"):
+        return tiles.WIDTH * (tiles.ENTRY_LIMIT + 2)
+    return 32 * tiles.WIDTH if name.startswith("tile/") else PART
 
-    Somebody else packed it: a part may be a pipe, a device or a bomb, so none is read beyond `PART` bytes."""
+
+def files(path: Path) -> Read:
+    """A log exported to a folder or to one .zip file, or what somebody packed again, in a folder more. NotFound for
+    what is not in it; no network.
+
+    Somebody else packed it: a part may be a pipe, a device or a bomb, so none is read beyond what a log has there."""
+    opened: list[Zipped] = []
+
+    def part(name: str) -> bytes:
+        if path.is_dir():
+            return _from_folder(_top(path) / name, most(name))
+        if not opened:
+            opened.append(Zipped(path, tiles.CHECKPOINT))
+        return opened[0].read(name, most(name))
 
     async def read(name: str) -> bytes:
         try:
-            data = _from_folder(path / name) if path.is_dir() else _from_zip(path, name)
-        except (KeyError, FileNotFoundError) as error:
+            data = part(name)
+        except (NotFound, FileNotFoundError) as error:
             raise NotFound(f"{path} has no {name}", hint="is it a complete export of a log?") from error
+        except Malformed:
+            raise
         except Exception as error:  # of the disk, of zipfile and of zlib, each with kinds of its own
             raise Malformed(
                 f"{path} is no exported log: {name}: {error}", hint="commons log export FILE.zip makes one"
             ) from error
-        if len(data) > PART:
-            raise Malformed(f"{name} in {path} is larger than any part of a log")
+        if len(data) > most(name):
+            raise Malformed(f"{name} in {path} is larger than that part of any log")
         return data
 
     return read
 
 
-def _from_folder(path: Path) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("not a file")
-        return file.read(PART + 1)
+def _top(path: Path) -> Path:
+    """The folder that holds the log: this one, or the only one in it that does."""
+    if os.path.lexists(path / tiles.CHECKPOINT):
+        return path
+    found = [each for each in path.iterdir() if (each / tiles.CHECKPOINT).is_file()]
+    return found[0] if len(found) == 1 else path
 
 
-def _from_zip(path: Path, name: str) -> bytes:
-    with zipfile.ZipFile(path) as archive, archive.open(name) as part:
-        if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise NotImplementedError("a compression that cannot be bounded")
-        return part.read(PART + 1)
+def _from_folder(path: Path, most: int) -> bytes:
+    with open(open_plain(path), "rb") as file:
+        return file.read(most + 1)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +12,9 @@ from typing import Any
 
 from commons import describe, fetch, request
 from commons.core.reference import Reference
-from commons.disk import folder, private
+from commons.disk import folder, naming, private
 from commons.disk.home import Home
-from commons.errors import Conflict, Malformed, StorageFailed
+from commons.errors import Conflict, Malformed
 from commons.metadata import FORMATS
 from commons.metadata.description import Description, Entry
 from commons.progress import Progress
@@ -44,25 +41,13 @@ async def export(
     if request.kept_key(home, dataset) is not None:
         said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
         _check(said, formats)
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=dest.parent))
-    except OSError as error:
-        raise StorageFailed(f"cannot write {dest}: {error.strerror}", hint="name a folder you may write") from error
-    try:
-        bag = work / "whole"
+    with naming.drafting(dest) as bag:
         payload = bag / "data" if "bagit" in formats else bag
         payload.parent.mkdir(exist_ok=True)
         told = await fetch.fetch(home, net, reference, payload, progress, extra=extra)
         if said is None:
             said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
         written = await asyncio.to_thread(_write, said, formats, bag, payload)
-        os.rename(bag, dest)
-    except OSError as error:
-        raise StorageFailed(
-            f"cannot export to {dest}: {error.strerror}", hint="check free space and permissions"
-        ) from error
-    finally:
-        await asyncio.to_thread(shutil.rmtree, work, True)
     return {**told, "dest": str(dest), "written": written}
 
 

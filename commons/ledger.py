@@ -11,6 +11,7 @@ from commons import anchor, archive, audit, cosigning, forks, notices, receipt, 
 from commons.archive import Read
 from commons.core import address, entries, ids, manifest
 from commons.core.address import is_peer
+from commons.disk import naming, private
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
 from commons.exchange import advance
@@ -119,8 +120,9 @@ class Ledger:
     async def export_log(
         self, *, path: str, openings: bool = False, source: str | None = None, commons: str | None = None
     ) -> Told:  # fmt: skip
-        """A log, this home's or one that is kept elsewhere, as files. What another gave is verified as it lies there,
-        and deleted where it is no log, or contradicts what is trusted; with faulty entries it stays: it is evidence."""
+        """A log, this home's or one that is kept elsewhere, as files. What another gave is verified before it gets
+        its name, and deleted where it is no log, or contradicts what is trusted; with faulty entries it stays: it is
+        evidence."""
         read, commons = await self._log_at(source, commons)
         loop = asyncio.get_running_loop()
 
@@ -130,15 +132,16 @@ class Ledger:
         def part(name: str) -> bytes:
             return asyncio.run_coroutine_threadsafe(get(name), loop).result()
 
-        told = await asyncio.to_thread(archive.write, part, Path(path), openings)
-        if source is None:
-            return {**told, "entries": self.home.log.size, "faults": []}
-        try:
-            audited = await self.audit(source=path, commons=commons)
-        except CommonsError:
-            archive.remove(Path(path))
-            raise
-        return {**told, "entries": audited["entries"], "faults": audited["faults"]}
+        target, faults = Path(path), list[Told]()
+        private.check_room(target)
+        with naming.drafting(target) as draft:
+            packed = target.suffix == ".zip"
+            size = await asyncio.to_thread(archive.write, part, draft, openings, packed)
+            held = self.home.log.size
+            if source is not None:
+                audited = await self.audit(source=str(draft), commons=commons)
+                held, faults = audited["entries"], audited["faults"]
+        return {"path": path, "bytes": size, "openings": openings, "entries": held, "faults": faults}
 
     async def audit(
         self, *, source: str | None = None, commons: str | None = None, who: str | None = None,

@@ -5,9 +5,44 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from commons.errors import Conflict, NotFound, StorageFailed
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)  # FAT, some network disks
 _NOREPLACE = 1  # RENAME_NOREPLACE of Linux
+
+
+@contextmanager
+def drafting(path: Path) -> Iterator[Path]:
+    """Where to write the file or folder that is to be called `path`, and gets that name at the end, if nothing is
+    raised and nobody has taken it meanwhile: then it stays theirs. Conflict, NotFound without a folder to write in,
+    StorageFailed. A crash leaves a folder beside it whose name begins with a dot."""
+    if not path.parent.is_dir():
+        raise NotFound(f"there is no folder {path.parent}", hint="make it first")
+    if os.path.lexists(path):
+        raise _taken(path)
+    try:
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield work / "whole"
+            give(str(work / "whole"), str(path))
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except FileExistsError as error:
+        raise _taken(path) from error
+    except OSError as error:
+        raise StorageFailed(
+            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+        ) from error
+
+
+def _taken(path: Path) -> Conflict:
+    return Conflict(f"{path} exists already", hint="nothing of it was touched: name another")
 
 
 def give(place: str, name: str, from_folder: int | None = None, to_folder: int | None = None) -> None:

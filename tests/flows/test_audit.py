@@ -11,6 +11,7 @@ import shutil
 import struct
 import time
 import tracemalloc
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ import click.testing
 import msgpack
 import pytest
 
-from commons import cli, show
+from commons import archive, cli, show
 from commons.archive import PART
 from commons.audit import offline
 from commons.commands.log import tell_audit
@@ -30,7 +31,7 @@ from commons.core.entries import Charter, Decided, Publish, Received
 from commons.core.governance import College
 from commons.core.ids import cid
 from commons.core.keys import Signer
-from commons.errors import CommonsError, Malformed, NotFound, SplitView, Untrue
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, SplitView, Untrue
 from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Asker, Forger
 
@@ -476,6 +477,89 @@ async def test_a_zip_of_another_kind_is_malformed(party: Party, tmp_path: Path) 
     for missing in (tmp_path / "empty.zip", tmp_path / "nowhere.zip"):
         with pytest.raises(NotFound):
             await audited(missing)
+
+
+def packed(folder: Path, path: Path, *names: str) -> Path:
+    """Each file of the folder under each of these: "log/" is a folder around it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made, warnings.catch_warnings(action="ignore"):
+        for name in names:
+            for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+                made.write(file, name + str(file.relative_to(folder)))
+    return path
+
+
+@pytest.mark.parametrize("names", [("log/",), ("a/b/",), ("log/", "__MACOSX/log/"), ("", "copy/"), ("./",), ("log\\",)])
+async def test_a_log_that_was_packed_again_is_read(party: Party, tmp_path: Path, names: tuple[str, ...]) -> None:
+    folder = Forger(party.home).write(tmp_path / "inner" / "log")
+    assert (await audited(packed(folder, tmp_path / "again.zip", *names)))["faults"] == []
+    assert (await audited(tmp_path / "inner"))["faults"] == []  # unpacked, in a folder more
+
+
+async def test_a_zip_of_two_logs_or_with_a_name_twice_is_malformed(party: Party, tmp_path: Path) -> None:
+    folder = Forger(party.home).write(tmp_path / "log")
+    with pytest.raises(Malformed, match="holds 2 of them, in one/, two/"):
+        await audited(packed(folder, tmp_path / "two.zip", "one/", "two/"))
+    with pytest.raises(Malformed, match="stands twice"):
+        await audited(packed(folder, tmp_path / "twice.zip", "", ""))
+
+
+async def test_files_of_a_zip_that_share_bytes_are_not_read(party: Party, tmp_path: Path) -> None:
+    """One kernel of zeros, named by a thousand entries, is how a small zip becomes a large one."""
+    path = zipped(Forger(party.home).write(tmp_path / "log"), tmp_path / "log.zip")
+    with zipfile.ZipFile(path) as made:
+        first, second = sorted(made.infolist(), key=lambda row: row.header_offset)[:2]
+        start, there = made.start_dir, struct.pack("<I", second.header_offset)
+    data = bytearray(path.read_bytes())
+    at = data.index(there, data.index(second.filename.encode(), start) - 4)
+    struct.pack_into("<I", data, at, first.header_offset)
+    path.write_bytes(data)
+    with pytest.raises(Malformed, match="shares bytes"):
+        await audited(path)
+
+
+async def test_a_pipe_that_is_called_a_zip_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log.zip")
+    with pytest.raises(Malformed):
+        await audited(tmp_path / "log.zip")
+
+
+async def test_no_part_of_a_log_is_read_beyond_what_a_log_has_there(party: Party, tmp_path: Path) -> None:
+    folder = Forger(party.home).write(tmp_path / "log")
+    bundle = next(path for path in (folder / "tile" / "entries").rglob("*") if path.is_file())
+    with bundle.open("ab") as file:
+        file.truncate(32 << 20)
+    for source in (folder, zipped(folder, tmp_path / "log.zip")):
+        with pytest.raises(Malformed, match="larger than that part of any log"):
+            await audited(source)
+
+
+async def test_what_is_made_while_a_log_is_exported_stays(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = archive.write
+
+    def slowly(part: Any, place: Path, openings: bool, packed: bool) -> int:
+        done = write(part, place, openings, packed)
+        (tmp_path / ("log.zip" if packed else "log")).write_text("mine")
+        return done
+
+    monkeypatch.setattr(archive, "write", slowly)
+    for name in ("log.zip", "log"):
+        with pytest.raises(Conflict, match="exists already"):
+            await party.desk.export_log(path=str(tmp_path / name))
+        assert (tmp_path / name).read_text() == "mine"
+    assert [p for p in tmp_path.iterdir() if p.name.startswith(".log")] == []
+
+
+async def test_a_copy_of_a_log_has_its_name_only_once_it_is_verified(party: Party, tmp_path: Path) -> None:
+    lies = Forger(party.home)
+    folder = lies.write(tmp_path / "lies")
+    (folder / "checkpoint").write_bytes((folder / "checkpoint").read_bytes().replace(b"\n", b"\n1", 1))
+    with pytest.raises(CommonsError):
+        await party.desk.export_log(path=str(tmp_path / "copy"), source=str(folder))
+    assert not (tmp_path / "copy").exists()
+    with pytest.raises(NotFound, match="there is no folder"):
+        await party.desk.export_log(path=str(tmp_path / "nope" / "log.zip"))
 
 
 # -- histories that lie

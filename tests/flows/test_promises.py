@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from commons import export as exporting
 from commons import fetch
 from commons import publish as publishing
 from commons.core import contents, ids
@@ -296,3 +297,23 @@ async def test_a_fetch_that_was_stopped_goes_on_in_the_same_folder(
     await bob.fetch(reference, out, ana.address)
     assert half.stat() == before
     assert len(files_in(out)) == 4
+
+
+@pytest.mark.parametrize("taken", ["file", "folder", "link"])
+async def test_what_is_made_while_a_dataset_is_exported_stays(
+    start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    ana, dest, write = await start("ana"), tmp_path / "exported", exporting._write
+    reference = await ana.publish(folder)
+
+    def slowly(*words: Any) -> list[str]:
+        done = write(*words)
+        {"file": dest.touch, "folder": dest.mkdir, "link": lambda: dest.symlink_to("nowhere")}[taken]()
+        return done
+
+    monkeypatch.setattr(exporting, "_write", slowly)
+    with pytest.raises(Conflict, match="exists already"):
+        await ana.desk.export(dataset=reference, dest=str(dest))
+    assert {"file": dest.is_file, "folder": dest.is_dir, "link": dest.is_symlink}[taken]()
+    assert not files_in(dest)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".exported")]

@@ -1,0 +1,60 @@
+"""One .zip that anybody packed, its files read by name: each bounded, none read that shares bytes with another."""
+
+from __future__ import annotations
+
+import os
+import stat
+import weakref
+import zipfile
+from pathlib import Path
+
+from commons.errors import Malformed, NotFound
+
+_HEAD = 30  # bytes before a name, at least
+_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_BESIDE = "__MACOSX/"
+
+
+def open_plain(path: Path) -> int:
+    """A descriptor of a file; OSError for a pipe, a device or a folder, none of which is waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError("not a file")
+    return fd
+
+
+class Zipped:
+    """Opened once, so that what is read is what was looked at. `top` names a file that the wanted folder holds: whoever
+    unpacked and packed it again may have put others around it. Malformed where a name stands twice, or files share
+    bytes; what `zipfile` and the disk raise."""
+
+    def __init__(self, path: Path, top: str) -> None:
+        file = os.fdopen(open_plain(path), "rb")
+        weakref.finalize(self, file.close)
+        self._file = zipfile.ZipFile(file)
+        self._rows: dict[str, zipfile.ZipInfo] = {}
+        end = 0
+        for row in sorted(self._file.infolist(), key=lambda row: row.header_offset):
+            if row.header_offset < end:
+                raise Malformed(f"{row.filename[:80]!r} in {path} shares bytes with another file of it")
+            end = row.header_offset + _HEAD + row.compress_size
+            name = row.filename.replace("\\", "/").removeprefix("./")
+            if name in self._rows:
+                raise Malformed(f"{name[:80]!r} stands twice in {path}")
+            self._rows[name] = row
+        tops = [name.removesuffix(top) for name in self._rows if f"/{name}".endswith(f"/{top}")]
+        tops = [each for each in tops if not each.startswith(_BESIDE)]
+        if len(tops) > 1 and "" not in tops:
+            raise Malformed(f"{path} holds {len(tops)} of them, in {', '.join(sorted(tops)[:4])}", hint="unpack one")
+        self._below = "" if "" in tops or not tops else tops[0]
+
+    def read(self, name: str, most: int) -> bytes:
+        """At most one byte more than `most`. NotFound."""
+        row = self._rows.get(self._below + name)
+        if row is None:
+            raise NotFound(f"there is no {name}")
+        if row.compress_type not in _PLAIN:
+            raise NotImplementedError("a compression that cannot be bounded")
+        with self._file.open(row) as part:
+            return part.read(most + 1)
