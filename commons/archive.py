@@ -104,7 +104,8 @@ def files(path: Path) -> Read:
             raise
         except Exception as error:  # of the disk, of zipfile and of zlib, each with kinds of its own
             raise Malformed(
-                f"{path} is no exported log: {name}: {error}", hint="commons log export FILE.zip makes one"
+                f"{path} is no exported log: its part {name} cannot be read",
+                hint="commons log export FILE.zip makes one",
             ) from error
         if len(data) > most(name):
             raise Malformed(f"{name} in {path} is larger than that part of any log")

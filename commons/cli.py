@@ -11,12 +11,12 @@ import click
 
 from commons import __version__
 from commons.commands import community, custody, data, licence, log, node, publish, witness
-from commons.terminal import Commons, Context
+from commons.terminal import PLACE, Commons, Context
 
 
 @click.group(cls=Commons, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="commons")
-@click.option("--home", envvar="COMMONS_HOME", type=click.Path(path_type=Path), help="The node's folder.")
+@click.option("--home", envvar="COMMONS_HOME", type=PLACE, help="The node's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, errors included.")
 @click.pass_context
 def main(ctx: click.Context, home: Path | None, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from commons import examples
+from commons import examples, show
 from commons.errors import Internal
 
 # -P: a file named like one of ours, where the user stands, is not run
@@ -31,7 +31,7 @@ def run() -> int:
             story.tell()
         finally:
             story.end()
-    click.echo("\nThe three nodes are stopped and their folder is gone. Nothing is left of them.")
+    show.put("\nThe three nodes are stopped and their folder is gone. Nothing is left of them.")
     return 0
 
 
@@ -73,7 +73,7 @@ class _Story:
         for file in sorted(p for p in penguins.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
             if (copy / file.relative_to(penguins)).read_bytes() != file.read_bytes():
                 raise Internal(f"{file.name} did not arrive as it was published")
-        click.echo(f"  ({copy.name}/ is byte for byte the steward's; ATTRIBUTION.txt beside it says whom to credit)")
+        show.put(f"  ({copy.name}/ is byte for byte the steward's; ATTRIBUTION.txt beside it says whom to credit)")
 
         self.heading("Who accessed what? The steward asks the log; everything in it is recomputed.")
         self.do("steward", "audit")
@@ -82,24 +82,24 @@ class _Story:
         self.do("nobody", "audit", str(self.folder / "log.zip"))
 
     def heading(self, text: str) -> None:
-        click.echo("\n" + click.style(text, bold=True))
+        show.put("\n" + click.style(text, bold=True))
 
     def do(self, who: str, *words: str) -> str:
         """One command, shown as typed (the folder's path left out), and what it printed."""
         typed = shlex.join(w.replace(f"{self.folder}/", "") for w in words)
-        click.echo(f"{who}$ commons {typed}")
+        show.put(f"{who}$ commons {typed}")
         done = subprocess.run(
             [*COMMONS, "--home", str(self.folder / who), *words], capture_output=True, text=True, timeout=60,
             stdin=subprocess.DEVNULL, check=False, env=self.env,
         )  # fmt: skip
-        click.echo("".join(f"  {line}\n" for line in (done.stdout + done.stderr).splitlines()), nl=False)
+        show.put("\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()))
         if done.returncode:
             raise Internal(f"this step of the demo failed with exit code {done.returncode}")
         return done.stdout
 
     def start(self, who: str) -> str:
         """A node in a process of its own; its address, once it is reachable."""
-        click.echo(f"{who}$ commons node --listen {ANY} &")
+        show.put(f"{who}$ commons node --listen {ANY} &")
         node = subprocess.Popen(
             [*COMMONS, "--home", str(self.folder / who), "--json", "node", "--listen", ANY],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=self.env,
@@ -110,7 +110,7 @@ class _Story:
             address = str(json.loads(line)["addresses"][0])
         except (ValueError, LookupError) as error:
             raise Internal(f"the {who}'s node did not start: {line}") from error
-        click.echo(f"  {address}")
+        show.put(f"  {address}")
         return address
 
     def end(self) -> None:

@@ -26,7 +26,15 @@ Exit code 2 is click's: the command line itself was wrong.
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
+
+# What a terminal obeys, what turns the direction of writing, and what no eye sees and no word needs. Joiners (U+200C,
+# U+200D, U+2060), which words and emoji need, and marks of direction are none of these.
+_OBEYED = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u206f"
+    "\u200b\u2061-\u2064\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e00ff]"
+)
 
 
 class CommonsError(Exception):
@@ -141,6 +149,11 @@ def from_dict(told: object) -> CommonsError:
     )
 
 
+def tame(text: str, instead: str = "") -> str:
+    """Words of somebody else's, without what a terminal would obey; lines stay lines."""
+    return _OBEYED.sub(instead, text)
+
+
 def _tame(text: object, most: int) -> str:
-    """Words of somebody else's, without what a terminal would obey. What is no text says nothing."""
-    return "".join(c for c in text[:most] if c.isprintable() or c == "\n") if isinstance(text, str) else ""
+    """What is no text says nothing."""
+    return tame(text[:most]) if isinstance(text, str) else ""

@@ -6,27 +6,83 @@ The voice: sentences without exclamation; what happened, then what to do next.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from commons.errors import CommonsError, Malformed
+from commons.errors import CommonsError, Malformed, StorageFailed, tame
 
 Told = dict[str, Any]
 
 
+def prepare() -> None:
+    """Let the streams replace what their encoding lacks: a terminal of latin-1 shows a title all the same."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def put(text: str = "", err: bool = False) -> None:
+    """Everything that is printed comes through here, as it is. A reader who has left (`| head -1`) ends no command: the
+    rest is for nobody. StorageFailed where the words cannot be written."""
+    if not err and sys.stdout is None:
+        raise StorageFailed("the output cannot be written: it is closed", hint=_DONE)
+    try:
+        click.echo(text, err=err)
+    except OSError as problem:
+        silence(sys.stderr if err else sys.stdout)
+        if not isinstance(problem, BrokenPipeError):
+            if not err:
+                sys.stdout = None  # as where it was closed from the start
+            raise StorageFailed(f"the output cannot be written: {reason(problem)}", hint=_DONE) from problem
+
+
+_DONE = "what the command did is done: `commons status` and `commons list` show it"
+
+
+def silence(stream: Any) -> None:
+    """Nothing more comes out of a stream that takes nothing, also not when the interpreter ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        hole = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(hole, stream.fileno())
+        os.close(hole)
+
+
+def close() -> None:
+    """At the end: what was never taken is nobody's any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            silence(stream)
+
+
+def reason(problem: OSError) -> str:
+    """The system's words for it, as a part of a sentence."""
+    said = problem.strerror or "unknown error"
+    return said[:1].lower() + said[1:]
+
+
 def clean(text: object) -> str:
-    """One line, printable characters only."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
+    """One line, without what a terminal would obey. Bytes of a file's name that are no UTF-8 are shown as \\xff."""
+    return tame(_named(str(text)), " ").replace("\n", " ")
+
+
+def _named(text: str) -> str:
+    return re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
 
 
 def say(text: str = "") -> None:
-    click.echo("".join(c if c.isprintable() or c == "\n" else " " for c in text))
+    put(tame(_named(text), " "))
 
 
 def tell_reach(told: Told, err: bool = False) -> None:
@@ -40,28 +96,35 @@ def tell_reach(told: Told, err: bool = False) -> None:
         words = f"It can be used on {told['reach']} only; `commons announce` sets an address that everybody can dial."
     else:
         return
-    click.echo(words, err=err)
+    put(words, err=err)
 
 
-def as_json(told: Told) -> None:
-    click.echo(_json(told, indent=2))
+def as_json(told: Told, indent: int | None = 2) -> None:
+    put(_json(told, indent))
 
 
 def _json(told: Told, indent: int | None = None) -> str:
-    """JSON leaves DEL, C1 controls and bidirectional overrides as they are; a terminal obeys them."""
+    """JSON leaves DEL, C1 controls and bidirectional overrides as they are; a terminal obeys them. What the output's
+    encoding lacks is escaped: the document says the same."""
     text = json.dumps(told, indent=indent, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(told, indent=indent)
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def as_csv(rows: Sequence[Told]) -> None:
     columns = ("entry", "time", "who", "dataset", "title", "version", "licence", "purpose", "details", "decision",
                "reason", "decision_entry", "expires", "receipt", "dropped", "state")  # fmt: skip
-    out = csv.writer(sys.stdout)
+    text = io.StringIO()
+    out = csv.writer(text)
     out.writerow(columns)
     for row in rows:
         out.writerow(
             [_cell(when(row[c]) if c in ("time", "expires") and row[c] is not None else row[c]) for c in columns]
         )
+    put(text.getvalue().removesuffix("\r\n"))
 
 
 def _cell(value: object) -> str:
@@ -78,14 +141,21 @@ def say_plain(told: Told) -> None:
 
 
 def error(problem: CommonsError, as_json: bool = False) -> None:
-    if as_json:
-        click.echo(_json(problem.as_dict()))
-        return
-    click.echo(f"commons: {clean(problem.message)}", err=True)
-    if problem.hint:
-        click.echo(f"commons: hint: {clean(problem.hint)}", err=True)
-    for piece in problem.evidence:
-        click.echo("-----\n" + "".join(c for c in piece if c.isprintable() or c == "\n").rstrip(), err=True)
+    """A message, a hint, the evidence; under `--json` one document on the output. Where nobody takes them, the exit
+    code alone tells."""
+    told = problem.as_dict()
+    with suppress(StorageFailed):
+        if as_json:
+            try:
+                put(_json(told))
+                return
+            except StorageFailed:
+                pass  # what cannot take the words of the command takes none of these
+        put(f"commons: {clean(told['message'])}", err=True)
+        if told["hint"]:
+            put(f"commons: hint: {clean(told['hint'])}", err=True)
+        for piece in told["evidence"]:
+            put("-----\n" + tame(piece).rstrip(), err=True)
 
 
 def when(seconds: int) -> str:
@@ -160,4 +230,4 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     widths = [max(len(line[n]) for line in [list(headings), *cells]) for n in range(len(headings))]
     for line in [list(headings), *cells]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        put("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -14,19 +14,24 @@ _BIBTEX: Final = {
     "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", **{c: f"\\{c}" for c in "$&#_%"},
 }  # fmt: skip
+# What a terminal obeys, what turns the direction of writing, and what no eye sees and no word needs: not the joiners
+_OBEYED: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u206f"
+    "\u200b\u2061-\u2064\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e00ff]"
+)
 _LINKED: Final = re.compile(r"https?://[^/?#\s]+\S*", re.IGNORECASE)
 _SAFE: Final = "-._~:/?#@!$&*+,;=%"  # what may stand in an address we write, beside letters and digits
 
 
 def line(text: str) -> str:
     """One line: controls, line breaks, unpaired surrogates and what turns the direction of writing become blanks."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(_OBEYED.sub(" ", text).split())
 
 
 def verbatim(text: str) -> str:
     """A licensor's own words as they stand, line breaks too; other controls become U+FFFD, so that the loss shows."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-    return "".join(c if c.isprintable() or c == "\n" else " " if c == "\t" else "\ufffd" for c in text)
+    return _OBEYED.sub(lambda found: {"\n": "\n", "\t": " "}.get(found[0], "\ufffd"), text)
 
 
 def markdown(text: str) -> str:

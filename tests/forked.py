@@ -80,6 +80,8 @@ def _run(line: socket.socket, command: object) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  the ones of the imports know another file
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
     os.chdir(said["folder"])
     os.environ.clear()
     os.environ.update(said["env"])
@@ -91,8 +93,8 @@ def _run(line: socket.socket, command: object) -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
     line.send(b"%d" % code)
     os._exit(code)
 

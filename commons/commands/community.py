@@ -10,7 +10,7 @@ import click
 
 from commons import show
 from commons.show import Told, count, say, table, when
-from commons.terminal import Context, pass_context, read_text
+from commons.terminal import PLACE, Context, pass_context, read_text, source_of
 
 ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "revoke", "publish", "withdraw",
            "open-identity", "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
@@ -23,7 +23,7 @@ def community() -> None:
 
 
 @community.command("new")
-@click.argument("charter", type=click.Path(path_type=Path))
+@click.argument("charter", type=PLACE)
 @pass_context
 def community_new(c: Context, charter: Path) -> None:
     """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
@@ -85,7 +85,7 @@ def community_follow(c: Context, address: str, commons: str | None) -> None:
 @click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
 @click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")
 @click.option("--until", metavar="DATE", help="When a grant ends.")
-@click.option("--file", type=click.Path(path_type=Path), help="The amended charter (TOML), or the custodians.")
+@click.option("--file", type=PLACE, help="The amended charter (TOML), or the custodians.")
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
 @named
 @pass_context
@@ -114,9 +114,7 @@ def community_vote(c: Context, /, **words: Any) -> None:
 def community_take_over(c: Context, source: str | None, anew: bool, named: str | None) -> None:
     """Keep the log of a community from now on: offer it, and once its members have chosen you, go on from the last head
     that its witnesses signed. SOURCE shows the log if its registrar does not: a peer, a URL, a folder or a .zip."""
-    if source is not None and Path(source).exists():
-        source = str(Path(source).absolute())
-    c.tell(c.call("take_over", bar="Verifying", source=source, anew=anew, named=named), tell_taken_over)
+    c.tell(c.call("take_over", bar="Verifying", source=source_of(source), anew=anew, named=named), tell_taken_over)
 
 
 @community.command("vote-at")
@@ -144,9 +142,7 @@ def community_vote_at(c: Context, /, **words: Any) -> None:
 def community_statistics(c: Context, source: str | None, since: str | None, until: str | None,
                          named: str | None) -> None:  # fmt: skip
     """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
-    if source is not None and Path(source).exists():
-        source = str(Path(source).absolute())
-    words = {"source": source, "named": named, **show.span(since, until)}
+    words: dict[str, Any] = {"source": source_of(source), "named": named, **show.span(since, until)}
     c.tell(c.call("statistics", bar="Verifying", **words), tell_statistics)
 
 

@@ -10,8 +10,8 @@ import click
 
 from commons.errors import Unacknowledged
 from commons.metadata import FORMATS
-from commons.show import Told, amount, count, extent, say, say_plain, table, tell_reach, when
-from commons.terminal import Context, pass_context, sources
+from commons.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
+from commons.terminal import PLACE, Context, pass_context, sources
 
 
 @click.command("show")
@@ -29,7 +29,7 @@ def show_dataset(c: Context, dataset: str, sources: tuple[str, ...], form: str |
 
 @click.command()
 @click.argument("dataset")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest", type=PLACE)
 @sources
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
               help="Add its description in this format; repeat for several.")  # fmt: skip
@@ -43,7 +43,7 @@ def export(c: Context, dataset: str, dest: Path, sources: tuple[str, ...], forma
 
 @click.command()
 @click.argument("dataset")
-@click.argument("dest", required=False, type=click.Path(path_type=Path))
+@click.argument("dest", required=False, type=PLACE)
 @sources
 @click.option("--acknowledge", metavar="LICENCE", help="Say by name which terms you have read, e.g. CC-BY-4.0.")
 @click.option("--purpose", default="unstated", show_default=True, help="What for: a code, see `commons purposes`.")
@@ -68,7 +68,7 @@ def fetch(
 
         dest = Path(slug(described["title"], described["cid"]))
     told = c.call(
-        "fetch", bar="Fetching", dataset=dataset, dest=str(dest.absolute()), sources=list(sources),
+        "fetch", bar="Fetching", resumes=True, dataset=dataset, dest=str(dest.absolute()), sources=list(sources),
         acknowledge=acknowledge, serve=not no_serve, keep=not no_keep, **words,
     )  # fmt: skip
     c.tell(told, tell_fetched)
@@ -89,7 +89,8 @@ def purposes(c: Context) -> None:
 @pass_context
 def mirror(c: Context, dataset: str, sources: tuple[str, ...]) -> None:
     """Carry a dataset blind: sealed packs, verified and served, without the key."""
-    c.tell(c.call("mirror", bar="Mirroring", dataset=dataset, sources=list(sources)), tell_mirrored)
+    told = c.call("mirror", bar="Mirroring", resumes=True, dataset=dataset, sources=list(sources))
+    c.tell(told, tell_mirrored)
 
 
 @click.command()
@@ -117,7 +118,7 @@ def refer(c: Context, dataset: str, lan: bool) -> None:
 
 
 def tell_reference(told: Told) -> None:
-    click.echo(told["reference"])
+    put(told["reference"])
     tell_reach(told, err=True)
 
 

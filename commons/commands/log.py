@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import click
 from commons import show
 from commons.errors import Untrue
 from commons.show import Told, amount, count, say, table, when
-from commons.terminal import Context, pass_context
+from commons.terminal import PLACE, Context, pass_context, source_of
 
 
 @click.command()
@@ -65,10 +66,9 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
     """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
     from commons.audit import offline
 
-    if source is not None and Path(source).exists():
-        source = str(Path(source).absolute())
+    source = source_of(source)
     words.update(source=source, **show.span(since, until))
-    if source is not None and Path(source).exists() and not (c.home / "config.json").exists():
+    if source is not None and os.path.isabs(source) and not (c.home / "config.json").exists():
         told = asyncio.run(offline(**words))  # no home: nothing is remembered
     else:
         told = c.call("audit", bar="Verifying", **words)
@@ -88,7 +88,7 @@ def log() -> None:
 
 
 @log.command("export")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PLACE)
 @click.option("--openings", is_flag=True, help="With who asked for what: for an auditor, not for the public.")
 @click.option("--from", "source", metavar="ADDRESS", help="The log that is kept there, in place of this home's.")
 @click.option("--commons", metavar="ID", help="With --from: the commons whose log it must be.")
@@ -99,9 +99,12 @@ def log_export(c: Context, path: Path, openings: bool, source: str | None, commo
     With --from, a copy of somebody else's log, verified, with what this home may see of it: should its registrar
     disappear, the members can go on from there.
     """
-    if source is not None and Path(source).exists():
-        source = str(Path(source).absolute())
-    words = {"path": str(path.absolute()), "openings": openings, "source": source, "commons": commons}
+    words: dict[str, Any] = {
+        "path": str(path.absolute()),
+        "openings": openings,
+        "source": source_of(source),
+        "commons": commons,
+    }
     c.tell(c.call("export_log", bar="Exporting" if source else "", **words), tell_exported)
 
 
@@ -120,7 +123,9 @@ def log_forget_fork(c: Context, vkey: str) -> None:
 @pass_context
 def log_erase(c: Context, entry: int, reason: str, yes: bool) -> None:
     """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
-    if not yes and not c.json:
+    if not yes and c.json:
+        raise click.UsageError("what is erased cannot be brought back: --json wants --yes beside it")
+    if not yes:
         click.confirm(f"The details of entry {entry} cannot be brought back. Erase them?", abort=True)
     c.tell(c.call("erase", entry=entry, reason=reason), tell_erased)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commons.errors import StorageFailed
-from commons.show import Told, count, say, table
+from commons.show import Told, as_json, count, reason, say, table
 from commons.terminal import Context, pass_context
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def demo(c: Context) -> None:
     try:
         sys.exit(story.run())
     except OSError as error:
-        raise StorageFailed(f"the demo could not run: {error}") from error
+        raise StorageFailed(f"the demo could not run: {reason(error)}") from error
 
 
 def tell_made(told: Told) -> None:
@@ -110,14 +109,13 @@ def tell_made(told: Told) -> None:
         "The seed alone brings back neither your log nor your data: README, \"Backing up and restoring\".")  # fmt: skip
 
 
-def tell_ready(as_json: bool) -> Callable[[Node], None]:
+def tell_ready(json: bool) -> Callable[[Node], None]:
     def told(node: Node) -> None:
         from commons.core import address
 
-        if as_json:
-            click.echo(json.dumps({"peer": node.home.keys.identity.peer, "commons": node.home.commons,
-                                   "addresses": list(node.addresses), "door": node.door,
-                                   "doors": list(node.doors)}))  # fmt: skip
+        if json:
+            as_json({"peer": node.home.keys.identity.peer, "commons": node.home.commons, "door": node.door,
+                     "addresses": list(node.addresses), "doors": list(node.doors)}, None)  # fmt: skip
         else:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
             for each in (*node.addresses, *node.doors):
@@ -126,7 +124,6 @@ def tell_ready(as_json: bool) -> Callable[[Node], None]:
                 say(f"Warning: {broken.message}; {broken.hint}.")
             if address.reach(node.addresses) == "this network":
                 say("These can be dialled from this network. `commons announce` names an address for everybody.")
-        sys.stdout.flush()
 
     return told
 

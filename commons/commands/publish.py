@@ -11,12 +11,12 @@ import click
 
 from commons.errors import Malformed
 from commons.show import Told, amount, count, extent, say
-from commons.terminal import Context, pass_context, read_text, sources
+from commons.terminal import PLACE, Context, pass_context, place, read_text, sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WORDS = (
-    click.argument("path", type=click.Path(path_type=Path)),
+    click.argument("path", type=PLACE),
     click.option("--title", help="What the dataset is called."),
     click.option("--licence", "--license", metavar="LICENCE",
                  help="CC-BY-4.0, a licence's URL or name, LicenseRef-NAME, or an SPDX expression of several."),
@@ -69,7 +69,7 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
         pairs = [each.rpartition("=") for each in words[name]]
         if name == "labels" and not all(equals for _, equals, _ in pairs):
             raise Malformed("a label has a name", hint='--label "TK Attribution=FILE"')
-        words[name] = [f"{key}{equals}{read_text(Path(file))}" for key, equals, file in pairs]
+        words[name] = [f"{key}{equals}{read_text(place(file))}" for key, equals, file in pairs]
     words["ignore_metadata"] = tuple(_inside(each, path.absolute()) for each in words["ignore_metadata"])
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in words.items()}
     return {"path": str(path.absolute()), **listed}
@@ -77,7 +77,7 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
 
 def _inside(file: str, folder: Path) -> str:
     """The name in `folder` of a file that may be named as the shell completes it."""
-    whole = Path(file).absolute()
+    whole = place(file).absolute()
     return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else file
 
 

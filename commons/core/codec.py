@@ -36,7 +36,7 @@ def encode(value: object) -> bytes:
         return msgpack.packb(_converter.unstructure(value), use_bin_type=True)  # type: ignore[no-any-return]
     except (UnicodeEncodeError, OverflowError) as error:  # a word of the command line that is no UTF-8, or 65 bits
         raise Malformed(
-            f"it cannot be written down: {_why(error)}", hint="text is Unicode, a number has 64 bits"
+            "it cannot be written down: text is Unicode, a number has 64 bits", hint="type it in UTF-8"
         ) from error
 
 
@@ -47,7 +47,7 @@ def raw(data: bytes, limit: int = LIMIT) -> Any:
     try:
         return msgpack.unpackb(data, raw=False, strict_map_key=True, use_list=True)
     except Exception as error:  # msgpack raises its own kinds, ValueError, StackError and UnicodeDecodeError
-        raise Malformed(f"not valid msgpack: {_why(error)}") from error
+        raise Malformed("not valid msgpack") from error
 
 
 def scalars(data: bytes) -> msgpack.Unpacker:
@@ -67,16 +67,7 @@ def decode(kind: type[T], data: bytes, limit: int = LIMIT) -> T:
     except (Malformed, TooLarge):
         raise
     except Exception as error:  # cattrs: TypeError, KeyError, ForbiddenExtraKeysError, AttributeError ...
-        raise Malformed(f"not a {kind.__name__}: {_why(error)}") from error
+        raise Malformed(f"not a {kind.__name__}") from error
     if again != data:
         raise Malformed(f"not a {kind.__name__} in its only spelling")
     return result
-
-
-def _why(error: Exception) -> str:
-    """What a library says of bytes from outside, in one short line; it may quote them, or fail at that."""
-    try:
-        text = str(error)
-    except Exception:  # cattrs joins the keys that nobody knows, also if they are no strings
-        text = type(error).__name__
-    return "".join(c for c in text[:200] if c.isprintable())
