@@ -140,11 +140,19 @@ class Desk(Heir):
         return {"cid": ref.cid, "format": form, "files": {name: data.decode() for name, data in written.items()}}
 
     async def export(
-        self, *, dataset: str, dest: str, formats: Sequence[str] = (), sources: list[str] | None = None
-    ) -> Told:
+        self, *, dataset: str, dest: str, formats: Sequence[str] = (), sources: list[str] | None = None,
+        texts: dict[str, str] | None = None,
+    ) -> Told:  # fmt: skip
         async with self.node.carrying:
             return await export.export(
-                self.home, self._near(), reference.parse(dataset), Path(dest), formats, self.progress, checked(sources)
+                self.home,
+                self._near(),
+                reference.parse(dataset),
+                Path(dest),
+                formats,
+                self.progress,
+                checked(sources),
+                texts,
             )
 
     async def fetch(

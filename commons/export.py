@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from commons import describe, fetch, request
+from commons.core.contents import Contents
+from commons.core.envelope import Opened
+from commons.core.manifest import Manifest
 from commons.core.reference import Reference
 from commons.disk import folder, naming, private
 from commons.disk.home import Home
@@ -23,12 +26,13 @@ from commons.sources import Network
 
 async def export(
     home: Home, net: Network, reference: Reference, dest: Path, formats: Sequence[str], progress: Progress,
-    extra: Sequence[str] = (),
+    extra: Sequence[str] = (), texts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the dataset and its metadata into the new folder `dest`: whole or not at all, renamed when it is complete.
 
-    With "bagit" everything else is the payload, below data/. Unacknowledged where this home has no key; Conflict where
-    `dest` exists, or the dataset has a file of a name that a format needs.
+    With "bagit" everything else is the payload, below data/. `texts` are those of licences that are not here, by id:
+    a format may need them, and no terms are made from them. Unacknowledged where this home has no key; Conflict
+    where `dest` exists, or the dataset has a file of a name that a format needs.
     """
     private.check_room(dest)
     if dest.exists():
@@ -39,23 +43,34 @@ async def export(
     dataset = await fetch.describe(home, net, reference.cid, sources)
     said = None
     if request.kept_key(home, dataset) is not None:
-        said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
+        said = _said(dataset, await describe.contents(home, net, sources, dataset), texts)
         _check(said, formats)
     with naming.drafting(dest) as bag:
         payload = bag / "data" if "bagit" in formats else bag
         payload.parent.mkdir(exist_ok=True)
         told = await fetch.fetch(home, net, reference, payload, progress, extra=extra)
         if said is None:
-            said = describe.description(dataset, await describe.contents(home, net, sources, dataset))
+            said = _said(dataset, await describe.contents(home, net, sources, dataset), texts)
         written = await asyncio.to_thread(_write, said, formats, bag, payload)
     return {**told, "dest": str(dest), "written": written}
+
+
+def _said(dataset: Opened[Manifest], table: Contents, texts: Mapping[str, str] | None) -> Description:
+    """Its description with the texts of licences that came with the command. Those of its terms go before; Conflict for
+    another one of the same licence."""
+    said = describe.description(dataset, table)
+    known = dict(said.texts)
+    for id, text in (texts or {}).items():
+        if id.startswith("LicenseRef-") and known.get(id, text) != text:
+            raise Conflict(f"{id} has a text of its own in the terms, and another was given", hint="leave it out")
+    return replace(said, texts=tuple({**(texts or {}), **known}.items()))
 
 
 def _check(said: Description, formats: Sequence[str]) -> None:
     """What each format demands, before anything is fetched and written."""
     files = {entry.path for entry in said.files}
     for form in formats:
-        for name in describe.write(form, replace(said, files=said.files[:1])):
+        for name in describe.write(form, said if form == "reuse" else replace(said, files=said.files[:1])):
             if form != "bagit":
                 _check_free(name, files, form)
 

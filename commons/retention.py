@@ -28,17 +28,10 @@ def due(state: State, now: float) -> list[int]:
 
 
 async def forget(registrar: Registrar, now: float) -> list[int]:
-    """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time, and one that
-    cannot be erased keeps none of the others."""
+    """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time."""
     found = due(registrar.log.state, now)
-    failed: list[CommonsError] = []
     for index in found:
-        try:
-            await registrar.erase(index, "retention")
-        except CommonsError as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]
+        await registrar.erase(index, "retention")
     return found
 
 

@@ -227,14 +227,21 @@ def test_what_a_commons_of_one_cannot_do_is_told(
     assert says in commons.fails(code, "--home", "ana", *command)
 
 
-def test_an_invitation_can_come_from_standard_input(commons: Commons) -> None:
+@pytest.mark.parametrize("words", [(), ("-",)])
+def test_an_invitation_comes_from_standard_input(commons: Commons, words: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", "community", "join", "-"], cwd=commons.folder,
+        [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", "community", "join", *words], cwd=commons.folder,
         env=commons.env, text=True, capture_output=True, input="commons-invitation:cut\n",
         timeout=LIMIT, check=False,
     )  # fmt: skip
     assert done.returncode == 22
     assert "not an invitation: a part of it is missing" in done.stderr
+
+
+def test_an_invitation_is_no_word_of_a_command(commons: Commons) -> None:
+    said = commons.fails(22, "--home", "ana", "community", "join", "commons-invitation:secret")
+    assert "standard input" in said
+    assert "commons-invitation:secret" not in said
 
 
 def test_a_date_that_is_none_shows_how_to_write_one(commons: Commons) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from commons import show
+from commons.errors import Malformed
 from commons.show import Told, count, say, table, when
 from commons.terminal import PLACE, Context, pass_context, read_text, source_of
 
@@ -58,13 +59,21 @@ def community_invite(c: Context, /, **words: Any) -> None:
 
 
 @community.command("join")
-@click.argument("invitation")
+@click.argument("invitation", default="-", metavar="[-]")
 @pass_context
 def community_join(c: Context, invitation: str) -> None:
-    """Take an invitation ("-" reads it from standard input, where no other user of this machine sees it): your peer id
-    stands in the log of the community from then on."""
-    text = sys.stdin.readline() if invitation == "-" else invitation
-    c.tell(c.call("join", text=text), tell_joined)
+    """Take an invitation, pasted or from standard input: your peer id stands in the log of the community from then on.
+
+    It is no argument: whoever holds an invitation can take it, and every user of a machine sees the words of a command.
+    """
+    if invitation != "-":
+        raise Malformed(
+            "an invitation can be taken by whoever sees it, and the words of a command are seen by all on this machine",
+            hint="`commons community join` asks for it, or reads it from standard input",
+        )
+    asked = sys.stdin.isatty() and not c.json
+    text = click.prompt("Paste the invitation (it is not shown)", hide_input=True) if asked else sys.stdin.readline()
+    c.tell(c.call("join", text=text.strip()), tell_joined)
 
 
 @community.command("follow")

@@ -17,6 +17,7 @@ from commons.metadata import jsonld
 from commons.metadata.description import Description, Entry
 from commons.metadata.jsonld import Graph, Node, address, said, texts, tidy, values
 from commons.metadata.reading import Heard, Reading, alike
+from commons.metadata.texts import conditions
 
 FILE = "croissant.json"
 CARRIES = frozenset(
@@ -228,7 +229,7 @@ def understood(graph: Graph, node: Node, reading: Reading) -> dict[str, Callable
         "source_url": lambda: None if url and url.startswith("commons:") else url,
         "updated": lambda: jsonld.day(said(node, "dateModified")),
         "published": lambda: jsonld.day(said(node, "datePublished")),
-        "conditions": lambda: said(node, "conditionsOfAccess"),
+        "conditions": lambda: conditions(said(node, "conditionsOfAccess"), reading),
         "keywords": lambda: tuple(_keywords(graph, values(node, "keywords"))),
         "identifier": lambda: next(
             (text for each in ("identifier", "@id") for text in _named(graph, node, each) if jsonld.identifier(text)),

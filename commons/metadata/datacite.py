@@ -6,7 +6,7 @@ files, of which only sizes and formats are told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from commons.core.rights import Creator
@@ -42,6 +42,11 @@ def read(text: str, heard: Heard | None = None) -> Description:
     dates = reading.take("updated", lambda: _dates(record), {})
     named = reading.take("identifier", lambda: _identifiers(record), ())
     doi = reading.take("identifier", lambda: texts.doi(texts.word("doi", record.get("doi"))), None)
+    related = reading.take(
+        "source_url", lambda: list(texts.rows("relatedIdentifiers", record.get("relatedIdentifiers"))), ()
+    )
+    source = reading.take("source_url", lambda: next(_origins(related), None), None)
+    texts.others("relatedIdentifiers", related, ("relationType", "relatedIdentifier"), source, reading)
     reading.leave(record, *_TAKEN)
     if record.get("version") is not None and texts.count(record["version"]) is None:
         reading.leave({f"version: {record['version']}": record["version"]})
@@ -54,7 +59,7 @@ def read(text: str, heard: Heard | None = None) -> Description:
         licence=lambda: texts.joined(
             _licence(row, reading) for row in texts.rows("rightsList", record.get("rightsList"))
         ),
-        source_url=lambda: next(_origins(record), None),
+        source_url=lambda: source,
         updated=lambda: dates.get("Updated"),
         published=lambda: dates.get("Issued"),
         keywords=lambda: tuple(
@@ -125,8 +130,8 @@ def _licence(row: Mapping[str, Any], reading: Reading) -> str | None:
     return texts.licence("a licence of rightsList", *spelt, reading=reading)
 
 
-def _origins(record: Mapping[str, Any]) -> Iterator[str]:
-    for row in texts.rows("relatedIdentifiers", record.get("relatedIdentifiers")):
+def _origins(related: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for row in related:
         if row.get("relationType") == "IsDerivedFrom":
             found = texts.identifier("a related identifier", row.get("relatedIdentifier"))
             if found:

@@ -17,6 +17,7 @@ from commons.metadata import jsonld
 from commons.metadata.description import Description, Entry
 from commons.metadata.jsonld import Graph, Node, address, is_a, said, texts, tidy, values
 from commons.metadata.reading import Heard, Reading, alike
+from commons.metadata.texts import conditions
 
 FILE = "dcat.jsonld"
 CARRIES = frozenset(
@@ -189,7 +190,9 @@ def read(text: str, heard: Heard | None = None) -> Description:
         source_url=lambda: _first(graph.nodes(node, "dcat:landingPage", "landingPage"), "@id", addresses=True),
         updated=lambda: jsonld.day(said(node, "dct:modified", "modified")),
         published=lambda: jsonld.day(said(node, "dct:issued", "issued")),
-        conditions=lambda: _first(graph.nodes(node, "dct:accessRights"), "rdfs:label", "dct:description"),
+        conditions=lambda: conditions(
+            _first(graph.nodes(node, "dct:accessRights"), "rdfs:label", "dct:description"), reading
+        ),
         keywords=lambda: tuple(texts(values(node, "dcat:keyword", "keyword"))),
         identifier=lambda: next((each for each in named if jsonld.identifier(each)), None),
         reference=lambda: next((each for each in named if each.startswith("commons:")), None),

@@ -41,8 +41,8 @@ def is_about(path: str) -> bool:
 
 
 def write(d: Description) -> dict[str, bytes]:
-    """`REUSE.toml` and each licence's text, by path. Malformed without a licence, without the text of one, or where
-    nobody is named whose copyright it could be."""
+    """`REUSE.toml` and each licence's text that the dataset does not carry in its place, by path. Malformed without a
+    licence, without the text of one, or where nobody is named whose copyright it could be."""
     if not d.licence:
         raise Malformed("REUSE needs a licence, and none is said", hint="publish with --licence …")
     whole = (d.licence, _notices(d, d.licence, None))
@@ -55,9 +55,15 @@ def write(d: Description) -> dict[str, bytes]:
     table += [_annotation(paths, "override", *own) for own, paths in groups.items()]
     written = {FILE: encoded("".join(table))}
     given = dict(d.texts)
+    carried = {file.path for file in d.files}
     for id in sorted({id for licence, _ in (whole, *groups) for id in _ids(licence)}):
+        if f"LICENSES/{id}.txt" in carried:
+            continue
         if not given.get(id, "").strip():
-            raise Malformed(f"REUSE needs the text of {id}, and it is not given", hint=f"--licence-text {id}=FILE")
+            raise Malformed(
+                f"REUSE needs the text of {id}, and this version has it not",
+                hint=f"export with --licence-text {id}=FILE; SPDX's list of licences has the text",
+            )
         written[f"LICENSES/{id}.txt"] = encoded(given[id])
     return written
 

@@ -288,6 +288,28 @@ def is_access(text: str) -> bool:
     return _ACCESS.fullmatch(text.strip()) is not None
 
 
+_STATUS = re.compile(r"(?:non[ _-]?)?public|open|closed|restricted|embargoed|controlled", re.IGNORECASE)
+
+
+def conditions(text: str | None, reading: Reading) -> str | None:
+    """Conditions of access, in words; None where there are none, or only who may see it is said, which is told."""
+    if text and (is_access(text) or _STATUS.fullmatch(text.strip())):
+        reading.fault("access", f"{text[:_SAID]!r} says who may see it, and is no condition")
+        return None
+    return text
+
+
+def others(
+    key: str, rows: Iterable[Mapping[str, Any]], names: tuple[str, str], taken: object, reading: Reading
+) -> None:
+    """Remember which of the related identifiers under `key` are not the one `taken`, by relation and name (the two
+    `names` of their fields)."""
+    for row in rows:
+        relation, name = (str(row.get(each) or "") for each in names)
+        if name and not (taken and (doi(name) or name) in str(taken)):
+            reading.leave({f"{key}: {relation} {name}": name})
+
+
 _OTHER = re.compile(r"other|custom|(?:see (?:the )?)?(?:file )?licen[cs]e(?: file)?", re.IGNORECASE)
 
 

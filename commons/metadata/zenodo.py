@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from commons.core.rights import Creator
@@ -45,6 +46,11 @@ def read(text: str, heard: Heard | None = None) -> Description:
     reading.leave(record, *_TAKEN)
     if record.get("version") is not None and texts.count(record["version"]) is None:
         reading.leave({f"version: {record['version']}": record["version"]})
+    related = reading.take(
+        "source_url", lambda: list(texts.rows("related_identifiers", record.get("related_identifiers"))), ()
+    )
+    source = reading.take("source_url", lambda: _source(related), None)
+    texts.others("related_identifiers", related, ("relation", "identifier"), source, reading)
     return reading.described(
         title=lambda: texts.word("title", record.get("title")),
         description=lambda: _text("description", record.get("description")),
@@ -55,12 +61,9 @@ def read(text: str, heard: Heard | None = None) -> Description:
         licence=lambda: texts.licence(
             "license", named.get("id") if isinstance(named, dict) else named, reading=reading
         ),
-        source_url=lambda: next(
-            (found for row in texts.rows("related_identifiers", record.get("related_identifiers"))
-             if row.get("relation") == "isDerivedFrom" and (found := _origin(row.get("identifier")))), None,
-        ),
+        source_url=lambda: source,
         published=lambda: texts.day("publication_date", record.get("publication_date")),
-        conditions=lambda: _text("access_conditions", record.get("access_conditions")),
+        conditions=lambda: texts.conditions(_text("access_conditions", record.get("access_conditions")), reading),
         keywords=lambda: texts.words("keywords", record.get("keywords")),
         identifier=lambda: f"https://doi.org/{doi}" if doi else None,
         version=lambda: texts.count(record.get("version")),
@@ -76,6 +79,11 @@ _TAKEN = (
 def _text(what: str, value: object) -> str | None:
     said = texts.word(what, value)
     return texts.word(what, plain(said)) if said else None
+
+
+def _source(related: Iterable[Mapping[str, Any]]) -> str | None:
+    derived = (row.get("identifier") for row in related if row.get("relation") == "isDerivedFrom")
+    return next((found for each in derived if (found := _origin(each))), None)
 
 
 def _origin(value: object) -> str | None:

@@ -215,6 +215,31 @@ async def test_files_keep_the_licence_they_name_themselves(start: Start, folder:
     assert "CC-BY-SA-4.0" in toml
 
 
+async def test_the_text_of_a_licence_that_we_do_not_have_comes_with_the_command(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice = await alone(start)
+    write(folder, "plot.py", "# SPDX-FileCopyrightText: 2026 Zoë\n# SPDX-License-Identifier: MIT\nprint()\n")
+    found = await told(alice, folder, title="Rivers", licence="GPL-3.0-only", creators=["Ana"], collection=True)
+    words: dict[str, Any] = {"dataset": found["reference"], "formats": ["reuse"]}
+    with pytest.raises(Malformed, match=r"the text of GPL-3\.0-only") as caught:
+        await alice.desk.export(dest=str(tmp_path / "out"), **words)
+    assert "export with --licence-text GPL-3.0-only=FILE" in caught.value.hint
+    texts = {"GPL-3.0-only": "GNU GENERAL PUBLIC LICENSE …\n", "MIT": "Permission is hereby granted …\n"}
+    await alice.desk.export(dest=str(tmp_path / "out"), texts=texts, **words)
+    assert {path.name: path.read_text() for path in (tmp_path / "out" / "LICENSES").iterdir()} == {
+        f"{id}.txt": text for id, text in texts.items()
+    }  # fmt: skip
+    for id, text in texts.items():
+        write(folder, f"LICENSES/{id}.txt", f"carried: {text}")
+    words["dataset"] = (
+        await told(alice, folder, title="R", licence="GPL-3.0-only", creators=["Ana"], collection=True)
+    )["reference"]
+    await alice.desk.export(dest=str(tmp_path / "own"), **words)
+    assert (tmp_path / "own" / "LICENSES" / "MIT.txt").read_text() == f"carried: {texts['MIT']}"
+    assert (tmp_path / "own" / "REUSE.toml").exists()
+
+
 async def test_a_mixture_that_nobody_could_use_stops_with_the_pair_and_the_reason(start: Start, folder: Path) -> None:
     alice = await alone(start)
     write(folder, "map.svg", "<!-- SPDX-License-Identifier: CC-BY-NC-4.0 -->\n<svg/>\n")

@@ -43,8 +43,8 @@ class Machine:
         program = [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", str(self.home)]
         return ["ip", "netns", "exec", self.name, *program, *words]
 
-    def __call__(self, *words: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(run(*self.command(*words), cwd=self.folder, env=self.env))
+    def __call__(self, *words: str, typed: str = "") -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(run(*self.command(*words), cwd=self.folder, env=self.env, input=typed))
         return told
 
     def until(self, *words: str, true: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_by_default_each_is_reached_where_it_says_and_what_it_gives_out_leads_th
         invited = a("community", "invite", "workers")
         assert f"/ip4/{A}/tcp/4001" in invited["invitation"]
         assert invited["reach"] == "this network"
-        b("community", "join", invited["invitation"])
+        b("community", "join", typed=invited["invitation"])
         cid = publish(a)
         assert b("show", cid)["title"] == "Rivers"  # found at the registrar, whom nobody has named
         told = b("fetch", a("refer", cid, "--lan")["reference"], "copy", "--acknowledge", "CC0-1.0")

@@ -13,6 +13,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import datacite
 from commons.metadata.description import Description
+from commons.metadata.reading import Heard
 from tests.metadata.samples import ANA, FULL, HOSTILE, INSTITUTE, LINES, PLAIN, SAMPLES
 
 
@@ -111,3 +112,14 @@ def test_a_record_of_the_service_is_read() -> None:
 def test_what_is_no_record_or_contradicts_itself_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         datacite.read(text)
+
+
+def test_related_identifiers_beside_the_source_are_named_as_not_carried() -> None:
+    rows = [
+        {"relationType": "IsDerivedFrom", "relatedIdentifier": "10.5281/zenodo.2"},
+        {"relationType": "Cites", "relatedIdentifier": "10.5281/zenodo.3", "relatedIdentifierType": "DOI"},
+    ]
+    heard = Heard()
+    found = datacite.read(json.dumps({"titles": [{"title": "X"}], "relatedIdentifiers": rows}), heard)
+    assert found.source_url == "https://doi.org/10.5281/zenodo.2"
+    assert list(heard.left) == ["relatedIdentifiers: Cites 10.5281/zenodo.3"]

@@ -14,6 +14,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import dcat
 from commons.metadata.description import Description, Entry
+from commons.metadata.reading import Heard
 from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, PLAIN, SAMPLES, described
 
 CHOICE = replace(FULL, licence="CC-BY-4.0 OR LicenseRef-Ours", licences=(BY, (OURS, "")))
@@ -231,3 +232,16 @@ def test_a_plain_record_needs_no_network_to_be_read(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("a name was looked up"))
     assert len(graph_of(json.loads(dcat.write(described(PLAIN))))) > 10
+
+
+RDFS = "http://www.w3.org/2000/01/rdf-schema#"
+
+
+def test_an_access_right_is_no_condition() -> None:
+    heard = Heard()
+    context = {"dcat": "http://www.w3.org/ns/dcat#", "dct": "http://purl.org/dc/terms/", "rdfs": RDFS}
+    rights = {"rdfs:label": "public"}
+    record = {"@context": context, "@type": "dcat:Dataset", "dct:title": "X", "dct:accessRights": rights}
+    found = dcat.read(json.dumps(record), heard)
+    assert (found.title, found.conditions) == ("X", None)
+    assert [fault.field for fault in heard.faults] == ["access"]

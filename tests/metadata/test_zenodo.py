@@ -13,6 +13,7 @@ from commons.core.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import zenodo
 from commons.metadata.description import Description
+from commons.metadata.reading import Heard
 from tests.conftest import ends
 from tests.metadata.samples import ANA, FULL, HOSTILE, MIXED, PLAIN
 
@@ -114,3 +115,27 @@ def test_kaggle_is_read() -> None:
 def test_what_is_no_metadata_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         zenodo.read(text)
+
+
+def test_related_identifiers_beside_the_source_are_named_as_not_carried() -> None:
+    rows = [
+        {"relation": "isSupplementTo", "identifier": "10.5281/zenodo.1"},
+        {"relation": "isDerivedFrom", "identifier": "https://doi.org/10.5281/zenodo.2"},
+        {"relation": "isDerivedFrom", "identifier": "10.5281/zenodo.3"},
+    ]
+    heard = Heard()
+    found = zenodo.read(json.dumps({"title": "X", "related_identifiers": rows}), heard)
+    assert found.source_url == "https://doi.org/10.5281/zenodo.2"
+    assert list(heard.left) == [
+        "related_identifiers: isSupplementTo 10.5281/zenodo.1", "related_identifiers: isDerivedFrom 10.5281/zenodo.3",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["open access", "Public", "restricted", "info:eu-repo/semantics/openAccess"])
+def test_who_may_see_it_is_no_condition(text: str) -> None:
+    heard = Heard()
+    found = zenodo.read(json.dumps({"title": "X", "access_conditions": text}), heard)
+    assert found.conditions is None
+    assert [fault.field for fault in heard.faults] == ["access"]
+    said = f"to members: {text}"
+    assert zenodo.read(json.dumps({"title": "X", "access_conditions": said})).conditions == said
