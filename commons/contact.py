@@ -7,7 +7,7 @@ nobody in is reached by those to whom it keeps one: the registrars of its commun
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ from commons.disk.home import Home
 from commons.errors import CommonsError, TimedOut, Unreachable
 from commons.sources import Network, first
 
+log = logging.getLogger(__name__)
 MOST = 32  # peers
 AT_ONCE = 8  # of them are spoken to
 EVERY = 60.0  # seconds between two words to a peer: routers forget what is silent for minutes
@@ -102,6 +103,7 @@ class Contact:
             tie.failed = 0
         except (Unreachable, TimedOut, TimeoutError):
             tie.failed += 1
+            log.debug("contact: nobody answers, %d times by now", tie.failed)
         except CommonsError:  # it is there, and says something else
             tie.failed = 0
         pause = min(FIRST * 2 ** min(tie.failed - 1, 16), LONGEST) if tie.failed else EVERY
@@ -112,5 +114,9 @@ class Contact:
         while True:
             await asyncio.sleep(max(pause, 0.1))
             pause = LOOK
-            with contextlib.suppress(Exception):  # a disk may be better in a while; not even a bug ends this
+            try:
                 pause = await self.round()
+            except CommonsError as error:  # a disk may be better in a while
+                log.warning("contact error=%d", error.number)
+            except Exception:  # not even a bug ends this
+                log.exception("contact")

@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp import web
 
 from commons.desk import Desk
+from commons.disk import journal
 from commons.disk.home import Home, held_by_node, write_secret
 from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
 from commons.net import descriptors
@@ -83,8 +84,8 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
             raise Malformed("the arguments of a verb are a JSON object")
     except CommonsError as error:
         return failure(error)
-    except (ValueError, RecursionError) as error:
-        return failure(Malformed(f"not JSON: {error}"))
+    except (ValueError, RecursionError):
+        return failure(Malformed("the arguments of a verb are JSON"))
     answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await answer.prepare(request)
     loop, steps = asyncio.get_running_loop(), _Steps()
@@ -115,10 +116,11 @@ async def _told(desk: Desk, verb: str, words: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"told": await desk.call(verb, words)}
     except CommonsError as error:
+        log.info("command %s failed error=%d", verb[:40], error.number)
         return error.as_dict()
     except Exception as error:
-        log.exception("%s failed", verb)
-        return Internal(f"{verb} failed: {error!r}", hint="the node's own output says more").as_dict()
+        log.exception("command %s failed", verb[:40])
+        return Internal(f"{verb} failed: {journal.place(error)}", hint="the node's own output says more").as_dict()
 
 
 class _Steps:
@@ -209,5 +211,5 @@ async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress:
     except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         raise Unreachable(_STOPPED, hint=_AGAIN) from error
     except (aiohttp.ClientError, ValueError, TypeError, KeyError) as error:
-        raise Internal(f"the node on this home broke off: {error}", hint="its own output says more") from error
+        raise Internal("the node on this home broke off", hint="its own output says more") from error
     raise Unreachable(_STOPPED, hint=_AGAIN)

@@ -197,7 +197,9 @@ class Cosigning:
                     self._advance()
                 await self._stamp()  # also for what was signed before this node was started
             except Exception as error:  # not even a bug ends a worker: no key would be released any more
-                at.problem = error.message if isinstance(error, CommonsError) else f"a bug of ours: {error!r}"
+                at.problem = (
+                    error.message if isinstance(error, CommonsError) else f"a bug of ours: {type(error).__name__}"
+                )
                 at.away = True
                 self._advance()
                 await asyncio.sleep(min(FIRST * 2**failed, LONGEST))

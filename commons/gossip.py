@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from bisect import bisect_right
@@ -27,6 +28,7 @@ from commons.errors import CommonsError, Malformed, NotFound, SplitView, Storage
 from commons.limits import Buckets, over
 from commons.sources import Network, first
 
+log = logging.getLogger(__name__)
 HEAD = 4096  # bytes of a head on its way: a log's signature alone, no cosignatures
 PROOF = 64 * 32  # bytes of a consistency proof
 AGAIN = 600.0  # seconds until one peer is told of one log again
@@ -259,6 +261,7 @@ class Gossip:
         peers.pop(self.home.keys.identity.peer, None)
         chosen = random.sample(sorted(peers.values()), min(PEERS, len(peers)))
         await asyncio.gather(*map(self.talk, chosen))
+        log.debug("gossip: heads compared with %d peers", len(chosen))
         self.rounds += 1
 
     # -- a running node -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Imports nothing heavy before a verb is called. Knows no command.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -97,6 +98,7 @@ class Commons(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         show.prepare()
+        logging.root.addHandler(logging.NullHandler())  # a library's words are for nobody; a node has its journal
         words = extra.get("args") or (args[0] if args else None) or sys.argv[1:]
         as_json = "--json" in words
         try:

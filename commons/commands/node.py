@@ -39,11 +39,15 @@ def init(c: Context, name: str, readers: str) -> None:
 @click.option("--listen", multiple=True, metavar="MULTIADDR", help=f"Where peers reach this node. [default: {LISTEN}]")
 @click.option("--no-listen", is_flag=True, help="Let no peer in; only this machine's owner.")
 @click.option("--http", metavar="HOST:PORT", help="Also open a plain HTTP door, for sealed packs and public tiles.")
+@click.option("-v", "--verbose", count=True,
+              help="Tell what is served and asked, too; -vv names peers and addresses: personal data.")  # fmt: skip
 @pass_context
-def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None) -> None:
-    """Run the node until Ctrl-C."""
+def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None, verbose: int) -> None:
+    """Run the node until Ctrl-C. What happens is told on the standard error, a line each, without naming anybody."""
     from commons import control
+    from commons.disk import journal
 
+    journal.begin(verbose)
     asyncio.run(control.serve(c.home, () if no_listen else listen or (LISTEN,), http, tell_ready(c.json)))
 
 

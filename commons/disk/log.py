@@ -23,7 +23,7 @@ from commons.core.grants import Access
 from commons.core.ids import cid
 from commons.core.keys import Signer
 from commons.core.state import State
-from commons.disk import damage, sql
+from commons.disk import damage, journal, sql
 from commons.disk.records import Appended, Draft, Record, record
 from commons.disk.stored import Stored, damaged, rolled_back
 from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending, StorageFailed
@@ -223,7 +223,8 @@ class Log(Stored):
             except CommonsError as error:
                 future.set_exception(error)
             except Exception as error:  # a bug in a draft must not end the committer
-                future.set_exception(Internal(f"a log entry could not be drafted: {error!r}"))
+                journal.log.exception("a log entry could not be drafted")
+                future.set_exception(Internal(f"a log entry could not be drafted: {journal.place(error)}"))
         if not records:
             for future, first in waiting:  # drafts that found their answer in the log already
                 future.set_result(Appended(first=first, head=self.head))
@@ -232,7 +233,8 @@ class Log(Stored):
             with sql.door(self._path):
                 head, edge = self._store(start, records)
         except Exception as error:
-            told = error if isinstance(error, CommonsError) else Internal(f"the log failed: {error!r}")
+            told = error if isinstance(error, CommonsError) else Internal(f"the log failed: {journal.place(error)}")
+            journal.log.exception("the log cannot be written")
             self.broken = told
             for future, _ in waiting:
                 future.set_exception(told)
@@ -241,6 +243,8 @@ class Log(Stored):
         self._fresh.clear()
         for future, first in waiting:
             future.set_result(Appended(first=first, head=head))
+        for index, new in enumerate(records, start):
+            journal.committed(self.state, index, new.entry)
         self.told()
 
     def _fold(self, draft: Draft, first: int, now: int) -> list[Record]:
@@ -254,7 +258,7 @@ class Log(Stored):
             except Exception as error:
                 self.state.size = before + n
                 if n or not isinstance(error, CommonsError):  # only a new fold takes half a draft out of the state
-                    self.broken = Internal(f"a draft failed half way: {error!r}", hint="restart the node")
+                    self.broken = Internal(f"a draft failed half way: {journal.place(error)}", hint="restart the node")
                 raise
             if new.statement is not None:
                 self._fresh[new.statement] = first + n

@@ -249,6 +249,7 @@ def application(
         try:
             return await handler(request)
         except CommonsError as error:
+            log.debug("refused %s %s error=%d", request.method, request.path[:200], error.number)
             return failure(error)
         except TimeoutError:
             return failure(TimedOut("the request took too long"))
@@ -287,6 +288,7 @@ def application(
                 at_work[ask.caller] -= 1
                 if not at_work[ask.caller]:
                     del at_work[ask.caller]
+            log.debug("served %s %s to %s", request.method, request.path[:200], ask.caller.name)
             headers = {"Cache-Control": row.cache, "Content-Type": row.kind}
             return Pack(told, headers=headers) if isinstance(told, Path) else web.Response(body=told, headers=headers)
 

@@ -184,6 +184,7 @@ class Engine:
     async def _dial(self, address: Any, target: Any) -> Any:
         """A connection to an address, whose name is looked up as this machine does it; libp2p would ask the DNS alone,
         which knows nothing of the machine's own names."""
+        log.debug("dials %s", address)
         if (name := named(address)) is None:
             return await self.network.dial_addr(address, target)
         host, port, family = name

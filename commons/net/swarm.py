@@ -134,7 +134,7 @@ class Swarm:
     def _ended(self, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, CommonsError):
             log.error("the libp2p thread ended", exc_info=error)
-            told: CommonsError = Internal(f"the libp2p thread ended: {error!r}")
+            told: CommonsError = Internal(f"the libp2p thread ended: {type(error).__name__}")
             told.__cause__ = error
         else:
             told = error or Unreachable("the network has stopped")
