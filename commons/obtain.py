@@ -13,6 +13,7 @@ from typing import TypeVar
 from commons import anchor, custody, forks, keeping, quorum, registrar, request, successors
 from commons.core import custody as shared
 from commons.core import release, terms
+from commons.core.answer import Checked
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
 from commons.disk.home import Home, write_secret
@@ -95,7 +96,8 @@ async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: re
 
     async def get(source: str) -> bytes:
         sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
-        await quorum.check(net, source, value, registrar.known(home, value).log, checked)
+        head = await quorum.check(net, source, value, registrar.known(home, value).log, checked)
+        await _keep(home, net, source, value, ask, checked, head)
         return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
 
     return await _patiently(home, ask, lambda: first(sent.registrars, "the key", get))
@@ -116,7 +118,9 @@ async def _from_custodians(
     known = keeping.addresses(root.value.parsed(), sources, me)
 
     async def witnessed(source: str) -> bytes:
-        return await quorum.shown(net, source, value, registrar.known(home, value).log, sent.checked)
+        head = await quorum.shown(net, source, value, registrar.known(home, value).log, sent.checked)
+        await _keep(home, net, source, value, ask, sent.checked, head)
+        return head
 
     async def gathered() -> custody.Gathered:
         head = await first(sent.registrars, "a witnessed head", witnessed)
@@ -142,6 +146,17 @@ async def _from_custodians(
             name = f"{ask.dataset[:16]}-{sent.checked.request}-{peer[-8:]}-{digest}.release"
             write_secret(home.path / "proofs" / name, part.released.data.hex() + "\n")
     return found.secret
+
+
+async def _keep(
+    home: Home, net: Network, source: str, value: Manifest, ask: Ask, checked: Checked, head: bytes
+) -> None:  # fmt: skip
+    """Keep the proof under the head that the witnesses signed in place of the one under the registrar's alone, which
+    stays where the source does not give what it takes."""
+    if head != checked.head.note:
+        with contextlib.suppress(CommonsError):
+            proof = await quorum.proven(net, source, value, registrar.known(home, value).log, checked, head)
+            request.keep_proof(home, ask.dataset, replace(checked, proof=proof))
 
 
 async def _patiently(

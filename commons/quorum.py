@@ -6,9 +6,11 @@ trusted for it. Where the founders' witnesses did not sign, the log is read to s
 
 from __future__ import annotations
 
+import asyncio
+
 from commons import succession
 from commons.archive import bundles
-from commons.core import answer, entries, ids, merkle, tiles, witness
+from commons.core import answer, checkpoint, entries, ids, merkle, note, proof, tiles, witness
 from commons.core.answer import Checked
 from commons.core.checkpoint import Signed
 from commons.core.envelope import Opened
@@ -67,6 +69,22 @@ async def _seen(
         if not asked.met(present):
             raise Untrue(_unwitnessed(asked, present), hint="the key is not used")
     return data
+
+
+async def proven(net: Network, source: str, value: Manifest, log: Verifier, checked: Checked, head: bytes) -> bytes:
+    """A tlog-proof of the checked answer's last entry under this `head`, with the cosignatures on it, for third parties
+    who ask for the quorum. Untrue, or what the source says."""
+    size, loop = checkpoint.parse(note.peek(head)).size, asyncio.get_running_loop()
+    index = checked.request if checked.decision is None else checked.decision
+
+    def fetch(path: str) -> bytes:
+        wanted = net.get(source, f"/{value.commons}/{path}", limit=32 * tiles.WIDTH)
+        return asyncio.run_coroutine_threadsafe(wanted, loop).result()
+
+    hashes = await asyncio.to_thread(merkle.prove_inclusion, index, size, tiles.reader(size, fetch))
+    made = proof.Proof(index=index, hashes=hashes, note=head)
+    proof.check(made, checked.entry, log)
+    return made.encode()
 
 
 async def charter(net: Network, source: str, value: Manifest) -> Charter:

@@ -4,6 +4,8 @@ quorum. The liars stand below the honest ones."""
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from commons import cosigning
 from commons.core import checkpoint, envelope, note, witness
@@ -113,6 +116,35 @@ def trust(witnesses: list[Party], party: Party) -> None:
         each.node.site.witness.add(party.home.log.key.vkey)
 
 
+def third_party(data: bytes, entry: bytes, keys: list[Verifier]) -> set[str]:
+    """Whose signatures a C2SP tlog-proof of this entry carries, read by the specifications alone."""
+    head, _, kept = data.decode().partition("\n\n")
+    magic, index, *hashes = head.split("\n")
+    assert magic == "c2sp.org/tlog-proof@v1"
+    text, _, lines = kept.rpartition("\n\n")
+    _, size, root = text.split("\n")[:3]
+    at, last, top = int(index.removeprefix("index ")), int(size) - 1, hashlib.sha256(b"\0" + entry).digest()
+    for each in map(base64.b64decode, hashes):  # RFC 9162, 2.1.3.2
+        left = at & 1 or at == last
+        top = hashlib.sha256(b"\1" + (each + top if left else top + each)).digest()
+        while left and at and not at & 1:
+            at, last = at >> 1, last >> 1
+        at, last = at >> 1, last >> 1
+    assert (last, top) == (0, base64.b64decode(root))
+    found = set()
+    for line in lines.splitlines():
+        _, name, value = line.split(" ")
+        signature = base64.b64decode(value)[4:]
+        (key,) = [each for each in keys if each.name == name]
+        said = f"{text}\n".encode()
+        if key.type == COSIGNATURE:
+            time_, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+            said = f"cosignature/v1\ntime {time_}\n".encode() + said
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, said)
+        found.add(name)
+    return found
+
+
 # -- the whole way ---------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +158,13 @@ async def test_a_key_is_released_under_a_head_that_enough_witnesses_signed(
         reference = await alice.publish(folder)
         told = await bob.fetch(reference, tmp_path / "copy", alice.address)
         assert told["files"] == 3
+        proofs = bob.home.path / "proofs"
+        (kept,), (entry,) = proofs.glob("*.tlog-proof"), proofs.glob("*.entry")
+        keys = [alice.home.log.key, *(row(each)[0] for each in three)]
+        signers = third_party(kept.read_bytes(), bytes.fromhex(entry.read_text()), keys)
+        assert signers == {key.name for key in keys}  # the charter's quorum, and the log
+        with pytest.raises(AssertionError):
+            third_party(kept.read_bytes(), b"another entry", keys)
         await settled(alice)
         for path in ("checkpoint", "cosigned"):  # served with it, at the plain door too
             data = await bob.node.net.get(alice.node.door, f"/{alice.home.commons}/{path}", limit=9999)
