@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 from commons.core import address, ids, witness
@@ -10,6 +9,7 @@ from commons.core.community import Community
 from commons.core.governance import Charter, College, Power, check_founding
 from commons.disk.home import Found, keeper
 from commons.errors import Malformed
+from commons.metadata import texts
 
 Told = dict[str, Any]
 
@@ -44,9 +44,9 @@ def _reachable(charter: Charter) -> Charter:
 
 def read(text: str) -> Told:
     try:
-        said = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Malformed(f"the charter is no TOML: {error}", hint="see docs/communities.md for one") from error
+        said = texts.load_toml(text)
+    except Malformed as error:
+        raise Malformed(f"the charter is {error.message}", hint="see docs/communities.md for one") from error
     unknown = set(said) - {"name", "purpose", "readers", "retention_days", "ratchets", "witnesses", "custodians",
                            "colleges", "powers"}  # fmt: skip
     if unknown:

@@ -146,7 +146,7 @@ def said_in(ask: Ask) -> Opened[Asked]:
 
 def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
     """The last entry of an answer, and that it is in the log, for who has to show it."""
-    name = f"{dataset[:16]}-{checked.request if checked.decision is None else checked.decision}"
+    name = f"{dataset}-{checked.request if checked.decision is None else checked.decision}"
     write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
     write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
 

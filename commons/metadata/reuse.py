@@ -7,7 +7,6 @@ Knows no folder: who asks lists the paths and reads what is asked for. `.reuse/d
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -235,10 +234,7 @@ def toml(text: str) -> tuple[Rule, ...]:
     """The rules of a `REUSE.toml`, of which the last that covers a file is the one. Malformed for anything else."""
     if len(text) > LIMIT:
         raise TooLarge(f"a REUSE.toml of more than {LIMIT >> 20} MiB")
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"not TOML: {str(error)[:200]!r}") from error
+    table = texts.load_toml(text)
     if table.get("version") != 1 or isinstance(table["version"], bool):
         raise Malformed("a REUSE.toml says version = 1")
     return tuple(_rule(row) for row in texts.rows("annotations", table.get("annotations")))

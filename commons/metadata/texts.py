@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ from licences.expression import parse
 YAML_LIMIT = 1 << 20  # characters
 _DEEPEST, _MOST = 64, 100_000  # values in values, and values
 OURS = "commons:"
+_DOTS = 200  # of one line of TOML
 _SAID = 200  # characters of somebody's text that a message repeats
 
 
@@ -134,6 +136,21 @@ def dump_yaml(value: Any) -> bytes:
     """UTF-8, keys in their order. What the eye would not see, or see elsewhere, is escaped."""
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
     return encoded(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+# -- TOML --------------------------------------------------------------------------------------------------------------
+
+
+def load_toml(text: str) -> dict[str, Any]:
+    """The document. Malformed for anything else, and for a line of more than 200 dots: it may be one key, whose reading
+    takes the square of its parts, so that 400 kB would fill any memory."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _DOTS:
+            raise Malformed(f"no TOML that is read here: line {number} has more than {_DOTS} dots", hint="break it up")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"no TOML: {_tame(error)}") from error
 
 
 def need(what: str, d: Description) -> None:

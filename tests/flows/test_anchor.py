@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from commons.core import entries, envelope
+from commons import request
+from commons.core import entries, envelope, ids
+from commons.core.answer import Checked
 from commons.core.entries import Publish
 from commons.core.proof import parse as parse_proof
 from commons.core.reference import parse
@@ -237,3 +239,22 @@ async def test_after_its_registrar_changed_the_key_old_references_hold(
     for n, reference in enumerate((old, new)):
         stranger = await village.start(f"stranger{n}")
         assert (await stranger.fetch(reference, tmp_path / f"copy{n}", coop.address))["request"]
+
+
+async def test_a_dataset_whose_id_begins_like_anothers_does_not_take_the_place_of_its_proof(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    """Sixteen characters of an id are few enough to be sought for."""
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder)
+    await bob.fetch(reference, tmp_path / "copy", alice.address)
+    cid, kept = parse(reference).cid, bob.home.path / "proofs"
+    before = {path: path.read_bytes() for path in kept.iterdir()}
+    decision = (bob.home.shelf.asks()[0].request or 0) + 1
+    other = Checked(
+        request=decision, decision=None, outcome="pending", reason="", words="", expires=None,
+        head=alice.home.log.head, proof=b"of another log", entry=b"",
+    )  # fmt: skip
+    request.keep_proof(bob.home, cid[:16] + ids.cid(b"sought")[16:], other)
+    assert {path: path.read_bytes() for path in before} == before
+    assert len([*kept.iterdir()]) == len(before) + 2

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import random
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,12 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from commons import charter
 from commons.core.rights import Rights
 from commons.errors import Malformed, TooLarge
 from commons.metadata import bagit, card, citation, datacite, datapackage, reuse, texts, zenodo
 from commons.metadata.description import Description
+from tests.conftest import ends
 from tests.metadata.samples import FULL, HOSTILE, MIXED
 
 # -- YAML --------------------------------------------------------------------------------------------------------------
@@ -371,3 +374,22 @@ def test_any_folder_is_read_or_refused(folder: dict[str, bytes]) -> None:
     except (Malformed, TooLarge):
         return
     assert all(isinstance(each, Rights) for each in found.values())
+
+
+# -- TOML --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    ["a" + ".a" * 200_000 + " = 1", "[a" + ".a" * 200_000 + "]", "a = {b" + '."\\""' * 100_000 + " = 1}",
+     "a = " + "[" * 100_000, "a = " + "{a = " * 100_000],
+    ids=["key", "table", "quoted", "lists", "tables"],
+)  # fmt: skip
+@pytest.mark.parametrize("read", [reuse.toml, charter.read])
+def test_toml_that_is_small_on_paper_takes_neither_time_nor_memory(read: Callable[[str], Any], bomb: str) -> None:
+    tracemalloc.start()
+    with ends(10), pytest.raises(Malformed, match="no TOML"):
+        read(bomb)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20 * len(bomb) + 1_000_000
