@@ -63,11 +63,11 @@ class Registrar:
         if kind == entries.DROPPED:
             return await self._receive(envelope.open(kind, Dropping, submission.statement), submission.head)
         if kind in govern.KINDS:
-            known = self._check(self.home.commons, submission.head)
+            known = self._check(self.home.commons, submission.head, "a member")
             return self._one(await self.govern(submission.statement), known)
         said = envelope.open(entries.REQUEST, Asked, submission.statement)
         digest = entries.statement_digest(said.data)
-        known = self._check(said.value.commons, submission.head)
+        known = self._check(said.value.commons, submission.head, said.signer)
         if (index := self.log.answered(digest)) is None:
             published = self.log.state.published(said.value.dataset)
             if published.entry.rule.kind == "public":
@@ -101,7 +101,7 @@ class Registrar:
     async def _receive(self, said: Opened[Received] | Opened[Dropping], head: bytes) -> bytes:
         """A receipt, or the word that what was withdrawn is dropped. Both are signed by who made the request."""
         digest = entries.statement_digest(said.data)
-        known = self._check(said.value.commons, head)
+        known = self._check(said.value.commons, head, said.signer)
         if (index := self.log.answered(digest)) is None:
             access = self.log.state.access(said.value.request)
             asked = self.log.opening(access.index)
@@ -267,11 +267,11 @@ class Registrar:
     async def _append(self, draft: Draft) -> Appended:
         return await asyncio.wrap_future(self.log.append(draft))
 
-    def _check(self, commons: str, head: bytes) -> int:
+    def _check(self, commons: str, head: bytes, by: str = "somebody") -> int:
         """The size of the head its sender trusts, 0 without one. NotFound for another commons; see `Log.compare`."""
         if commons != self.home.commons:
             raise NotFound(f"this node keeps the log of {self.home.commons}, not of {commons}")
-        return self.log.compare(head) if head else 0
+        return self.log.compare(head, by) if head else 0
 
     def _limit(self, who: PeerId) -> None:
         now = self._clock()

@@ -140,7 +140,7 @@ class Cosigning:
         self.log.told = told
         if self.home.cosigned.heads:  # what others signed must be in our log: else this home is an old copy
             with contextlib.suppress(CommonsError):
-                self.log.compare(self.home.cosigned.heads[0].note)
+                self.log.compare(self.home.cosigned.heads[0].note, "this home's cosigned.db")
         self._main = loop.create_task(self._run(wake))
 
     async def stop(self) -> None:
@@ -265,14 +265,14 @@ class Cosigning:
 
     async def _accused(self, at: Asked, claim: str) -> None:
         """A witness contradicts our log. It is believed only if it shows a head that we signed and do not lead to: then
-        the log shuts, and StorageFailed says so. Otherwise its word changes nothing, and Untrue tells of it."""
+        the log shuts, StorageFailed or Stale. Otherwise its word changes nothing, and Untrue tells of it."""
         try:
             shown = await self.net.get(at.url, witness.monitored(self.log.origin), limit=note.LIMIT)
             ours = note.only(shown, [self.log.key])
             checkpoint.open(ours, self.log.key)
         except CommonsError as error:
             raise Untrue(f"{at.url} {claim}; it shows no head that we signed, and is not believed") from error
-        self.log.compare(ours)
+        self.log.compare(ours, at.url)
         raise Untrue(f"{at.url} {claim}; the head it shows is in our log, and it is not believed")
 
     # -- what is told -------------------------------------------------------------------------------------------------

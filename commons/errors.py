@@ -20,6 +20,7 @@ what happened; `hint` says what to do next. Foreign exceptions are translated in
     +- Unreachable     103   no peer answered
     +- TimedOut        104   a peer stalled
     +- StorageFailed   107   the disk refused; nothing was acknowledged
+    +- Stale           116   the log is older than others have seen it, or may be; nothing was written
 
 Exit code 2 is click's: the command line itself was wrong.
 """
@@ -127,11 +128,15 @@ class StorageFailed(CommonsError):
     number = 107
 
 
+class Stale(CommonsError):
+    number = 116
+
+
 KINDS: dict[int, type[CommonsError]] = {
     kind.number: kind
     for kind in (
         Refused, NotFound, Conflict, Gone, TooLarge, Malformed, Busy, Pending, Unacknowledged, TooMany, Internal,
-        Untrue, SplitView, Unreachable, TimedOut, StorageFailed,
+        Untrue, SplitView, Unreachable, TimedOut, StorageFailed, Stale,
     )
 }  # fmt: skip
 

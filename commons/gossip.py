@@ -24,7 +24,7 @@ from commons.core.address import is_peer, peer_of
 from commons.core.checkpoint import Signed
 from commons.core.note import Verifier
 from commons.disk.home import Home
-from commons.errors import CommonsError, Malformed, NotFound, SplitView, StorageFailed, TooLarge, Untrue
+from commons.errors import CommonsError, Malformed, NotFound, SplitView, Stale, StorageFailed, TooLarge, Untrue
 from commons.limits import Buckets, over
 from commons.sources import Network, first
 
@@ -49,6 +49,7 @@ class Gossip:
         self.each = Buckets(rate=0.1, burst=2 * LOGS)  # by peer
         self.everyone = Buckets(rate=5, burst=500)
         self.rounds = 0  # that were finished
+        self.agreed: Callable[[str], None] = lambda by: None  # told of who showed a head that this home's log holds
         self.now = asyncio.Event()  # set it for a round without waiting
         self._due: OrderedDict[tuple[str, str], float] = OrderedDict()  # (peer, log) -> when to tell it again
         self._turns: OrderedDict[str, str] = OrderedDict()  # peer -> the log it was told of last
@@ -74,7 +75,7 @@ class Gossip:
         if not keys:
             raise NotFound(f"this node knows no log of {commons}")
         key, theirs = _opened(body, keys)
-        await self.compare(key, theirs)
+        await self.compare(key, theirs, caller or "somebody")
         ours = self.head(key)
         return ours.note if ours else b""
 
@@ -103,12 +104,13 @@ class Gossip:
             return checkpoint.open(note.only(data, [key]), key)
         return None
 
-    async def compare(self, key: Verifier, theirs: Signed) -> None:
+    async def compare(self, key: Verifier, theirs: Signed, by: str = "somebody") -> None:
         """SplitView if the log with this key is shown to have signed two histories: known before, or proven now by this
         head. StorageFailed if it is our own log: then that shut first. What cannot be shown stays open, and is no
         error: the keeper may be away, or hide."""
         if key == self.home.log.key:
-            self._compare_own(theirs)
+            self.compare_own(theirs, by)
+            self.agreed(by)
             return
         forks.check_whole(self.home.shelf, key.vkey)
         ours = self.head(key)
@@ -123,13 +125,14 @@ class Gossip:
                 return
         self._conclude(key, old, new, lead)
 
-    def _compare_own(self, theirs: Signed) -> None:
+    def compare_own(self, theirs: Signed, by: str) -> None:
+        """StorageFailed where this home's own log contradicts that head, the proof kept; Stale where it has less."""
         head = self.home.log.head
         try:
-            self.home.log.compare(theirs.note)
+            self.home.log.compare(theirs.note, by)
         except StorageFailed:
-            if theirs.checkpoint.size <= head.checkpoint.size:  # else this home may be an old copy, and no fork
-                size, log = theirs.checkpoint.size, self.home.log
+            size, log = theirs.checkpoint.size, self.home.log
+            if size <= head.checkpoint.size:  # else the log was shut before
                 lead = [merkle.root(size, log.read)] if size.bit_count() == 1 else []  # see `checkpoint.contradicts`
                 with contextlib.suppress(SplitView):
                     self._conclude(log.key, theirs, head, [*lead, *log.lead(size, head)])
@@ -151,7 +154,7 @@ class Gossip:
         level, odd = divmod(old.bit_length() - 1, 8)
 
         async def ask(source: str) -> tuple[bytes, ...]:
-            lead = _hashes(await self._net.get(source, f"/{commons}/consistency/{old}/{new}", limit=PROOF))
+            lead = hashes(await self._net.get(source, f"/{commons}/consistency/{old}/{new}", limit=PROOF))
             if old.bit_count() != 1:
                 return lead
             tile = tiles.Tile(level=level, index=0, width=tiles.widest(level, 0, new))
@@ -212,20 +215,20 @@ class Gossip:
         except CommonsError as error:
             if len(error.evidence) < 2:
                 raise  # nobody is there, or it does not want to talk
-            await self._judge(key, error.evidence)
+            await self._judge(key, error.evidence, peer)
         else:
             if got:
-                await self._judge(key, (got.decode("utf-8", "replace"),))
+                await self._judge(key, (got.decode("utf-8", "replace"),), peer)
 
-    async def _judge(self, key: Verifier, evidence: Sequence[str]) -> None:
+    async def _judge(self, key: Verifier, evidence: Sequence[str], by: str = "somebody") -> None:
         """What a peer shows of a log, one head or two and a proof, each verified here. What it says about it counts for
         nothing."""
-        with contextlib.suppress(Malformed, Untrue, StorageFailed):  # kept where it is proven; nothing where it is not
+        with contextlib.suppress(Malformed, Untrue, StorageFailed, Stale):  # kept where proven; nothing where not
             heads = [_opened(text.encode(), [key])[1] for text in evidence[:2]]
             if key != self.home.log.key and forks.keep(self.home.shelf, key, evidence):
                 return
             for head in heads:
-                await self.compare(key, head)
+                await self.compare(key, head, by)
 
     def met(self, source: str) -> None:
         """Told by the client after each exchange that succeeded: the comparison goes on in the background."""
@@ -313,7 +316,8 @@ def _opened(data: bytes, keys: Sequence[Verifier]) -> tuple[Verifier, Signed]:
     raise Untrue("this head is not signed by a key that is known here for that log")
 
 
-def _hashes(data: bytes) -> tuple[bytes, ...]:
+def hashes(data: bytes) -> tuple[bytes, ...]:
+    """A consistency proof as it is sent. Malformed."""
     if len(data) % 32 or len(data) > PROOF:
         raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
     return tuple(data[at : at + 32] for at in range(0, len(data), 32))

@@ -11,7 +11,7 @@ from commons import anchor, archive, audit, cosigning, forks, notices, receipt, 
 from commons.archive import Read
 from commons.core import address, entries, ids, manifest
 from commons.core.address import is_peer
-from commons.disk import naming, private
+from commons.disk import naming, private, resumption
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound
 from commons.exchange import advance
@@ -65,7 +65,8 @@ class Ledger:
             "announced": self._announced(), "datasets": len(state.datasets),
             "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
             "limited": self.node.registrar.denied,
-            "log": log.broken.message if log.broken else "writable", "next": log.broken.hint if log.broken else "",
+            "log": log.broken.message if log.broken else self.node.resuming.why() or "writable",
+            "next": log.broken.hint if log.broken else "", "resumed": self.home.resumption.told(),
             "damaged": [each.as_dict() for each in log.damage], "witnessed": cosigning.standing(self.home),
             "forks": self.home.shelf.forks(), "withdrawn": notices.told(self.home),
             "my_requests": [
@@ -74,6 +75,10 @@ class Ledger:
                 for ask in self.home.shelf.asks()
             ],
         }  # fmt: skip
+
+    async def go_on(self) -> Told:
+        """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""
+        return await self.node.resuming.go_on()
 
     async def _follow_ups(self) -> None:
         for ask in self.home.shelf.asks():
@@ -156,7 +161,8 @@ class Ledger:
         if source is not None and not report.faults:
             advance(self.home, log.vkey, trusted, report.head.note)
         told = audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
-        return {**told, "fork": list(self.home.shelf.forks().get(log.vkey, ()))}
+        words = resumption.words(self.home.resumption.words()) if source is None else []
+        return {**told, "fork": list(self.home.shelf.forks().get(log.vkey, ())), "words": words}
 
     async def forget_fork(self, *, log: str) -> Told:
         forks.forget(self.home, log)

@@ -31,6 +31,7 @@ from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, serve, t
 from commons.net.crowd import Crowd
 from commons.net.swarm import Swarm
 from commons.notices import Minding
+from commons.resuming import Resuming
 from commons.site import Shown
 from commons.unlogged import Unlogged
 
@@ -78,6 +79,7 @@ class Node:
         self.minding = Minding(self.home, self.net, self.carrying)
         self.gossip = Gossip(self.home, self.net)
         self.net.met, self.net.shown = self.gossip.met, self.gossip.shown
+        self.resuming = Resuming(self.home, self.net, self.gossip)
         self.contact = Contact(self.home, self.net)
         self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
         posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
@@ -100,9 +102,10 @@ class Node:
                 await self._start()
             if self._http:
                 await self._open_plain_door(*self._http)
-            if self.home.log.broken is None:  # what is shut can still be read
+            if self.home.log.broken is None and self.home.resumption.free:  # what is shut can still be read
                 await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
+                self.resuming.start()
                 self.cosigning.start()
                 self.minding.start()
                 self.gossip.start()
@@ -120,6 +123,7 @@ class Node:
     ) -> None:
         if self._forgetting is not None:
             self._forgetting.cancel()
+        await self.resuming.stop()
         await self.minding.stop()
         await self.cosigning.stop()
         await self.contact.stop()

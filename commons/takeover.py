@@ -246,6 +246,7 @@ def build(home: Home, commons: str, copied: Copy) -> int:
         raise StorageFailed(
             f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
         ) from error
+    home.resumption.made(path)
     home.next = commons
     return len(copied.data) + 1
 

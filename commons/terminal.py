@@ -30,6 +30,7 @@ class Context:
 
     def __init__(self, home: Path | None, as_json: bool) -> None:
         self._home, self.json = home, as_json
+        self.word = False  # the owner's, that the log goes on
 
     @property
     def home(self) -> Path:
@@ -66,6 +67,8 @@ class Context:
 
         async def work() -> dict[str, Any]:
             nonlocal stopped
+            if self.word and verb != "go_on":
+                await control.run(self.home, "go_on", {}, step)
             task = asyncio.ensure_future(control.run(self.home, verb, words, step))
             try:
                 return await asyncio.shield(task)
@@ -173,6 +176,15 @@ def _check_said(words: dict[str, Any]) -> None:
 
 
 pass_context = click.make_pass_decorator(Context)
+
+
+def _word(ctx: click.Context, _option: click.Parameter, said: bool) -> None:
+    if said and (c := ctx.find_object(Context)) is not None:
+        c.word = True
+
+
+go_on = click.option("--go-on", is_flag=True, expose_value=False, callback=_word,
+                     help="Your word that the log goes on, though it may be an old copy. It is noted.")  # fmt: skip
 sources = click.option("--from", "sources", multiple=True, metavar="ADDRESS", help="A peer's address or an HTTP door.")
 
 

@@ -11,7 +11,7 @@ import click
 from commons import show
 from commons.errors import Malformed
 from commons.show import Told, count, say, table, when
-from commons.terminal import PLACE, Context, pass_context, read_text, source_of
+from commons.terminal import PLACE, Context, go_on, pass_context, read_text, source_of
 
 ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "revoke", "publish", "withdraw",
            "open-identity", "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
@@ -52,6 +52,7 @@ def community_status(c: Context, named: str | None, everything: bool) -> None:
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
 @click.option("--lan", is_flag=True, help="Include the addresses of this node's home network.")
 @named
+@go_on
 @pass_context
 def community_invite(c: Context, /, **words: Any) -> None:
     """Propose to admit whoever holds a new invitation into COLLEGE, and print the invitation."""
@@ -97,6 +98,7 @@ def community_follow(c: Context, address: str, commons: str | None) -> None:
 @click.option("--file", type=PLACE, help="The amended charter (TOML), or the custodians.")
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
 @named
+@go_on
 @pass_context
 def community_propose(c: Context, /, file: Path | None, until: str | None, **words: Any) -> None:
     """Propose something that the charter lets members decide. Whoever proposes has voted yes."""
@@ -109,6 +111,7 @@ def community_propose(c: Context, /, file: Path | None, until: str | None, **wor
 @click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
 @click.option("--reason", default="", help="Why, in words; public to all who read the log.")
 @named
+@go_on
 @pass_context
 def community_vote(c: Context, /, **words: Any) -> None:
     """Cast your ballot, once. It is signed, and public to all who read the log."""

@@ -13,7 +13,7 @@ import click
 from commons import show
 from commons.errors import Untrue
 from commons.show import Told, amount, count, say, table, when
-from commons.terminal import PLACE, Context, pass_context, source_of
+from commons.terminal import PLACE, Context, go_on, pass_context, source_of
 
 
 @click.command()
@@ -28,6 +28,7 @@ def requests(c: Context, everything: bool) -> None:
 @click.argument("request", type=int)
 @click.option("--until", metavar="DATE", help="The grant ends on this day, e.g. 2030-12-31.")
 @click.option("--reason", default="", help="Why, in words; part of the signed decision.")
+@go_on
 @pass_context
 def approve(c: Context, request: int, until: str | None, reason: str) -> None:
     """Grant request number REQUEST."""
@@ -38,6 +39,7 @@ def approve(c: Context, request: int, until: str | None, reason: str) -> None:
 @click.command()
 @click.argument("request", type=int)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@go_on
 @pass_context
 def refuse(c: Context, request: int, reason: str) -> None:
     """Refuse request number REQUEST."""
@@ -47,6 +49,7 @@ def refuse(c: Context, request: int, reason: str) -> None:
 @click.command()
 @click.argument("request", type=int)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@go_on
 @pass_context
 def revoke(c: Context, request: int, reason: str) -> None:
     """End the grant of request number REQUEST. Nothing is taken back: the next version gets a new key."""
@@ -120,6 +123,7 @@ def log_forget_fork(c: Context, vkey: str) -> None:
 @click.argument("entry", type=int)
 @click.option("--reason", default="requested", show_default=True, help="A word for the log.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@go_on
 @pass_context
 def log_erase(c: Context, entry: int, reason: str, yes: bool) -> None:
     """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
@@ -185,6 +189,8 @@ def tell_audit(told: Told) -> None:
         say("THIS LOG HAS SIGNED TWO HISTORIES. Both heads, each signed by its key:")
         for head in told["fork"]:
             say(head)
+    for each in told["words"]:
+        say(f"Its owner's word of {when(each['time'])}: it goes on from {count(each['size'], 'entry')}.")
     if told["witnesses"] or told["unwitnessed"]:
         lacks = f"; missing: {told['unwitnessed']}" if told["unwitnessed"] else ", which is the charter's quorum"
         say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")

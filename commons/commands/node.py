@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from commons.errors import StorageFailed
-from commons.show import Told, as_json, count, reason, say, table
-from commons.terminal import Context, pass_context
+from commons.show import Told, as_json, count, reason, say, table, when
+from commons.terminal import Context, go_on, pass_context
 
 if TYPE_CHECKING:
     from commons.node import Node
@@ -41,6 +41,7 @@ def init(c: Context, name: str, readers: str) -> None:
 @click.option("--http", metavar="HOST:PORT", help="Also open a plain HTTP door, for sealed packs and public tiles.")
 @click.option("-v", "--verbose", count=True,
               help="Tell what is served and asked, too; -vv names peers and addresses: personal data.")  # fmt: skip
+@go_on
 @pass_context
 def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None, verbose: int) -> None:
     """Run the node until Ctrl-C. What happens is told on the standard error, a line each, without naming anybody."""
@@ -48,6 +49,8 @@ def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None,
     from commons.disk import journal
 
     journal.begin(verbose)
+    if c.word:
+        c.call("go_on")
     asyncio.run(control.serve(c.home, () if no_listen else listen or (LISTEN,), http, tell_ready(c.json)))
 
 
@@ -132,6 +135,16 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
     return told
 
 
+def tell_resumed(told: Told) -> None:
+    """How the log came to go on, where its owner should know, and what they have said."""
+    if told["how"] == "alone":
+        silent = f"{count(len(told['who']), 'peer')} did not answer" if told["who"] else "nobody else is known"
+        say(f"Alone       {silent}: the log goes on since {when(told['time'])}, as nobody says that it is no old copy")
+    for each in told["words"]:
+        over = f", though somebody has shown {count(each['over'], 'entry')}" if each["over"] else ""
+        say(f"Your word   of {when(each['time'])}: the log goes on from {count(each['size'], 'entry')}{over}")
+
+
 def tell_status(told: Told) -> None:
     say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
     say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
@@ -140,6 +153,7 @@ def tell_status(told: Told) -> None:
         say(f"            {told['next']}")
     for each in told["damaged"]:
         say(f"DAMAGED     {each['table']} {each['row']}: {each['what']}")
+    tell_resumed(told["resumed"])
     for each in (*told["addresses"], *told["doors"]):
         say(f"Reachable   {each}")
     for each in told["announced"]:

@@ -11,7 +11,7 @@ import click
 
 from commons.errors import Malformed
 from commons.show import Told, amount, count, extent, say
-from commons.terminal import PLACE, Context, pass_context, place, read_text, sources
+from commons.terminal import PLACE, Context, go_on, pass_context, place, read_text, sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,6 +90,7 @@ def _inside(file: str, folder: Path) -> str:
 @click.option("--in", "named", metavar="ID",
               help="Publish in the log of this community, of which you are a member; else in your own.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be published, file by file, and seal nothing.")
+@go_on
 @pass_context
 def publish(c: Context, /, path: Path, dry_run: bool, **words: Any) -> None:
     """Seal a file or a folder, log it, and print its reference.

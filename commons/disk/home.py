@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -38,13 +38,15 @@ from commons.disk.log import Log
 from commons.disk.notes import Notes
 from commons.disk.packs import Store
 from commons.disk.pleas import Pleas
+from commons.disk.resumption import Resumption
 from commons.disk.shelf import Shelf
 from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
 
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
 
-_BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new")
+_BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new",
+          "notes.db", "notes.db-wal", "notes.db-shm")  # fmt: skip
 _HOMES = re.compile(
     r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs"
 )
@@ -64,11 +66,13 @@ class Home:
         self.next: str | None = None  # the commons whose log waits in log.next.db
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
             opened.callback(os.close, _hold(path, node))
+            self.notes = Notes(path / "notes.db")
+            opened.callback(lambda: self.notes.close())
+            self.resumption = Resumption(path, self.notes)
+            opened.callback(lambda: self.resumption.left())
             _take_over(path)
             self.keys = Keys(_read_seed(path / "seed"))
             self.config = read_config(path)
-            self.notes = Notes(path / "notes.db")
-            opened.callback(lambda: self.notes.close())
             self.shelf = Shelf(path / "shelf.db")
             opened.callback(lambda: self.shelf.close())
             self.witnessed, self.cosigned = Witnessed(path / "witness.db"), Cosigned(path / "cosigned.db")
@@ -79,6 +83,7 @@ class Home:
                 later=lambda commons: chain(*self.keys.chains(commons)),
             )  # fmt: skip
             opened.callback(lambda: self.log.close())
+            self.resumption.watch(self.log)
             self.check_keeper()
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
@@ -191,6 +196,8 @@ def _begin(path: Path, keys: Keys, charter: Charter) -> None:
     if known[1] is None:
         signed = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, charter, keys.identity))
         Log.create(path / "log.db", signed, keys.log(0), local).close()
+        with closing(Notes(path / "notes.db")) as notes:
+            Resumption(path, notes).made(path / "log.db")
         return
     there = Log.open(path / "log.db", keys.log(0), local, later=lambda commons: chain(*keys.chains(commons)))
     try:

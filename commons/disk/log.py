@@ -25,8 +25,8 @@ from commons.core.keys import Signer
 from commons.core.state import State
 from commons.disk import damage, journal, sql
 from commons.disk.records import Appended, Draft, Record, record
-from commons.disk.stored import Stored, damaged, rolled_back
-from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending, StorageFailed
+from commons.disk.stored import Stored, alarmed, damaged, outrun, rolled_back
+from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending, Stale, StorageFailed
 
 BATCH = 1024  # drafts of one commit
 Later = Callable[[str], Iterable[Signer]]  # of the commons by its id
@@ -132,7 +132,7 @@ class Log(Stored):
         if self.damage:
             self.broken = damaged(damage.told(self.damage))
         if alarm is not None:
-            self.broken = rolled_back(self.head, alarm[0])
+            self.broken = alarmed(self.head, alarm[0])
 
     def examine(self) -> list[damage.Damage]:
         """What is damaged in the file by now, all of it read again, while others go on using the log."""
@@ -241,6 +241,7 @@ class Log(Stored):
             return
         self._edge, self.head = edge, head
         self._fresh.clear()
+        self.stored()
         for future, first in waiting:
             future.set_result(Appended(first=first, head=head))
         for index, new in enumerate(records, start):
@@ -313,11 +314,14 @@ class Log(Stored):
             raise Pending(f"the decision on request {index} is being written", hint="try again")
         return access
 
-    def compare(self, head: bytes) -> int:
-        """The size of a head of ours that somebody holds. If we do not lead to it, we were rolled back: sign nothing.
-        Conflict if it is by a key that the log had before, whose holder must not shut it.
+    def compare(self, head: bytes, by: str = "somebody", lead: Sequence[bytes] = ()) -> int:
+        """The size of a head of ours that somebody holds, and shows us. If we do not lead to it, we are an old copy, or
+        were forked: sign nothing. Conflict if it is by a key that the log had before, whose holder must not shut it.
 
-        The log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk takes it).
+        Where it contradicts what is here, or `lead`, the consistency proof from here to there, shows that it goes on
+        from here, the log is shut first, then the alarm stored, so that it stays shut after a restart (if the disk
+        takes it). A larger head alone is the word of who shows it: it shuts the log too, Stale, until a newer copy is
+        restored or the owner goes on without.
         """
         theirs = succession.open_head(head, self.origin, self.state.tenures).checkpoint
         if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
@@ -325,10 +329,37 @@ class Log(Stored):
         if theirs.size <= self.state.tenures[-1].since:
             what = "the log went on from before that head, which is by a key that keeps it no more"
             raise Conflict(what, hint="`commons log forget-fork` forgets it")
-        self.broken = rolled_back(self.head, head)
-        with suppress(StorageFailed), self._reading, sql.door(self._path):
-            self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
-        raise self.broken
+        forked = theirs.size <= self.size
+        proven = forked or self.leads(theirs, lead)
+        if not proven and theirs.size <= self.waived:
+            return theirs.size
+        if self.broken is None or isinstance(self.broken, Stale):  # what shuts it for good goes on doing so
+            self.broken = rolled_back(self.head, head) if forked else outrun(self.head, head, by, proven)
+        if proven:
+            with suppress(StorageFailed), self._reading, sql.door(self._path):
+                self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
+        else:
+            with suppress(StorageFailed):
+                self.outran(head, by)
+        raise self.broken.with_traceback(None)
+
+    def leads(self, to: checkpoint.Checkpoint, lead: Sequence[bytes]) -> bool:
+        """Whether these hashes show that a larger tree, with that root, begins with all that is here."""
+        here = self.head.checkpoint
+        try:
+            merkle.check_consistency(here.size, to.size, here.root, to.root, lead)
+        except CommonsError:
+            return False
+        return True
+
+    def waive(self, size: int) -> bool:
+        """Whether its owner can go on without what heads of up to so many entries have more than there is here: not if
+        it is proven to lead there."""
+        with self._reading, sql.door(self._path):
+            alarm = self._reads.execute("SELECT 1 FROM alarms").fetchone()
+        if alarm is None and isinstance(self.broken, Stale | None):
+            self.waived, self.broken = max(self.waived, size), None
+        return self.broken is None
 
     def _whole(self) -> None:
         if self.broken is not None:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from commons.core import merkle
+from commons.core import checkpoint, merkle, note
 from commons.core.checkpoint import Signed
 from commons.core.opening import Opening
 from commons.disk import sql
 from commons.disk.damage import Damage
 from commons.disk.openings import SCHEMA as OPENINGS
 from commons.disk.openings import Openings
-from commons.errors import CommonsError, StorageFailed, Untrue
+from commons.errors import CommonsError, Stale, StorageFailed, Untrue
 
 SCHEMA = (
     """
@@ -33,10 +33,16 @@ CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
 
 class Stored:
     """`head` is the newest durable checkpoint; `broken` says why the log is shut, if it is; `told` is called, by the
-    committer's thread, after each new head, and must be quick."""
+    committer's thread, after each new head, and must be quick; so is `stored`, before anybody hears of it.
+
+    `outran` is told of a head of ours with more entries than there are here, and who showed it; `waived` is how many
+    entries such a head has at most that the owner goes on without."""
 
     head: Signed
     told: Callable[[], None] = staticmethod(lambda: None)
+    stored: Callable[[], None] = staticmethod(lambda: None)
+    outran: Callable[[bytes, str], None] = staticmethod(lambda head, by: None)
+    waived = 0
     broken: CommonsError | None = None
     damage: Sequence[Damage] = ()  # found when it was opened
 
@@ -123,6 +129,29 @@ def rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
         hint="restore the newest backup of this home; never continue an old copy of a log",
         evidence=(ours.note.decode(), theirs.decode("utf-8", "replace")),
     )
+
+
+def outrun(ours: Signed, theirs: bytes, by: str, proven: bool = True) -> CommonsError:
+    """For a head of ours with more entries than there are here. Without the entries that lead to it, it may be by who
+    stole the log's key; then it is for the owner to say."""
+    here, size = ours.checkpoint.size, checkpoint.parse(note.peek(theirs)).size
+    more = f"{size - here} more than the {here} here"
+    shown = f"{by} has shown a head with {size} entries that this log signed, {more}"
+    return Stale(
+        f"this log is behind, and nothing is written: {shown}" if proven
+        else f"this log is behind by the word of {by}, and nothing is written: a head of {size} entries, {more}",
+        hint="restore the newest backup of this home; never continue an old copy of a log" if proven
+        else "restore the newest backup of this home. If there is none, --go-on goes on from here, and whoever has "
+        "seen more of this log will refuse it",
+        evidence=(ours.note.decode(), theirs.decode()),
+    )  # fmt: skip
+
+
+def alarmed(ours: Signed, theirs: bytes) -> CommonsError:
+    """For a head of ours that this log is proven not to contain, as it was stored when it was shown."""
+    if checkpoint.parse(note.peek(theirs)).size > ours.checkpoint.size:
+        return outrun(ours, theirs, "somebody")
+    return rolled_back(ours, theirs)
 
 
 def damaged(what: str) -> StorageFailed:

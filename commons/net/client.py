@@ -25,6 +25,7 @@ from commons.errors import (
     Malformed,
     NotFound,
     SplitView,
+    Stale,
     StorageFailed,
     TimedOut,
     TooLarge,
@@ -49,6 +50,7 @@ OURS_ALONE = (
     Internal,
     SplitView,
     StorageFailed,
+    Stale,
 )  # of our disk, our proofs, our bugs: no peer's word makes them so
 
 

@@ -26,7 +26,7 @@ from commons.disk import home, sql
 from commons.disk.home import Home
 from commons.disk.log import BATCH, Log
 from commons.disk.records import Record, record
-from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, StorageFailed, Untrue
+from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, Stale, StorageFailed, Untrue
 from tests.conftest import LIMIT, MakeHome
 from tests.flows.crash_driver import die_at, in_child
 
@@ -268,26 +268,39 @@ def test_a_damaged_log_is_not_continued(opened: Home, damage: str) -> None:
     opened.log = log
 
 
-def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_for_good(opened: Home) -> None:
+def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_and_for_good_where_it_is_proven(opened: Home) -> None:
     log, path = opened.log, opened.path / "log.db"
     copy = sqlite3.connect(opened.path / "old.db")
     with copy:
         log._db.backup(copy)
     copy.close()
+    old = log.size
     newer = log.append(access()).result().head.note
+    lead = log.lead(old, log.head)
     log.close()
     for leftover in opened.path.glob("log.db-*"):
         leftover.unlink()
     os.replace(opened.path / "old.db", path)
-    for _ in range(2):  # also after the next start
-        log = reopen(opened)
-        if log.broken is None:
-            with pytest.raises(StorageFailed, match="rolled back") as caught:
-                log.compare(newer)
-            assert newer.decode() in caught.value.evidence
-        with pytest.raises(StorageFailed, match="rolled back"):
-            log.append(access()).result()
-        log.close()
+    log = reopen(opened)
+    told = list[tuple[bytes, str]]()
+    log.outran = lambda head, by: told.append((head, by))
+    with pytest.raises(Stale, match="behind by the word of ben") as caught:
+        log.compare(newer, "ben")
+    assert newer.decode() in caught.value.evidence
+    assert told == [(newer, "ben")]
+    with pytest.raises(Stale, match="behind by the word of ben"):
+        log.append(access()).result()
+    assert log.waive(log.size + 2)  # its owner goes on without
+    assert log.compare(newer, "ben") == log.size + 2
+    with pytest.raises(Stale, match="ben has shown"):
+        log.compare(newer, "ben", lead)
+    assert not log.waive(log.size + 2)
+    log.close()
+    log = reopen(opened)  # what is proven is remembered
+    with pytest.raises(Stale, match="2 more than"):
+        log.append(access()).result()
+    assert not log.waive(99)
+    log.close()
     opened.log = reopen(opened)
 
 
@@ -782,8 +795,9 @@ def test_an_alarm_that_the_disk_does_not_take_shuts_the_log_all_the_same(opened:
     opened.log.close()
     shutil.copy(opened.path / "log.db", tmp_path / "old.db")
     with closing(Log.open(tmp_path / "old.db", opened.keys.log(0), opened.keys.local("openings"))) as future:
-        newer = future.append(access()).result(10).head.note
+        newer = future.append(access(b"a")).result(10).head.note
     log = opened.log = reopen(opened)
+    log.append(access(b"b")).result(10)
     log._reads.execute("PRAGMA query_only=ON")
     with pytest.raises(StorageFailed, match="rolled back"):
         log.compare(newer)

@@ -25,7 +25,7 @@ from commons.core.reference import parse
 from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
-from commons.errors import Malformed, StorageFailed, Unacknowledged, Unreachable
+from commons.errors import Malformed, Stale, Unacknowledged, Unreachable
 from commons.node import Node
 from tests.flows.crash_driver import Inside, die_at, in_child, told
 
@@ -426,9 +426,9 @@ def test_a_steward_that_restored_an_old_log_is_stopped_by_a_reader_who_saw_more(
     fetch(folder, published[1])
     shutil.copy(tmp_path / "old.db", folder / "steward" / "log.db")
     for _ in range(2):  # also after the next start
-        with pytest.raises(StorageFailed, match="rolled back"):
+        with pytest.raises(Stale, match="behind by the word of"):
             fetch(folder, second)
-        assert steward(folder, lambda desk: desk.status())["log"].startswith("this log was rolled back")
-        with pytest.raises(StorageFailed, match="rolled back"):
+        assert steward(folder, lambda desk: desk.status())["log"].startswith("this log is behind by the word of")
+        with pytest.raises(Stale, match="behind by the word of"):
             publish(folder)
     assert audited(folder)["entries"] == 3  # nothing was signed since
