@@ -190,6 +190,7 @@ async def test_a_head_with_what_leads_to_it_is_proven_and_no_word_lets_an_old_co
                         mine.shelf.remove_peer(old)
                     mine.shelf.add_peer(node.addresses[0])
                 ana = await village.start("ana")
+                await ana.node.resuming.settled.wait()  # before that, a head may have come without its proof
                 told = await refused(ana, folder, f"{eve.peer} has shown a head with 3 entries.*2 more than the 1 here")
                 assert "--go-on" not in told.hint
                 with pytest.raises(Stale, match="2 more than the 1 here"):
