@@ -238,6 +238,12 @@ def test_an_invitation_comes_from_standard_input(commons: Commons, words: tuple[
     assert "not an invitation: a part of it is missing" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--licence-text", "--label"])
+def test_no_secret_is_published_as_a_text(commons: Commons, option: str) -> None:
+    words = ("publish", "rivers", "--title", "T", "--licence", "LicenseRef-X", option, "LicenseRef-X=ana/seed")
+    assert "a file of a home" in commons.fails(3, "--home", "ana", *words)
+
+
 def test_an_invitation_is_no_word_of_a_command(commons: Commons) -> None:
     said = commons.fails(22, "--home", "ana", "community", "join", "commons-invitation:secret")
     assert "standard input" in said

@@ -69,10 +69,18 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
         pairs = [each.rpartition("=") for each in words[name]]
         if name == "labels" and not all(equals for _, equals, _ in pairs):
             raise Malformed("a label has a name", hint='--label "TK Attribution=FILE"')
-        words[name] = [f"{key}{equals}{read_text(place(file))}" for key, equals, file in pairs]
+        words[name] = [f"{key}{equals}{_published(place(file))}" for key, equals, file in pairs]
     words["ignore_metadata"] = tuple(_inside(each, path.absolute()) for each in words["ignore_metadata"])
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in words.items()}
     return {"path": str(path.absolute()), **listed}
+
+
+def _published(path: Path) -> str:
+    """The text of a file, all of which is published."""
+    from commons.disk import private
+
+    private.check_given(path)
+    return read_text(path)
 
 
 def _inside(file: str, folder: Path) -> str:

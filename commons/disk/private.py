@@ -104,6 +104,21 @@ def _head(place: str, most: int) -> bytes:
         os.close(fd)
 
 
+def check_given(path: Path) -> None:
+    """Refused for a file of a home, or a secret by its usual name: what is read from it is published word by word."""
+    real = os.path.realpath(path)
+    names = {os.path.basename(each) for each in (path, real)}
+    try:
+        own = is_own(real, os.stat(real))
+    except OSError:  # who reads it tells of it
+        own = False
+    if own or parted(os.path.dirname(real)) or any(why(name, False) in (SECRET, HISTORY) for name in names):
+        raise Refused(
+            f"{path} is {'a file of a home' if own else SECRET}, and what it says would be published word by word",
+            hint="name the file with the text that everybody may read; a copy of another name is not asked about",
+        )
+
+
 def check_outside(path: str) -> None:
     """Refused if `path`, as it is written or where its links lead, lies in a home, or is one."""
     for place in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):

@@ -8,7 +8,7 @@ from pathlib import Path
 from commons.disk import packs
 from commons.errors import StorageFailed
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def check(*needs: tuple[Path, int]) -> None:
@@ -41,6 +41,6 @@ def free(path: Path) -> int | None:
 
 def _amount(size: int) -> str:
     shown, unit = float(size), 0
-    while shown >= 1024 and unit < len(_UNITS) - 1:
-        shown, unit = shown / 1024, unit + 1
+    while shown >= 1000 and unit < len(_UNITS) - 1:
+        shown, unit = shown / 1000, unit + 1
     return f"{shown:.1f} {_UNITS[unit]}" if unit else f"{size} B"

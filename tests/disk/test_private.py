@@ -263,3 +263,17 @@ def test_an_ignore_file_that_cannot_be_read_is_an_error_and_not_passed_over(
     (tmp_path / ".commonsignore").write_bytes(data)
     with pytest.raises(kind, match=r"\.commonsignore"):
         folder.scan(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["seed", ".env", "id_ed25519", "server.key", ".ssh/config"])
+def test_a_text_that_is_published_is_no_secret(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("00" * 32)
+    (tmp_path / "link.txt").symlink_to(file)
+    for path in (file, tmp_path / "link.txt"):
+        with pytest.raises(Refused, match="published word by word"):
+            private.check_given(path)
+    (tmp_path / "terms.txt").write_text("00" * 32)
+    private.check_given(tmp_path / "terms.txt")
+    private.check_given(tmp_path / "nothing")
