@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commons import audit, quorum, registrar
-from commons.archive import PART
+from commons.archive import most
 from commons.core import answer, entries, ids, listing
 from commons.core.answer import Answer
 from commons.core.checkpoint import Signed
@@ -98,7 +98,7 @@ async def _bind(home: Home, net: Network, source: str, value: Manifest, keeper: 
         return
     try:
         report = await audit.audit(
-            lambda path: net.get(source, f"/{value.commons}/{path}", limit=PART),
+            lambda path: net.get(source, f"/{value.commons}/{path}", limit=most(path)),
             home.shelf.head(keeper.log.vkey) or b"", ids.check_cid(value.commons), lambda done, whole: None,
         )  # fmt: skip
     except SplitView:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from commons.archive import PART, Read
+from commons.archive import Read, most
 from commons.core.address import is_peer, peer_of
 from commons.core.policy import Policy
 from commons.custodian import Custodian
@@ -40,7 +40,7 @@ def remote(net: Network, sources: Callable[[], Sequence[str]], commons: str) -> 
 
     async def read(path: str) -> bytes:
         return await first(
-            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=PART)
+            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=most(path))
         )
 
     return read

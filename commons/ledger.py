@@ -188,7 +188,7 @@ class Ledger:
             prefix = f"/{commons}"
 
         async def remote(path: str) -> bytes:
-            return await net.get(base, f"{prefix}/{path}", limit=64 << 20)
+            return await net.get(base, f"{prefix}/{path}", limit=archive.most(path))
 
         return remote, commons
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from commons import audit, forks
-from commons.archive import PART
+from commons.archive import most
 from commons.core import ids, note
 from commons.core.address import is_peer, peer_of
 from commons.core.manifest import Manifest
@@ -100,7 +100,7 @@ async def find(
             if said != value.commons:
                 continue
             report = await audit.audit(
-                lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=PART),  # type: ignore[misc]
+                lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=most(path)),  # type: ignore[misc]
                 home.shelf.head(now.log.vkey) or b"", ids.check_cid(said), lambda done, whole: None,
             )  # fmt: skip
         except SplitView as error:

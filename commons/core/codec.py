@@ -45,6 +45,9 @@ def raw(data: bytes, limit: int = LIMIT) -> Any:
     if len(data) > limit:
         raise TooLarge(f"message of {len(data)} bytes is over the limit of {limit}")
     try:
+        whole = msgpack.Unpacker(max_buffer_size=len(data) + 1)
+        whole.feed(data)
+        whole.skip()  # makes nothing: headers that announce what does not follow end here, before they reserve memory
         return msgpack.unpackb(data, raw=False, strict_map_key=True, use_list=True)
     except Exception as error:  # msgpack raises its own kinds, ValueError, StackError and UnicodeDecodeError
         raise Malformed("not valid msgpack") from error

@@ -87,6 +87,16 @@ def test_a_number_in_place_of_bytes_takes_no_memory(field: str) -> None:
     assert most < 1_000_000
 
 
+def test_headers_that_announce_what_does_not_follow_take_no_memory() -> None:
+    bomb = (b"\xdd" + (60_000).to_bytes(4, "big")) * 900  # 4.5 kB, and in each list room for 60,000
+    tracemalloc.start()
+    with pytest.raises(Malformed, match="not valid msgpack"):
+        codec.raw(bomb + bytes(60_000), 1 << 20)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1_000_000
+
+
 def test_a_field_that_may_be_left_out_in_code_may_not_be_left_out_in_bytes() -> None:
     without = {key: value for key, value in SHAPE.items() if key != "inner"}
     with pytest.raises(Malformed, match="only spelling"):
