@@ -300,6 +300,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="all of the kind where none is named")
     parser.add_argument("--since", help="only the files that changed since this commit")
     parser.add_argument("--kind", action="append", choices=["drop", "bound", "negate", "side"])
+    parser.add_argument("--tests", nargs="+", default=TESTS, help="only these, which are known by a map of their own")
     parser.add_argument("--part", default="1/1", help="N/M: the N-th of M parts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--map", type=Path, default=Path(tempfile.gettempdir()) / "commons-mutants.json")
@@ -311,7 +312,7 @@ def main() -> int:
     if said.anew or not said.map.exists():
         wide = files if said.since else [HOUSE / each for glob in TARGETS for each in sorted(Path().glob(glob))]
         if os.fork() == 0:
-            os._exit(_pytest(Mapper(said.map, wide), *TESTS))
+            os._exit(_pytest(Mapper(said.map, wide), *said.tests))
         os.wait()
     known = json.loads(said.map.read_text())
     part, parts = map(int, said.part.split("/"))
@@ -324,7 +325,7 @@ def main() -> int:
     ]
     known_reasons = reasons()
     runner = Runner([each for each in every if each.name not in known_reasons], known, said.jobs)
-    _pytest(runner, *TESTS)
+    _pytest(runner, *said.tests)
     return _report(every, runner.outcome, known_reasons)
 
 

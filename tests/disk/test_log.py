@@ -738,6 +738,25 @@ def test_a_bit_that_flips_in_the_tree_of_an_open_log_is_found_before_a_proof_is_
         log.append(access()).result(10)
 
 
+@pytest.mark.parametrize("size", [255, 256, 257, 511, 512, 513])
+def test_a_log_of_any_length_is_read_whole_when_it_is_opened_and_goes_on(opened: Home, size: int) -> None:
+    """It is read 256 entries at once: state, tree and size are the same as those of the log that was closed."""
+    log = opened.log
+    with stalled(log):
+        futures = [log.append(access(subject=f"bob {n}")) for n in range(size - log.size, 1, -2)]
+        futures += [log.append(note_of(1))] if size % 2 else []
+    futures[-1].result(LIMIT)
+    assert (log.size, before := log.head) == (size, log.head)
+    accesses = log.state.accesses
+    log.close()
+    log = opened.log = reopen(opened)
+    assert (log.size, log.state.size, log.head, log.broken) == (size, size, before, None)
+    assert log.state.accesses == accesses
+    log.append(access()).result(LIMIT)
+    check(log)
+    assert log.lead(size, log.head)
+
+
 def test_a_lost_entry_of_a_long_log_is_told_as_damage(opened: Home) -> None:
     log = opened.log
     with stalled(log):

@@ -255,6 +255,51 @@ async def test_nothing_that_a_liar_sends_is_stored(start: Start, folder: Path) -
     assert await eve.node.net.post(bob.address, f"/{alice.home.commons}/heads", true, limit=9999) == true
 
 
+@pytest.mark.parametrize("over", [-1, 0, 1])
+async def test_a_head_on_its_way_has_at_most_so_many_bytes_whoever_shows_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch, over: int
+) -> None:
+    """Lines of others take room in it; at the limit it is read, and a byte beyond it nothing is made of it: as what is
+    sent, as what is answered, and as evidence."""
+    alice, bob = await start("alice"), await start("bob")
+    key = another(1)[0]
+    shown = padded(head_of(1, 3, b"\7" * 32), gossip.HEAD + over)
+    assert len(shown) == gossip.HEAD + over
+
+    async def answers(*_: object, **__: object) -> bytes:
+        return shown
+
+    async def accuses(*_: object, **__: object) -> bytes:
+        raise Unreachable("one log, two histories", evidence=(shown.decode(), head_of(1, 3).decode()))
+
+    for post in (answers, accuses):
+        bob.home.shelf.advance(key.vkey, None, head_of(1, 3))
+        monkeypatch.setattr(bob.node.net, "post", post)
+        bob.node.gossip._due.clear()
+        await bob.node.gossip.talk(alice.address)
+        assert bool(forked(bob, key.vkey)) == (over <= 0)
+        bob.home.shelf.drop_fork(key.vkey)
+    bob.home.shelf.advance(key.vkey, None, head_of(1, 3))
+    with pytest.raises(TooLarge if over > 0 else SplitView):
+        await bob.node.gossip.meet(key.name[8:], shown, alice.peer)
+
+
+def padded(head: bytes, size: int) -> bytes:
+    """The head, of so many bytes with a line of somebody unknown."""
+    room = size - len(head) - len(b"\xe2\x80\x94  \n")
+    name = "n" * (room % 4 or 4)
+    return head + f"\N{EM DASH} {name} ".encode() + b"A" * (room - len(name)) + b"\n"
+
+
+async def test_of_a_log_that_is_only_known_by_name_no_head_is_given_and_none_is_taken(start: Start) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    key, signer = another(1)
+    bob.home.shelf.put_seat(key.name.removeprefix("commons/"), signer.public, [])
+    for root in (bytes(32), b"\7" * 32):
+        assert await bob.node.gossip.meet(key.name[8:], head_of(1, 3, root), alice.peer) == b""
+    assert (bob.node.gossip.head(key), forked(bob, key.vkey)) == (None, ())
+
+
 async def test_an_accusation_counts_only_with_heads_that_the_log_signed(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

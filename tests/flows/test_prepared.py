@@ -1,0 +1,71 @@
+"""What is said of a folder before anything is sealed: that there is nothing in it, and what its sources allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commons import publication
+from commons.core import ids
+from commons.core.rights import Origin
+from commons.errors import Conflict, NotFound
+
+FOLDERS = st.lists(st.sampled_from(["a", "a/b", "a/b/c", "d"]), unique=True)
+HIDDEN = st.lists(st.sampled_from([".git/config", ".env", "a/.DS_Store", "d/.hidden"]), unique=True)
+
+
+@given(FOLDERS, HIDDEN)
+def test_nothing_is_published_out_of_a_folder_without_a_file_whatever_else_is_in_it(
+    folders: list[str], hidden: list[str]
+) -> None:
+    """The hint says whether there is something that was left out."""
+    with TemporaryDirectory() as place:
+        top = Path(place) / "data"
+        top.mkdir()
+        for each in folders:
+            (top / each).mkdir(parents=True, exist_ok=True)
+        for each in hidden:
+            (top / each).parent.mkdir(parents=True, exist_ok=True)
+            (top / each).write_text("x")
+        words = {"path": str(top), "title": "T", "licence": "CC0-1.0"}
+        with pytest.raises(NotFound, match="holds no file") as told:
+            publication.prepare(publication.from_words(**words))
+        assert ("--hidden" in told.value.hint) == bool(hidden)
+        (top / "one.txt").write_text("x")
+        assert [each.path for each in publication.prepare(publication.from_words(**words)).sources] == ["one.txt"]
+
+
+def origin(licence: str) -> Origin:
+    return Origin(manifest=ids.cid(b"rivers"), title="Rivers", licence=licence, credit="")
+
+
+@pytest.mark.parametrize(
+    ("of", "licence", "said"),
+    [
+        (["CC0-1.0"], "CC-BY-4.0", []),
+        (["CC-BY-4.0"], "CC-BY-4.0", []),
+        (["CC0-1.0", "CC-BY-4.0"], "CC-BY-SA-4.0", []),
+        (["CC-BY-SA-4.0"], "GPL-3.0-only", []),
+        (["No-such-1.0"], "CC-BY-4.0", ["not known here"]),
+        (["CC0-1.0", "No-such-1.0"], "CC-BY-4.0", ["not known here"]),
+        (["LicenseRef-x"], "CC-BY-4.0", ["based on Rivers: LicenseRef-x"]),
+        (["ODbL-1.0"], "CC-BY-4.0", ["based on Rivers: ODbL"]),
+        (["ODbL-1.0", "No-such-1.0"], "CC-BY-4.0", ["not known here", "based on Rivers, Rivers: ODbL"]),
+    ],
+)
+def test_what_the_sources_allow_is_published_without_a_word_and_what_is_open_is_said(
+    of: list[str], licence: str, said: list[str]
+) -> None:
+    found = publication.check_origins([origin(each) for each in of], licence)
+    assert len(found) == len(said)
+    for told, part in zip(found, said, strict=True):
+        assert part in told
+
+
+def test_what_no_source_allows_is_refused() -> None:
+    with pytest.raises(Conflict, match="impossible"):
+        publication.check_origins([origin("CC-BY-SA-4.0")], "CC-BY-4.0")
