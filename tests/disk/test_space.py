@@ -25,7 +25,7 @@ def test_a_path_that_is_to_be_made_lies_on_the_disk_above_it(tmp_path: Path, mon
 def test_needs_on_one_disk_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "free", lambda path: 3 << 30)
     space.check((tmp_path / "one", 2 << 30), (tmp_path / "two", 1 << 30))
-    with pytest.raises(StorageFailed, match=r"3\.5 GiB are needed, and 3\.0 GiB are free"):
+    with pytest.raises(StorageFailed, match=r"3\.8 GB are needed, and 3\.2 GB are free"):
         space.check((tmp_path / "one", 2 << 30), (tmp_path / "two", 3 << 29))
 
 
