@@ -6,6 +6,7 @@ submit: verify, commit, then speak. release: only for a durable grant. Knows not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from commons.core.envelope import Opened
 from commons.core.ids import PeerId
 from commons.core.listing import Offer
 from commons.core.notice import Dropping
-from commons.core.opening import SALT
+from commons.core.opening import SALT, Opening
 from commons.core.state import State
 from commons.disk.home import Home
 from commons.disk.records import Appended, Draft, Record, record
@@ -210,7 +211,7 @@ class Registrar:
             if request in state.redacted:
                 raise Gone(f"request {request} was erased, so nobody is there to answer")
             published = state.published(access.entry.dataset)
-            asked = self.log.opening(request)
+            asked = self._asked(request)
             hidden, opening = entries.hide(_salt, statement=statement)
             leaf = _decision(now, request, outcome, code, published.basis, expires, hidden["statement"])
             return [record(leaf, opening, entries.requester(asked) if asked else "")]
@@ -250,6 +251,12 @@ class Registrar:
             if n not in state.redacted and _answers(entries.decode(data), n, index)
         )  # fmt: skip
         return tuple(answers)
+
+    def _asked(self, request: int) -> Opening | None:
+        """What a request hides; None too where it is damaged: it can still be answered, and erased."""
+        with contextlib.suppress(StorageFailed):
+            return self.log.opening(request)
+        return None
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

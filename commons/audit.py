@@ -1,7 +1,7 @@
 """Audit: recompute a log from its bytes, wherever they come from: who accessed what, and did the rules allow it.
 
 Needs no network, no key and no trust in who gave the bytes: the charter's id is the anchor. Nothing is guessed: a row
-is verified, redacted, without opening, or faulty.
+is verified, redacted, without opening, damaged, or faulty.
 """
 
 from __future__ import annotations
@@ -70,8 +70,7 @@ async def audit(
             hint="keep both heads: they prove it. Show them to the members of this commons",
             evidence=(trusted.decode(), head.note.decode()),
         )
-    if complete:
-        judge.complain()
+    judge.complain(complete)
     report.rows = judge.rows()
     return report
 
@@ -108,12 +107,16 @@ async def log_of(read: Read, expected: str | None) -> note.Verifier:
 
 
 async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
-    """What the entries from `start` on hide, as far as it is shown, by index; unverified. Malformed."""
+    """What the entries from `start` on hide, as far as it is shown, by index; unverified. Empty for what is damaged,
+    which all of them are where the list is none."""
     bundle = tiles.Bundle(index=start // tiles.WIDTH, width=width)
+    lost = dict.fromkeys(range(start, start + width), b"")
     try:
         data = await read(f"openings/{bundle.path.removeprefix('tile/entries/')}")
     except (NotFound, Refused):
         return {}
+    except Malformed:
+        return lost
     rows, found = codec.scalars(data), dict[int, bytes]()
     try:
         for _ in range(rows.read_array_header()):
@@ -123,8 +126,8 @@ async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
             found[index] = value
         if rows.tell() != len(data):
             raise ValueError("something follows")
-    except Exception as error:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
-        raise Malformed(f"the openings beside {bundle.path} are no list of (index, opening): {error}") from error
+    except Exception:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
+        return lost
     return found
 
 

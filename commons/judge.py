@@ -1,6 +1,7 @@
 """Judging a log entry by entry: each opening, signature and decision against the rules in force at that entry.
 
-Nothing is guessed: a row is verified, redacted, without opening, or faulty.
+Nothing is guessed: a row is verified, redacted, without opening, damaged (its opening is not what the entry commits to,
+whoever or whatever changed it), or faulty.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Judge:
         self.report, self.state = report, report.state
         self.opened: dict[int, Opening] = {}
         self.missing: set[int] = set()
+        self.damaged: dict[int, str] = {}
         self.wrong: dict[int, str] = {}
 
     def take(self, index: int, data: bytes, hidden: bytes | None) -> None:
@@ -76,8 +78,14 @@ class Judge:
             if isinstance(entry, Decision) and entry.outcome == "grant":
                 self._limits(entry)
             return
-        shown = opening.decode(hidden)
-        opening.check(shown, wanted)
+        try:
+            shown = opening.decode(hidden)
+            opening.check(shown, wanted)
+        except CommonsError as error:
+            self.damaged[index] = f"its opening is damaged: {error.message}"
+            if isinstance(entry, Decision) and entry.outcome == "grant":
+                self._limits(entry)
+            return
         statement = shown.get("statement") or b""
         if isinstance(entry, Request):
             self._request(entry, shown, envelope.open(entries.REQUEST, Asked, statement))
@@ -160,7 +168,13 @@ class Judge:
         if asked is not None and entries.requester(asked) != signer:
             raise Untrue(f"{what} was signed by somebody else than the requester")
 
-    def complain(self) -> None:
+    def complain(self, complete: bool) -> None:
+        """Of openings that are damaged; in a `complete` log of those that are missing, too. Erased ones are neither."""
+        for index, what in self.damaged.items():
+            if index not in self.state.redacted:
+                self._fault(index, what)
+        if not complete:
+            return
         since = self.state.community.tenures[-1].since if self.state.community else 0
         for index in sorted(self.missing - set(self.state.redacted)):
             if index < since:  # whoever kept the log before may have taken them along
@@ -189,8 +203,8 @@ class Judge:
     def _standing(self, index: int, *others: int | None) -> str:
         for n in (index, *others):
             if n is not None and n in self.wrong:
-                return f"faulty: entry {n}: {self.wrong[n]}"
-        redacted, lacking = self.state.redacted, self.missing & {index, *others}
+                return f"{'damaged' if n in self.damaged else 'faulty'}: entry {n}: {self.wrong[n]}"
+        redacted, lacking = self.state.redacted, {*self.missing, *self.damaged} & {index, *others}
         if index not in redacted and lacking - set(redacted):
             return "no opening given"
         gone = index if index in redacted else min(lacking, default=None)

@@ -11,9 +11,9 @@ from commons import anchor, archive, audit, cosigning, forks, notices, receipt, 
 from commons.archive import Read
 from commons.core import address, entries, ids, manifest
 from commons.core.address import is_peer
-from commons.disk import naming, private, resumption
+from commons.disk import damage, naming, private, resumption, stored
 from commons.disk.shelf import Ask
-from commons.errors import CommonsError, Malformed, NotFound
+from commons.errors import CommonsError, Malformed, NotFound, StorageFailed
 from commons.exchange import advance
 from commons.keeping import Near, own
 from commons.node import Node
@@ -103,7 +103,11 @@ class Ledger:
         for access in [*state.accesses.values()]:
             if access.outcome != "pending" and not everything:
                 continue
-            shown = self.home.log.opening(access.index)
+            damaged, shown = "", None
+            try:
+                shown = self.home.log.opening(access.index)
+            except StorageFailed as error:  # this one alone: the others can be answered
+                damaged = error.message
             details = shown.get("details") if shown else None
             rows.append({
                 "request": access.index, "time": access.entry.time, "who": entries.requester(shown) if shown else None,
@@ -111,6 +115,7 @@ class Ledger:
                 "purpose": access.entry.purpose, "details": details.decode("utf-8", "replace") if details else None,
                 "outcome": access.outcome, "reason": access.reason, "expires": access.expires,
                 "access": str(state.rule(access.index)), "voted": state.rule(access.index).kind == "vote",
+                "damaged": damaged,
             })  # fmt: skip
         return {"requests": rows}
 
@@ -154,6 +159,9 @@ class Ledger:
     ) -> Told:  # fmt: skip
         """Verify a log, remember its head, and tell who accessed what. See `audit.audit`."""
         read, commons = await self._log_at(source, commons)
+        damaged = await asyncio.to_thread(self.home.log.examine) if source is None else []
+        if any(each.table == "entries" for each in damaged):  # what it says itself is not what was signed
+            raise stored.damaged(damage.told(damaged))
         log = await audit.log_of(read, commons)
         trusted = self.home.log.head.note if source is None else self.home.shelf.head(log.vkey) or b""
         with forks.recording(self.home, log.vkey):
@@ -162,7 +170,12 @@ class Ledger:
             advance(self.home, log.vkey, trusted, report.head.note)
         told = audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
         words = resumption.words(self.home.resumption.words()) if source is None else []
-        return {**told, "fork": list(self.home.shelf.forks().get(log.vkey, ())), "words": words}
+        return {
+            **told,
+            "fork": list(self.home.shelf.forks().get(log.vkey, ())),
+            "words": words,
+            "damaged": [each.as_dict() for each in damaged],
+        }
 
     async def forget_fork(self, *, log: str) -> Told:
         forks.forget(self.home, log)

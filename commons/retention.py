@@ -28,10 +28,17 @@ def due(state: State, now: float) -> list[int]:
 
 
 async def forget(registrar: Registrar, now: float) -> list[int]:
-    """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time."""
+    """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time, and one that
+    cannot be erased keeps none of the others."""
     found = due(registrar.log.state, now)
+    failed: list[CommonsError] = []
     for index in found:
-        await registrar.erase(index, "retention")
+        try:
+            await registrar.erase(index, "retention")
+        except CommonsError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return found
 
 

@@ -19,7 +19,7 @@ from commons.core.entries import Request, decode
 from commons.core.ids import PeerId
 from commons.core.tiles import Bundle, Tile
 from commons.disk.home import Home
-from commons.errors import Malformed, NotFound, Refused
+from commons.errors import Malformed, NotFound, Refused, StorageFailed
 from commons.takeover import Bids
 from commons.witness import Witness
 
@@ -74,18 +74,23 @@ class Shown:
         return b"".join(merkle.prove_consistency(old, new, self.log.read)) if 0 < old < new else b""
 
     def openings(self, commons: str, bundle: str, reader: PeerId | None) -> bytes:
-        """msgpack [[index, opening], ...] of one bundle's entries, those that `reader` may see; None is the owner."""
+        """msgpack [[index, opening], ...] of one bundle's entries, those that `reader` may see; None is the owner. One
+        that is damaged here is empty: it is neither held back nor erased."""
         self._mine(commons)
         wanted = tiles.parse(f"tile/entries/{bundle}")
         if not isinstance(wanted, Bundle):
             raise NotFound(f"there are no openings {bundle}")
         first = wanted.index * tiles.WIDTH
         sees = self._sees(reader)
-        found = [
-            (index, codec.encode(value))
-            for index in range(first, min(first + wanted.width, self.log.size))
-            if (value := self.log.opening(index, None if sees(index) else reader)) is not None
-        ]
+        found = []
+        for index in range(first, min(first + wanted.width, self.log.size)):
+            try:
+                value = self.log.opening(index, None if sees(index) else reader)
+            except StorageFailed:
+                found.append((index, b""))
+            else:
+                if value is not None:
+                    found.append((index, codec.encode(value)))
         packed: bytes = msgpack.packb(found)
         return packed
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from commons import show
-from commons.errors import Untrue
+from commons.errors import StorageFailed, Untrue
 from commons.show import Told, amount, count, say, table, when
 from commons.terminal import PLACE, Context, go_on, pass_context, source_of
 
@@ -79,8 +79,12 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
         show.as_csv(told["rows"])
     else:
         c.tell(told, tell_audit)
-    if told["faults"] and c.json:
-        sys.exit(Untrue.number)  # the one document tells them
+    damaged = told.get("damaged")  # of this home's own log
+    if c.json and (told["faults"] or damaged):
+        sys.exit(Untrue.number if told["faults"] else StorageFailed.number)  # the one document tells them
+    if damaged:
+        hint = 'restore a backup into another home: README, "Backing up and restoring"'
+        raise StorageFailed(f"{len(damaged)} rows of this home's log.db are damaged", hint=hint)
     if told["faults"]:
         raise Untrue(f"{len(told['faults'])} entries of this log are faulty", hint="they are listed above")
 
@@ -139,7 +143,7 @@ def tell_requests(told: Told) -> None:
         say("No request waits for you.")
         return
     table(("request", "time", "who", "dataset", "purpose", "outcome", "details"), [
-        (r["request"], when(r["time"]), r["who"] or "erased", r["title"], r["purpose"], r["outcome"], r["details"])
+        (r["request"], when(r["time"]), r["who"] or _unknown(r), r["title"], r["purpose"], r["outcome"], r["details"])
         for r in told["requests"]
     ])  # fmt: skip
     waiting = [r for r in told["requests"] if r["outcome"] == "pending"]
@@ -147,6 +151,10 @@ def tell_requests(told: Told) -> None:
         say("`commons approve N` or `commons refuse N --reason …` answers.")
     if voted := [str(r["request"]) for r in waiting if r["voted"]]:
         say(f"Members decide about {', '.join(voted)}: `commons community propose grant --entry N`, or `refuse`.")
+
+
+def _unknown(row: Told) -> str:
+    return "damaged" if row["damaged"] else "erased"
 
 
 def tell_decided(told: Told) -> None:
@@ -183,6 +191,8 @@ def tell_audit(told: Told) -> None:
         say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
     for fault in told["faults"]:
         say(f"FAULT in entry {fault['entry']}: {fault['what']}")
+    for each in told.get("damaged", ()):
+        say(f"DAMAGED here: {each['table']} {each['row']}: {each['what']}")
     verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
     if told["fork"]:

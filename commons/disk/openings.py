@@ -10,12 +10,14 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from commons.core import codec, opening
 from commons.core.opening import Opening
+from commons.disk import sql
 from commons.errors import StorageFailed
 
 SCHEMA = """
@@ -37,28 +39,33 @@ class Openings:
 
     def get(self, index: int, db: sqlite3.Connection, of: str | None = None) -> Opening | None:
         """The opening of one entry, read through `db`, or None where there is none (any more), or none about the person
-        `of`, if somebody is named: that is known without opening it."""
+        `of`, if somebody is named: that is known without opening it. StorageFailed for one that is damaged."""
         row = db.execute(
-            "SELECT subject, sealed, key FROM openings JOIN subjects USING (subject) WHERE idx = ?", (index,)
+            "SELECT subject, sealed, key FROM openings LEFT JOIN subjects USING (subject) WHERE idx = ?", (index,)
         ).fetchone()  # fmt: skip
         if row is None or (of is not None and row[0] != self._name(of)):
             return None
         return opening.decode(_unseal(index, row[2], row[1]))
 
     def erase(self, indices: Iterable[int]) -> None:
+        """Destroy these, whatever they are. What else is known of the same person and is damaged stays so: one row
+        keeps no other from being erased."""
         for index in indices:
-            row = self._db.execute("SELECT subject FROM openings WHERE idx = ?", (index,)).fetchone()
+            row = self._db.execute(
+                "SELECT subject, key FROM openings LEFT JOIN subjects USING (subject) WHERE idx = ?", (index,)
+            ).fetchone()
             if row is None:
                 continue
-            (name,) = row
-            (old,) = self._db.execute("SELECT key FROM subjects WHERE subject = ?", (name,)).fetchone()
+            name, old = row
             self._db.execute("DELETE FROM openings WHERE idx = ?", (index,))
             self._db.execute("DELETE FROM subjects WHERE subject = ?", (name,))
             rest = self._db.execute("SELECT idx, sealed FROM openings WHERE subject = ?", (name,)).fetchall()
             key = self._new_key(name) if rest else b""
             for other, sealed in rest:
-                self._db.execute("DELETE FROM openings WHERE idx = ?", (other,))
-                self._put(other, name, key, _unseal(other, old, sealed))
+                with suppress(StorageFailed):
+                    plain = _unseal(other, old, sealed)
+                    self._db.execute("DELETE FROM openings WHERE idx = ?", (other,))
+                    self._put(other, name, key, plain)
 
     def _name(self, subject: str) -> bytes:
         return hashlib.sha256(self._local + subject.encode()).digest()[:16]
@@ -74,8 +81,9 @@ class Openings:
         self._db.execute("INSERT INTO openings VALUES(?, ?, ?)", (index, name, sealed))
 
 
-def _unseal(index: int, key: bytes, sealed: bytes) -> bytes:
+def _unseal(index: int, key: object, sealed: object) -> bytes:
     try:
-        return AESGCM(key).decrypt(sealed[:12], sealed[12:], index.to_bytes(8, "big"))
-    except InvalidTag as error:
-        raise StorageFailed(f"the opening of entry {index} is damaged", hint="restore a backup of this home") from error
+        data = sql.blob(sealed, "it")
+        return AESGCM(sql.blob(key, "its key")).decrypt(data[:12], data[12:], index.to_bytes(8, "big"))
+    except (InvalidTag, ValueError, OverflowError, StorageFailed) as error:  # a key or nonce of no such length, too
+        raise StorageFailed(f"the opening of entry {index} is damaged", hint=sql.MEND) from error

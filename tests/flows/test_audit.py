@@ -249,7 +249,7 @@ async def test_a_registrar_that_lies_is_found_at_that_entry(
         assert where == set(found), found
     for row in told["rows"]:
         touched = {row["entry"], row["decision_entry"], row["receipt"]} & set(found)
-        assert row["state"].startswith("faulty") if touched else row["state"] == "verified"
+        assert row["state"].startswith(("faulty", "damaged")) if touched else row["state"] == "verified"
         if row["entry"] in found:
             assert row["who"] is None  # nobody is named for what nobody was shown to have signed
     json.dumps(told)
@@ -291,6 +291,59 @@ async def test_a_missing_opening_is_a_fault_only_where_nothing_explains_it(party
     party.home.log._db.execute("DELETE FROM openings WHERE idx = ?", (WAITED,))  # by hand, and nothing says why
     (fault,) = (await party.desk.audit())["faults"]
     assert fault == {"entry": WAITED, "what": "its opening is missing, and no redaction entry says why"}
+
+
+@pytest.mark.parametrize("harm", ["its bytes", "its key", "no key", "no bytes"])
+async def test_a_damaged_opening_is_one_row_and_ends_nothing(party: Party, tmp_path: Path, harm: str) -> None:
+    db = party.home.log._db
+    of = f"WHERE subject = (SELECT subject FROM openings WHERE idx = {WAITED})"
+    if harm == "its bytes":
+        ((sealed,),) = db.execute("SELECT sealed FROM openings WHERE idx = ?", (WAITED,)).fetchall()
+        db.execute("UPDATE openings SET sealed = ? WHERE idx = ?", (sealed[:-1] + bytes([sealed[-1] ^ 1]), WAITED))
+    elif harm == "no bytes":
+        db.execute("UPDATE openings SET sealed = 7 WHERE idx = ?", (WAITED,))
+    elif harm == "its key":
+        db.execute(f"UPDATE subjects SET key = substr(key, 2) {of}")
+    else:
+        db.execute(f"DELETE FROM subjects {of}")
+    told = await party.desk.audit()
+    assert WAITED in {fault["entry"] for fault in told["faults"]}
+    assert all("its opening is damaged" in fault["what"] for fault in told["faults"])
+    states = {row["entry"]: row["state"] for row in told["rows"]}
+    assert states.pop(WAITED).startswith(f"damaged: entry {WAITED}")
+    assert set(states.values()) == {"verified"}
+    rows = {row["request"]: row for row in (await party.desk.requests(everything=True))["requests"]}
+    assert [bool(rows[index]["damaged"]) for index in (ASKED, WAITED, LISTED_ASKED)] == [False, True, False]
+    assert (await party.desk.status())["log"] == "writable"
+    exported = await party.desk.export_log(path=str(tmp_path / "export"), openings=True)
+    assert exported["bytes"] > 0
+    again = await audited(tmp_path / "export")  # by whoever is given it
+    assert [row["state"].split(":")[0] for row in again["rows"]] == ["verified", "damaged", "verified"]
+    assert (await party.desk.decide(request=WAITED, outcome="revoke", reason="gone"))["entry"] == LAST
+    erased = await party.desk.erase(entry=WAITED)  # and it is no reason not to erase it
+    assert WAITED in erased["erased"]
+    assert (await party.desk.audit())["faults"] == []
+
+
+async def test_a_damaged_opening_keeps_nobody_elses_from_being_erased(party: Party) -> None:
+    db = party.home.log._db
+    db.execute("UPDATE openings SET sealed = zeroblob(90) WHERE idx = ?", (LISTED_ASKED,))  # of the same person
+    await party.desk.erase(entry=ASKED)
+    assert party.home.log.broken is None
+    states = [row["state"].split(" ")[0] for row in (await party.desk.audit())["rows"]]
+    assert states == ["redacted", "verified", "damaged:"]
+
+
+async def test_a_damaged_bundle_of_openings_is_damaged_rows_and_no_end(party: Party, tmp_path: Path) -> None:
+    path = Forger(party.home).write(tmp_path / "log")
+    (file,) = (path / "openings").rglob("*.p/*")
+    data = file.read_bytes()
+    for bent in (b"", b"\xc1" + data[1:], data[: len(data) // 2]):
+        file.write_bytes(bent)
+        told = await audited(path)
+        assert told["faults"]
+        assert {row["state"].split(" ")[0] for row in told["rows"]} == {"damaged:"}
+        assert all("damaged" in fault["what"] for fault in told["faults"])
 
 
 async def test_times_and_amounts_that_no_calendar_has_are_still_printed(
@@ -374,14 +427,15 @@ async def test_no_flipped_byte_passes(party: Party, tmp_path: Path) -> None:
         b"\x91" * 4000, b"", msgpack.packb([[4.0, b"x"]]), msgpack.packb([[4, "text"]]),
     ],
 )  # fmt: skip
-async def test_openings_of_another_shape_are_malformed_and_reserve_nothing(
+async def test_openings_of_another_shape_are_damaged_rows_and_reserve_nothing(
     party: Party, tmp_path: Path, openings: bytes
 ) -> None:
     path = Forger(party.home).write(tmp_path / "log")
     (file,) = (path / "openings").rglob("*.p/*")
     file.write_bytes(openings)
-    with pytest.raises(Malformed):
-        await audited(path)
+    told = await audited(path)
+    assert {fault["what"].partition(":")[0] for fault in told["faults"]} == {"its opening is damaged"}
+    assert {row["state"].partition(":")[0] for row in told["rows"]} == {"damaged"}
 
 
 async def test_a_checkpoint_of_more_entries_than_there_are_is_not_believed(party: Party, tmp_path: Path) -> None:
@@ -686,8 +740,7 @@ async def test_openings_full_of_empty_containers_cost_no_memory(party: Party, tm
     file.write_bytes(b"\xdd" + many.to_bytes(4, "big") + b"\x80" * many)
     tracemalloc.start()
     try:
-        with pytest.raises(Malformed, match="openings"):
-            await audited(path)
+        assert (await audited(path))["faults"]
         assert tracemalloc.get_traced_memory()[1] < PART + 4 * many  # what reading any file sets aside, and the file
     finally:
         tracemalloc.stop()
