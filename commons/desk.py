@@ -180,12 +180,18 @@ class Desk(Heir):
         rows, state = [], self.home.log.state
         gone = state.community.withdrawn if state.community else {}
         for cid, data, role, served in self.home.shelf.manifests():
-            if role != "seen":
-                value: Manifest = manifest.open(data).value
+            value: Manifest = manifest.open(data).value
+            refs = value.sealed()
+            missing = sum(not self.home.packs.has(ref.root) for ref in refs)
+            # Its table is of no other dataset, and comes first.
+            begun = self.home.packs.has(refs[-1].root) or any(self.home.packs.part(ref.root).exists() for ref in refs)
+            if role != "seen" or begun:
+                here = "whole" if not missing else "incomplete" if served else "begun" if begun else "not kept"
                 rows.append({
                     "cid": cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
                     "access": str(value.rule), "files": value.files, "bytes": value.size, "role": role,
-                    "served": served and cid not in gone, "withdrawn": gone.get(cid),
+                    "served": served and cid not in gone, "withdrawn": gone.get(cid), "packs": here,
+                    "packs_missing": missing,
                 })  # fmt: skip
         return {"datasets": rows}
 

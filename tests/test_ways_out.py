@@ -293,3 +293,19 @@ def test_a_name_that_is_no_utf8_is_shown_by_its_bytes(commons: Forked) -> None:
     code, _, err = commons.run("--home", "a\udcff", "status")
     assert code == 4
     assert r"a\xff" in err
+
+
+def test_the_list_shows_what_is_begun_and_what_is_missing(commons: Forked) -> None:
+    (commons.folder / "more").mkdir()
+    (commons.folder / "more" / "x.csv").write_text("packs\n")
+    assert commons.run("publish", "more", "--title", "More", "--licence", "CC0-1.0")[0] == 0
+
+    def row() -> tuple[str, int]:
+        rows = json.loads(commons.run("--json", "list")[1])["datasets"]
+        return next((each["packs"], each["packs_missing"]) for each in rows if each["title"] == "More")
+
+    assert row() == ("whole", 0)
+    newest = max((commons.folder / "ana" / "packs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    newest.unlink()
+    assert row() == ("incomplete", 1)
+    assert "incomplete, 1 pack missing" in commons.run("list")[1]

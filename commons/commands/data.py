@@ -227,8 +227,9 @@ def tell_datasets(told: Told) -> None:
     if not told["datasets"]:
         say("No dataset is in this home. `commons publish` or `commons fetch` brings one.")
         return
-    table(("dataset", "title", "version", "licence", "access", "files", "size", "role", "served"), [
+    table(("dataset", "title", "version", "licence", "access", "files", "size", "role", "packs", "served"), [
         (d["cid"], d["title"], d["version"], d["licence"], d["access"], d["files"], amount(d["bytes"]), d["role"],
+         d["packs"] + (f", {count(d['packs_missing'], 'pack')} missing" if d["packs"] == "incomplete" else ""),
          "withdrawn" if d["withdrawn"] is not None else "yes" if d["served"] else "no") for d in told["datasets"]
     ])  # fmt: skip
 

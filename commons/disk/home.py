@@ -31,7 +31,7 @@ from commons.core import envelope
 from commons.core.governance import CHARTER, Charter, College
 from commons.core.keys import Keys
 from commons.core.succession import Tenure
-from commons.disk import stored
+from commons.disk import sql, stored
 from commons.disk.cosigned import Cosigned
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
@@ -51,6 +51,9 @@ _HOMES = re.compile(
     r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs"
 )
 
+_NOT_OURS = {"lost+found"}  # at the top of a disk
+SCHEMA = 0  # of the databases here: see `sql.version`
+
 _NODE = b"node\n"  # in the lock
 
 
@@ -66,6 +69,7 @@ class Home:
         self.next: str | None = None  # the commons whose log waits in log.next.db
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
             opened.callback(os.close, _hold(path, node))
+            _check_version(path)  # before a byte is changed
             self.notes = Notes(path / "notes.db")
             opened.callback(lambda: self.notes.close())
             self.resumption = Resumption(path, self.notes)
@@ -212,11 +216,20 @@ def _begin(path: Path, keys: Keys, charter: Charter) -> None:
         there.close()
 
 
+def _check_version(path: Path) -> None:
+    """Conflict for a home that a later version of this program wrote: nobody here knows what its tables mean."""
+    if later := sorted(each.name for each in path.glob("*.db") if each.is_file() and sql.version(each) > SCHEMA):
+        raise Conflict(
+            f"the home {path} was written by a later version of commons ({', '.join(later)})",
+            hint="nothing was touched: update commons, then repeat the command",
+        )
+
+
 def _check_free(path: Path) -> None:
     """Conflict unless `path` holds nothing, or only what a `create` that was cut short leaves there."""
     if (path / "seed").exists() and (path / "config.json").exists():
         raise Conflict(f"there is a home at {path} already", hint="use it, or name another one with --home")
-    names = {child.name for child in path.iterdir()}
+    names = {child.name for child in path.iterdir()} - _NOT_OURS
     bare = {name for name in ("packs", "proofs") if (path / name).is_dir() and not any((path / name).iterdir())}
     logs = {name for name in names if name.startswith("log.db")}
     if names - bare <= {*_BEGUN} and (not logs or {"seed", "log.db"} <= names):

@@ -60,6 +60,14 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
+def version(path: Path) -> int:
+    """The version of the schema (SQLite's user_version) that a file's header tells, read without opening a database; 0
+    for what is none. A later version of this program counts up where an older one must not write."""
+    with door(path), open(path, "rb") as file:
+        head = file.read(64)
+    return int.from_bytes(head[60:64], "big") if head.startswith(b"SQLite format 3\0") and len(head) == 64 else 0
+
+
 def columns(path: Path) -> frozenset[str]:
     """The columns in somebody's SQLite file, each as "table.column", read without writing so much as a lock; none if it
     is no such file."""

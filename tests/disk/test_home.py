@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -320,3 +322,24 @@ def test_what_a_killed_publish_left_is_swept_out_on_the_next_start(make_home: Ma
     (path / "packs" / f"{bytes(32).hex()}.part").touch()
     with Home(path):
         assert [p.suffix for p in (path / "packs").iterdir()] == [".part"]  # to be resumed
+
+
+def test_a_home_of_a_later_schema_is_refused_and_not_changed(make_home: MakeHome) -> None:
+    path = make_home("ana")
+    for name in ("log.db", "shelf.db", "cosigned.db"):
+        with closing(sqlite3.connect(path / name)) as db:
+            db.execute("PRAGMA user_version = 1")
+        before = {each.name: each.read_bytes() for each in path.glob("*.db*")}
+        with pytest.raises(Conflict, match=rf"a later version of commons \({name}\)"):
+            Home(path)
+        assert {each.name: each.read_bytes() for each in path.glob("*.db*")} == before
+        with closing(sqlite3.connect(path / name)) as db:
+            db.execute("PRAGMA user_version = 0")
+    Home(path).close()
+
+
+def test_the_top_of_a_disk_can_be_a_home(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    home.create(tmp_path, home.personal("x", "members", 0), {})
+    Home(tmp_path).close()
+    assert (tmp_path / "lost+found").is_dir()
