@@ -114,6 +114,17 @@ def files(path: Path) -> Read:
     return read
 
 
+def names(path: Path) -> list[str]:
+    """What files an export has, as `files` reads them, and what else lies beside them."""
+    try:
+        if not path.is_dir():
+            return Zipped(path, tiles.CHECKPOINT).names()
+        top = _top(path)
+        return [(Path(folder) / name).relative_to(top).as_posix() for folder, _, each in os.walk(top) for name in each]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise Malformed(f"{path} is no exported log", hint="commons log export FILE.zip makes one") from error
+
+
 def _top(path: Path) -> Path:
     """The folder that holds the log: this one, or the only one in it that does."""
     if os.path.lexists(path / tiles.CHECKPOINT):

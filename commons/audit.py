@@ -10,8 +10,8 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import succession
-from commons.archive import Read, bundles, files
+from commons import exported, succession
+from commons.archive import Read, bundles, files, names
 from commons.core import (
     checkpoint,
     codec,
@@ -170,5 +170,7 @@ async def offline(
     source: str, commons: str | None, who: str | None, dataset: str | None, since: int | None, until: int | None
 ) -> dict[str, Any]:
     """An audit of exported files by somebody without a home: no head is remembered, none compared."""
-    report = await audit(files(Path(source)), b"", commons, lambda done, whole: None)
-    return as_dict(report, select(report.rows, who, dataset_of(dataset), since, until))
+    read = files(Path(source))
+    report = await audit(read, b"", commons, lambda done, whole: None)
+    told = as_dict(report, select(report.rows, who, dataset_of(dataset), since, until))
+    return {**told, "files": await exported.check(read, names(Path(source)), report)}

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import anchor, archive, audit, cosigning, forks, notices, receipt, request
+from commons import anchor, archive, audit, cosigning, exported, forks, notices, receipt, request
 from commons.archive import Read
 from commons.core import address, entries, ids, manifest
 from commons.core.address import is_peer
@@ -159,6 +159,7 @@ class Ledger:
     ) -> Told:  # fmt: skip
         """Verify a log, remember its head, and tell who accessed what. See `audit.audit`."""
         read, commons = await self._log_at(source, commons)
+        packed = source is not None and not address.is_like(source)  # what was exported lies in files
         damaged = await asyncio.to_thread(self.home.log.examine) if source is None else []
         if any(each.table == "entries" for each in damaged):  # what it says itself is not what was signed
             raise stored.damaged(damage.told(damaged))
@@ -175,6 +176,7 @@ class Ledger:
             "fork": list(self.home.shelf.forks().get(log.vkey, ())),
             "words": words,
             "damaged": [each.as_dict() for each in damaged],
+            **({"files": await exported.check(read, archive.names(Path(source)), report)} if packed and source else {}),
         }
 
     async def forget_fork(self, *, log: str) -> Told:

@@ -80,6 +80,10 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
     else:
         c.tell(told, tell_audit)
     damaged = told.get("damaged")  # of this home's own log
+    if wrong := told.get("files", {}).get("damaged"):
+        if c.json:
+            sys.exit(Untrue.number)
+        raise Untrue(f"{len(wrong)} files of this export are damaged", hint="get them elsewhere: `commons log export`")
     if c.json and (told["faults"] or damaged):
         sys.exit(Untrue.number if told["faults"] else StorageFailed.number)  # the one document tells them
     if damaged:
@@ -193,7 +197,11 @@ def tell_audit(told: Told) -> None:
         say(f"FAULT in entry {fault['entry']}: {fault['what']}")
     for each in told.get("damaged", ()):
         say(f"DAMAGED here: {each['table']} {each['row']}: {each['what']}")
+    for line in _files(told["files"]) if "files" in told else ():
+        say(line)
     verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
+    if told.get("files", {}).get("damaged") and not told["faults"]:
+        verdict = "has damaged files, and entries that were verified"
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
     if told["fork"]:
         say("THIS LOG HAS SIGNED TWO HISTORIES. Both heads, each signed by its key:")
@@ -206,6 +214,16 @@ def tell_audit(told: Told) -> None:
         say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")
     if any(row["state"] == "no opening given" for row in told["rows"]):
         say("Where no opening is given, it was not checked who asked, nor who decided.")
+
+
+def _files(files: Told) -> list[str]:
+    """What a person is told of it, a line each."""
+    lines = [f"DAMAGED file {each['file']}: {each['what']}" for each in files["damaged"]]
+    for name, what in (("missing", "Missing in this export"), ("unchecked", "No part of a log, and not checked")):
+        if found := files[name]:
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            lines.append(f"{what}: {', '.join(found[:5])}{more}")
+    return lines
 
 
 COMMANDS = (requests, approve, refuse, revoke, audit, log)

@@ -49,6 +49,10 @@ class Zipped:
             raise Malformed(f"{path} holds {len(tops)} of them, in {', '.join(sorted(tops)[:4])}", hint="unpack one")
         self._below = "" if "" in tops or not tops else tops[0]
 
+    def names(self) -> list[str]:
+        """Of all files, as `read` takes them; of what lies around the wanted folder, the whole."""
+        return [name.removeprefix(self._below) for name in self._rows if not name.endswith("/")]
+
     def read(self, name: str, most: int) -> bytes:
         """At most one byte more than `most`. NotFound."""
         row = self._rows.get(self._below + name)

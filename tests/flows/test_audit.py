@@ -34,6 +34,7 @@ from commons.core.keys import Signer
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, SplitView, Untrue
 from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Asker, Forger
+from tests.disk.test_log import note_of, stalled
 
 EVE = Signer(b"\xee" * 32)
 DAY = 86_400
@@ -332,6 +333,39 @@ async def test_a_damaged_opening_keeps_nobody_elses_from_being_erased(party: Par
     assert party.home.log.broken is None
     states = [row["state"].split(" ")[0] for row in (await party.desk.audit())["rows"]]
     assert states == ["redacted", "verified", "damaged:"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_every_file_of_an_export_is_checked_or_named(party: Party, tmp_path: Path, packed: bool) -> None:
+    log = party.home.log
+    with stalled(log):  # so many that the tree has tiles of two levels
+        futures = [log.append(note_of(1)) for _ in range(600)]
+    assert futures[-1].result().head.checkpoint.size == LAST + 600
+    whole = tmp_path / "whole"
+    await party.desk.export_log(path=str(whole), openings=True)
+
+    async def files() -> dict[str, Any]:
+        source = zipped(whole, tmp_path / "again.zip") if packed else whole
+        told = (await audited(source))["files"]
+        assert (await party.desk.audit(source=str(source)))["files"] == told
+        return dict(told)
+
+    every = sorted(path for path in whole.rglob("*") if path.is_file())
+    assert await files() == {"checked": len(every), "damaged": [], "missing": [], "unchecked": []}
+    tiled = [path for path in every if path.relative_to(whole).parts[:2] in (("tile", "0"), ("tile", "1"))]
+    assert {path.relative_to(whole).parts[1] for path in tiled} == {"0", "1"}
+    for path in tiled:
+        name, data = path.relative_to(whole).as_posix(), path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        assert [each["file"] for each in (await files())["damaged"]] == [name]
+        path.unlink()
+        assert (await files())["missing"] == [name]
+        path.write_bytes(data)
+    (whole / "cosigned").write_bytes((whole / "checkpoint").read_bytes().replace(b"\n6", b"\n5", 1))
+    assert [each["file"] for each in (await files())["damaged"]] == ["cosigned"]
+    (whole / "cosigned").unlink()
+    (whole / "tile" / "notes.txt").write_text("not of a log")
+    assert (await files())["unchecked"] == ["tile/notes.txt"]
 
 
 async def test_a_damaged_bundle_of_openings_is_damaged_rows_and_no_end(party: Party, tmp_path: Path) -> None:
