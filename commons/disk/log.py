@@ -43,6 +43,7 @@ class Log(Stored):
         super().__init__(path, local)
         self._signer, self._later, self._clock = signer, later, clock
         self.state = State()
+        self._proven = False  # what shut it, and not only somebody's word
         self.admits: list[Admit] = []  # asked, in this order, before anything is added
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
@@ -132,7 +133,7 @@ class Log(Stored):
         if self.damage:
             self.broken = damaged(damage.told(self.damage))
         if alarm is not None:
-            self.broken = alarmed(self.head, alarm[0])
+            self.broken, self._proven = alarmed(self.head, alarm[0]), True
 
     def examine(self) -> list[damage.Damage]:
         """What is damaged in the file by now, all of it read again, while others go on using the log."""
@@ -333,7 +334,8 @@ class Log(Stored):
         proven = forked or self.leads(theirs, lead)
         if not proven and theirs.size <= self.waived:
             return theirs.size
-        if self.broken is None or isinstance(self.broken, Stale):  # what shuts it for good goes on doing so
+        if self.broken is None or (isinstance(self.broken, Stale) and not self._proven):  # what is proven stays so
+            self._proven = proven
             self.broken = rolled_back(self.head, head) if forked else outrun(self.head, head, by, proven)
         if proven:
             with suppress(StorageFailed), self._reading, sql.door(self._path):
