@@ -155,7 +155,7 @@ def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "commons": report.state.commons, "name": charter.name if charter else "", "entries": report.state.size,
         "root": report.head.checkpoint.root.hex(), "head": report.head.note.decode(),
-        "witnesses": sorted(signed), "unwitnessed": asked.missing(signed), "fork": [],
+        "witnesses": sorted(signed), "unwitnessed": asked.missing(signed), "fork": [], "words": [],
         "datasets": [
             {"cid": cid, "title": p.entry.title, "version": p.entry.version, "licence": p.entry.licence,
              "access": str(p.rule), "epoch": p.entry.epoch, "entry": p.index, "publisher": p.publisher}
