@@ -129,7 +129,7 @@ def _changes(node: Any) -> Iterator[tuple[str, ast.AST]]:
             if type(op) in MOVED:
                 ops = [MOVED[type(op)]() if m == n else each for m, each in enumerate(node.ops)]
                 yield "bound", like(ast.Compare(left=node.left, ops=ops, comparators=node.comparators))
-    if isinstance(node, ast.BoolOp):
+    if isinstance(node, ast.BoolOp) and not isinstance(node.values[-1], ast.Constant):  # `x or 0` is no condition
         for n in range(len(node.values)):
             rest = [each for m, each in enumerate(node.values) if m != n]
             yield "side", like(ast.BoolOp(op=node.op, values=rest)) if len(rest) > 1 else rest[0]
@@ -162,10 +162,10 @@ def functions() -> dict[tuple[str, str, int], list[FunctionType]]:
 
 
 class Mapper:
-    """Runs each test once, and writes which functions, and which lines in them, it reached."""
+    """Runs each test once, and finds out which functions, and which lines in them, it reached; by test file."""
 
-    def __init__(self, out: Path, files: Sequence[Path]) -> None:
-        self.out, self.took = out, dict[str, float]()
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.found: defaultdict[str, dict[str, Any]] = defaultdict(lambda: {"took": {}, "reached": {}})
         self.coverage = coverage.Coverage(data_file=None, include=[str(each) for each in files], config_file=False)
 
     @pytest.hookimpl(wrapper=True)
@@ -173,7 +173,7 @@ class Mapper:
         self.coverage.switch_context(item.nodeid)
         begun = time.monotonic()
         got = yield
-        self.took[item.nodeid] = time.monotonic() - begun
+        self.found[_file(item.nodeid)]["took"][item.nodeid] = time.monotonic() - begun
         return got
 
     def pytest_sessionstart(self) -> None:
@@ -181,17 +181,45 @@ class Mapper:
 
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
-        data, found = self.coverage.get_data(), dict[str, dict[str, list[str]]]()
+        data = self.coverage.get_data()
         for file in data.measured_files():
-            spans = list(_spans(Path(file)))
-            reached: defaultdict[str, set[str]] = defaultdict(set)
+            path, spans = str(Path(file).relative_to(HOUSE)), list(_spans(Path(file)))
             for line, tests in data.contexts_by_lineno(file).items():
                 for qualname, first, last in spans:
-                    if first <= line <= last:
-                        reached[f"{qualname}+{line - first}"] |= {*tests} - {""}
-                        reached[qualname] |= {*tests} - {""}
-            found[str(Path(file).relative_to(HOUSE))] = {key: sorted(tests) for key, tests in reached.items() if tests}
-        self.out.write_text(json.dumps({"reached": found, "took": self.took}))
+                    for test in (each for each in tests if each and first <= line <= last):
+                        reached = self.found[_file(test)]["reached"].setdefault(path, {})
+                        for key in (qualname, f"{qualname}+{line - first}"):
+                            if test not in (known := reached.setdefault(key, [])):
+                                known.append(test)
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def mapped(place: Path, tests: Sequence[str], anew: bool) -> dict[str, Any]:
+    """What these tests reach: found out for the files of tests that changed since it was last, and kept in `place`."""
+    known = json.loads(place.read_text()) if place.exists() and not anew else {}
+    files = [
+        each for name in tests for each in ([Path(name)] if Path(name).is_file() else Path(name).rglob("test_*.py"))
+    ]
+    digests = {str(each): hashlib.sha256(each.read_bytes()).hexdigest() for each in sorted(files)}
+    if stale := [name for name, digest in digests.items() if known.get(name, {}).get("digest") != digest]:
+        if os.fork() == 0:  # what it imports and starts is gone with it
+            mapper = Mapper([HOUSE / each for glob in TARGETS for each in sorted(Path().glob(glob))])
+            _pytest(mapper, *stale)
+            known |= {name: {**mapper.found[name], "digest": digests[name]} for name in stale}
+            place.write_text(json.dumps(known))
+            os._exit(0)
+        os.wait()
+        known = json.loads(place.read_text())
+    took, reached = dict[str, float](), defaultdict[str, defaultdict[str, list[str]]](lambda: defaultdict(list))
+    for each in (known[name] for name in digests):
+        took |= each["took"]
+        for path, lines in each["reached"].items():
+            for key, found in lines.items():
+                reached[path][key] += found
+    return {"took": took, "reached": reached}
 
 
 def _spans(path: Path) -> Iterator[tuple[str, int, int]]:
@@ -299,7 +327,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("files", nargs="*", help="all of the kind where none is named")
     parser.add_argument("--since", help="only the files that changed since this commit")
-    parser.add_argument("--kind", action="append", choices=["drop", "bound", "negate", "side"])
+    parser.add_argument(
+        "--kind", action="append", choices=["drop", "bound", "negate", "side"], help="drop: guards only"
+    )
     parser.add_argument("--tests", nargs="+", default=TESTS, help="only these, which are known by a map of their own")
     parser.add_argument("--part", default="1/1", help="N/M: the N-th of M parts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -308,13 +338,9 @@ def main() -> int:
     said = parser.parse_args()
     os.chdir(HOUSE)
     named = said.files or [str(each) for glob in TARGETS for each in sorted(Path().glob(glob))]
-    files = [HOUSE / each for each in named if not said.since or each in _changed(said.since)]
-    if said.anew or not said.map.exists():
-        wide = files if said.since else [HOUSE / each for glob in TARGETS for each in sorted(Path().glob(glob))]
-        if os.fork() == 0:
-            os._exit(_pytest(Mapper(said.map, wide), *said.tests))
-        os.wait()
-    known = json.loads(said.map.read_text())
+    changed = _changed(said.since) if said.since else set(named)
+    files = [HOUSE / each for each in named if each in changed]
+    known = mapped(said.map, said.tests, said.anew)
     part, parts = map(int, said.part.split("/"))
     every = [
         each

@@ -323,3 +323,25 @@ def test_a_receipt_comes_under_a_head_that_extends_the_trusted_one() -> None:
                 replace(given, shown=(replace(given.shown[0], proof=()),))):  # fmt: skip
         with pytest.raises(Untrue):
             answer.check_receipt(lie, said, KEY, old)
+
+
+def test_what_was_sent_as_an_entry_stands_in_the_log_itself_and_alone() -> None:
+    data = [b"charter", b"first", b"second", b"third"]
+    assert answer.check_entry(log(data, 2, [None]), b"second", KEY, b"").checkpoint.size == 4
+    for given, statement in (
+        (log(data, 2, [None]), b"first"), (log(data, 2, [None]), b""), (log(data, 2, [None, None]), b"second"),
+        (replace(log(data, 2, [None]), shown=()), b"second"),
+    ):  # fmt: skip
+        with pytest.raises(Untrue, match="does not show what was sent"):
+            answer.check_entry(given, statement, KEY, b"")
+    elsewhere = replace(log(data, 2, [None]).shown[0], index=1)
+    with pytest.raises(Untrue):
+        answer.check_entry(replace(log(data, 2, [None]), shown=(elsewhere,)), b"second", KEY, b"")
+
+
+def test_a_log_that_shows_less_than_it_showed_before_is_told_by_both_sizes() -> None:
+    data = [b"charter", b"first", b"second"]
+    newer, older = log(data, 0, []), log(data[:2], 0, [])
+    with pytest.raises(Untrue, match="shows 2 entries, and showed 3 before") as told:
+        answer.extend(newer.head, older.head, (), KEY)
+    assert told.value.evidence == (newer.head.decode(), older.head.decode())

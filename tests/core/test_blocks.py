@@ -91,3 +91,15 @@ def test_an_empty_file_has_no_root() -> None:
 def test_there_is_no_piece_beyond_the_end(index: int, size: int) -> None:
     with pytest.raises(Malformed):
         blocks.piece_range(index, size)
+
+
+def test_a_layer_has_a_hash_for_each_piece_and_none_for_no_bytes() -> None:
+    for size in (1, PIECE, PIECE + 1, 3 * PIECE):
+        made = tree(DATA[:1] * size)
+        blocks.check_layer(made.root, size, made.layer)
+        for layer in (b"", made.layer[:-1], made.layer + b"x", made.layer + made.layer[-32:], made.layer[:-32]):
+            with pytest.raises(Untrue, match="do not fit a file"):
+                blocks.check_layer(made.root, size, layer)
+    for root in (b"", bytes(32)):
+        with pytest.raises(Untrue, match="do not add up"):
+            blocks.check_layer(root, 0, b"")

@@ -344,3 +344,14 @@ def test_the_words_of_the_formats() -> None:
     kinds = {custody.CUSTODY_KEY, custody.SHARING, custody.DEPOSIT, handover.RELEASED}
     assert len(kinds | {entries.REQUEST, entries.DECISION, entries.RECEIPT, "commons/release/v1"}) == 8
     assert list(msgpack.unpackb(codec.encode(handover.open_released(given()).value))) == list(Released.__slots__)
+
+
+def test_a_share_is_taken_from_the_custodian_who_signed_for_it_and_under_no_other_name() -> None:
+    honest = given(0)
+    for data in (
+        signed_anew(honest, EVE),  # a stranger's word
+        signed_anew(honest, KEEPERS[1]),  # another custodian's, for c0's share
+        signed_anew(honest, KEEPERS[0], name="c1"),  # c0's own, under the name of c1
+    ):
+        with pytest.raises(Untrue, match="this was not signed by custodian"):
+            received(data)

@@ -8,8 +8,9 @@ from itertools import combinations
 
 import pytest
 
-from commons.core import checkpoint, envelope, governance, ids, note
+from commons.core import checkpoint, codec, envelope, governance, ids, note
 from commons.core.community import OPEN
+from commons.core.entries import STAMP, Stamp
 from commons.core.governance import Power, Proposal
 from commons.core.keys import Signer
 from commons.core.note import COSIGNATURE, LIMIT, Verifier
@@ -20,7 +21,7 @@ from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Re
 from tests.core.test_community import ANA, BEN, CLEO, EVE, WORKERS, Log
 from tests.core.test_succession import Handed
 from tests.core.test_time import KEYS, SIGNERS, TWO
-from tests.keeper import ALICE, BOB, Keeper
+from tests.keeper import ALICE, BOB, Keeper, custodians
 
 LOG_KEY = Signer(b"l" * 32)
 LOG = Verifier(name="commons/log.example", public=LOG_KEY.public)
@@ -229,3 +230,96 @@ def test_a_witness_of_another_log_is_no_witness_of_this_one() -> None:
     asked = f"witness w0 {other.vkey}\nquorum w0\n"
     with pytest.raises(Refused, match="not witnessed"):
         check_head(said(head(5, 0, 1, 2)), LOG, [(0, asked)], 1, 9)
+
+
+# -- entries that others have answered already -------------------------------------------------------------------------
+
+
+def test_what_the_members_have_decided_they_do_not_decide_again_before_it_is_logged() -> None:
+    powers = tuple(Power(action=each, rule=WORKERS, days=7) for each in ("amend-charter", "grant", "refuse", "revoke"))
+    log = Log(powers=powers)
+    request = log.request(log.publish(Rule(kind="vote")))
+    log.vote(BEN, log.propose(ANA, "grant", target=request))
+    for action in ("grant", "refuse"):
+        with pytest.raises(Conflict, match="have decided about request"):
+            log.propose(ANA, action, target=request)
+    log.decide(request, "grant")
+    log.vote(BEN, log.propose(ANA, "revoke", target=request))
+    with pytest.raises(Conflict, match="have decided about request"):
+        log.propose(ANA, "revoke", target=request)
+
+
+def test_members_decide_about_a_dataset_only_where_they_decide_about_each() -> None:
+    log, dataset = Log(), ids.cid(b"offered")
+    with pytest.raises(Conflict, match="any member publishes here, so there is nothing"):
+        log.propose(ANA, "publish", dataset=dataset)
+    log = Log(powers=tuple(Power(action=each, rule=WORKERS, days=7) for each in ("amend-charter", "publish")))
+    log.vote(BEN, log.propose(ANA, "publish", dataset=dataset))
+    with pytest.raises(Conflict, match="may be published already, so there is nothing"):
+        log.propose(ANA, "publish", dataset=dataset)
+
+
+def test_an_invitation_to_a_college_that_is_gone_holds_no_more() -> None:
+    token = Signer(b"t" * 32)
+    for gone in (False, True):
+        log = Log()
+        opened = log.propose(ANA, "admit", college="users", key=token.public, expires=log.time + 3 * DAY)
+        log.vote(BEN, opened)
+        assert log.state.community is not None
+        assert log.ballot(opened).standing == "passed"
+        if gone:
+            del log.state.community.colleges["users"]
+            with pytest.raises(Gone, match="no college users any more"):
+                log.join(EVE, opened, token)
+        else:
+            log.join(EVE, opened, token)
+            assert EVE.peer in log.colleges["users"]
+
+
+def test_one_statement_makes_one_entry() -> None:
+    for again in ("proposal", "ballot"):
+        log = Keeper(members=(BOB.identity.peer,))
+        opened = log.propose("admit", college="members", peer=EVE.peer)
+        log.data.append(log.data[opened]) if again == "proposal" else log.add(log.data[log.vote(BOB, opened)])
+        assert "in the log already" in refused(log).message
+
+
+def test_nothing_governs_a_log_whose_charter_is_none() -> None:
+    """Its signer is no member of it: every entry after it is faulty, and none ends the reading."""
+    log = Keeper()
+    charter = envelope.open(governance.CHARTER, governance.Charter, log.charter).value
+    log.data = [envelope.sign(governance.CHARTER, charter, BOB.identity)]
+    log.propose("admit", college="members", peer=EVE.peer)
+    log.publish()
+    log.data.append(codec.encode(Stamp(type=STAMP, time=log.clock, head=log.head())))
+    state, wrong = log.fold()
+    assert state.community is None
+    assert ["no charter in front" in each.message for each in wrong] == [False, True, True, True]
+
+
+def test_a_version_names_the_custodians_whom_the_members_have_chosen() -> None:
+    chosen = str(custodians(3, 2))
+    for named, fits in ((chosen, True), ("", False), (str(custodians(3, 3)), False)):
+        log = Keeper(custodians=chosen)
+        log.custodians = named
+        log.publish()
+        if fits:
+            assert log.fold()[1] == []
+        else:
+            assert "not kept by those whom the members have chosen" in refused(log).message
+
+
+def test_who_was_expelled_meanwhile_is_not_chosen_to_keep_the_log() -> None:
+    for expelled in (False, True):
+        log = Log(powers=(Power(action="amend-charter", rule=WORKERS, days=7),))
+        said = {"peer": BEN.peer, "log_key": Signer(b"n" * 32).public, "next_key": bytes(32)}
+        opened = log.propose(BEN, "change-registrar", **said)
+        if expelled:
+            log.vote(CLEO, log.propose(ANA, "expel", college="workers", peer=BEN.peer))
+        log.vote(CLEO, opened)
+        if expelled:
+            log.vote(ANA, opened)
+        assert log.state.community is not None
+        assert (log.state.community.heir is None) == expelled
+        assert log.ballot(opened).standing == ("void" if expelled else "passed")
+        assert ("keeps the log, and is a member" in log.ballot(opened).why) == expelled

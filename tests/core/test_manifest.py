@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from commons.core import envelope, ids, manifest
+from commons.core.contents import Contents, File, PackEntry, Run
 from commons.core.manifest import Manifest, PackRef
+from commons.core.pack import OVERHEAD, SEGMENT
 from commons.core.rules import Rule
 from commons.errors import Malformed, TooLarge, Untrue
 from tests.vectors.generate import ALICE, DATASET, EVE, MANIFEST, MANIFEST_BYTES, NEW, PUBLISH, RULE, salt
@@ -101,3 +103,42 @@ def test_the_signature_is_over_every_field() -> None:
     assert len({*signed, MANIFEST_BYTES}) == len(lies) + 1
     signatures = {manifest.open(data) and data[-64:] for data in signed}
     assert len(signatures) == len(lies)
+
+
+def packed(segments: tuple[int, ...], **words: Any) -> Manifest:
+    table = replace(MANIFEST.contents, segments=segments, size=72 + sum(segments))
+    return replace(MANIFEST, contents=table, **words)
+
+
+def test_a_contents_table_is_refused_unread_where_it_is_larger_than_one_of_so_many_files() -> None:
+    """Each segment but the last is full: as many full ones as the table has at most, and one more."""
+    full = SEGMENT + OVERHEAD
+    for files in (0, 1, 1000, 100_000):
+        fits = -(-packed((100,), files=files).table_room() // SEGMENT)
+        assert packed((*[full] * (fits - 1), 100), files=files).table_room() > 0
+        with pytest.raises(TooLarge, match="larger than one of"):
+            packed((*[full] * fits, 100), files=files).table_room()
+
+
+def test_the_contents_are_those_that_the_manifest_promises() -> None:
+    pack = PackEntry(root=salt(1), size=72 + 100, epoch=1, segments=(100,))
+    file = File(
+        path="a",
+        size=3,
+        sha256=bytes(32),
+        media_type="text/plain",
+        rights=0,
+        runs=(Run(pack=0, first=0, count=1, offset=0),),
+    )
+    table = Contents(packs=(pack,), files=(file,))
+    said = replace(MANIFEST, files=1, size=3, packs=(PackRef(root=pack.root, size=pack.size),))
+    said.check_contents(table)
+    for words in (
+        {"files": 2}, {"files": 0}, {"size": 2}, {"size": 4}, {"packs": ()},
+        {"packs": (PackRef(root=salt(3), size=pack.size),)}, {"packs": (PackRef(root=pack.root, size=pack.size + 1),)},
+    ):  # fmt: skip
+        with pytest.raises(Untrue, match="or other packs"):
+            replace(said, **words).check_contents(table)
+    said.check_contents(replace(table, packs=(replace(pack, epoch=0),)))
+    with pytest.raises(Untrue, match="name key epoch 2"):
+        said.check_contents(replace(table, packs=(replace(pack, epoch=2),)))

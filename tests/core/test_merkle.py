@@ -272,3 +272,15 @@ def test_another_implementation_finds_the_same_roots_and_proofs() -> None:
         tree.append_entry(entry(size - 1))
         assert tree.get_state() == mth(0, size)
         assert tree.prove_inclusion(size, size).path[1:] == list(merkle.prove_inclusion(size - 1, size, read))
+
+
+@given(st.integers(-2, 9), st.integers(-2, 9))
+def test_no_tree_begins_with_a_larger_one(old: int, new: int) -> None:
+    """Whoever asks for such a proof has made a mistake, and reads no hash."""
+    nodes, _ = merkle.grow(0, (), [merkle.leaf(bytes([n])) for n in range(9)])
+    tree = {(level, position): value for level, position, value in nodes}
+    if 0 <= old <= new:
+        assert isinstance(merkle.prove_consistency(old, new, lambda level, at: tree[level, at]), tuple)
+    else:
+        with pytest.raises(ValueError, match="does not begin with one"):
+            merkle.prove_consistency(old, new, lambda level, at: tree[level, at])

@@ -240,3 +240,15 @@ def test_no_bytes_from_outside_raise_anything_else(data: bytes) -> None:
 def test_no_key_from_outside_raises_anything_else(text: str) -> None:
     with contextlib.suppress(CommonsError):
         assert note.parse_vkey(text).vkey == text
+
+
+def test_of_a_note_only_the_lines_of_known_keys_are_kept_and_one_there_has_to_be() -> None:
+    known, other = Signer(b"k" * 32), Signer(b"o" * 32)
+    key, wrong = (note.Verifier(name="log", public=each.public) for each in (known, other))
+    by_known = note.sign("text\n", "log", known)
+    both = note.add(by_known, note.line("text\n", "log", other))
+    assert note.only(both, [key]) == by_known
+    assert note.only(both, [key, wrong]) == both
+    for verifiers in ([], [wrong], [note.Verifier(name="log2", public=known.public)]):
+        with pytest.raises(Malformed, match="no line of this note is by a key"):
+            note.only(by_known, verifiers)

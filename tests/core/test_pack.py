@@ -160,3 +160,10 @@ def test_threads_share_a_key() -> None:
         stored = list(threads.map(lambda i: pack.seal(KEY, i, plains[i]), range(400)))
         assert list(threads.map(lambda i: pack.open(KEY, i, stored[i]), range(400))) == plains
     assert stored == [pack.seal(KEY, i, plain) for i, plain in enumerate(plains)]
+
+
+@pytest.mark.parametrize(("secret", "salt"), [(31, 24), (33, 24), (0, 24), (32, 23), (32, 25), (32, 0)])
+def test_a_pack_is_begun_with_a_whole_secret_and_a_whole_salt(secret: int, salt: int) -> None:
+    assert len(pack.header(bytes(32), bytes(16), bytes(24))[0]) == HEADER
+    with pytest.raises(ValueError, match="an epoch secret is 32 bytes, a salt 24"):
+        pack.header(bytes(secret), bytes(16), bytes(salt))

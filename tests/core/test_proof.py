@@ -131,3 +131,10 @@ def test_no_bytes_from_outside_raise_anything_else(data: bytes) -> None:
         proof.check(made, b"entry 3", LOG)
     except CommonsError:
         pass
+
+
+def test_a_proof_without_a_blank_line_has_no_checkpoint() -> None:
+    head = DATA.partition(b"\n\n")[0]
+    for data in (head, head + b"\n", b"c2sp.org/tlog-proof@v1\nindex 3"):
+        with pytest.raises(Malformed, match="no blank line"):
+            proof.parse(data)

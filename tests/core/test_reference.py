@@ -67,3 +67,14 @@ def test_a_shell_takes_it_unquoted(shell: str) -> None:
     text = str(Reference(cid=CID, peers=(WORLD, HOME), doors=("http://[2001:db8::1]:80/$(id)&x;y*z'~",)))
     done = subprocess.run([shell, "-c", f"printf '[%s]' {text}"], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == (f"[{text}]", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(f"commons:{CID},", "is missing"), (f"commons:{CID},,{HOME}", "is missing"),
+     (f"commons:{CID},{HOME},", "is missing"),
+     (f"commons:{CID}?relay={HOME}", "unknown part 'relay'"), (f"commons:{CID}?peer={HOME}&x=1", "unknown part 'x'")],
+)  # fmt: skip
+def test_a_reference_that_was_not_pasted_whole_says_what_is_wrong(text: str, told: str) -> None:
+    with pytest.raises(Malformed, match=told):
+        reference.parse(text)
