@@ -23,6 +23,7 @@ from commons.core.listing import Offer
 from commons.core.notice import Dropping
 from commons.core.opening import SALT, Opening
 from commons.core.state import State
+from commons.disk import dating
 from commons.disk.home import Home
 from commons.disk.records import Appended, Draft, Record, record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, TooLarge, TooMany
@@ -162,7 +163,7 @@ class Registrar:
         index = self.log.answered(entries.statement_digest(said.data))
         if index is None:
             raise NotFound("this request is not in the log", hint="submit it first")
-        access = self.log.granted(index, int(self._clock()))
+        access = self.log.granted(index, self._judged(index))
         cosigning.demand(self.home, index if access.decision is None else access.decision)
         published = self.log.state.published(access.entry.dataset)
         if published.publisher != self.home.keys.identity.peer:
@@ -179,6 +180,11 @@ class Registrar:
         )  # fmt: skip
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
+
+    def _judged(self, index: int) -> int:
+        """By when the end of the grant of a request is judged: a clock that was set back opens nothing."""
+        covering, word = cosigning.covering(self.home), self.home.dating.word(self.home.commons)
+        return dating.judged(self.log.state, int(self._clock()), [covering] if covering else [], index, word)
 
     def _entrusted(self, dataset: str) -> bool:
         data = self.home.shelf.manifest(dataset)

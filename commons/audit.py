@@ -7,6 +7,7 @@ is verified, redacted, without opening, damaged, or faulty.
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from commons import exported, succession
 from commons.archive import Read, bundles, files, names
 from commons.core import (
     checkpoint,
+    clock,
     codec,
     entries,
     ids,
@@ -23,8 +25,10 @@ from commons.core import (
     tiles,
     witness,
 )
+from commons.core.checkpoint import Signed
 from commons.core.envelope import Opened
 from commons.core.governance import Charter
+from commons.core.policy import Policy
 from commons.core.state import State
 from commons.errors import Malformed, NotFound, Refused, SplitView, Untrue
 from commons.judge import Judge, Report
@@ -151,11 +155,12 @@ def select(
 def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
     charter = report.state.charter
     asked = witness.quorum(charter.witnesses if charter else "")
-    _, signed = witness.open(report.head.note, report.log, asked)
+    head, signed = witness.open(report.head.note, report.log, asked)
     return {
         "commons": report.state.commons, "name": charter.name if charter else "", "entries": report.state.size,
         "root": report.head.checkpoint.root.hex(), "head": report.head.note.decode(),
         "witnesses": sorted(signed), "unwitnessed": asked.missing(signed), "fork": [], "words": [],
+        "dated": _dated(report.state.time, head, asked),
         "datasets": [
             {"cid": cid, "title": p.entry.title, "version": p.entry.version, "licence": p.entry.licence,
              "access": str(p.rule), "epoch": p.entry.epoch, "entry": p.index, "publisher": p.publisher}
@@ -164,6 +169,14 @@ def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "rows": rows, "faults": [{"entry": index, "what": what} for index, what in report.faults],
         "unknown": [{"entry": index, "type": kind} for index, kind in report.unknown],
     }  # fmt: skip
+
+
+def _dated(logged: int, head: Signed, asked: Policy) -> dict[str, int | None]:
+    """When the last entry is of, and by how much that is ahead: of this clock, or of when its witnesses saw it."""
+    stamp = None
+    with contextlib.suppress(Refused):  # nobody is asked for, or too few signed
+        stamp, _ = witness.seen(head, asked)
+    return {"log": logged, "ahead": clock.ahead(logged, int(time.time()), stamp), "witnessed": stamp}
 
 
 async def offline(

@@ -22,7 +22,7 @@ from commons.core.witness import Behind
 from commons.disk.cosigned import Head
 from commons.disk.home import Home
 from commons.disk.log import Log
-from commons.errors import CommonsError, Conflict, Malformed, Pending, TimedOut, Untrue
+from commons.errors import CommonsError, Conflict, Malformed, Pending, TimedOut, Undated, Untrue
 from commons.sources import Network
 
 ANSWER = 64 << 10  # bytes of a witness's answer
@@ -217,8 +217,9 @@ class Cosigning:
         if (head := covering(self.home)) is None:
             return
         size = checkpoint.open(head, self.log.key).checkpoint.size
-        await asyncio.wrap_future(self.log.append(govern.stamped(head, size)))
-        await govern.settle(self.log)
+        with contextlib.suppress(Undated):  # no fault of the witness's; it waits for a clock that is right
+            await asyncio.wrap_future(self.log.append(govern.stamped(head, size)))
+            await govern.settle(self.log)
 
     async def ask(self, at: Asked, head: Signed) -> None:
         """Have one head signed at one witness, and keep what is verified. Raises what went wrong."""

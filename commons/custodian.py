@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from commons.core import answer, codec, custody, entries, envelope, handover, hpke, rules, shares, succession, witness
 from commons.core.answer import Answer, Checked
 from commons.core.checkpoint import Signed
+from commons.core.clock import Word
 from commons.core.custody import Taken
 from commons.core.entries import Asked, Decision
 from commons.core.envelope import Opened
@@ -22,6 +23,7 @@ from commons.core.keys import Keys
 from commons.core.note import Verifier
 from commons.core.policy import Policy
 from commons.custody import PATIENCE, Sources, keys_of, place
+from commons.disk import dating
 from commons.disk.deposits import Deposits, Gave, Kept
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, Untrue
 from commons.follow import Follower
@@ -32,11 +34,14 @@ UNBEGUN = 256  # series by one peer that are in no log: somebody fills our disk,
 
 
 class Custodian:
-    """Keeps shares for the commons in `logs`, each followed by itself. `clock` gives seconds since 1970."""
+    """Keeps shares for the commons in `logs`, each followed by itself. `clock` gives seconds since 1970, `word`
+    what the owner said of it and a log."""
 
     def __init__(
-        self, keys: Keys, deposits: Deposits, logs: Mapping[str, Follower], clock: Callable[[], float] = time.time
-    ) -> None:
+        self, keys: Keys, deposits: Deposits, logs: Mapping[str, Follower], clock: Callable[[], float] = time.time,
+        word: Callable[[str], Word | None] = lambda commons: None,
+    ) -> None:  # fmt: skip
+        self._word = word
         self.keys, self.deposits, self.logs, self._clock = keys, deposits, logs, clock
         self.each = Buckets(rate=0.5, burst=120)  # by who signed what is asked: each time the log is read anew
         self.everyone = Buckets(rate=20, burst=500)
@@ -108,7 +113,7 @@ class Custodian:
             raise NotFound("no share of this secret was given to this node", hint="ask the other custodians")
         now, parts = int(self._clock()), []
         for taken in deposits:
-            checked = check_release(said, given, claim.witnessed, taken, seen, now)
+            checked = check_release(said, given, claim.witnessed, taken, seen, now, self._word(commons))
             below = tuple(each.data for each in taken.line[1:])
             released = self._give(taken, said, checked, claim.witnessed, head, now)
             parts.append(Part(released=released, below=below))
@@ -150,9 +155,11 @@ class Custodian:
 
 
 def check_release(
-    said: Opened[Asked], given: Answer, witnessed: bytes, taken: Taken, seen: Follower, now: int
+    said: Opened[Asked], given: Answer, witnessed: bytes, taken: Taken, seen: Follower, now: int,
+    word: Word | None = None,
 ) -> Checked:  # fmt: skip
-    """Whether this share may go to who signed `said`, at `now`, by the log as this custodian has `seen` it itself.
+    """Whether this share may go to who signed `said`, at `now` or the log's time if that is later, by the log as this
+    custodian has `seen` it itself.
 
     The answer's head and the one `witnessed` must be ones that this log contains: `Follower.contains`. Everything else
     is checked here, and everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
@@ -163,7 +170,9 @@ def check_release(
     given_by, shown_by = (succession.signer(each, log.name, state.tenures) for each in (given.head, witnessed))
     checked = answer.check(given, said, given_by, b"", [each.registrar for each in state.tenures])
     check_quorum(witnessed, shown_by, state.founded.charter.witnesses, checked)
-    access = state.granted(checked.request, now)
+    heads = [witnessed, seen.known().note]  # whoever claims may show an old one
+    at = dating.judged(state, now, heads, checked.request, word)
+    access = state.granted(checked.request, at)
     request, decision = access.entry, entries.decode(given.shown[-1].entry)
     if not isinstance(decision, Decision) or (checked.decision, decision.outcome) != (access.decision, "grant"):
         raise Pending("the answer does not show the decision in force", hint="fetch again: it brings the newest answer")

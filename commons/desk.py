@@ -263,5 +263,5 @@ VERBS = frozenset({
     "publish", "refer", "show", "fetch", "mirror", "drop", "datasets", "status", "requests", "decide", "erase",
     "export", "export_log", "describe", "audit", "peers", "announce", "witness", "hand_in", "unlogged", "community",
     "forget_fork", "keep", "custody", "pass_on", "invite", "join", "follow", "propose", "vote", "statistics",
-    "take_over", "vote_at", "go_on",
+    "take_over", "vote_at", "go_on", "date",
 })  # fmt: skip

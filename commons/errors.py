@@ -14,6 +14,7 @@ what happened; `hint` says what to do next. Foreign exceptions are translated in
     +- Pending          25   logged; a person still has to decide, or witnesses to sign
     +- Unacknowledged   28   the licence terms were not acknowledged by name
     +- TooMany          29   over a rate limit; later is fine
+    +- Undated          62   a clock is in doubt: by it nothing is dated, erased or released
     +- Internal        100   a bug of ours
     +- Untrue          102   a signature, proof or hash does not verify
     |  +- SplitView    109   one log, two histories: carries both signed heads
@@ -102,6 +103,10 @@ class TooMany(CommonsError):
         self.after = after
 
 
+class Undated(CommonsError):
+    number = 62
+
+
 class Internal(CommonsError):
     number = 100
 
@@ -135,8 +140,8 @@ class Stale(CommonsError):
 KINDS: dict[int, type[CommonsError]] = {
     kind.number: kind
     for kind in (
-        Refused, NotFound, Conflict, Gone, TooLarge, Malformed, Busy, Pending, Unacknowledged, TooMany, Internal,
-        Untrue, SplitView, Unreachable, TimedOut, StorageFailed, Stale,
+        Refused, NotFound, Conflict, Gone, TooLarge, Malformed, Busy, Pending, Unacknowledged, TooMany, Undated,
+        Internal, Untrue, SplitView, Unreachable, TimedOut, StorageFailed, Stale,
     )
 }  # fmt: skip
 

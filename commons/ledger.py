@@ -7,9 +7,9 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from commons import anchor, archive, audit, cosigning, exported, forks, notices, receipt, request
+from commons import anchor, archive, audit, cosigning, exported, forks, govern, notices, receipt, request
 from commons.archive import Read
-from commons.core import address, entries, ids, manifest
+from commons.core import address, clock, entries, ids, manifest
 from commons.core.address import is_peer
 from commons.disk import damage, naming, private, resumption, stored
 from commons.disk.shelf import Ask
@@ -67,6 +67,7 @@ class Ledger:
             "limited": self.node.registrar.denied,
             "log": log.broken.message if log.broken else self.node.resuming.why() or "writable",
             "next": log.broken.hint if log.broken else "", "resumed": self.home.resumption.told(),
+            "dated": self.home.dating.told(),
             "damaged": [each.as_dict() for each in log.damage], "witnessed": cosigning.standing(self.home),
             "forks": self.home.shelf.forks(), "withdrawn": notices.told(self.home),
             "my_requests": [
@@ -79,6 +80,32 @@ class Ledger:
     async def go_on(self) -> Told:
         """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""
         return await self.node.resuming.go_on()
+
+    async def date(self, *, right: bool = False, commons: str | None = None) -> Told:
+        """What the clocks say; with `right` the owner's word that this one is, for this log or that of a commons for
+        which this home keeps shares."""
+        dating, now = self.home.dating, int(self.home.log.clock())
+        if commons not in (None, self.home.commons):
+            return await self._date_of(ids.check_cid(str(commons).removeprefix("commons:")), right)
+        await self.node.clocks.round()
+        if right:
+            dating.right(self.home.log.state, now)
+            await govern.settle(self.home.log)
+        return dating.told()
+
+    async def _date_of(self, commons: str, right: bool) -> Told:
+        kept = self.node.custodian.logs.get(commons)
+        if kept is None:
+            raise NotFound(f"this home keeps no shares for {commons}", hint="name a commons that it is a custodian of")
+        await kept.follow()
+        now, dating = int(self.home.log.clock()), self.home.dating
+        if right:
+            dating.right(kept.state, now)
+        word = dating.word(commons)
+        return {
+            "clock": now, "log": kept.state.time, "ahead": clock.ahead(kept.state.time, now), "doubt": "", "next": "",
+            "witnesses": None, "members": None, "right": word.time if word and word.holds(now) else None,
+        }  # fmt: skip
 
     async def _follow_ups(self) -> None:
         for ask in self.home.shelf.asks():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -15,13 +15,14 @@ from aiohttp import web
 
 from commons import govern, retention
 from commons.access import Registrar
+from commons.clocks import Clocks
 from commons.contact import Contact
 from commons.core import address
 from commons.core.ids import PeerId
 from commons.cosigning import Cosigning
 from commons.custodian import Custodian
 from commons.disk.home import Home
-from commons.errors import Conflict, Unreachable
+from commons.errors import Conflict, Undated, Unreachable
 from commons.gossip import Gossip
 from commons.keeping import Logs
 from commons.limits import Reading
@@ -80,11 +81,13 @@ class Node:
         self.gossip = Gossip(self.home, self.net)
         self.net.met, self.net.shown = self.gossip.met, self.gossip.shown
         self.resuming = Resuming(self.home, self.net, self.gossip)
+        self.clocks = Clocks(self.home, self.net)
+        self.net.dated = self.clocks.heard
         self.contact = Contact(self.home, self.net)
         self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
         posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, self.site)
-        self.custodian = Custodian(self.home.keys, self.home.deposits, logs)
+        self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.dating.word)
         reading, clock = Reading(), asyncio.get_running_loop().time
         app = api.application(
             self.site, self._doors, self.custodian, posts,
@@ -103,7 +106,8 @@ class Node:
             if self._http:
                 await self._open_plain_door(*self._http)
             if self.home.log.broken is None and self.home.resumption.free:  # what is shut can still be read
-                await govern.settle(self.home.log)
+                with suppress(Undated):  # it waits for a clock that is right, or its owner's word
+                    await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.resuming.start()
                 self.cosigning.start()
@@ -112,7 +116,8 @@ class Node:
                 if self._listen:  # who lets no peer in is reached by none
                     self.contact.start()
                 self.unlogged.start()
-                self._forgetting = asyncio.get_running_loop().create_task(retention.daily(self.registrar))
+                forgetting = retention.daily(self.registrar, self.home.log.clock)
+                self._forgetting = asyncio.get_running_loop().create_task(forgetting)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -124,6 +129,7 @@ class Node:
         if self._forgetting is not None:
             self._forgetting.cancel()
         await self.resuming.stop()
+        self.clocks.stop()
         await self.minding.stop()
         await self.cosigning.stop()
         await self.contact.stop()

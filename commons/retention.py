@@ -13,7 +13,9 @@ from collections.abc import Callable
 from commons.access import Registrar
 from commons.core.state import State
 from commons.core.terms import DAY
-from commons.errors import CommonsError
+from commons.errors import CommonsError, Undated
+
+DOUBT = 3600.0  # seconds until a clock that was in doubt is looked at again
 
 
 def due(state: State, now: float) -> list[int]:
@@ -29,7 +31,9 @@ def due(state: State, now: float) -> list[int]:
 
 async def forget(registrar: Registrar, now: float) -> list[int]:
     """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time, and one that
-    cannot be erased keeps none of the others."""
+    cannot be erased keeps none of the others. Undated, and nothing is erased, where the clock that says `now` is in
+    doubt: see `disk.dating`."""
+    registrar.home.dating.check(int(now))
     found = due(registrar.log.state, now)
     failed: list[CommonsError] = []
     for index in found:
@@ -43,8 +47,12 @@ async def forget(registrar: Registrar, now: float) -> list[int]:
 
 
 async def daily(registrar: Registrar, clock: Callable[[], float] = time.time, pause: float = DAY) -> None:
-    """Now, and once a day from then on."""
+    """Now, and once a day from then on; while the clock is in doubt, once an hour."""
     while True:
-        with contextlib.suppress(CommonsError):  # a log that is shut, or an erasure by hand that was faster
-            await forget(registrar, clock())
-        await asyncio.sleep(pause)
+        wait = pause
+        with contextlib.suppress(CommonsError):  # a shut log, a clock in doubt, a faster erasure by hand
+            try:
+                await forget(registrar, clock())
+            except Undated:
+                wait = min(pause, DOUBT)
+        await asyncio.sleep(wait)

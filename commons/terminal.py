@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from commons import show
-from commons.errors import CommonsError, Internal, Malformed, NotFound, StorageFailed, TooLarge
+from commons.errors import CommonsError, Internal, Malformed, NotFound, StorageFailed, TooLarge, Undated
 
 TEXT = 16 << 20  # bytes of a text file that the command line names
 STOPPED = 130  # the exit code of a command that was stopped from the keyboard
@@ -51,7 +51,19 @@ class Context:
 
     def call(self, verb: str, *, bar: str = "", resumes: bool = False, **words: Any) -> dict[str, Any]:
         """One verb on this home, whether or not a node runs on it; a progress bar named `bar` on a terminal. Where it
-        `resumes`, a KeyboardInterrupt says how far it came."""
+        `resumes`, a KeyboardInterrupt says how far it came. Where the clock is in doubt, the owner is asked on a
+        terminal, and it goes on by their word."""
+        try:
+            return self._call(verb, bar, resumes, words)
+        except Undated as doubt:
+            if self.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise
+            if not click.confirm(f"{doubt.message[:1].upper()}{doubt.message[1:]}. Is this clock right?", err=True):
+                raise
+            self._call("date", "", False, {"right": True})
+            return self._call(verb, bar, resumes, words)
+
+    def _call(self, verb: str, bar: str, resumes: bool, words: dict[str, Any]) -> dict[str, Any]:
         from commons import control
 
         _check_said(words)

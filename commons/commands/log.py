@@ -127,6 +127,20 @@ def log_forget_fork(c: Context, vkey: str) -> None:
     c.tell(c.call("forget_fork", log=vkey), lambda told: say(f"{told['log']} is trusted again."))
 
 
+@log.command("date")
+@click.option("--right", is_flag=True, help="Your word that this machine's clock is right. It is noted.")
+@click.option("--commons", metavar="ID", help="The commons whose log is meant, where you keep shares for it.")
+@pass_context
+def log_date(c: Context, right: bool, commons: str | None) -> None:
+    """What this machine's clock, the last entry and the clocks of others say; with --right, that the clock is right.
+
+    Nothing is dated or erased by a clock that is more than ten minutes past the median of the witnesses' clocks, or
+    else the members', or, where nobody can be asked, more than 30 days past the last entry. Your word stands for 30
+    days, and for the gap that there was when you gave it.
+    """
+    c.tell(c.call("date", right=right, commons=commons), tell_dated)
+
+
 @log.command("erase")
 @click.argument("entry", type=int)
 @click.option("--reason", default="requested", show_default=True, help="A word for the log.")
@@ -209,6 +223,7 @@ def tell_audit(told: Told) -> None:
             say(head)
     for each in told["words"]:
         say(f"Its owner's word of {when(each['time'])}: it goes on from {count(each['size'], 'entry')}.")
+    tell_ahead(told["dated"])
     if told["witnesses"] or told["unwitnessed"]:
         lacks = f"; missing: {told['unwitnessed']}" if told["unwitnessed"] else ", which is the charter's quorum"
         say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")
@@ -224,6 +239,24 @@ def _files(files: Told) -> list[str]:
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             lines.append(f"{what}: {', '.join(found[:5])}{more}")
     return lines
+
+
+def tell_ahead(dated: Told) -> None:
+    if dated["ahead"]:
+        days = count(dated["ahead"] // 86_400, "day")
+        say(f"DATED AHEAD: the last entry of this log is dated {when(dated['log'])}, {days} ahead.")
+
+
+def tell_dated(told: Told) -> None:
+    say(f"Clock       {when(told['clock'])}\nLast entry  {when(told['log'])}")
+    for who in ("witnesses", "members"):
+        if told[who] is not None:
+            say(f"{who.capitalize():<12}{when(told[who])}, the median of their clocks")
+    tell_ahead(told)
+    if told["right"]:
+        say(f"Your word   of {when(told['right'])}: the clock is right")
+    if told["doubt"]:
+        say(f"In doubt    {told['doubt']}: nothing is dated or erased by it\n            {told['next']}")
 
 
 COMMANDS = (requests, approve, refuse, revoke, audit, log)

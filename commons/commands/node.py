@@ -154,6 +154,12 @@ def tell_status(told: Told) -> None:
     for each in told["damaged"]:
         say(f"DAMAGED     {each['table']} {each['row']}: {each['what']}")
     tell_resumed(told["resumed"])
+    if told["dated"]["ahead"]:
+        say(f"DATED AHEAD the last entry is of {when(told['dated']['log'])}: this clock says "
+            f"{when(told['dated']['clock'])}")  # fmt: skip
+    if told["dated"]["doubt"]:
+        say(f"IN DOUBT    {told['dated']['doubt']}: nothing is dated or erased by it")
+        say(f"            {told['dated']['next']}")
     for each in (*told["addresses"], *told["doors"]):
         say(f"Reachable   {each}")
     for each in told["announced"]:

@@ -33,6 +33,7 @@ from commons.core.keys import Keys
 from commons.core.succession import Tenure
 from commons.disk import sql, stored
 from commons.disk.cosigned import Cosigned
+from commons.disk.dating import Dating
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
 from commons.disk.notes import Notes
@@ -88,6 +89,7 @@ class Home:
             )  # fmt: skip
             opened.callback(lambda: self.log.close())
             self.resumption.watch(self.log)
+            self.dating = Dating(self.log, self.notes)
             self.check_keeper()
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())

@@ -171,6 +171,10 @@ class Log(Stored):
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
+    def clock(self) -> float:
+        """What the clock says by which entries are dated, in seconds since 1970."""
+        return self._clock()
+
     # -- append ---------------------------------------------------------------------------------------------------
 
     def append(self, draft: Draft) -> Future[Appended]:
@@ -218,7 +222,7 @@ class Log(Stored):
             try:
                 self._whole()
                 first = start + len(records)
-                now = max(int(self._clock()), self.state.time)  # for each: the one before may be dated ahead
+                now = max(int(self.clock()), self.state.time)  # for each: the one before may be dated ahead
                 records += self._fold(draft, first, now)
                 waiting.append((future, first))
             except CommonsError as error:

@@ -30,6 +30,7 @@ from commons.errors import (
     TimedOut,
     TooLarge,
     TooMany,
+    Undated,
     Unreachable,
     Untrue,
     from_dict,
@@ -51,6 +52,7 @@ OURS_ALONE = (
     SplitView,
     StorageFailed,
     Stale,
+    Undated,
 )  # of our disk, our proofs, our bugs: no peer's word makes them so
 
 
@@ -60,6 +62,7 @@ class Client:
     def __init__(self, swarm: Callable[[], Awaitable[Swarm]]) -> None:
         self._addresses: dict[PeerId, dict[str, None]] = {}
         self.met: Callable[[str], None] = lambda source: None  # told of each exchange that succeeded
+        self.dated: Callable[[str, str], None] = lambda source, said: None  # told of each answer's `Date`
         self.shown: Callable[[Sequence[str]], None] = lambda evidence: None  # of two heads, in what went wrong
         self._session = aiohttp.ClientSession(
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
@@ -107,6 +110,7 @@ class Client:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_read=STALL, sock_connect=CONNECT),
             ) as answer:
+                self.dated(source, answer.headers.get("Date", ""))
                 if answer.status not in (200, 206):
                     error = await _failure(answer, source)
                     if len(error.evidence) >= 2:

@@ -15,7 +15,7 @@ from commons import invitation, retention
 from commons.core import envelope, governance
 from commons.core.governance import Vote
 from commons.core.terms import DAY
-from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Unreachable, Untrue
+from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Undated, Unreachable, Untrue
 from tests.conftest import Party, Start, until
 from tests.dishonest import CallsItsLogAnothers
 
@@ -277,6 +277,9 @@ async def test_what_is_older_than_the_charter_keeps_is_erased(start: Start, fold
     await asker.fetch(reference, tmp_path / "copy", coop.address)
     registrar, size = coop.node.registrar, coop.home.log.size
     assert await retention.forget(registrar, now + 29 * DAY) == []
+    with pytest.raises(Undated):  # by one clock alone
+        await retention.forget(registrar, now + 31 * DAY)
+    coop.home.dating.right(coop.home.log.state, int(now) + 31 * DAY)
     running = asyncio.create_task(retention.daily(registrar, lambda: now + 31 * DAY))
     await until(lambda: coop.home.log.size > size)
     running.cancel()

@@ -20,6 +20,7 @@ from commons import custody as keeping
 from commons.core import codec, custody, envelope, handover, hpke, ids, manifest, note, pack, policy, shares
 from commons.core.answer import Answer, Checked, Submission
 from commons.core.answer import check as check_answer
+from commons.core.clock import Word
 from commons.core.custody import Sharing
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
@@ -29,6 +30,7 @@ from commons.core.misconduct import accuse, judge
 from commons.core.policy import Policy
 from commons.core.reference import parse
 from commons.core.rules import Rule
+from commons.core.terms import DAY
 from commons.custodian import Custodian, pass_on
 from commons.custody import Gathered, gather, standing
 from commons.disk.deposits import Deposits
@@ -42,6 +44,7 @@ from commons.errors import (
     Refused,
     SplitView,
     TimedOut,
+    Undated,
     Unreachable,
     Untrue,
 )
@@ -482,6 +485,40 @@ async def test_an_expired_grant_gets_nothing_by_the_custodians_own_clock(build: 
     made.log.clock = T0 + 1000
     with pytest.raises(Gone, match="expired"):
         await made.hand(claim)
+
+
+async def test_a_custodians_clock_that_is_set_back_opens_nothing(build: Any) -> None:
+    made = build()
+    dataset = made.log.publish()
+    sharing = await made.entrust()
+    said = made.log.ask(BOB, dataset)
+    made.log.decide(expires=T0 + 1000)
+    claim = made.claim(said, sharing)
+    await made.hand(claim)
+    made.log.clock = T0 + 1000
+    made.log.publish(series=b"7" * len(SERIES))
+    made.log.clock = T0 + 500
+    with pytest.raises(Gone, match="expired"):
+        await made.hand(claim)
+
+
+async def test_without_witnesses_a_log_dated_ahead_releases_nothing_until_the_custodians_owner_has_said(
+    build: Any,
+) -> None:
+    made = build()
+    dataset = made.log.publish()
+    sharing = await made.entrust()
+    said = made.log.ask(BOB, dataset)
+    made.log.decide(expires=T0 + 900 * DAY)
+    claim, now = made.claim(said, sharing), made.log.clock
+    made.log.clock = T0 + 700 * DAY
+    made.log.publish(series=b"7" * len(SERIES))
+    made.log.clock = now
+    with pytest.raises(Undated, match="no key is released"):
+        await made.hand(claim)
+    for each in made.custodians.values():
+        each._word = lambda commons: Word(time=now, logged=T0 + 800 * DAY)
+    await made.hand(claim)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""What time it is by the clocks of others: each answer over the network is dated, and the witnesses and members of this
+home's log are asked when an entry would be dated by this machine's clock alone.
+
+A peer's answer comes over a connection that proves who it is; a witness's as far as its URL does. See `disk.dating`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from email.utils import parsedate_to_datetime
+
+from commons.core import witness
+from commons.core.address import is_peer, peer_of
+from commons.disk.home import Home
+from commons.errors import CommonsError
+from commons.sources import Network
+
+PATIENCE = 8.0  # seconds that they have to answer
+MOST = 16  # members that are asked
+
+
+class Clocks:
+    """One home's part in it. Made in the node's loop; `stop` it there."""
+
+    def __init__(self, home: Home, net: Network) -> None:
+        self.home, self._net, self._loop = home, net, asyncio.get_running_loop()
+        self._waiting: set[threading.Event] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        home.dating.ask = self._ask
+
+    def stop(self) -> None:
+        self.home.dating.ask = lambda: None
+        for task in self._tasks:
+            task.cancel()
+        for done in [*self._waiting]:
+            done.set()
+
+    def heard(self, source: str, said: str) -> None:
+        """Told by the client of the `Date` of each answer."""
+        with contextlib.suppress(ValueError, TypeError, OverflowError):  # who does not say it, or says nonsense
+            self.home.dating.heard(source, int(parsedate_to_datetime(said).timestamp()))
+
+    def _ask(self) -> None:
+        """Have them asked, and wait for it. By the committer's thread, which holds up no reader."""
+        done = threading.Event()
+        self._waiting.add(done)
+        with contextlib.suppress(RuntimeError):  # the loop was closed this very moment
+            self._loop.call_soon_threadsafe(self._begin, done)
+            done.wait(PATIENCE + 2)
+        self._waiting.discard(done)
+
+    def _begin(self, done: threading.Event) -> None:
+        task = self._loop.create_task(self.round())
+        self._tasks.add(task)
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            done.set()
+
+        task.add_done_callback(over)
+
+    async def round(self) -> None:
+        """Ask the witnesses, and where there are none the members that this home knows an address of."""
+        dating, found = self.home.dating, dict[str, str]()
+        for source in self.home.shelf.known():
+            if is_peer(source) and peer_of(source) in dating.members():
+                found.setdefault(peer_of(source), source)
+        asked = [(url.rstrip("/"), witness.monitored(self.home.log.origin)) for url in sorted(dating.witnesses())]
+        asked += [(source, "/commons") for source in [*found.values()][:MOST]]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*(self._say(source, path) for source, path in asked))
+
+    async def _say(self, source: str, path: str) -> None:
+        with contextlib.suppress(CommonsError):  # whatever it says, it has said when
+            await self._net.get(source, path, limit=64 << 10)
