@@ -294,6 +294,9 @@ def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_and_for_good_where
     assert log.compare(newer, "ben") == log.size + 2
     with pytest.raises(Stale, match="ben has shown"):
         log.compare(newer, "ben", lead)
+    log.waived = 0
+    with pytest.raises(Stale, match="ben has shown"):  # whoever comes with less takes nothing back
+        log.compare(newer, "eve")
     assert not log.waive(log.size + 2)
     log.close()
     log = reopen(opened)  # what is proven is remembered
