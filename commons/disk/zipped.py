@@ -59,6 +59,6 @@ class Zipped:
         if row is None:
             raise NotFound(f"there is no {name}")
         if row.compress_type not in _PLAIN:
-            raise NotImplementedError("a compression that cannot be bounded")
+            raise Malformed(f"{name} is packed in a way that cannot be bounded", hint="pack it again as a plain .zip")
         with self._file.open(row) as part:
             return part.read(most + 1)
