@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commons import exported, succession
+from commons import exported, succession, titles
 from commons.archive import Read, bundles, files, names
 from commons.core import (
     checkpoint,
@@ -21,7 +21,6 @@ from commons.core import (
     ids,
     merkle,
     note,
-    reference,
     tiles,
     witness,
 )
@@ -135,32 +134,43 @@ async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
     return found
 
 
-def dataset_of(text: str | None) -> str | None:
-    """The id inside a reference; any other text is a part of a title."""
-    return reference.parse(text).cid if text and text.startswith(("commons:", "baf")) else text
-
-
-def select(
-    rows: list[dict[str, Any]], who: str | None, dataset: str | None, since: int | None, until: int | None
-) -> list[dict[str, Any]]:
-    """The rows of one person, one dataset (its CID or a part of its title) and a time, each None for all."""
-    return [
-        row for row in rows
-        if (who is None or row["who"] == who)
-        and (dataset is None or row["dataset"] == dataset or dataset.lower() in row["title"].lower())
+def told(
+    report: Report, who: str | None, dataset: str | None, since: int | None, until: int | None
+) -> dict[str, Any]:  # fmt: skip
+    """An audit in plain values, with the rows of one person, of the datasets that are named so (see `titles`), and of a
+    time, each None for all. `unmatched` has a sentence for each of the two that is nowhere in the log."""
+    here, asked = titles.of_log(report.state), {row["who"] for row in report.rows} - {None}
+    wanted = titles.matching(dataset, here) if dataset is not None else []
+    unmatched = []
+    if who is not None and who not in asked:
+        hidden = " (of some requests it does not show who made them)" if _hidden(report) else ""
+        unmatched.append(f"nobody with the peer id {who[:80]!r} asked for anything in this log{hidden}")
+    if dataset is not None and not wanted:
+        unmatched.append(f"no dataset in this log is called {dataset[:80]!r}{titles.near(dataset, here)}")
+    cids = {each.cid for each in wanted}
+    rows = [
+        row for row in report.rows
+        if (who is None or row["who"] == who) and (dataset is None or row["dataset"] in cids)
         and (since is None or row["time"] >= since) and (until is None or row["time"] < until)
     ]  # fmt: skip
+    return {**_told(report, rows), "unmatched": unmatched, "filtered": (who, dataset, since, until) != (None,) * 4}
 
 
-def as_dict(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    charter = report.state.charter
+def _hidden(report: Report) -> bool:
+    return any(row["who"] is None for row in report.rows)
+
+
+def _told(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    charter, now = report.state.charter, time.time()
+    for row in rows:
+        row["ended"] = ended(row["decision"], row["expires"], now)
     asked = witness.quorum(charter.witnesses if charter else "")
     head, signed = witness.open(report.head.note, report.log, asked)
     return {
         "commons": report.state.commons, "name": charter.name if charter else "", "entries": report.state.size,
         "root": report.head.checkpoint.root.hex(), "head": report.head.note.decode(),
-        "witnesses": sorted(signed), "unwitnessed": asked.missing(signed), "fork": [], "words": [],
-        "dated": _dated(report.state.time, head, asked),
+        "last": report.state.time, "witnesses": sorted(signed), "unwitnessed": asked.missing(signed), "fork": [],
+        "words": [], "dated": _dated(report.state.time, head, asked),
         "datasets": [
             {"cid": cid, "title": p.entry.title, "version": p.entry.version, "licence": p.entry.licence,
              "access": str(p.rule), "epoch": p.entry.epoch, "entry": p.index, "publisher": p.publisher}
@@ -185,5 +195,10 @@ async def offline(
     """An audit of exported files by somebody without a home: no head is remembered, none compared."""
     read = files(Path(source))
     report = await audit(read, b"", commons, lambda done, whole: None)
-    told = as_dict(report, select(report.rows, who, dataset_of(dataset), since, until))
-    return {**told, "files": await exported.check(read, names(Path(source)), report)}
+    said = told(report, who, dataset, since, until)
+    return {**said, "files": await exported.check(read, names(Path(source)), report)}
+
+
+def ended(outcome: str, expires: int | None, now: float) -> int | None:
+    """When a grant ended; None for one that goes on, and for what is no grant."""
+    return expires if outcome == "grant" and expires is not None and expires <= now else None

@@ -21,8 +21,9 @@ from commons import (
     registrar,
     standing,
     takeover,
+    titles,
 )
-from commons.core import address, governance, ids, manifest, reference
+from commons.core import address, governance, ids, manifest
 from commons.core import custody as shared
 from commons.core.governance import Join, Proposal, Vote
 from commons.core.note import Verifier
@@ -158,10 +159,10 @@ class Council(Ledger):
         seat = self._seat(named)
         if action == "set-rule":
             state = await self._state(seat)
-            cid = reference.parse(dataset or "").cid
+            cid = titles.find(dataset or "", lambda: titles.of_log(state)).cid
             what |= {"series": state.published(cid).entry.series, "rule": Rule(kind=access or "", college=of)}
         elif dataset is not None:
-            what["dataset"] = str(reference.parse(dataset).cid)
+            what["dataset"] = str(self._named(dataset).cid)
         if action == "publish" and not what.get("words"):  # nobody can look it up in the log yet
             data = self.home.shelf.manifest(what["dataset"])
             value = manifest.open(data).value if data is not None else None
@@ -216,11 +217,12 @@ class Council(Ledger):
         keeps = self.home.config.get("custody", [])
         if policy is None:
             return {"commons": seat.commons, "custodians": [], "warning": "", "keeps": keeps}
-        found = await custody.reach(self._near(), self._custodians(policy, seat.sources), policy, seat.commons)
+        known = self._custodians(policy, seat.sources)
+        found = await custody.reach(self._near(), known, policy, seat.commons)
         return {
             "commons": seat.commons, "warning": found.warning, "keeps": keeps,
-            "custodians": [{"name": m.name, "peer": m.peer, "reachable": m.name in found.reachable}
-                           for m in policy.members],
+            "custodians": [{"name": m.name, "peer": m.peer, "reachable": m.name in found.reachable,
+                            "known": bool(known[m.peer])} for m in policy.members],
         }  # fmt: skip
 
     async def pass_on(self, *, again: bool = False, named: str | None = None) -> Told:

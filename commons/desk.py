@@ -61,11 +61,11 @@ class Desk(Heir):
         said = publication.from_words(**words)
         origins, labels = [*said.origins], [*said.labels]
         for each in based_on:
-            ref = reference.parse(each)
+            ref = self._named(each)
             found = await fetch.describe(self.home, self.net, ref.cid, fetch.sources_of(self.home, ref, sources))
             origins.append(credit.origin(found))
             labels += found.value.terms.labels  # what a community asks goes on holding
-        previous = str(reference.parse(update).cid) if update else None
+        previous = str(self._named(update).cid) if update else None
         said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
         seat = self._seat(named) if named is not None else self._own()
         place: publish.Place = publish.Own(self.home)
@@ -96,13 +96,13 @@ class Desk(Heir):
         return {"reference": str(made), "reach": address.reach((*made.peers, *made.doors))}
 
     async def refer(self, *, dataset: str, lan: bool = False) -> Told:
-        cid = reference.parse(dataset).cid
+        cid = self._named(dataset).cid
         self.node.site.manifest(cid)
         return self._referred(cid, lan)
 
     async def show(self, *, dataset: str, sources: list[str] | None = None) -> Told:
         """A dataset's manifest and terms in plain words, verified."""
-        ref = reference.parse(dataset)
+        ref = self._named(dataset)
         asked = fetch.sources_of(self.home, ref, sources or ())
         found = await fetch.describe(self.home, self.net, ref.cid, asked)
         value, said = found.value, found.value.terms
@@ -130,7 +130,7 @@ class Desk(Heir):
 
     async def describe(self, *, dataset: str, form: str, sources: list[str] | None = None) -> Told:
         """A dataset in one of the formats that other tools read: `files` by name, as text."""
-        ref = reference.parse(dataset)
+        ref = self._named(dataset)
         asked = fetch.sources_of(self.home, ref, sources or ())
         found = await fetch.describe(self.home, self.net, ref.cid, asked)
         table = None
@@ -147,7 +147,7 @@ class Desk(Heir):
             return await export.export(
                 self.home,
                 self._near(),
-                reference.parse(dataset),
+                self._named(dataset),
                 Path(dest),
                 formats,
                 self.progress,
@@ -162,19 +162,19 @@ class Desk(Heir):
     ) -> Told:  # fmt: skip
         async with self.node.carrying:
             return await fetch.fetch(
-                self.home, self._near(), reference.parse(dataset), Path(dest), self.progress, extra=checked(sources),
+                self.home, self._near(), self._named(dataset), Path(dest), self.progress, extra=checked(sources),
                 acknowledge=acknowledge, purpose=terms.check_purpose(purpose), details=details, serve=serve, keep=keep,
                 replace=replace,
             )  # fmt: skip
 
     async def mirror(self, *, dataset: str, sources: list[str] | None = None) -> Told:
         async with self.node.carrying:
-            told = await fetch.mirror(self.home, self.net, reference.parse(dataset), self.progress, checked(sources))
+            told = await fetch.mirror(self.home, self.net, self._named(dataset), self.progress, checked(sources))
         return {**told, **self._referred(told["cid"])}
 
     async def drop(self, *, dataset: str) -> Told:
         async with self.node.carrying:
-            return fetch.drop(self.home, reference.parse(dataset).cid)
+            return fetch.drop(self.home, self._named(dataset).cid)
 
     async def datasets(self) -> Told:
         rows, state = [], self.home.log.state
@@ -233,7 +233,7 @@ class Desk(Heir):
         self, *, dataset: str, witness: str, acknowledge: str | None = None, sources: list[str] | None = None
     ) -> Told:
         """Hand the request for a dataset, which the registrar does not take, to the witness at an address."""
-        ref, at = reference.parse(dataset), address.peer(witness)
+        ref, at = self._named(dataset), address.peer(witness)
         known = fetch.sources_of(self.home, ref, sources or ())
         found = await fetch.describe(self.home, self.net, ref.cid, known)
         return await recourse.submit(self.home, self.net, found, at, known, acknowledge, self.node.gossip.compare)

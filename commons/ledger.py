@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
-from commons import anchor, archive, audit, cosigning, exported, forks, govern, notices, receipt, request
+from commons import (
+    anchor,
+    archive,
+    audit,
+    cosigning,
+    exported,
+    forks,
+    govern,
+    notices,
+    receipt,
+    request,
+    titles,
+)
 from commons.archive import Read
 from commons.core import address, clock, entries, ids, manifest
 from commons.core.address import is_peer
+from commons.core.reference import Reference
 from commons.disk import damage, naming, private, resumption, stored
 from commons.disk.shelf import Ask
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed
@@ -34,6 +48,10 @@ class Ledger:
 
     def __init__(self, node: Node, progress: Progress = lambda done, whole: None) -> None:
         self.node, self.home, self.net, self.progress = node, node.home, node.net, progress
+
+    def _named(self, text: str) -> Reference:
+        """A dataset as somebody names it: a reference, or of those this home knows the id's beginning or the title."""
+        return titles.find(text, lambda: [*titles.of_home(self.home), *titles.of_log(self.home.log.state)])
 
     def _near(self) -> Near:
         return Near(self.net, self.node.custodian, self.node.site, self.home.keys.identity.peer)
@@ -141,6 +159,7 @@ class Ledger:
                 "dataset": access.entry.dataset, "title": state.datasets[access.entry.dataset].entry.title,
                 "purpose": access.entry.purpose, "details": details.decode("utf-8", "replace") if details else None,
                 "outcome": access.outcome, "reason": access.reason, "expires": access.expires,
+                "ended": audit.ended(access.outcome, access.expires, time.time()),
                 "access": str(state.rule(access.index)), "voted": state.rule(access.index).kind == "vote",
                 "damaged": damaged,
             })  # fmt: skip
@@ -196,7 +215,7 @@ class Ledger:
             report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
         if source is not None and not report.faults:
             advance(self.home, log.vkey, trusted, report.head.note)
-        told = audit.as_dict(report, audit.select(report.rows, who, audit.dataset_of(dataset), since, until))
+        told = audit.told(report, who, dataset, since, until)
         words = resumption.words(self.home.resumption.words()) if source is None else []
         return {
             **told,

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
@@ -165,6 +165,16 @@ def when(seconds: int) -> str:
         return f"{seconds} s after 1970"
 
 
+def decision(row: Told) -> str:
+    """What became of a request: a grant that has ended, by its day or by a revocation, is called so."""
+    because = f" ({row['reason']})" if row["reason"] else ""
+    if row["decision"] == "revoke":
+        return f"grant, revoked{because if row['reason'] != 'revoked' else ''}"
+    if row["ended"] is not None:
+        return f"grant{because}, ended {when(row['ended'])}"
+    return f"{row['decision']}{because}"
+
+
 def day(text: str | None) -> int | None:
     """Seconds of the start of a day (UTC), or of an ISO time; Malformed."""
     if text is None:
@@ -176,12 +186,25 @@ def day(text: str | None) -> int | None:
         raise Malformed(f"not a date: {text[:40]!r}", hint="write it like 2030-12-31 or 2030-12-31T18:00Z") from error
 
 
+def end(text: str | None) -> int | None:
+    """Seconds of the last moment of a day (UTC), or of an ISO time: what is until a day includes it. Malformed."""
+    first = day(text)
+    if text is None or first is None:
+        return None
+    try:
+        date.fromisoformat(text)
+    except ValueError:  # a time of the day is named
+        return first
+    return first + 86_399
+
+
 def span(since: str | None, until: str | None) -> dict[str, int | None]:
-    """Two days as a verb takes them; Malformed where no moment lies between."""
-    first, last = day(since), day(until)
-    if first is not None and last is not None and first >= last:
-        raise Malformed(f"--since {since} is not before --until {until}", hint="--until names the first day left out")
-    return {"since": first, "until": last}
+    """Two days, both included, as a verb takes them: from the first second to that after the last. Malformed where no
+    moment lies between."""
+    first, last = day(since), end(until)
+    if first is not None and last is not None and first > last:
+        raise Malformed(f"--since {since} is after --until {until}", hint="both days are included (UTC)")
+    return {"since": first, "until": None if last is None else last + 1}
 
 
 def amount(size: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from commons.core import governance
+from commons.core import governance, witness
 from commons.core.ballot import Ballot
 from commons.core.community import Community
 from commons.core.entries import Publish
@@ -20,7 +20,7 @@ def told(state: State, me: str, now: int, everything: bool = False, faults: int 
     """A community in plain words: who is in it, who decides what, what is open and what it lacks; and how many entries
     of its log are faulty."""
     community, charter = state.founded, state.founded.charter
-    ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing == "open"]
+    ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing in ("open", "counted")]
     return {
         "commons": state.commons, "name": charter.name, "purpose": charter.purpose, "registrar": charter.registrar,
         "heir": community.heir.peer if community.heir else None,
@@ -47,8 +47,14 @@ def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: in
         "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}
                     for peer, choice in ballot.votes.items()],
         **{choice: len(ballot.who(choice)) for choice in governance.CHOICES}, "mine": ballot.votes.get(me),
+        "witnesses": _unstamped(community) if standing == "counted" else "",
         "missing": missing if standing == "open" else "", "silent": silent if standing == "open" else [],
     }  # fmt: skip
+
+
+def _unstamped(community: Community) -> str:
+    """Of whom a stamp is waited for: those whom the charter names, enough of whom have to say that they saw it."""
+    return witness.quorum(community.charter.witnesses).missing(())
 
 
 def about(said: Proposal) -> str:

@@ -94,7 +94,7 @@ def community_follow(c: Context, address: str, commons: str | None) -> None:
 @click.option("--access", metavar="RULE", help="The rule to set: acknowledge, members, approval or vote.")
 @click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
 @click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")
-@click.option("--until", metavar="DATE", help="When a grant ends.")
+@click.option("--until", metavar="DATE", help="The last day of a grant (UTC).")
 @click.option("--file", type=PLACE, help="The amended charter (TOML), or the custodians.")
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
 @named
@@ -103,7 +103,7 @@ def community_follow(c: Context, address: str, commons: str | None) -> None:
 def community_propose(c: Context, /, file: Path | None, until: str | None, **words: Any) -> None:
     """Propose something that the charter lets members decide. Whoever proposes has voted yes."""
     text = read_text(file) if file else None
-    c.tell(c.call("propose", file=text, expires=show.day(until), **words), tell_voted)
+    c.tell(c.call("propose", file=text, expires=show.end(until), **words), tell_voted)
 
 
 @community.command("vote")
@@ -148,7 +148,7 @@ def community_vote_at(c: Context, /, **words: Any) -> None:
 @community.command("statistics")
 @click.argument("source", required=False)
 @click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
-@click.option("--until", metavar="DATE", help="Only requests before this day (UTC).")
+@click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
 @named
 @pass_context
 def community_statistics(c: Context, source: str | None, since: str | None, until: str | None,
@@ -188,6 +188,9 @@ def tell_community(told: Told) -> None:
         for ballot in each["ballots"]:
             because = f", because: {ballot['reason']}" if ballot["reason"] else ""
             say(f"  {ballot['peer']}: {ballot['choice']}{because}")
+    counted = sum(each["standing"] == "counted" for each in told["proposals"])
+    if counted and not any(each["standing"] == "open" for each in told["proposals"]):
+        say(f"Nobody has to vote. Waiting for witnesses: {count(counted, 'proposal')}.")
     if not told["proposals"]:
         say("No proposal is open.")
 
@@ -201,7 +204,7 @@ def tell_proposal(told: Told) -> None:
     if told["why"]:
         say(f"  It had no effect: {told['why']}")
     if told["standing"] == "counted":
-        say("  It has its votes, and takes effect when the witnesses have seen them in time.")
+        say(f"  It has its votes, and waits for witnesses who have seen them in time: {told['witnesses']}.")
     if told["standing"] == "open":
         say(f"  Until {when(told['deadline'])}. Missing: {told['missing']}.")
         if told["silent"]:

@@ -54,11 +54,19 @@ def tell_custody(told: Told) -> None:
     if not told["custodians"]:
         say("No custodians were chosen: the registrar keeps the keys.")
     for each in told["custodians"]:
-        say(f"{each['name']:<11} {each['peer']}  {'reachable' if each['reachable'] else 'away'}")
+        say(f"{each['name']:<11} {each['peer']}  {_there(each)}")
+    if any(not each["known"] for each in told["custodians"]):
+        say("Ask for the address of whom none is known here, and give it: `commons peer add ADDRESS`.")
     if told["warning"]:
         say(f"Warning: {told['warning']}.")
     if told["keeps"]:
         say(f"This home keeps shares for {', '.join(told['keeps'])}.")
+
+
+def _there(each: Told) -> str:
+    if each["reachable"]:
+        return "reachable"
+    return "does not answer" if each["known"] else "no address known"
 
 
 COMMANDS = (custody,)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from commons import show
-from commons.errors import StorageFailed, Untrue
+from commons.errors import CommonsError, NotFound, StorageFailed, Untrue
 from commons.show import Told, amount, count, say, table, when
 from commons.terminal import PLACE, Context, go_on, pass_context, source_of
 
@@ -25,35 +25,51 @@ def requests(c: Context, everything: bool) -> None:
 
 
 @click.command()
-@click.argument("request", type=int)
-@click.option("--until", metavar="DATE", help="The grant ends on this day, e.g. 2030-12-31.")
+@click.argument("request", type=int, nargs=-1, required=True)
+@click.option("--until", metavar="DATE", help="The grants end with this day (UTC), e.g. 2030-12-31, or at this time.")
 @click.option("--reason", default="", help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
-def approve(c: Context, request: int, until: str | None, reason: str) -> None:
-    """Grant request number REQUEST."""
-    told = c.call("decide", request=request, outcome="grant", reason=reason, expires=show.day(until))
-    c.tell(told, tell_decided)
+def approve(c: Context, request: tuple[int, ...], until: str | None, reason: str) -> None:
+    """Grant the requests with the numbers REQUEST."""
+    _decide(c, request, outcome="grant", reason=reason, expires=show.end(until))
 
 
 @click.command()
-@click.argument("request", type=int)
+@click.argument("request", type=int, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
-def refuse(c: Context, request: int, reason: str) -> None:
-    """Refuse request number REQUEST."""
-    c.tell(c.call("decide", request=request, outcome="refuse", reason=reason), tell_decided)
+def refuse(c: Context, request: tuple[int, ...], reason: str) -> None:
+    """Refuse the requests with the numbers REQUEST."""
+    _decide(c, request, outcome="refuse", reason=reason)
 
 
 @click.command()
-@click.argument("request", type=int)
+@click.argument("request", type=int, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
-def revoke(c: Context, request: int, reason: str) -> None:
-    """End the grant of request number REQUEST. Nothing is taken back: the next version gets a new key."""
-    c.tell(c.call("decide", request=request, outcome="revoke", reason=reason), tell_decided)
+def revoke(c: Context, request: tuple[int, ...], reason: str) -> None:
+    """End the grants of requests number REQUEST. Nothing is taken back: the next version gets a new key."""
+    _decide(c, request, outcome="revoke", reason=reason)
+
+
+def _decide(c: Context, requests: tuple[int, ...], **words: Any) -> None:
+    """Each request by itself: one that fails stops no other, and gives the exit code."""
+    told: Told = {"decisions": [], "failures": []}
+    wrong: CommonsError | None = None
+    for request in dict.fromkeys(requests):
+        try:
+            told["decisions"].append(c.call("decide", request=request, **words))
+        except CommonsError as error:
+            if len(requests) == 1:
+                raise
+            wrong = wrong or error
+            told["failures"].append({"request": request, **error.as_dict()})
+    c.tell(told, tell_decisions)
+    if wrong is not None:
+        sys.exit(wrong.number)
 
 
 @click.command()
@@ -62,7 +78,7 @@ def revoke(c: Context, request: int, reason: str) -> None:
 @click.option("--who", metavar="PEER", help="Only requests by this peer.")
 @click.option("--dataset", metavar="REF", help="Only this dataset: a reference, or a part of its title.")
 @click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
-@click.option("--until", metavar="DATE", help="Only requests before this day (UTC).")
+@click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @pass_context
 def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
@@ -89,6 +105,12 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
     if damaged:
         hint = 'restore a backup into another home: README, "Backing up and restoring"'
         raise StorageFailed(f"{len(damaged)} rows of this home's log.db are damaged", hint=hint)
+    if told["unmatched"] and not told["faults"]:
+        if c.json:
+            sys.exit(NotFound.number)  # `unmatched` says it
+        raise NotFound(
+            "; ".join(told["unmatched"]), hint="the whole log was verified: without the filter it is all told"
+        )
     if told["faults"]:
         raise Untrue(f"{len(told['faults'])} entries of this log are faulty", hint="they are listed above")
 
@@ -161,7 +183,8 @@ def tell_requests(told: Told) -> None:
         say("No request waits for you.")
         return
     table(("request", "time", "who", "dataset", "purpose", "outcome", "details"), [
-        (r["request"], when(r["time"]), r["who"] or _unknown(r), r["title"], r["purpose"], r["outcome"], r["details"])
+        (r["request"], when(r["time"]), r["who"] or _unknown(r), r["title"], r["purpose"],
+         show.decision({"decision": r["outcome"], "reason": "", "ended": r["ended"]}), r["details"])
         for r in told["requests"]
     ])  # fmt: skip
     waiting = [r for r in told["requests"] if r["outcome"] == "pending"]
@@ -173,6 +196,14 @@ def tell_requests(told: Told) -> None:
 
 def _unknown(row: Told) -> str:
     return "damaged" if row["damaged"] else "erased"
+
+
+def tell_decisions(told: Told) -> None:
+    for each in told["decisions"]:
+        tell_decided(each)
+    for each in told["failures"]:
+        hint = f" ({each['hint']})" if each["hint"] else ""
+        show.put(show.clean(f"commons: request {each['request']}: {each['message']}{hint}"), err=True)
 
 
 def tell_decided(told: Told) -> None:
@@ -201,10 +232,12 @@ def tell_erased(told: Told) -> None:
 def tell_audit(told: Told) -> None:
     table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
         (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
-         f"{r['decision']} ({r['reason']})" if r["reason"] else r["decision"],
+         show.decision(r),
          "dropped" if r["dropped"] is not None else "yes" if r["receipt"] is not None else "", r["state"])
         for r in told["rows"]
     ])  # fmt: skip
+    if told["filtered"] and not told["rows"] and not told["unmatched"]:
+        say("No request in this log is of that kind.")
     for entry in told["unknown"]:
         say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
     for fault in told["faults"]:
@@ -229,6 +262,9 @@ def tell_audit(told: Told) -> None:
         say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")
     if any(row["state"] == "no opening given" for row in told["rows"]):
         say("Where no opening is given, it was not checked who asked, nor who decided.")
+    say(f"Head: {count(told['entries'], 'entry')}, the last dated {when(told['last'])}, of the commons\n"
+        f"{told['commons']}\nCompare this id with one you had from elsewhere: a log that somebody made up can be "
+        "verified, too.")  # fmt: skip
 
 
 def _files(files: Told) -> list[str]:
