@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Coroutine
 from email.utils import parsedate_to_datetime
+from typing import Any
 
+from commons import govern
 from commons.core import witness
 from commons.core.address import is_peer, peer_of
 from commons.disk.home import Home
 from commons.errors import CommonsError
 from commons.sources import Network
 
+EVERY = 60.0  # seconds until a clock that is in doubt is compared again
 PATIENCE = 8.0  # seconds that they have to answer
 MOST = 16  # members that are asked
 
@@ -30,9 +34,13 @@ class Clocks:
         self._tasks: set[asyncio.Task[None]] = set()
         home.dating.ask = self._ask
 
+    def start(self) -> None:
+        """While the clock is in doubt, ask again and again, and do what waited once it no longer is."""
+        self._do(self._watch())
+
     def stop(self) -> None:
         self.home.dating.ask = lambda: None
-        for task in self._tasks:
+        for task in [*self._tasks]:
             task.cancel()
         for done in [*self._waiting]:
             done.set()
@@ -52,14 +60,25 @@ class Clocks:
         self._waiting.discard(done)
 
     def _begin(self, done: threading.Event) -> None:
-        task = self._loop.create_task(self.round())
+        self._do(self.round()).add_done_callback(lambda task: done.set())
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-        def over(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            done.set()
-
-        task.add_done_callback(over)
+    async def _watch(self) -> None:
+        dating, log, waits = self.home.dating, self.home.log, False
+        while True:
+            if dating.doubt(int(log.clock())) is not None:
+                waits = True
+                await self.round()
+            if waits and dating.doubt(int(log.clock())) is None and log.broken is None:
+                with contextlib.suppress(CommonsError):  # it is in doubt again, or an old copy
+                    await govern.settle(log)
+                    waits = False
+            await asyncio.sleep(EVERY)
 
     async def round(self) -> None:
         """Ask the witnesses, and where there are none the members that this home knows an address of."""

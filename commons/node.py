@@ -110,6 +110,7 @@ class Node:
                     await govern.settle(self.home.log)
             if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
                 self.resuming.start()
+                self.clocks.start()
                 self.cosigning.start()
                 self.minding.start()
                 self.gossip.start()

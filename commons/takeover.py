@@ -230,7 +230,8 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     if community is None or heir is None or heir.peer != home.keys.identity.peer:
         raise Refused("the members have not chosen this home to keep the log")
     signer = _signer(home.keys, commons, heir.log_key or b"")
-    said = Succession(commons=commons, head=copied.base.note, time=max(int(time.time()), community.chosen))
+    home.dating.check(now := int(time.time()), community.chosen)
+    said = Succession(commons=commons, head=copied.base.note, time=max(now, community.chosen))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
     path, work = home.path / "log.next.db", home.path / "log.work.db"
     for leftovers in ("log.next.db*", "log.work.db*"):  # of earlier tries, which nobody was shown

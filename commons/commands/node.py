@@ -129,6 +129,7 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
                 say(f"  {each}")
             if (broken := node.home.log.broken) is not None:
                 say(f"Warning: {broken.message}; {broken.hint}.")
+            tell_dating(node.home.dating.told())
             if address.reach(node.addresses) == "this network":
                 say("These can be dialled from this network. `commons announce` names an address for everybody.")
 
@@ -145,6 +146,14 @@ def tell_resumed(told: Told) -> None:
         say(f"Your word   of {when(each['time'])}: the log goes on from {count(each['size'], 'entry')}{over}")
 
 
+def tell_dating(dated: Told) -> None:
+    """What is wrong with the clock or the log's dates, if anything."""
+    if dated["ahead"]:
+        say(f"DATED AHEAD the last entry is of {when(dated['log'])}: this clock says {when(dated['clock'])}")
+    if dated["doubt"]:
+        say(f"IN DOUBT    {dated['doubt']}: nothing is dated or erased by it\n            {dated['next']}")
+
+
 def tell_status(told: Told) -> None:
     say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
     say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
@@ -154,12 +163,7 @@ def tell_status(told: Told) -> None:
     for each in told["damaged"]:
         say(f"DAMAGED     {each['table']} {each['row']}: {each['what']}")
     tell_resumed(told["resumed"])
-    if told["dated"]["ahead"]:
-        say(f"DATED AHEAD the last entry is of {when(told['dated']['log'])}: this clock says "
-            f"{when(told['dated']['clock'])}")  # fmt: skip
-    if told["dated"]["doubt"]:
-        say(f"IN DOUBT    {told['dated']['doubt']}: nothing is dated or erased by it")
-        say(f"            {told['dated']['next']}")
+    tell_dating(told["dated"])
     for each in (*told["addresses"], *told["doors"]):
         say(f"Reachable   {each}")
     for each in told["announced"]:

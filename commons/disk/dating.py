@@ -83,13 +83,15 @@ class Dating:
             self._asked = self._elapsed()
         self.check(now)
 
-    def check(self, now: int) -> None:
-        """Undated where nothing may be dated or erased by a clock that says `now`."""
-        if (found := self.doubt(now)) is not None:
+    def check(self, now: int, logged: int | None = None) -> None:
+        """Undated where nothing may be dated or erased by a clock that says `now`; `logged` is when another log's last
+        entry is of, that would be dated."""
+        if (found := self.doubt(now, logged)) is not None:
             raise Undated(f"{told(found, now)}: nothing is dated or erased by it", hint=HINT)
 
-    def doubt(self, now: int) -> Doubt | None:
-        return clock.doubt(now, self._log.state.time, *self.others(), self.word(self._commons))
+    def doubt(self, now: int, logged: int | None = None) -> Doubt | None:
+        last = self._log.state.time if logged is None else logged
+        return clock.doubt(now, last, *self.others(), self.word(self._commons))
 
     # -- the owner's word ---------------------------------------------------------------------------------------------
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from commons import request, retention
+from commons import clocks, govern, request, retention, takeover
 from commons.core.clock import DAY
 from commons.disk import home
 from commons.disk.home import Home
+from commons.disk.log import Log
 from commons.errors import Gone, Undated
 from tests.conftest import LIMIT, Party, Start, until
-from tests.flows.conftest import Found
+from tests.flows.conftest import Found, Village, chosen
 from tests.flows.test_witness import make, policy, row, run, settled
 from tests.test_cli import environment
 
@@ -126,6 +130,24 @@ def test_a_log_that_is_dated_ahead_says_so(kept: Path, folder: Path, tmp_path: P
         assert told(command(YEARS, kept, "audit", *source))["dated"]["ahead"] == 0
 
 
+@pytest.mark.parametrize(("said", "added"), [(b"y\n", 1), (b"n\n", 0), (b"\n", 0)])
+def test_on_a_terminal_the_owner_is_asked(kept: Path, folder: Path, said: bytes, added: int) -> None:
+    size, (ours, theirs) = entries_of(kept), pty.openpty()
+    try:
+        os.write(ours, said)
+        done = subprocess.run(
+            [sys.executable, "-c", WITH_CLOCK, str(200 * DAY), "--home", str(kept), "publish", str(folder),
+             "--title", "U", "--licence", "CC0-1.0"],
+            stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, timeout=LIMIT, env=environment(kept.parent),
+        )  # fmt: skip
+        assert b"Is this clock right? [y/N]" in os.read(ours, 1 << 16)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == (0 if added else Undated.number)
+    assert entries_of(kept) == size + added
+
+
 # -- others' clocks ----------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +211,44 @@ async def test_a_member_that_lies_is_one_of_several(found: Found, folder: Path) 
     for name, lie in (("ben", -YEARS), ("cleo", 0), ("dora", 0)):
         coop.home.dating.heard(seats[name].address, int(time.time()) + lie)
     await coop.publish(folder)
+
+
+async def test_a_node_whose_clock_is_mended_goes_on_by_itself(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the ballots have decided meanwhile is logged, with nobody's word."""
+    monkeypatch.setattr(clocks, "EVERY", 0.05)
+    coop = await village.start("coop")
+    settled, settle = list[int](), govern.settle
+
+    async def told(log: Log) -> None:
+        await settle(log)
+        settled.append(log.size)
+
+    monkeypatch.setattr(govern, "settle", told)
+    asked = asyncio.Event()
+    coop.node.clocks.round = lambda: asyncio.sleep(0, asked.set())  # type: ignore[method-assign]
+    coop.home.log._clock = lambda: time.time() + YEARS
+    async with asyncio.timeout(LIMIT):
+        await asked.wait()
+    assert settled == []
+    coop.home.log._clock = time.time
+    await until(lambda: settled)
+
+
+async def test_who_takes_a_log_over_by_a_clock_alone_dates_nothing_ahead(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry by which a log changes hands is dated by the clock of whom the members chose."""
+    seats = await found("ben")
+    await chosen(seats, "ben", "coop")
+    ben, now = seats["ben"], time.time()
+    monkeypatch.setattr(takeover, "time", SimpleNamespace(time=lambda: now + YEARS))
+    with pytest.raises(Undated):
+        await ben.desk.take_over()
+    assert not (ben.home.path / "log.next.db").exists()
+    monkeypatch.setattr(takeover, "time", time)
+    assert (await ben.desk.take_over())["taken"]
 
 
 async def test_an_answer_without_a_date_or_with_a_silly_one_says_nothing(found: Found) -> None:
