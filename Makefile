@@ -27,6 +27,8 @@ dist:
 locks:
 	$(PYTHON) locks/renew.py
 
-# Guards that no test misses: `make mutants FILES="commons/core/succession.py"`, or `PART=1/8` of all. It takes hours for all.
+# Guards that no test misses: `make mutants FILES="commons/core/succession.py"`, or `PART=1/8` of all, or what changed
+# since a commit (SINCE), or as many as there is time for (MINUTES), or one KIND: drop, bound, negate, side. Hours for all.
 mutants:
-	$(PYTHON) -m tests.mutants $(FILES) $(if $(PART),--part $(PART)) $(if $(SINCE),--since $(SINCE))
+	$(PYTHON) -m tests.mutants $(FILES) $(if $(PART),--part $(PART)) $(if $(SINCE),--since $(SINCE)) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(KIND),--kind $(KIND))

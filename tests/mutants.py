@@ -1,8 +1,9 @@
 """Guards that no test misses: `python -m tests.mutants FILE …` drops each `raise`, moves each bound and negates each
 condition of these files, one at a time, and runs the tests that reach the line until one fails.
 
-A mutant that no test kills is printed. One that changes nothing stands with its reason in `equivalent.txt`. Mutants
-live in a forked process each, which gets another code object for one function: no file is written.
+The tests are those that stand beside the file (`BESIDE`). A mutant that none of them kills is printed. One that changes
+nothing stands with its reason in `equivalent.txt`. Mutants live in a forked process each, which gets another code
+object for one function: no file is written.
 """
 
 from __future__ import annotations
@@ -32,13 +33,25 @@ from _pytest.runner import runtestprotocol
 
 HOUSE = Path(__file__).parents[1]
 REASONS = Path(__file__).with_name("equivalent.txt")
-TARGETS = [
-    "commons/core/*.py", "commons/access.py", "commons/ledger.py", "commons/retention.py", "commons/registrar.py",
-    "commons/custody.py", "commons/custodian.py", "commons/keeping.py", "commons/offer.py", "commons/govern.py",
-    "commons/quorum.py", "commons/takeover.py", "commons/gossip.py", "commons/publication.py",
-    "commons/disk/log.py", "commons/disk/unpacker.py",
-]  # fmt: skip
-TESTS = ["tests/core", "tests/disk", "tests/net", "tests/flows", "tests/test_limits.py", "tests/test_lint.py"]
+_KEEPS = ["tests/flows/test_custody.py", "tests/flows/test_keepers.py", "tests/flows/test_dishonest.py"]
+_DECIDES = ["tests/flows/test_community.py", "tests/flows/test_hostile_community.py", "tests/flows/test_publishing.py"]
+BESIDE = {  # where the tests of what is changed are looked for
+    "commons/core/*.py": ["tests/core"],
+    "commons/access.py": [*_DECIDES, "tests/flows/test_share.py", "tests/flows/test_dishonest.py"],
+    "commons/ledger.py": [*_DECIDES, "tests/flows/test_audit.py"],
+    "commons/retention.py": ["tests/flows/test_community.py"],
+    "commons/registrar.py": [*_DECIDES, "tests/flows/test_succession.py", "tests/flows/test_hostile_succession.py"],
+    "commons/custody.py": _KEEPS, "commons/custodian.py": _KEEPS, "commons/keeping.py": _KEEPS,
+    "commons/offer.py": _DECIDES, "commons/govern.py": _DECIDES,
+    "commons/quorum.py": ["tests/flows/test_quorum.py", "tests/flows/test_witness.py"],
+    "commons/takeover.py": ["tests/flows/test_takeover.py", "tests/flows/test_succession.py",
+                            "tests/flows/test_hostile_succession.py"],
+    "commons/gossip.py": ["tests/flows/test_gossip.py", "tests/flows/test_forks.py"],
+    "commons/publication.py": ["tests/flows/test_prepared.py", "tests/flows/test_hostile_metadata.py",
+                               "tests/flows/test_licences.py", "tests/metadata"],
+    "commons/disk/log.py": ["tests/disk/test_log.py"],
+    "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
+}  # fmt: skip
 SECONDS = 20  # and twenty times what a test took without a mutant: one that needs more hangs, and so was seen
 MOVED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
 BRANCHES = (ast.If, ast.IfExp, ast.While)
@@ -206,7 +219,7 @@ def mapped(place: Path, tests: Sequence[str], anew: bool) -> dict[str, Any]:
     digests = {str(each): hashlib.sha256(each.read_bytes()).hexdigest() for each in sorted(files)}
     if stale := [name for name, digest in digests.items() if known.get(name, {}).get("digest") != digest]:
         if os.fork() == 0:  # what it imports and starts is gone with it
-            mapper = Mapper([HOUSE / each for glob in TARGETS for each in sorted(Path().glob(glob))])
+            mapper = Mapper([HOUSE / each for each in _targets()])
             _pytest(mapper, *stale)
             known |= {name: {**mapper.found[name], "digest": digests[name]} for name in stale}
             place.write_text(json.dumps(known))
@@ -233,8 +246,8 @@ def _spans(path: Path) -> Iterator[tuple[str, int, int]]:
 class Runner:
     """After everything is imported and collected: each mutant in a fork of its own."""
 
-    def __init__(self, chosen: Sequence[Mutant], known: dict[str, Any], jobs: int) -> None:
-        self.chosen, self.known, self.jobs = chosen, known, jobs
+    def __init__(self, chosen: Sequence[Mutant], known: dict[str, Any], jobs: int, until: float) -> None:
+        self.chosen, self.known, self.jobs, self.until = chosen, known, jobs, until
         self.outcome: dict[Mutant, str] = {}
         self.config: pytest.Config
 
@@ -248,6 +261,8 @@ class Runner:
         under_way: dict[int, tuple[Mutant, Path]] = {}
         waiting = list(reversed(self.chosen))
         while waiting or under_way:
+            if time.monotonic() > self.until:
+                waiting.clear()  # what is left is not run: it was a sample
             while waiting and len(under_way) < self.jobs:
                 mutant = waiting.pop()
                 tests = [items[each] for each in self._tests(mutant) if each in items]
@@ -323,6 +338,11 @@ def _changed(since: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def _targets() -> dict[str, list[str]]:
+    """The files whose guards are looked at, and where their tests are."""
+    return {str(each): tests for glob, tests in BESIDE.items() for each in sorted(Path().glob(glob))}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("files", nargs="*", help="all of the kind where none is named")
@@ -330,29 +350,41 @@ def main() -> int:
     parser.add_argument(
         "--kind", action="append", choices=["drop", "bound", "negate", "side"], help="drop: guards only"
     )
-    parser.add_argument("--tests", nargs="+", default=TESTS, help="only these, which are known by a map of their own")
+    parser.add_argument("--tests", nargs="+", help="these, and not those that stand beside the files")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="a sample: what is run by then")
     parser.add_argument("--part", default="1/1", help="N/M: the N-th of M parts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--map", type=Path, default=Path(tempfile.gettempdir()) / "commons-mutants.json")
     parser.add_argument("--anew", action="store_true", help="find out again which tests reach which lines")
     said = parser.parse_args()
     os.chdir(HOUSE)
-    named = said.files or [str(each) for glob in TARGETS for each in sorted(Path().glob(glob))]
+    targets = _targets()
+    named = said.files or [*targets]
     changed = _changed(said.since) if said.since else set(named)
-    files = [HOUSE / each for each in named if each in changed]
-    known = mapped(said.map, said.tests, said.anew)
+    files = [each for each in named if each in changed]
+    tests = said.tests or sorted({test for each in files for test in targets[each]})
+    if not files:
+        print("no file whose guards are looked at has changed")
+        return 0
+    known = mapped(said.map, tests, said.anew)
     part, parts = map(int, said.part.split("/"))
     every = [
         each
         for file in files
-        for each in mutants(file)
+        for each in mutants(HOUSE / file)
         if (not said.kind or each.kind in said.kind)
         and int(hashlib.sha256(each.name.encode()).hexdigest(), 16) % parts == part - 1
     ]
     known_reasons = reasons()
-    runner = Runner([each for each in every if each.name not in known_reasons], known, said.jobs)
-    _pytest(runner, *said.tests)
-    return _report(every, runner.outcome, known_reasons)
+    until = time.monotonic() + 60 * said.minutes
+    if until < float("inf"):  # whatever comes first, and guards that are dropped before all
+        every.sort(key=lambda each: (each.kind != "drop", hashlib.sha256(each.name.encode()).digest()))
+    runner = Runner([each for each in every if each.name not in known_reasons], known, said.jobs, until)
+    _pytest(runner, *tests)
+    run = [each for each in every if each in runner.outcome or each.name in known_reasons]
+    if len(run) < len(every):
+        print(f"{len(every) - len(run)} of {len(every)} were not run")
+    return _report(run, runner.outcome, known_reasons)
 
 
 def _report(every: Sequence[Mutant], outcome: dict[Mutant, str], known: dict[str, str]) -> int:

@@ -355,3 +355,15 @@ def test_a_share_is_taken_from_the_custodian_who_signed_for_it_and_under_no_othe
     ):
         with pytest.raises(Untrue, match="this was not signed by custodian"):
             received(data)
+
+
+def test_a_share_that_was_given_for_another_request_is_not_taken() -> None:
+    """Each of these is a custodian's honest word, sealed to the same key, about something else."""
+    other = custody.open_sharing(WORLD.deposit(SECRET, RULE, os.urandom)[0])
+    for data, sharing in (
+        (given(0, request=1), OPENED), (given(0, decision=GRANT + 1), OPENED), (given(0), other),
+        (given(0, said=replace(SAID, signer=EVE.identity.peer)), OPENED),
+    ):  # fmt: skip
+        with pytest.raises(Untrue, match="for something else than was asked for"):
+            received(data, sharing=sharing)
+    assert received(given(0))
