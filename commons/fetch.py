@@ -111,6 +111,7 @@ async def fetch(
         "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
         "files": value.files, "bytes": value.size, "dest": str(dest), "credit": left,
         "request": ask.request if ask else None, "commons": value.commons, **listed, **told,
+        "unsent": request.unsent(ask, purpose, details) if ask else "",
     }  # fmt: skip
 
 

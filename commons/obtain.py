@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from commons import anchor, custody, forks, keeping, quorum, registrar, request, successors
 from commons.core import custody as shared
-from commons.core import release, terms
+from commons.core import ids, release, terms
 from commons.core.answer import Checked
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
@@ -59,6 +59,7 @@ async def _by_request(
     fresh = request.is_over(ask)
     if fresh:
         terms.acknowledge(value.terms, acknowledge)
+        await _check_hope(home, net, sources, dataset, purpose)
     try:
         with registrar.recourse():
             listed = await anchor.check(home, net, sources, dataset)
@@ -75,6 +76,11 @@ async def _by_request(
             raise
         ask = begin()  # a crash came before the old one was sent, and by now it is too old to enter the log
         sent = await request.resubmit(home, net, sources, listed, ask)
+    except Pending as error:
+        if other := request.unsent(ask, purpose, details):
+            hint = f"ask the steward to refuse it: the next fetch then asks with new words; or {error.hint}"
+            raise Pending(f"{error.message}; {other}", hint=hint) from error
+        raise
     ask = request.answered(ask, sent.checked)
     if value.custody is None:
         secret = await _release(home, net, value, ask, sent)
@@ -84,6 +90,23 @@ async def _by_request(
     forks.check_whole(home.shelf, log.vkey)  # proven meanwhile, perhaps, by somebody this node talked to
     home.shelf.put_ask(replace(ask, secret=secret))
     return secret
+
+
+async def _check_hope(
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], purpose: str
+) -> None:  # fmt: skip
+    """Before a signature, since a refusal stays in the log for ever: Refused for a purpose that the terms do not
+    allow, and for who is not on the list of the rule."""
+    value, cid = dataset.value, ids.cid(dataset.data)
+    terms.check_allowed(value.terms, purpose)
+    me = home.keys.identity.peer
+    if value.rule.kind == "allow-list" and me not in value.rule.peers:
+        rule = await registrar.rule(home, net, sources, value, cid)
+        if rule.kind == "allow-list" and me not in rule.peers:
+            raise Refused(
+                "this dataset is for the peers on a list, and you are not on it (not-listed): nothing was sent",
+                hint=f"ask who published it to list you: your peer id is {me}",
+            )
 
 
 async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: request.Sent) -> bytes:

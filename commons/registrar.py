@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from commons.archive import most
 from commons.core import ids, note
 from commons.core.address import is_peer, peer_of
 from commons.core.manifest import Manifest
+from commons.core.rules import Rule
+from commons.core.state import State
 from commons.disk.home import Home
 from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
 from commons.sources import HERE, Network
@@ -83,6 +86,22 @@ async def asked(
         if later is None:
             raise
         return await ask(later)
+
+
+async def rule(home: Home, net: Network, sources: Sequence[str], value: Manifest, cid: str) -> Rule:
+    """The access rule in force for a dataset, as far as can be learnt: members may have widened that of the manifest,
+    as the log then says."""
+    state: State | None = home.log.state if value.commons == home.commons else None
+    for source in known(home, value).among(sources) if state is None else ():
+        with contextlib.suppress(CommonsError):
+
+            async def read(path: str, at: str = source) -> bytes:
+                return await net.get(at, f"/{value.commons}/{path}", limit=most(path))
+
+            state = (await audit.audit(read, b"", value.commons, lambda done, whole: None)).state
+            break
+    found = state.datasets.get(cid) if state is not None else None
+    return value.rule if found is None else found.rule
 
 
 async def find(

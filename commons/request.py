@@ -136,6 +136,16 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keep
     return Sent(said=said, registrars=registrars, given=given, checked=found[0])
 
 
+def unsent(ask: Ask, purpose: str, details: str | None) -> str:
+    """That a request was made with other words than these, which were not sent; "" for the same words, or none."""
+    given = codec.decode(Submission, ask.submission).details
+    first, because = said_in(ask).value.purpose, given.value.decode("utf-8", "replace") if given else None
+    if purpose in ("unstated", first) and details in (None, because):
+        return ""
+    words = f" and the details {because!r}" if because else " and without details"
+    return f"it was made with the purpose {first}{words}: the words given now were not sent"
+
+
 def outdated(ask: Ask) -> bool:
     return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
 

@@ -71,11 +71,14 @@ def fetch(
 ) -> None:  # fmt: skip
     """Get a dataset: acknowledge its terms, ask for its key, verify every byte."""
     described: dict[str, Any] = {}
-    if acknowledge is None or dest is None:
+    unstated = words["purpose"] == "unstated" and sys.stdin.isatty() and not c.json
+    if acknowledge is None or dest is None or unstated:
         described = c.call("show", dataset=dataset, sources=list(sources))
     if acknowledge is None and described["asks"] and not c.json:
         tell_terms(described)
         acknowledge = tell_ask_acknowledgement(described["licence"])
+    if unstated and described["asks"] and described["purposes"]:
+        words["purpose"] = tell_ask_purpose(described["purposes"])
     if dest is None:
         from commons.fetch import slug
 
@@ -197,12 +200,24 @@ def tell_ask_acknowledgement(licence: str) -> str | None:
     return answer
 
 
+def tell_ask_purpose(allowed: list[str]) -> str:
+    """One of the purposes that the terms allow, typed; "unstated" where that is allowed and nothing is."""
+    default = "unstated" if "unstated" in allowed else None
+    answer: str = click.prompt(
+        "These terms allow some purposes only. Yours is declared, and stands in the log",
+        type=click.Choice(allowed), default=default,
+    )  # fmt: skip
+    return answer
+
+
 def tell_fetched(told: Told) -> None:
     say(f"{told['title']!r}, version {told['version']}: {extent(told)}, "
         f"every byte verified, in {told['dest']}")  # fmt: skip
     say(f"It is under {told['licence']}; {told['credit']} says whom to credit.")
     if told.get("listed", 0) is None:
         say(f"Its publisher's word alone says where it was published: {unlisted(told)}.")
+    if told["unsent"]:
+        say(f"Request {told['request']}: {told['unsent']}.")
     if told["receipt"] == "owed":
         say(f"The receipt could not be delivered yet ({told['why']}); `commons status` tries again.")
 

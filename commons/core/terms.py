@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from commons.core import codec
 from commons.core.rights import Creator, Label, LicenceText, Origin, check_date, licence_ids
-from commons.errors import Malformed, Unacknowledged
+from commons.errors import Malformed, Refused, Unacknowledged
 
 DAY = 86_400  # seconds
 
@@ -75,6 +75,15 @@ def check_purpose(code: str) -> str:
             f"not a purpose code: {code[:40]!r}", hint=f"use one of {', '.join(PURPOSES)}, or a DUO id like DUO:0000042"
         )
     return code
+
+
+def check_allowed(terms: Terms, purpose: str) -> None:
+    """Refused for a purpose that the terms do not allow: who keeps the log would write it there, and refuse."""
+    if terms.purposes and purpose not in terms.purposes:
+        raise Refused(
+            f"these terms do not allow the purpose {purpose!r}: nothing was sent",
+            hint=f"where it is true, say one that they allow: --purpose {' or '.join(terms.purposes)}",
+        )
 
 
 def acknowledge(terms: Terms, named: str | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from commons import licensing
+from commons import licensing, show
 from commons.core import codec, entries, manifest, note, proof
 from commons.core.reference import parse
 from commons.disk.records import Record
@@ -109,14 +111,17 @@ async def test_approval_waits_for_a_person_and_the_same_fetch_goes_on(
     assert (await alice.desk.audit())["faults"] == []
 
 
-async def test_a_refusal_is_logged_and_told(start: Start, folder: Path, tmp_path: Path) -> None:
+async def test_who_is_not_on_the_list_is_told_so_before_anything_is_signed(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
     alice, bob, eve = await start("alice"), await start("bob"), await start("eve")
     reference = await alice.publish(folder, access="allow-list", allow=[bob.peer], creators=["Ana"])
     await bob.fetch(reference, tmp_path / "bob", alice.address)
     with pytest.raises(Refused, match="not-listed"):
         await eve.fetch(reference, tmp_path / "eve", alice.address)
+    assert eve.home.shelf.asks() == []
     rows = {row["who"]: row["decision"] for row in (await alice.desk.audit())["rows"]}
-    assert rows == {bob.peer: "grant", eve.peer: "refuse"}
+    assert rows == {bob.peer: "grant"}
 
 
 async def test_a_public_dataset_asks_nobody(start: Start, folder: Path, tmp_path: Path) -> None:
@@ -181,14 +186,60 @@ async def test_changed_terms_are_asked_again(start: Start, folder: Path, tmp_pat
     assert same(folder, tmp_path / "two")
 
 
-async def test_a_purpose_outside_the_terms_is_refused_and_logged(start: Start, folder: Path, tmp_path: Path) -> None:
+async def test_a_purpose_outside_the_terms_is_refused_before_anything_is_signed(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
     alice, bob = await start("alice"), await start("bob")
     reference = await alice.publish(folder, purposes=["education"])
-    with pytest.raises(Refused, match="purpose"):
+    with pytest.raises(Refused, match="purpose") as said:
         await bob.fetch(reference, tmp_path / "copy", alice.address, purpose="product")
+    assert "--purpose education" in said.value.hint
+    assert bob.home.shelf.asks() == []
     await bob.fetch(reference, tmp_path / "copy", alice.address, purpose="education")
     decisions = [row["decision"] for row in (await alice.desk.audit())["rows"]]
-    assert decisions == ["refuse", "grant"]
+    assert decisions == ["grant"]
+
+
+async def test_other_words_for_a_request_that_waits_are_not_dropped_in_silence(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder, access="approval")
+    with pytest.raises(Pending):
+        await bob.fetch(reference, tmp_path / "copy", alice.address, details="first")
+    for words in ({"purpose": "education"}, {"details": "corrected"}):
+        with pytest.raises(
+            Pending, match="with the purpose research and the details 'first': the words given now were"
+        ):
+            await bob.fetch(reference, tmp_path / "copy", alice.address, **words)
+    for same_words in ({}, {"purpose": "unstated"}, {"details": "first"}):
+        with pytest.raises(Pending, match=r"decision$"):
+            await bob.fetch(reference, tmp_path / "copy", alice.address, **same_words)
+    (waiting,) = (await alice.desk.requests())["requests"]
+    assert (waiting["purpose"], waiting["details"]) == ("research", "first")
+    await alice.desk.decide(request=waiting["request"], outcome="grant", expires=int(time.time()) + 86_400)
+    assert (
+        "were not sent" in (await bob.fetch(reference, tmp_path / "copy", alice.address, details="corrected"))["unsent"]
+    )
+    assert (await bob.fetch(reference, tmp_path / "copy", alice.address, details="first"))["unsent"] == ""
+
+
+async def test_a_grant_that_has_ended_is_shown_as_ended(start: Start, folder: Path, tmp_path: Path) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    reference = await alice.publish(folder, access="approval")
+    with pytest.raises(Pending):
+        await bob.fetch(reference, tmp_path / "copy", alice.address)
+    end = int(time.time()) + 2
+    await alice.desk.decide(request=2, outcome="grant", expires=end)
+    (row,) = (await alice.desk.audit())["rows"]
+    assert row["ended"] is None
+    assert show.decision(row) == "grant (approved)"
+    while time.time() < end:
+        await asyncio.sleep(0.1)
+    (row,) = (await alice.desk.audit())["rows"]
+    assert row["ended"] == end
+    assert show.decision(row) == f"grant (approved), ended {show.when(end)}"
+    assert (await alice.desk.requests(everything=True))["requests"][0]["ended"] == end
 
 
 async def test_the_requester_keeps_a_proof_that_stands_alone(start: Start, folder: Path, tmp_path: Path) -> None:
