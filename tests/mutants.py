@@ -318,11 +318,11 @@ class Runner:
 
 
 def reasons() -> dict[str, str]:
-    """By mutant's name, why it changes nothing: a line of `name`, then an indented one with the reason."""
+    """By mutant's name, why it changes nothing: a line of `name`, then indented ones with the reason."""
     found, name = {}, ""
     for line in REASONS.read_text().splitlines():
         if line.startswith("    "):
-            found[name] = line.strip()
+            found[name] = f"{found.get(name, '')} {line.strip()}".strip()
         elif line and not line.startswith("#"):
             name = line
     return found
@@ -376,6 +376,9 @@ def main() -> int:
         and int(hashlib.sha256(each.name.encode()).hexdigest(), 16) % parts == part - 1
     ]
     known_reasons = reasons()
+    for stale in sorted(name for name in known_reasons if name.split()[0] in files and part == parts == 1):
+        if not said.kind and stale not in {each.name for each in every}:
+            print(f"no such mutant any more: {stale}")
     until = time.monotonic() + 60 * said.minutes
     if until < float("inf"):  # whatever comes first, and guards that are dropped before all
         every.sort(key=lambda each: (each.kind != "drop", hashlib.sha256(each.name.encode()).digest()))

@@ -229,9 +229,9 @@ def _short(text: str, said: str, any_port: bool) -> Place:
         raise _wrong(text, "a slash is missing before it", f"/{said}"[:120])
     if _PEER.fullmatch(said):
         raise _wrong(text, "it says who, but not where", f"a peer's address begins with host and port, and {SHOWN}")
-    if said.count(":") > 1 and "[" not in said and _is_ip(said.split("/")[0]):
-        raise _wrong(text, "it names no port", "with one, IPv6 is written in brackets: [2001:db8::1]:4001")
     where, *rest = said.split("/")
+    if ":" in where and _is_ip(where):
+        raise _wrong(text, "it names no port", "with one, IPv6 is written in brackets: [2001:db8::1]:4001")
     found = _PLACE.fullmatch(where)
     if found is None:
         raise _wrong(text, "it is neither host and port nor a multiaddr")
@@ -250,7 +250,7 @@ def _host(kind: str, host: str, text: str) -> str:
     if kind.startswith("dns"):
         if not _HOST.fullmatch(host):
             raise _wrong(text, "that is no host name", "a name in another script is written as its xn--… form")
-        if _is_ip(host) or _NUMBERS.fullmatch(host):
+        if _NUMBERS.fullmatch(host):
             raise _wrong(text, f"{host} is a number, and no name", "/ip4/… or /ip6/…")
         return host.lower()
     if "%" in host:

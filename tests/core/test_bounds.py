@@ -225,6 +225,19 @@ def test_why_an_address_is_none_is_said_by_what_it_is(text: str, told: str) -> N
         address.read(f"{text}/p2p/{ALICE.peer}")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001"])
+def test_a_number_is_no_name_however_it_is_written(host: str) -> None:
+    with pytest.raises(Malformed, match="is a number, and no name"):
+        address.read(f"/dns/{host}/tcp/1/p2p/{ALICE.peer}")
+
+
+def test_an_ip_address_without_a_port_says_how_one_is_written() -> None:
+    for text, hint in (("2001:db8::1", "in brackets"), ("::1", "in brackets"), ("1.2.3.4", "looks like")):
+        with pytest.raises(Malformed, match="names no port") as told:
+            address.read(f"{text}/p2p/{ALICE.peer}")
+        assert hint in told.value.hint
+
+
 def test_what_is_no_text_once_unquoted_is_refused() -> None:
     assert address.unquoted("caf%C3%A9") == "café"
     with pytest.raises(Malformed, match="not text"):

@@ -323,3 +323,10 @@ def test_who_was_expelled_meanwhile_is_not_chosen_to_keep_the_log() -> None:
         assert (log.state.community.heir is None) == expelled
         assert log.ballot(opened).standing == ("void" if expelled else "passed")
         assert ("keeps the log, and is a member" in log.ballot(opened).why) == expelled
+
+
+def test_what_is_no_proposal_is_called_so() -> None:
+    log = Log()
+    for index, told in ((0, "entry 0 is no proposal"), (7, "entry 7 is no proposal"), (-1, "no such proposal")):
+        with pytest.raises(NotFound, match=told):
+            log.ballot(index)
