@@ -80,6 +80,13 @@ class Clocks:
                     waits = False
             await asyncio.sleep(EVERY)
 
+    async def check(self) -> None:
+        """Undated where it is known now that an entry would not be dated: before the work for it is done."""
+        dating, now = self.home.dating, int(self.home.log.clock())
+        if dating.doubt(now) is not None:
+            await self.round()
+            dating.check(now)
+
     async def round(self) -> None:
         """Ask the witnesses, and where there are none the members that this home knows an address of."""
         dating, found = self.home.dating, dict[str, str]()

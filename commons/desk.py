@@ -73,6 +73,8 @@ class Desk(Heir):
             place = offer.Abroad(self.home, self.net, seat, await self._state(seat))
         if dry_run:
             return await asyncio.to_thread(publish.plan, self.home, said, place)
+        if not seat.sources:
+            await self.node.clocks.check()
         told = await publish.publish(self.home, said, self.progress, place, partial(self.entrust, place.state, seat))
         return {**told, **self._referred(told["cid"])}
 

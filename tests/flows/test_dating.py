@@ -10,20 +10,26 @@ import pty
 import subprocess
 import sys
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from commons import clocks, govern, request, retention, takeover
 from commons.core.clock import DAY
+from commons.core.keys import Signer
+from commons.core.note import COSIGNATURE, Verifier
 from commons.disk import home
 from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.errors import Gone, Undated
 from tests.conftest import LIMIT, Party, Start, until
+from tests.dishonest import Answering, Server
 from tests.flows.conftest import Found, Village, chosen
 from tests.flows.test_witness import make, policy, row, run, settled
 from tests.test_cli import environment
@@ -67,13 +73,14 @@ def kept(tmp_path: Path, folder: Path) -> Path:
 
 
 def test_a_process_two_years_ahead_adds_nothing_and_says_what_to_do(kept: Path, folder: Path) -> None:
-    size = entries_of(kept)
+    size, packs = entries_of(kept), len([*(kept / "packs").iterdir()])
     done = command(YEARS, kept, "publish", str(folder), "--title", "U", "--licence", "CC0-1.0")
     assert done.returncode == Undated.number
     said = json.loads(done.stdout or done.stderr)
     assert "the last entry is of" in said["message"]
     assert "commons log date --right" in said["hint"]
     assert entries_of(kept) == size
+    assert len([*(kept / "packs").iterdir()]) == packs, "nothing is sealed for an entry that is not made"
     told(command(0, kept, "publish", str(folder), "--title", "U", "--licence", "CC0-1.0"))
     assert entries_of(kept) == size + 1
 
@@ -199,6 +206,36 @@ async def test_ten_minutes_past_the_witnesses_wait(start: Start, tmp_path: Path,
         await ana.publish(folder, title="Again")
 
 
+@pytest.mark.parametrize(("lie", "ahead", "goes"), [(YEARS, 1200, False), (-YEARS, 0, True), (YEARS, 0, True)])
+async def test_one_of_three_witnesses_may_lie_about_the_time(
+    tmp_path: Path, folder: Path, lie: int, ahead: int, goes: bool
+) -> None:
+    """Its clock alone lets nothing pass, and holds nothing up."""
+
+    def says(by: int) -> Answering:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=404, headers={"Date": formatdate(time.time() + by, usegmt=True)})
+
+        return answer
+
+    async with AsyncExitStack() as stack:
+        doors = [await stack.enter_async_context(Server(says(by))) for by in (lie, 0, 0)]
+        keys = [
+            Verifier(name=f"w{n}.example", type=COSIGNATURE, public=Signer(bytes([n]) * 32).public) for n in range(3)
+        ]
+        where = make(tmp_path / "watched", policy(2, *zip(keys, doors, strict=True)))
+        ana = await stack.enter_async_context(run(where))
+        await ana.node.clocks.round()
+        assert len(ana.home.dating.others()[0]) == 3
+        ana.home.resumption.free = True  # that it is the newest copy is not what is asked here
+        ana.home.log._clock = lambda: time.time() + ahead
+        if goes:
+            await ana.publish(folder)
+        else:
+            with pytest.raises(Undated, match="witnesses' clocks"):
+                await ana.publish(folder)
+
+
 async def test_a_member_that_lies_is_one_of_several(found: Found, folder: Path) -> None:
     seats = await found("ben", "cleo", "dora")
     coop = seats["coop"]
@@ -227,7 +264,11 @@ async def test_a_node_whose_clock_is_mended_goes_on_by_itself(
 
     monkeypatch.setattr(govern, "settle", told)
     asked = asyncio.Event()
-    coop.node.clocks.round = lambda: asyncio.sleep(0, asked.set())  # type: ignore[method-assign]
+
+    async def ask() -> None:
+        asked.set()
+
+    monkeypatch.setattr(coop.node.clocks, "round", ask)
     coop.home.log._clock = lambda: time.time() + YEARS
     async with asyncio.timeout(LIMIT):
         await asked.wait()
