@@ -8,23 +8,30 @@ from dataclasses import replace
 import pytest
 
 from commons import quorum
+from commons.core import codec, envelope, governance, ids, tiles
 from commons.core.answer import Checked
-from commons.errors import NotFound, Pending, Untrue
-from tests.core.test_time import TWO, Watched
+from commons.core.entries import STAMP, Stamp
+from commons.errors import CommonsError, NotFound, Pending, Untrue
+from tests.core.test_time import KEYS, TWO, Watched
 from tests.keeper import BOB
 from tests.vectors.generate import MANIFEST
 
 
 class Door:
-    """A plain door in memory that shows one log and, of all heads, the one that is to be `cosigned`."""
+    """A plain door in memory that shows one log and, of all heads, the one that is to be `cosigned`; a liar's, with
+    the last of its entries once more, where it shows them all."""
 
-    def __init__(self, watched: Watched, cosigned: bytes | None) -> None:
-        self._log, self._cosigned = watched.log, cosigned
+    def __init__(self, watched: Watched, cosigned: bytes | None, lies: bool) -> None:
+        self._log, self._cosigned, self._lies = watched.log, cosigned, lies
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         path = path.removeprefix(f"/{self._log.commons}/")
         if path != "cosigned":
-            return await self._log.read(path)
+            data = await self._log.read(path)
+            if self._lies and path.startswith("tile/entries/") and not path.endswith(".p/1"):
+                shown = tiles.unbundle(data, len(self._log.data))
+                return tiles.bundle([*shown[:-2], shown[-1], shown[-1]])
+            return data
         if self._cosigned is None:
             raise NotFound(path)
         return self._cosigned
@@ -39,20 +46,22 @@ class Case:
     def __init__(self, witnesses: str = TWO) -> None:
         self.watched = Watched(witnesses)
         log = self.watched.log
-        said = log.ask(BOB, log.publish())
+        dataset = log.publish()
+        said = log.ask(BOB, dataset)
         self.granted = log.decide()
         self.index = log.last
         _, self.checked = log.granted(said)
         for _ in range(3):
-            log.publish()
+            log.ask(BOB, dataset)
+        self.lies = False
         self.value = replace(MANIFEST, commons=log.commons)
 
     def check(self, cosigned: bytes | None, checked: Checked | None = None) -> bytes:
-        door, log = Door(self.watched, cosigned), self.watched.log.log
+        door, log = Door(self.watched, cosigned, self.lies), self.watched.log.log
         return asyncio.run(quorum.check(door, "door", self.value, log, checked or self.checked))
 
     def shown(self, cosigned: bytes | None, checked: Checked | None = None) -> bytes:
-        door, log = Door(self.watched, cosigned), self.watched.log.log
+        door, log = Door(self.watched, cosigned, self.lies), self.watched.log.log
         return asyncio.run(quorum.shown(door, "door", self.value, log, checked or self.checked))
 
 
@@ -81,3 +90,67 @@ def test_a_request_without_a_decision_has_to_be_seen_itself() -> None:
         else:
             with pytest.raises(Pending, match=f"not yet entry {case.index}"):
                 case.shown(head, waits)
+
+
+def test_a_head_without_its_quorum_is_not_used_whoever_signed_it() -> None:
+    case = Case()
+    for times in ((None, None, None), (3,), (None, None, 3)):
+        head = case.watched.head(*times)
+        for ask in (case.check, case.shown):
+            with pytest.raises(Untrue, match="not witnessed as its charter asks"):
+                ask(head)
+    with pytest.raises(Untrue, match="not witnessed as its charter asks"):
+        case.check(None)
+    with pytest.raises(Pending, match="no head of this log is signed by enough witnesses yet"):
+        case.shown(None)
+
+
+def test_whom_the_members_chose_since_is_enough_and_the_log_has_to_bear_it_out() -> None:
+    one = f"witness w0 {KEYS[0].vkey}\nquorum w0\n"
+    for chosen in (False, True):
+        case = Case()
+        log = case.watched.log
+        if chosen:
+            charter = envelope.open(governance.CHARTER, governance.Charter, log.charter).value
+            colleges = tuple(replace(each, members=()) for each in charter.colleges)
+            said = replace(charter, witnesses=one, colleges=colleges)
+            log.vote(BOB, log.propose("amend-charter", charter=said))
+            case.watched.stamp(log.clock, log.clock, None)
+            assert case.watched.community().charter.witnesses == one
+        head = case.watched.head(3)
+        if chosen:
+            assert case.check(head) == case.shown(head) == head
+            case.lies = True
+            with pytest.raises(Untrue, match="not those that the head signs"):
+                case.check(head)
+        else:
+            with pytest.raises(Untrue, match="not witnessed"):
+                case.check(head)
+
+
+def test_the_charter_is_the_one_that_the_dataset_names_and_is_one() -> None:
+    case = Case()
+    head, log = case.watched.head(3, 3, None), case.watched.log
+    log.data[0] = log.data[1]
+    with pytest.raises(Untrue, match="not that of this dataset's commons"):
+        case.check(head)
+    log.data[0] = codec.encode(Stamp(type=STAMP, time=1, head=b"x"))
+    case.value = replace(case.value, commons=ids.cid(log.data[0]))
+    log.commons = case.value.commons
+    with pytest.raises(Untrue, match="does not begin with a charter"):
+        case.check(head)
+
+
+def test_a_commons_that_asks_for_no_witnesses_needs_none() -> None:
+    case = Case(witnesses="")
+    assert case.check(None) == case.checked.head.note
+
+
+def test_a_witnessed_head_that_is_of_another_history_is_told_with_both() -> None:
+    case = Case()
+    log = case.watched.log
+    log.data[2] = log.data[1]
+    head = case.watched.head(3, 3, None, size=len(log.data))
+    with pytest.raises(CommonsError) as told:
+        case.check(head)
+    assert len(told.value.evidence) >= 2

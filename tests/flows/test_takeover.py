@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from commons.archive import Read
 from commons.core import codec, envelope, governance
 from commons.core.governance import Proposal
 from commons.core.state import State
-from commons.errors import NotFound
+from commons.errors import NotFound, Pending, Untrue
 from tests.core.test_time import Watched
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
@@ -128,6 +129,29 @@ def test_what_is_added_to_a_copy_follows_what_it_goes_on_with() -> None:
     assert community is not None
     assert community.heir is not None
     assert community.heir.peer == BOB.identity.peer
+
+
+def test_nobody_goes_on_from_a_head_that_is_not_of_the_log_that_is_shown() -> None:
+    """The old registrar and the witnesses signed both: what was witnessed is another history."""
+    case, other = Case(), Case()
+    other.log.data = [*case.log.data[:-1], other.log.data[-2]]
+    other.log.commons, other.log.log = case.log.commons, case.log.log
+    with pytest.raises(Untrue, match="is not of this log") as told:
+        copied(case.log, other.watched.head(3, 3, None))
+    assert len(told.value.evidence) == 2
+
+
+def test_nobody_goes_on_from_a_head_that_too_few_signed_or_that_is_ahead_of_what_is_shown() -> None:
+    case = Case()
+    few, many = case.watched.head(3), case.watched.head(3, 3, None)
+    for cosigned in (None, few):
+        with pytest.raises(Pending, match="no head of this log is witnessed"):
+            copied(case.log, cosigned)
+    assert copied(case.log, many).base.checkpoint.size == len(case.log.data)
+    case.log.data.pop()
+    with pytest.raises(Pending, match="no head of this log is witnessed"):
+        copied(case.log, many)
+    assert copied(case.log, case.watched.head(3, 3, None)).base.checkpoint.size == len(case.log.data)
 
 
 def head_size(head: bytes) -> int:
