@@ -114,7 +114,7 @@ async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> 
         _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
         for data in batch:
             state.take(data)  # what breaks the rules gives no right
-    if merkle.edge_root(edge) != head.checkpoint.root or state.charter is None or state.commons != value.commons:
+    if merkle.edge_root(edge) != head.checkpoint.root or state.commons != value.commons:  # None without a charter
         raise Untrue("the entries shown are not those that the head signs")
     await succession.check(read, state, head.note)
     return state

@@ -210,9 +210,9 @@ def _file(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
-def mapped(place: Path, tests: Sequence[str], anew: bool) -> dict[str, Any]:
+def mapped(place: Path, tests: Sequence[str]) -> dict[str, Any]:
     """What these tests reach: found out for the files of tests that changed since it was last, and kept in `place`."""
-    known = json.loads(place.read_text()) if place.exists() and not anew else {}
+    known = json.loads(place.read_text()) if place.exists() else {}
     files = [
         each for name in tests for each in ([Path(name)] if Path(name).is_file() else Path(name).rglob("test_*.py"))
     ]
@@ -362,15 +362,25 @@ def main() -> int:
     named = said.files or [*targets]
     changed = _changed(said.since) if said.since else set(named)
     files = [each for each in named if each in changed]
-    tests = said.tests or sorted({test for each in files for test in targets[each]})
     if not files:
         print("no file whose guards are looked at has changed")
         return 0
-    known = mapped(said.map, tests, said.anew)
+    if said.anew:
+        said.map.unlink(missing_ok=True)
+    until, half = (time.monotonic() + 60 * said.minutes * part for part in (1, 0.5))
+    looked = list[str]()
+    for each in files:
+        if time.monotonic() < half:  # the rest of the time is for mutants
+            looked.append(each)
+            mapped(said.map, said.tests or targets[each])
+    if len(looked) < len(files):
+        print(f"not looked at: {', '.join(sorted({*files} - {*looked}))}")
+    tests = said.tests or sorted({test for each in looked for test in targets[each]})
+    known = mapped(said.map, tests)
     part, parts = map(int, said.part.split("/"))
     every = [
         each
-        for file in files
+        for file in looked
         for each in mutants(HOUSE / file)
         if (not said.kind or each.kind in said.kind)
         and int(hashlib.sha256(each.name.encode()).hexdigest(), 16) % parts == part - 1
@@ -379,7 +389,6 @@ def main() -> int:
     for stale in sorted(name for name in known_reasons if name.split()[0] in files and part == parts == 1):
         if not said.kind and stale not in {each.name for each in every}:
             print(f"no such mutant any more: {stale}")
-    until = time.monotonic() + 60 * said.minutes
     if until < float("inf"):  # whatever comes first, and guards that are dropped before all
         every.sort(key=lambda each: (each.kind != "drop", hashlib.sha256(each.name.encode()).digest()))
     runner = Runner([each for each in every if each.name not in known_reasons], known, said.jobs, until)

@@ -502,3 +502,17 @@ def test_what_is_replaced_needs_no_room_twice_but_for_a_batch(tmp_path: Path, mo
     monkeypatch.setattr(space, "free", lambda path: len(NOISE) + 100)
     unpack(store, result, tmp_path / "out", replace=True)
     assert out(tmp_path / "out") == FILES
+
+
+def test_what_has_its_name_is_on_the_disk_when_unpack_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system is told to write what it holds back after the last name was given; and not where nothing was."""
+    store, result = packed(tmp_path, FILES)
+    seen: list[set[str]] = []
+    sync = os.sync
+    monkeypatch.setattr(os, "sync", lambda: (seen.append({*out(tmp_path / "out")}), sync()))
+    unpack(store, result, tmp_path / "out")
+    assert seen[-1] == {*FILES}
+    assert seen[0].isdisjoint(FILES)  # and before the first name is given
+    seen.clear()
+    unpack(store, result, tmp_path / "out")
+    assert seen == []

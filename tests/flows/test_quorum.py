@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from commons import quorum
-from commons.core import codec, envelope, governance, ids, tiles
+from commons.core import checkpoint, codec, envelope, governance, ids, tiles
 from commons.core.answer import Checked
 from commons.core.entries import STAMP, Stamp
 from commons.errors import CommonsError, NotFound, Pending, Untrue
 from tests.core.test_time import KEYS, TWO, Watched
 from tests.keeper import BOB
+from tests.vectors import generate
 from tests.vectors.generate import MANIFEST
 
 
@@ -21,13 +22,15 @@ class Door:
     """A plain door in memory that shows one log and, of all heads, the one that is to be `cosigned`; a liar's, with
     the last of its entries once more, where it shows them all."""
 
-    def __init__(self, watched: Watched, cosigned: bytes | None, lies: bool) -> None:
-        self._log, self._cosigned, self._lies = watched.log, cosigned, lies
+    def __init__(self, watched: Watched, cosigned: bytes | None, lies: bool, first: bytes) -> None:
+        self._log, self._cosigned, self._lies, self._first = watched.log, cosigned, lies, first
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         path = path.removeprefix(f"/{self._log.commons}/")
         if path != "cosigned":
             data = await self._log.read(path)
+            if self._first and path.endswith(".p/1"):
+                return tiles.bundle([self._first])
             if self._lies and path.startswith("tile/entries/") and not path.endswith(".p/1"):
                 shown = tiles.unbundle(data, len(self._log.data))
                 return tiles.bundle([*shown[:-2], shown[-1], shown[-1]])
@@ -53,15 +56,15 @@ class Case:
         _, self.checked = log.granted(said)
         for _ in range(3):
             log.ask(BOB, dataset)
-        self.lies = False
+        self.lies, self.first = False, b""
         self.value = replace(MANIFEST, commons=log.commons)
 
     def check(self, cosigned: bytes | None, checked: Checked | None = None) -> bytes:
-        door, log = Door(self.watched, cosigned, self.lies), self.watched.log.log
+        door, log = Door(self.watched, cosigned, self.lies, self.first), self.watched.log.log
         return asyncio.run(quorum.check(door, "door", self.value, log, checked or self.checked))
 
     def shown(self, cosigned: bytes | None, checked: Checked | None = None) -> bytes:
-        door, log = Door(self.watched, cosigned, self.lies), self.watched.log.log
+        door, log = Door(self.watched, cosigned, self.lies, self.first), self.watched.log.log
         return asyncio.run(quorum.shown(door, "door", self.value, log, checked or self.checked))
 
 
@@ -131,14 +134,16 @@ def test_whom_the_members_chose_since_is_enough_and_the_log_has_to_bear_it_out()
 def test_the_charter_is_the_one_that_the_dataset_names_and_is_one() -> None:
     case = Case()
     head, log = case.watched.head(3, 3, None), case.watched.log
+    ballot = envelope.sign(governance.VOTE, generate.BALLOT, BOB.identity)
     log.data[0] = log.data[1]
     with pytest.raises(Untrue, match="not that of this dataset's commons"):
         case.check(head)
-    log.data[0] = codec.encode(Stamp(type=STAMP, time=1, head=b"x"))
-    case.value = replace(case.value, commons=ids.cid(log.data[0]))
-    log.commons = case.value.commons
-    with pytest.raises(Untrue, match="does not begin with a charter"):
-        case.check(head)
+    for first in (codec.encode(Stamp(type=STAMP, time=1, head=b"x")), ballot):
+        log.data[0] = first
+        case.value = replace(case.value, commons=ids.cid(first))
+        log.commons = case.value.commons
+        with pytest.raises(Untrue, match="does not begin with a charter"):
+            case.check(head)
 
 
 def test_a_commons_that_asks_for_no_witnesses_needs_none() -> None:
@@ -154,3 +159,14 @@ def test_a_witnessed_head_that_is_of_another_history_is_told_with_both() -> None
     with pytest.raises(CommonsError) as told:
         case.check(head)
     assert len(told.value.evidence) >= 2
+
+
+def test_a_log_whose_first_entry_is_another_charter_tells_nobody_whom_its_members_chose() -> None:
+    """Its keeper signed a tree of others under this log's name, and shows the true charter where it is asked for."""
+    case = Case()
+    log = case.watched.log
+    other = Watched(f"witness w0 {KEYS[0].vkey}\nquorum w0\n").log.charter
+    case.first, log.data[0] = log.data[0], other
+    case.checked = replace(case.checked, head=checkpoint.open(log.head(), log.log))
+    with pytest.raises(Untrue, match="not those that the head signs"):
+        case.check(case.watched.head(3))
