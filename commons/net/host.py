@@ -269,14 +269,18 @@ def guard_handlers(network: Any, most: int) -> None:
 
 
 def stay_passive(host: Any) -> None:
-    """Dial and ask nobody by ourselves. Stock dials every peer it ever heard of, and identifies each connection."""
-    host.get_network().auto_connector.maybe_connect = trio.lowlevel.checkpoint
+    """Dial and ask nobody by ourselves. Stock dials every peer it ever heard of, and identifies each connection.
+
+    Nor is anybody remembered who left: it is by dialling that stock would forget them, minted keys and all.
+    """
+    connector = host.get_network().auto_connector
+    connector.maybe_connect, connector.record_disconnect = trio.lowlevel.checkpoint, lambda peer_id: None
     host._schedule_identify = lambda peer_id, *, reason: None
 
 
 def tame_logging() -> None:
     """Remote peers write most of libp2p's warnings: keep them out of stderr, and libp2p out of the root logger."""
-    for name, logger in logging.root.manager.loggerDict.items():
+    for name, logger in [*logging.root.manager.loggerDict.items()]:  # other threads may name one meanwhile
         if isinstance(logger, logging.Logger) and name.partition(".")[0] == "libp2p":
             logger.handlers.clear()
             logger.setLevel(logging.NOTSET)

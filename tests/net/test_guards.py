@@ -5,6 +5,8 @@ When an upgrade of libp2p makes one of the latter fail, its guard can go.
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import struct
 import subprocess
@@ -475,6 +477,40 @@ def test_without_passivity_they_are(monkeypatch: Patch) -> None:
     assert run(lambda: dialled_a_stranger(SOON))
 
 
+async def visit(host: Any) -> str:
+    visitor = house.build(os.urandom(32), [])
+    async with visitor.run(listen_addrs=[]):
+        connection = await connect(visitor, host)
+        await house.cut(connection.muxed_conn)
+        return str(visitor.get_id())
+
+
+async def forgotten(visitors: int, seconds: float) -> bool:
+    """Whether of those who came, each with a key of their own, and left, nobody is held in memory any more."""
+    async with running() as host:
+        gone = {await visit(host) for _ in range(visitors)}
+        with trio.move_on_after(seconds):
+            while gone & {str(each) for each in gc.get_objects() if type(each) is ID}:
+                await trio.sleep(0.1)
+                gc.collect()
+            return True
+        return False
+
+
+def test_who_has_left_is_forgotten() -> None:
+    assert run(lambda: forgotten(20, LIMIT / 2))
+
+
+def test_without_passivity_everybody_who_ever_came_is_remembered(monkeypatch: Patch) -> None:
+    """For stock's own dialling, which forgets some; without it nobody would be."""
+
+    def only_not_dialling(host: Any) -> None:
+        host.get_network().auto_connector.maybe_connect = trio.lowlevel.checkpoint
+
+    monkeypatch.setattr(house, "stay_passive", only_not_dialling)
+    assert not run(lambda: forgotten(20, 3))
+
+
 # ---- others
 
 
@@ -537,3 +573,20 @@ def test_libp2p_writes_to_no_terminal_whatever_its_variables_say() -> None:
         outputs.append(process.communicate(timeout=LIMIT))
     assert outputs[0] == ("0\n", "")
     assert outputs[1][0] == "1\n"
+
+
+def test_a_logger_that_another_thread_names_meanwhile_stops_no_node() -> None:
+    """Where a second node starts in the same process, or a module is imported by another thread."""
+    told = logging.getLogger("libp2p.named.first")
+
+    named = []
+
+    def set_level(level: int) -> None:
+        named.append(logging.getLogger(f"libp2p.named.meanwhile.{os.urandom(8).hex()}"))
+
+    told.setLevel = set_level  # type: ignore[method-assign]
+    try:
+        house.tame_logging()
+    finally:
+        del told.setLevel
+    assert named
