@@ -29,6 +29,7 @@ from commons import (
 from commons.core import address, entries, ids, manifest, plea, reference, terms
 from commons.core.address import is_peer
 from commons.core.manifest import Manifest
+from commons.disk import sql
 from commons.disk.home import write_config
 from commons.errors import Malformed, NotFound
 from commons.heir import Heir
@@ -42,6 +43,8 @@ class Desk(Heir):
         """Dispatch by name; Malformed for a verb or an argument that is none."""
         if verb not in VERBS:
             raise Malformed(f"this node knows no verb {verb[:40]!r}", hint="are both of the same version?")
+        if self.home.frozen and verb not in READING:
+            raise sql.unwritable(self.home.path)
         try:
             method: Callable[..., Awaitable[Told]] = getattr(self, verb)
             return await method(**words)
@@ -267,3 +270,22 @@ VERBS = frozenset({
     "forget_fork", "keep", "custody", "pass_on", "invite", "join", "follow", "propose", "vote", "statistics",
     "take_over", "vote_at", "go_on", "date",
 })  # fmt: skip
+READING = frozenset(
+    {
+        "refer",
+        "show",
+        "datasets",
+        "status",
+        "requests",
+        "export",
+        "export_log",
+        "describe",
+        "audit",
+        "peers",
+        "witness",
+        "unlogged",
+        "community",
+        "custody",
+        "statistics",
+    }
+)  # what works, in full or in part, on a home that cannot be written

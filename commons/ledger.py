@@ -68,13 +68,9 @@ class Ledger:
 
     async def status(self) -> Told:
         """What this home is and holds. Asks again after requests that wait, delivers receipts still owed, drops what
-        was withdrawn, and compares heads with the peers it knows."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FOLLOW_UP):
-                await asyncio.gather(self._follow_ups(), self.node.gossip.round())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FOLLOW_UP):
-                await notices.mind(self.home, self.net, self.node.carrying)
+        was withdrawn, and compares heads with the peers it knows; nothing of this where no answer could be kept."""
+        if not self.home.frozen:
+            await self._catch_up()
         log, state = self.home.log, self.home.log.state
         return {
             "peer": self.home.keys.identity.peer, "home": str(self.home.path), "commons": self.home.commons,
@@ -94,6 +90,14 @@ class Ledger:
                 for ask in self.home.shelf.asks()
             ],
         }  # fmt: skip
+
+    async def _catch_up(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_UP):
+                await asyncio.gather(self._follow_ups(), self.node.gossip.round())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_UP):
+                await notices.mind(self.home, self.net, self.node.carrying)
 
     async def go_on(self) -> Told:
         """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -81,6 +83,28 @@ async def start(make_home: MakeHome) -> AsyncIterator[Start]:
             return Party(await stack.enter_async_context(node))
 
         yield begin
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """A folder that cannot be written while this is open: for root, whom no permissions stop, by a mount."""
+    if os.geteuid() == 0:
+        if subprocess.run(["mount", "--bind", str(folder), str(folder)], capture_output=True, check=False).returncode:
+            pytest.skip("nothing can be mounted here")
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+    else:
+        folders = [folder, *(each for each in folder.rglob("*") if each.is_dir())]
+        for each in folders:
+            each.chmod(0o500)
+        try:
+            yield
+        finally:
+            for each in folders:
+                each.chmod(0o700)
 
 
 async def decided(party: Party) -> None:

@@ -20,7 +20,7 @@ import pytest
 from commons import cli, show
 from commons.errors import tame
 from commons.terminal import PLACE
-from tests.conftest import LIMIT
+from tests.conftest import LIMIT, frozen
 from tests.forked import forking
 from tests.test_cli import environment
 
@@ -293,6 +293,35 @@ def test_a_name_that_is_no_utf8_is_shown_by_its_bytes(commons: Forked) -> None:
     code, _, err = commons.run("--home", "a\udcff", "status")
     assert code == 4
     assert r"a\xff" in err
+
+
+READ = ("status", "list", "show {}", "show {} --format dcat", "requests", "audit", "log export out", "export {} box",
+        "peer list", "witness list", "custody status", "refer {}")  # fmt: skip
+WRITE = ("publish data --title B --licence CC0-1.0", "publish data --dry-run --licence CC0-1.0", "fetch {} there",
+         "mirror {}", "drop {}", "log erase 1 --yes", "peer add http://127.0.0.1:1", "announce 127.0.0.1:1",
+         "witness add x", "node", "init", "custody keep")  # fmt: skip
+
+
+def test_a_home_that_cannot_be_written_can_be_audited(commons: Forked) -> None:
+    home = commons.folder / "ana"
+    cid = json.loads(commons.run("--json", "list")[1])["datasets"][0]["cid"]
+    before = {each: (each.read_bytes(), each.stat().st_mtime_ns) for each in home.rglob("*") if each.is_file()}
+    with frozen(home):
+        for line in READ:
+            code, said, err = commons.run(*line.format(cid).split())
+            assert code == 0, (line, err)
+            assert said, line
+        assert "cannot be written" in commons.run("status")[1]
+        for line in WRITE:
+            code, said, err = commons.run(*line.format(cid).split())
+            assert code not in (0, 1, 2, 100), (line, said)
+            if line.split()[0] not in ("init", "announce", "witness"):  # those see first that there is a home, or words
+                assert code == 107, (line, said, err)
+                assert "cannot be written" in err, line
+                assert "hint: " in err, line
+    after = {each: (each.read_bytes(), each.stat().st_mtime_ns) for each in home.rglob("*") if each.is_file()}
+    assert after == before
+    assert commons.run("audit", "out")[0] == 0
 
 
 def test_the_list_shows_what_is_begun_and_what_is_missing(commons: Forked) -> None:

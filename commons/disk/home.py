@@ -63,13 +63,16 @@ class Home:
 
     def __init__(self, path: Path, node: bool = False) -> None:
         """NotFound unless `path` was made by `create`; Busy while another process holds it. Whether a `node` does is
-        said in the lock, from before it is opened: see `held_by_node`."""
+        said in the lock, from before it is opened: see `held_by_node`. One that cannot be written is opened `frozen`:
+        all of it can be read, nothing is written there, and its log is `broken`; StorageFailed for a node."""
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
-        self.path = path
+        self.path, self.frozen = path, sql.frozen(path)
+        if self.frozen and node:
+            raise sql.unwritable(path)
         self.next: str | None = None  # the commons whose log waits in log.next.db
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
-            opened.callback(os.close, _hold(path, node))
+            opened.callback(os.close, _hold_to_read(path) if self.frozen else _hold(path, node))
             _check_version(path)  # before a byte is changed
             self.notes = Notes(path / "notes.db")
             opened.callback(lambda: self.notes.close())
@@ -91,12 +94,15 @@ class Home:
             self.resumption.watch(self.log)
             self.dating = Dating(self.log, self.notes)
             self.check_keeper()
+            if self.frozen and self.log.broken is None:
+                self.log.broken = sql.unwritable(path)
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
             self.pleas = Pleas(path / "pleas.db")
             opened.callback(lambda: self.pleas.close())
             self.packs = Store(path / "packs")
-            self.packs.clean()
+            if not self.frozen:
+                self.packs.clean()
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Home:
@@ -156,6 +162,11 @@ def _take_over(path: Path) -> None:
     some under their new names: the next start goes on."""
     if not (path / "log.next.db").exists():
         return
+    if sql.frozen(path):
+        raise StorageFailed(
+            f"a log that was taken over waits in {path}, and takes its place when this home is opened for writing",
+            hint="open it once where it can be written, or read a copy of it",
+        )
     if (path / "log.db").exists():  # else a crash came behind the last of these
         if (path / "log.before.db").exists():
             free = next(n for n in count(2) if not (path / f"log.before.{n}.db").exists())
@@ -296,11 +307,7 @@ def _hold(path: Path, node: bool = False) -> int:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageFailed(f"cannot write in {path}: {error.strerror}", hint="check its permissions") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise Busy(f"another process uses the home {path}", hint="stop the node that runs on it, or wait") from error
+    _take(lock, path)
     try:
         os.ftruncate(lock, 0)  # what the last one left
         os.pwrite(lock, _NODE if node else b"", 0)
@@ -308,6 +315,24 @@ def _hold(path: Path, node: bool = False) -> int:
         os.close(lock)
         raise StorageFailed(f"cannot write in {path}: {error.strerror}", hint="check free space") from error
     return lock
+
+
+def _hold_to_read(path: Path) -> int:
+    """Of a home that cannot be written: somebody else may write it still, by another mount. One that never had a lock,
+    as a backup without it, is held by nobody."""
+    lock = path / "lock"
+    with sql.door(lock):
+        held = os.open(lock if lock.exists() else path, os.O_RDONLY | os.O_CLOEXEC)
+    _take(held, path)
+    return held
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise Busy(f"another process uses the home {path}", hint="stop the node that runs on it, or wait") from error
 
 
 def _read_seed(path: Path) -> bytes:

@@ -26,13 +26,30 @@ def door(path: Path) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED:
             raise StorageFailed(f"{path.name} is damaged: {error}", hint=MEND) from error
+        if frozen(path.parent):
+            raise unwritable(path.parent) from error
         raise StorageFailed(
             f"cannot use {path.name}: {error}", hint=f"check free space and permissions of {path.parent}"
         ) from error
 
 
+def frozen(folder: Path) -> bool:
+    """Whether a folder that is there cannot be written: its disk is read-only, or its permissions say so."""
+    return folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)
+
+
+def unwritable(folder: Path) -> StorageFailed:
+    return StorageFailed(
+        f"{folder} cannot be written, and is only read here",
+        hint="mount it for writing or change its permissions, or do this in another home",
+    )
+
+
 def connect(path: Path, schema: str) -> sqlite3.Connection:
-    """An open database with `schema` in it. Statements commit by themselves unless inside BEGIN … COMMIT."""
+    """An open database with `schema` in it. Statements commit by themselves unless inside BEGIN … COMMIT. In a folder
+    that is `frozen` it is only read."""
+    if frozen(path.parent):
+        return _read_only(path, schema)
     with door(path):
         # 0600 before SQLite sees it, as its WAL takes the same mode. Only a new file is opened here: closing one that
         # another connection of this process uses would drop that connection's locks.
@@ -45,6 +62,28 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")
         db.executescript(schema)
+        return db
+
+
+def _read_only(path: Path, schema: str) -> sqlite3.Connection:
+    """Read without writing so much as a lock, so only while nobody else writes: the home's lock sees to that. One that
+    is not there is empty. What a crash left in the WAL is read with the index beside it, which cannot be made here."""
+    wal, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    with door(path):
+        unfinished = wal.exists() and wal.stat().st_size > 0
+        if unfinished and not index.exists():
+            raise StorageFailed(
+                f"{path.name} was not closed: to read {wal.name}, {index.name} is needed, and cannot be made here",
+                hint=f"copy the whole of {path.parent} to where it can be written (`cp -a`), and read the copy",
+            )
+        how = "mode=ro" if unfinished else "mode=ro&immutable=1"
+        name = f"{path.absolute().as_uri()}?{how}" if path.exists() else ":memory:"
+        db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10, uri=True)
+        db.text_factory = _text
+        if not path.exists():
+            db.executescript(schema)
+        db.execute("PRAGMA query_only=ON")
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # a file that is no database is told here
         return db
 
 
@@ -82,8 +121,10 @@ def columns(path: Path) -> frozenset[str]:
 def forget(db: sqlite3.Connection) -> None:
     """After deletes: copy the WAL back and cut it to nothing, so that no old page is left in it.
 
-    A crash before that leaves the old pages in the WAL: whoever opens the database forgets again.
+    A crash before that leaves the old pages in the WAL: whoever opens the database to write forgets again.
     """
+    if db.execute("PRAGMA query_only").fetchone()[0]:
+        return
     (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise StorageFailed(

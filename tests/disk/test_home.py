@@ -18,7 +18,7 @@ import pytest
 from commons.disk import home
 from commons.disk.home import Home
 from commons.errors import Busy, CommonsError, Conflict, Malformed, NotFound, StorageFailed
-from tests.conftest import MakeHome
+from tests.conftest import MakeHome, frozen
 from tests.flows.crash_driver import die_at, in_child, told
 
 
@@ -336,6 +336,87 @@ def test_a_home_of_a_later_schema_is_refused_and_not_changed(make_home: MakeHome
         with closing(sqlite3.connect(path / name)) as db:
             db.execute("PRAGMA user_version = 0")
     Home(path).close()
+
+
+# -- one that cannot be written ---------------------------------------------------------------------------------------
+
+
+def contents(path: Path) -> dict[str, tuple[bytes, int]]:
+    """Of a folder: each file, and when it changed."""
+    return {str(each): (each.read_bytes(), each.stat().st_mtime_ns) for each in path.rglob("*") if each.is_file()}
+
+
+def test_a_home_that_cannot_be_written_is_read_and_left_as_it_is(make_home: MakeHome) -> None:
+    path = make_home("alice")
+    with Home(path) as opened:
+        opened.shelf.add_peer("x")
+    (path / "packs" / "abc.tmp").touch()
+    (path / "notes.db").unlink()  # a file that an earlier version of this program did not make
+    before = contents(path)
+    with frozen(path):
+        with Home(path) as opened:
+            assert (opened.frozen, opened.log.size, opened.shelf.peers()) == (True, 1, ["x"])
+            assert opened.log.broken is not None
+            assert "cannot be written" in opened.log.broken.message
+            with pytest.raises(StorageFailed, match="cannot be written"):
+                opened.shelf.add_peer("y")
+            with pytest.raises(StorageFailed, match="cannot be written"):
+                opened.log.append(lambda _state, _index, _now: []).result(10)
+        with pytest.raises(StorageFailed, match="cannot be written"):
+            Home(path, node=True)
+    assert contents(path) == before
+
+
+def test_what_a_crash_left_in_the_journal_of_a_home_that_cannot_be_written_is_read_or_told(make_home: MakeHome) -> None:
+    path = make_home("alice")
+
+    def killed() -> None:
+        Home(path).shelf.add_peer("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(killed) == -signal.SIGKILL
+    before = contents(path)
+    assert before[str(path / "shelf.db-wal")][0]
+    with frozen(path), Home(path) as opened:
+        assert opened.shelf.peers() == ["x"]
+    assert contents(path) == before
+    (path / "shelf.db-shm").unlink()  # as in a backup that left it out
+    with frozen(path):
+        with pytest.raises(StorageFailed, match=r"shelf\.db was not closed") as caught:
+            Home(path)
+        assert "copy the whole of" in caught.value.hint
+    shutil.copytree(path, path.with_name("copy"))
+    with Home(path.with_name("copy")) as opened:
+        assert opened.shelf.peers() == ["x"]
+
+
+def test_a_home_that_somebody_else_writes_is_not_read_beside_them(make_home: MakeHome) -> None:
+    path = make_home("alice")
+    ready, done = os.pipe(), os.pipe()
+
+    def holds() -> None:
+        with Home(path):
+            os.write(ready[1], b"x")
+            os.read(done[0], 1)
+
+    thread = threading.Thread(target=lambda: in_child(holds))
+    thread.start()
+    try:
+        os.read(ready[0], 1)
+        with frozen(path), pytest.raises(Busy):
+            Home(path)
+    finally:
+        os.write(done[1], b"x")
+        thread.join()
+    for end in (*ready, *done):
+        os.close(end)
+
+
+def test_a_log_that_waits_to_be_taken_over_is_told_where_nothing_can_be_written(make_home: MakeHome) -> None:
+    path = make_home("alice")
+    shutil.copy(path / "log.db", path / "log.next.db")
+    with frozen(path), pytest.raises(StorageFailed, match="waits in"):
+        Home(path)
 
 
 def test_the_top_of_a_disk_can_be_a_home(tmp_path: Path) -> None:

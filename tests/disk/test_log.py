@@ -639,8 +639,10 @@ def test_a_disk_that_turns_read_only_loses_nothing(little_disk: Path) -> None:
         log.append(note_of(2)).result(10)
     log.close()
     subprocess.run(["mount", "-o", "remount,ro", str(little_disk)], check=True)
-    with pytest.raises(StorageFailed, match="cannot use log"):
-        Log.open(little_disk / "log.db", keys.log(0), b"")
+    with closing(Log.open(little_disk / "log.db", keys.log(0), b"")) as read:
+        assert read.size == 2
+        with pytest.raises(StorageFailed, match="cannot be written"):
+            read.append(note_of(2)).result(10)
     subprocess.run(["mount", "-o", "remount,rw", str(little_disk)], check=True)
     with closing(Log.open(little_disk / "log.db", keys.log(0), b"")) as again:
         assert again.size == 2
