@@ -181,6 +181,13 @@ class Desk(Heir):
         async with self.node.carrying:
             return fetch.drop(self.home, self._named(dataset).cid)
 
+    async def status(self) -> Told:
+        """What this home is and holds, and which datasets are not whole in it."""
+        told, rows = await super().status(), (await self.datasets())["datasets"]
+        names = ("cid", "title", "packs", "packs_missing")
+        lacking = [{name: row[name] for name in names} for row in rows if row["packs"] in ("begun", "incomplete")]
+        return {**told, "unfinished": lacking}
+
     async def datasets(self) -> Told:
         rows, state = [], self.home.log.state
         gone = state.community.withdrawn if state.community else {}
@@ -188,8 +195,9 @@ class Desk(Heir):
             value: Manifest = manifest.open(data).value
             refs = value.sealed()
             missing = sum(not self.home.packs.has(ref.root) for ref in refs)
-            # Its table is of no other dataset, and comes first.
-            begun = self.home.packs.has(refs[-1].root) or any(self.home.packs.part(ref.root).exists() for ref in refs)
+            table = refs[-1].root  # is of no other dataset, comes first, and stays where no pack is kept
+            parts = [ref.root for ref in refs if self.home.packs.part(ref.root).exists()]
+            begun = self.home.packs.has(table) or table in parts if role == "seen" else bool(parts)
             if role != "seen" or begun:
                 here = "whole" if not missing else "incomplete" if served else "begun" if begun else "not kept"
                 rows.append({
@@ -287,5 +295,6 @@ READING = frozenset(
         "community",
         "custody",
         "statistics",
+        "date",
     }
-)  # what works, in full or in part, on a home that cannot be written
+)  # fmt: skip  what works, in full or in part, on a home that cannot be written

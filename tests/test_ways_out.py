@@ -296,7 +296,7 @@ def test_a_name_that_is_no_utf8_is_shown_by_its_bytes(commons: Forked) -> None:
 
 
 READ = ("status", "list", "show {}", "show {} --format dcat", "requests", "audit", "log export out", "export {} box",
-        "peer list", "witness list", "custody status", "refer {}")  # fmt: skip
+        "peer list", "witness list", "custody status", "refer {}", "log date")  # fmt: skip
 WRITE = ("publish data --title B --licence CC0-1.0", "publish data --dry-run --licence CC0-1.0", "fetch {} there",
          "mirror {}", "drop {}", "log erase 1 --yes", "peer add http://127.0.0.1:1", "announce 127.0.0.1:1",
          "witness add x", "node", "init", "custody keep")  # fmt: skip
@@ -338,3 +338,4 @@ def test_the_list_shows_what_is_begun_and_what_is_missing(commons: Forked) -> No
     newest.unlink()
     assert row() == ("incomplete", 1)
     assert "incomplete, 1 pack missing" in commons.run("list")[1]
+    assert "Incomplete  'More': 1 pack missing" in commons.run("status")[1]

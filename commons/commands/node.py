@@ -181,6 +181,12 @@ def tell_status(told: Told) -> None:
         say(f"Withdrawn   {each['title']!r} by its community at entry {each['entry']}: {_became(each)}")
     if told["withdrawn"]:
         say("            Files that you unpacked are not touched: they are yours, and yours to delete.")
+    for each in told["unfinished"]:
+        lacks = f"{count(each['packs_missing'], 'pack')} missing"
+        goes = (
+            "the same `commons fetch` goes on with it" if each["packs"] == "begun" else "`commons fetch` brings it back"
+        )
+        say(f"{each['packs'].capitalize():<11} {each['title']!r}: {lacks}, and {goes}")
     if told["limited"]:
         say(f"Limited     {count(told['limited'], 'request')} over the rate limit, not logged")
     if told["my_requests"]:
