@@ -21,13 +21,13 @@ import pytest
 from aiohttp import web
 
 from commons import clocks, govern, request, retention, takeover
-from commons.core.clock import DAY
 from commons.core.keys import Signer
 from commons.core.note import COSIGNATURE, Verifier
+from commons.core.terms import DAY
 from commons.disk import home
 from commons.disk.home import Home
 from commons.disk.log import Log
-from commons.errors import Gone, Undated
+from commons.errors import Gone, NotFound, Undated
 from tests.conftest import LIMIT, Party, Start, until
 from tests.dishonest import Answering, Server
 from tests.flows.conftest import Found, Village, chosen
@@ -318,6 +318,29 @@ async def test_a_clock_that_is_set_back_opens_nothing(start: Start, folder: Path
     ana.node.registrar._clock = lambda: now + 60
     with pytest.raises(Gone, match="expired"):
         ana.node.registrar.release(statement)
+
+
+async def test_a_custodians_owner_says_that_the_clock_is_right_about_a_log_dated_ahead(
+    found: Found, folder: Path
+) -> None:
+    seats = await found("ben")
+    coop, ben = seats["coop"], seats["ben"]
+    commons = coop.home.commons
+    with pytest.raises(NotFound, match="keeps no shares"):
+        await ben.desk.date(commons=commons, right=True)
+    await ben.desk.keep(named=commons)
+    coop.home.log._clock = lambda: time.time() + 9 * DAY
+    coop.home.shelf.add_peer(ben.address)
+    assert "members' clocks" not in (await coop.desk.date(right=True))["doubt"]
+    await coop.publish(folder)
+    told = await ben.desk.date(commons=commons)
+    assert (told["ahead"] > 8 * DAY, told["right"]) == (True, None)
+    assert ben.home.dating.word(commons) is None
+    told = await ben.desk.date(commons=commons, right=True)
+    word = ben.home.dating.word(commons)
+    assert word is not None
+    assert (word.logged, told["right"]) == (coop.home.log.state.time, word.time)
+    assert ben.home.dating.word(ben.home.commons) is None, "it is about that log alone"
 
 
 async def asked(who: Party, of: Party, reference: str, tmp_path: Path) -> bytes:
