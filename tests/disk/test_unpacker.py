@@ -516,3 +516,22 @@ def test_what_has_its_name_is_on_the_disk_when_unpack_returns(tmp_path: Path, mo
     seen.clear()
     unpack(store, result, tmp_path / "out")
     assert seen == []
+
+
+@pytest.mark.parametrize(("files", "size", "named"), [(2, 1 << 40, [0, 0, 2, 2, 4]), (99, 10, [0, 0, 2, 2, 4])])
+def test_files_are_named_in_batches_of_so_many_files_or_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, size: int, named: list[int]
+) -> None:
+    """A batch is full at its bound: what a kill can cost is no more."""
+    monkeypatch.setattr(unpacker, "_BATCH_FILES", files)
+    monkeypatch.setattr(unpacker, "_BATCH_BYTES", size)
+    store, result = packed(tmp_path, {f"{n}": b"%05d" % n for n in range(5)})
+    seen: list[int] = []
+    unpack(
+        store,
+        result,
+        tmp_path / "out",
+        progress=lambda _: seen.append(sum(n in out(tmp_path / "out") for n in "01234")),
+    )
+    assert seen == named
+    assert len(out(tmp_path / "out")) == 5
