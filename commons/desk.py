@@ -40,18 +40,20 @@ class Desk(Heir):
     """The owner's verbs over one node."""
 
     async def call(self, verb: str, words: Told) -> Told:
-        """Dispatch by name; Malformed for a verb or an argument that is none."""
+        """Dispatch by name; Malformed for a verb or an argument that is none. `alone` in the answer says that the log
+        went on by nobody's answer."""
         if verb not in VERBS:
             raise Malformed(f"this node knows no verb {verb[:40]!r}", hint="are both of the same version?")
         if self.home.frozen and verb not in READING:
             raise sql.unwritable(self.home.path)
         try:
             method: Callable[..., Awaitable[Told]] = getattr(self, verb)
-            return await method(**words)
+            told = await method(**words)
         except TypeError as error:
             if any(said in str(error) for said in ("unexpected keyword", "missing", "multiple values")):
                 raise Malformed(f"{verb}: {error}", hint="are both of the same version?") from error
             raise
+        return {**told, "alone": said} if (said := self.node.resuming.owed()) else told
 
     # -- data -------------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ class Heir(Council):
                 return {"taken": False, "wrong": wrong, **self._offered(copied.state, proposal)}
         if seat.sources:
             await takeover.check_newest(self.net, copied)
+        else:  # what goes on from an old copy under another key leaves out as much
+            await self.node.resuming.check()
         before = self.home.log.broken
         self.home.log.broken = takeover.SHUT  # what would be added from here on, the next log would not have
         try:

@@ -26,11 +26,6 @@ from commons.sources import Network
 SILENCE = 10.0  # seconds until who has not answered is silent
 AGAIN, LONGEST = 5.0, 300.0  # seconds until a running node that has no answer asks again, and at most
 PEERS, AT_ONCE = 48, 16  # that are asked, members first
-ALONE = (
-    "this log was restored, or not left as it is, and nobody is known who could say whether it is the newest copy: "
-    "it goes on. An old copy of a log must not be continued."
-)
-
 log = logging.getLogger(__name__)
 
 Role = Literal["witness", "member", "peer"]
@@ -90,6 +85,15 @@ def judge(size: int, words: Sequence[Word], *, members: int, witnesses: int, wai
     return Verdict(go=True, how="alone", who=silent)
 
 
+def alone(silent: int) -> str:
+    """What its owner is told of a log that goes on by nobody's answer, so many having given none."""
+    nobody = f"none of the {silent} who were asked says" if silent else "nobody is known who could say"
+    return (
+        f"this log's file was restored, or had by another program, and {nobody} whether it is the newest copy: the log "
+        "goes on. An old copy of a log must not be continued"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A head that somebody holds, and the hashes that they say lead to it from ours."""
@@ -130,6 +134,16 @@ class Resuming:
         if self._asking is None and not self._told.is_set():
             self._asking = self._loop.create_task(self._run())
 
+    async def check(self) -> None:
+        """The same for who adds nothing to this log, and writes one that goes on from it. Stale where it may not."""
+        if isinstance(self.home.log.broken, Stale):
+            raise self.home.log.broken.with_traceback(None)
+        if not self.home.resumption.free:
+            self._begin()
+            await self.settled.wait()
+            if self._refused is not None and not self.home.resumption.free:
+                raise self._refused.with_traceback(None)
+
     # -- a node's side ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -165,7 +179,7 @@ class Resuming:
         kept = self.home.resumption
         if verdict.go:
             if verdict.how == "alone" and not kept.unmoved:
-                log.warning(ALONE)
+                log.warning(alone(len(verdict.who)))
             kept.resumed(verdict.how, verdict.who)
             self._set()
         elif verdict.behind is None:
@@ -182,6 +196,10 @@ class Resuming:
     def why(self) -> str:
         """Why nothing is added now, as far as it is known; "" where it is, or nobody was asked."""
         return self._refused.message if self._refused is not None and not self.home.resumption.free else ""
+
+    def owed(self) -> str:
+        """What the owner was not told yet by a command or a node; "" for nothing. Whoever calls this tells it."""
+        return alone(len(who)) if (who := self.home.resumption.owed()) is not None else ""
 
     def _heard(self, who: str) -> None:
         """Somebody came by themself, and showed a head that is here."""
@@ -276,8 +294,9 @@ class Resuming:
         if word.role == "witness":
             try:
                 got = await self._net.get(source, witness.monitored(self.home.log.origin), limit=note.LIMIT)
-            except NotFound:  # it has cosigned no head of this log, not even an old one
-                return Held(replace(word, size=0))
+            except NotFound as error:  # it has cosigned no head of this log; or has no such resource, and says nothing
+                none = error.message.endswith(witness.NONE) and not self._has_signed(word.who)
+                return Held(replace(word, size=0)) if none else None
         else:
             got = await self._net.post(source, path + "heads", ours.note, limit=note.LIMIT)
         if not got:
@@ -297,6 +316,11 @@ class Resuming:
         log, tenures = self.home.log, self.home.log.state.tenures
         key = succession.signer(data, log.origin, tenures)
         return checkpoint.open(note.only(data, [key]), key)
+
+    def _has_signed(self, name: str) -> bool:
+        """Whether this home keeps a line of that witness: what it has lost since, it cannot answer for."""
+        keys = {each.key.vkey for each in cosigning.policy_of(self.home.log).witnesses if each.name == name}
+        return any(keys & each.lines.keys() for each in self.home.cosigned.heads)
 
     def _signed_here(self) -> Held | None:
         """What witnesses signed, as this home keeps it in another file, where that has more than the log."""

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from commons.access import Registrar
 from commons.core.state import State
 from commons.core.terms import DAY
-from commons.errors import CommonsError, Undated
+from commons.errors import CommonsError, Stale, Undated
 
-DOUBT = 3600.0  # seconds until a clock that was in doubt is looked at again
+DOUBT = 3600.0  # seconds until a clock that was in doubt, or a log that had to wait, is looked at again
 
 
 def due(state: State, now: float) -> list[int]:
@@ -47,12 +47,12 @@ async def forget(registrar: Registrar, now: float) -> list[int]:
 
 
 async def daily(registrar: Registrar, clock: Callable[[], float] = time.time, pause: float = DAY) -> None:
-    """Now, and once a day from then on; while the clock is in doubt, once an hour."""
+    """Now, and once a day from then on; once an hour while the clock is in doubt, or the log waits for an answer."""
     while True:
         wait = pause
         with contextlib.suppress(CommonsError):  # a shut log, a clock in doubt, a faster erasure by hand
             try:
                 await forget(registrar, clock())
-            except Undated:
+            except (Stale, Undated):
                 wait = min(pause, DOUBT)
         await asyncio.sleep(wait)

@@ -31,6 +31,7 @@ class Context:
     def __init__(self, home: Path | None, as_json: bool) -> None:
         self._home, self.json = home, as_json
         self.word = False  # the owner's, that the log goes on
+        self._alone = ""  # what is to be said of a log that went on by nobody's answer
 
     @property
     def home(self) -> Path:
@@ -80,7 +81,8 @@ class Context:
         async def work() -> dict[str, Any]:
             nonlocal stopped
             if self.word and verb != "go_on":
-                await control.run(self.home, "go_on", {}, step)
+                self.word = False  # it is said once, however many verbs the command has
+                self._hear(await control.run(self.home, "go_on", {}, step))
             task = asyncio.ensure_future(control.run(self.home, verb, words, step))
             try:
                 return await asyncio.shield(task)
@@ -93,17 +95,26 @@ class Context:
 
         try:
             with show.progress(bar if not self.json else "") as progress:
-                return asyncio.run(work())
+                told = asyncio.run(work())
         except KeyboardInterrupt as error:
             if not resumes or not done[1]:
                 raise
             raise KeyboardInterrupt(
                 f"stopped; the same command goes on from {100 * done[0] // done[1]} %"
             ) from error  # fmt: skip
+        self._hear(told)
+        return told
+
+    def _hear(self, told: dict[str, Any]) -> None:
+        """Say at once that the log went on by nobody's answer; under `--json` in the one document."""
+        if (alone := told.pop("alone", "")) and self.json:
+            self._alone = alone
+        elif alone:
+            show.put(f"Warning: {alone}.", err=True)
 
     def tell(self, told: dict[str, Any], human: Callable[[dict[str, Any]], None]) -> None:
         if self.json:
-            show.as_json(told)
+            show.as_json({**told, "alone": self._alone} if self._alone else told)
         else:
             human(told)
 

@@ -64,7 +64,7 @@ class Witness:
         for origin in self._kept.origins():
             if witness.monitored(origin) == f"/monitoring/{name}/checkpoint" and (seen := self._kept.last(origin)):
                 return seen.head.note
-        raise NotFound("this witness has cosigned no head of that log")
+        raise NotFound(witness.NONE)
 
     # -- what the owner says ------------------------------------------------------------------------------------------
 

@@ -122,6 +122,7 @@ def community_vote(c: Context, /, **words: Any) -> None:
 @click.argument("source", required=False)
 @click.option("--anew", is_flag=True, help="Make a new offer, in the place of the one that was rejected or expired.")
 @named
+@go_on
 @pass_context
 def community_take_over(c: Context, source: str | None, anew: bool, named: str | None) -> None:
     """Keep the log of a community from now on: offer it, and once its members have chosen you, go on from the last head

@@ -11,7 +11,7 @@ import click
 from commons.errors import Malformed, Unacknowledged
 from commons.metadata import FORMATS
 from commons.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
-from commons.terminal import PLACE, Context, pass_context, read_text, sources
+from commons.terminal import PLACE, Context, go_on, pass_context, read_text, sources
 
 
 @click.command("show")
@@ -64,6 +64,7 @@ def export(
 @click.option("--no-serve", is_flag=True, help="Do not serve what you fetched to others.")
 @click.option("--no-keep", is_flag=True, help="Delete the sealed packs afterwards.")
 @click.option("--replace", is_flag=True, help="Overwrite files in DEST that differ.")
+@go_on
 @pass_context
 def fetch(
     c: Context, /, dataset: str, dest: Path | None, sources: tuple[str, ...], acknowledge: str | None, no_serve: bool,

@@ -152,6 +152,7 @@ def log_forget_fork(c: Context, vkey: str) -> None:
 @log.command("date")
 @click.option("--right", is_flag=True, help="Your word that this machine's clock is right. It is noted.")
 @click.option("--commons", metavar="ID", help="The commons whose log is meant, where you keep shares for it.")
+@go_on
 @pass_context
 def log_date(c: Context, right: bool, commons: str | None) -> None:
     """What this machine's clock, the last entry and the clocks of others say; with --right, that the clock is right.

@@ -120,15 +120,18 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
     def told(node: Node) -> None:
         from commons.core import address
 
+        alone = node.resuming.owed()
         if json:
             as_json({"peer": node.home.keys.identity.peer, "commons": node.home.commons, "door": node.door,
-                     "addresses": list(node.addresses), "doors": list(node.doors)}, None)  # fmt: skip
+                     "addresses": list(node.addresses), "doors": list(node.doors), "alone": alone}, None)  # fmt: skip
         else:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
             for each in (*node.addresses, *node.doors):
                 say(f"  {each}")
             if (broken := node.home.log.broken) is not None:
                 say(f"Warning: {broken.message}; {broken.hint}.")
+            if alone:
+                say(f"Warning: {alone}.")
             tell_dating(node.home.dating.told())
             if address.reach(node.addresses) == "this network":
                 say("These can be dialled from this network. `commons announce` names an address for everybody.")

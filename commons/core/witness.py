@@ -18,6 +18,7 @@ from commons.errors import Conflict, Malformed, Refused, Untrue
 
 PROOF = 63  # hashes of a consistency proof
 SIZE = "text/x.tlog.size"  # the media type of what `Behind.body` holds
+NONE = "this witness has cosigned no head of that log"  # what it says who has; any other 404 says nothing
 
 
 class Behind(Conflict):

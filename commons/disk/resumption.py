@@ -8,9 +8,11 @@ program has touched the file. Kept beside the log, see `disk.notes`: nothing of 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ class Resumption:
         )
         self.free = self.unmoved and self.last is not None and 0 <= clock() - self.last.time <= DAY
         self.ask: Callable[[], None] = nobody
-        self._watching = False
+        self._watching, self._noting = False, threading.Lock()
 
     def watch(self, log: Log) -> None:
         """From here on the log adds nothing that is not admitted here. A head that somebody showed before, and that it
@@ -73,9 +75,21 @@ class Resumption:
 
     def resumed(self, how: str, who: Sequence[str] = ()) -> None:
         """Entries are added from now on. A crash before it is noted leaves a log that asks again."""
-        with suppress(CommonsError, OSError):
-            self._note(Noted(RESUMED, int(self._clock()), {"how": how, "who": [*who]}))
+        owed = how == "alone" and not self.unmoved  # its owner is to be told so
+        with suppress(CommonsError, OSError), self._noting:
+            self._note(Noted(RESUMED, int(self._clock()), {"how": how, "who": [*who], "owed": owed}))
         self.free = True
+
+    def owed(self) -> list[str] | None:
+        """Who was silent when the log went on alone, once: whoever calls this tells the owner. None where nothing
+        has to be told."""
+        with self._noting:
+            last = self.last
+            if not self.unmoved or last is None or not last.said.get("owed"):
+                return None
+            with suppress(CommonsError, OSError):  # else it is told again
+                self._note(replace(last, said={**last.said, "owed": False}))
+        return [*last.said["who"]]
 
     def word(self, head: Signed, over: int, silent: Sequence[str]) -> None:
         """The owner's: to go on from `head`, though somebody showed one of `over` entries, or nobody answered. Durable
@@ -90,9 +104,10 @@ class Resumption:
 
     def left(self) -> None:
         """Told of each change of the file that this program made. What cannot be noted is asked again."""
-        if self._watching and self.unmoved and self.last is not None:
-            with suppress(CommonsError, OSError):
-                self._note(self.last)
+        with self._noting:
+            if self._watching and self.unmoved and self.last is not None:
+                with suppress(CommonsError, OSError):
+                    self._note(self.last)
 
     def made(self, path: Path) -> None:
         """The file at `path`, which is to be this home's log, was written a moment ago from all there is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -239,7 +240,8 @@ async def test_a_statement_that_was_logged_twice_keeps_nobody_from_taking_over(
     again = log.opening(row["entry"])
     assert again is not None
     twice = entries.decode(log.entry(row["entry"]))
-    log.append(lambda _state, _index, now: [record(twice, again, cleo.peer)]).result()
+    assert isinstance(twice, entries.Request)
+    log.append(lambda _state, _index, now: [record(replace(twice, time=now), again, cleo.peer)]).result()
     assert (await coop.desk.audit())["faults"] == []
     await chosen(seats, "ben", "cleo")
     ben = await taken_over(village, seats, "ben")

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commons import cosigning, resuming
-from commons.core import checkpoint, merkle
+from commons import cosigning, resuming, retention
+from commons.access import Registrar
+from commons.core import checkpoint, merkle, witness
 from commons.core.keys import Signer
+from commons.core.terms import DAY
 from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.disk.notes import Notes
 from commons.disk.resumption import Resumption
-from commons.errors import Stale
+from commons.errors import NotFound, Stale
 from commons.gossip import Gossip
 from commons.node import Node
 from commons.resuming import Word, judge
 from tests.conftest import ANY, Party, until
 from tests.dishonest import Liar
-from tests.flows.conftest import CHARTER, Found, Village
+from tests.flows.conftest import CHARTER, Found, Village, chosen
 
 # -- the judgement -----------------------------------------------------------------------------------------------------
 
@@ -268,7 +271,7 @@ async def test_alone_it_goes_on_and_says_so_once(
     touch(village, "ana")
     ana = await village.start("ana")
     await ana.publish(folder)
-    assert [each.message for each in caplog.records if each.name == "commons.resuming"] == [resuming.ALONE]
+    assert [each.message for each in caplog.records if each.name == "commons.resuming"] == [resuming.alone(0)]
     caplog.clear()
     ana = await village.restart("ana")
     assert not [each for each in caplog.records if each.name == "commons.resuming"]
@@ -276,7 +279,34 @@ async def test_alone_it_goes_on_and_says_so_once(
     assert (told["how"], told["who"]) == ("alone", [])
 
 
-async def test_with_witnesses_it_waits_for_one(village: Village, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def no_such_resource(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def started(village: Village, name: str, http: str) -> AsyncIterator[Party]:
+    yield await village.start(name, http=http)
+    await village.stop(name)
+
+
+async def test_a_witness_that_says_to_have_signed_none_lets_a_log_go_on(village: Village, folder: Path) -> None:
+    wim = await village.start("wim", http="127.0.0.1:0")
+    charter = CHARTER.partition("[colleges]")
+    policy = f"witness wim {wim.node.site.witness.key.vkey} {wim.node.door}\\nquorum wim\\n"
+    coop = await village.start("coop", f'{charter[0]}witnesses = "{policy}"\n{charter[1]}{charter[2]}')
+    await village.stop("coop")
+    touch(village, "coop")
+    coop = await village.start("coop")
+    await coop.publish(folder)
+    assert coop.home.resumption.told()["who"] == ["wim"]
+
+
+async def test_with_witnesses_it_waits_for_one(
+    village: Village, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resuming, "AGAIN", 0.05)
     wim = await village.start("wim", http="127.0.0.1:0")
     port = wim.node.door.rpartition(":")[2] if wim.node.door else ""
@@ -290,12 +320,66 @@ async def test_with_witnesses_it_waits_for_one(village: Village, folder: Path, m
     await village.stop("wim")
     await village.stop("coop")
     touch(village, "coop")
-    coop = await village.start("coop")
-    await refused(coop, folder, "none of its witnesses has said yet")
+    async with await asyncio.start_server(no_such_resource, "127.0.0.1", int(port)):  # of another make: it says nothing
+        coop = await village.start("coop")
+        await refused(coop, folder, "none of its witnesses has said yet")
+        with pytest.raises(NotFound):
+            await coop.node.net.get(f"http://127.0.0.1:{port}", witness.monitored(coop.home.log.origin), limit=99)
+    (village.path / "wim" / "witness.db").rename(tmp_path / "lost.db")
+    async with started(village, "wim", f"127.0.0.1:{port}") as wim:  # it lost what it signed, and cannot say
+        with pytest.raises(NotFound, match=witness.NONE):
+            wim.node.site.monitored(coop.home.log.origin)
+        assert not (await coop.node.resuming.round()).go
+    (village.path / "wim" / "witness.db").unlink()
+    (tmp_path / "lost.db").rename(village.path / "wim" / "witness.db")
     wim = await village.start("wim", http=f"127.0.0.1:{port}")
     await until(lambda: coop.home.resumption.free)
     await coop.publish(folder, title="another")
     assert coop.home.resumption.told()["who"] == ["wim"]
+
+
+async def test_what_may_not_be_erased_yet_is_erased_soon_after_the_log_goes_on(
+    village: Village, found: Found, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats, later = await found("ben", charter=f"retention_days = 30\n{CHARTER}"), time.time() + 31 * DAY
+    await seats["ben"].fetch(await seats["coop"].publish(folder), tmp_path / "copy", seats["coop"].address)
+    await village.stop("ben")
+    await village.stop("coop")
+    touch(village, "coop")
+    coop = await village.start("coop")
+    coop.home.dating.right(coop.home.log.state, int(later))
+    refused_once, honest = asyncio.Event(), retention.forget
+
+    async def forget(registrar: Registrar, now: float) -> list[int]:
+        try:
+            return await honest(registrar, now)
+        except Stale:
+            refused_once.set()
+            raise
+
+    monkeypatch.setattr(retention, "forget", forget)
+    monkeypatch.setattr(retention, "DOUBT", 0.05)
+    running = asyncio.create_task(retention.daily(coop.node.registrar, lambda: later))
+    await refused_once.wait()
+    assert not coop.home.log.state.redacted
+    ben = await village.start("ben")
+    await ben.node.gossip.talk(coop.address)
+    await until(lambda: bool(coop.home.log.state.redacted))
+    running.cancel()
+
+
+async def test_an_old_copy_does_not_go_on_under_another_key_either(found: Found, village: Village) -> None:
+    seats = await found("ben")
+    await chosen(seats, "coop", "ben")
+    await village.stop("ben")
+    await village.stop("coop")
+    touch(village, "coop")
+    coop = await village.start("coop")
+    with pytest.raises(Stale, match="no member says"):
+        await coop.desk.take_over()
+    assert coop.home.log.broken is None
+    await coop.desk.go_on()
+    assert (await coop.desk.take_over())["taken"]
 
 
 async def test_a_kill_between_the_answer_and_the_note_of_it_asks_again(
