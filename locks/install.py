@@ -53,7 +53,9 @@ def main(what: str = "run") -> None:
     count = sum(line[:1].isalnum() for line in lock.read_text().splitlines())
     print(f"Installing the {count} packages of {lock.relative_to(ROOT)}: a minute or two …", flush=True)
     pip("--require-hashes", "--only-binary", ":all:", "-r", str(HERE / "build.txt"))
-    pip("--require-hashes", "--no-deps", "--no-build-isolation", "-r", str(lock))  # it names every package there is
+    # A lock names every package there is. Some validators are built by tools of their own, which no lock names.
+    tools = () if what == "validators" else ("--no-build-isolation",)
+    pip("--require-hashes", "--no-deps", *tools, "-r", str(lock))
     pip("--no-deps", "--no-build-isolation", *OURS[what])
     print("Installed.", flush=True)
 
