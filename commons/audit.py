@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commons import exported, succession, titles
+from commons import exported, minutes, succession, titles
 from commons.archive import Read, bundles, files, names
 from commons.core import (
     checkpoint,
@@ -135,16 +135,20 @@ async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
 
 
 def told(
-    report: Report, who: str | None, dataset: str | None, since: int | None, until: int | None
+    report: Report, who: str | None, dataset: str | None, since: int | None, until: int | None, governance: bool = False
 ) -> dict[str, Any]:  # fmt: skip
     """An audit in plain values, with the rows of one person, of the datasets that are named so (see `titles`), and of a
-    time, each None for all. `unmatched` has a sentence for each of the two that is nowhere in the log."""
+    time, each None for all. `unmatched` has a sentence for each of the two that is nowhere in the log. With
+    `governance`, how it was decided too: see `minutes`."""
     here, asked = titles.of_log(report.state), {row["who"] for row in report.rows} - {None}
+    if governance:
+        asked |= minutes.signers(report)
     wanted = titles.matching(dataset, here) if dataset is not None else []
     unmatched = []
     if who is not None and who not in asked:
         hidden = " (of some requests it does not show who made them)" if _hidden(report) else ""
-        unmatched.append(f"nobody with the peer id {who[:80]!r} asked for anything in this log{hidden}")
+        did = "asked for or signed" if governance else "asked for"
+        unmatched.append(f"nobody with the peer id {who[:80]!r} {did} anything in this log{hidden}")
     if dataset is not None and not wanted:
         unmatched.append(f"no dataset in this log is called {dataset[:80]!r}{titles.near(dataset, here)}")
     cids = {each.cid for each in wanted}
@@ -153,7 +157,9 @@ def told(
         if (who is None or row["who"] == who) and (dataset is None or row["dataset"] in cids)
         and (since is None or row["time"] >= since) and (until is None or row["time"] < until)
     ]  # fmt: skip
-    return {**_told(report, rows), "unmatched": unmatched, "filtered": (who, dataset, since, until) != (None,) * 4}
+    governed = {"governance": minutes.told(report, who, since, until, int(time.time()))} if governance else {}
+    filtered = (who, dataset, since, until) != (None,) * 4
+    return {**_told(report, rows), **governed, "unmatched": unmatched, "filtered": filtered}
 
 
 def _hidden(report: Report) -> bool:
@@ -190,12 +196,18 @@ def _dated(logged: int, head: Signed, asked: Policy) -> dict[str, int | None]:
 
 
 async def offline(
-    source: str, commons: str | None, who: str | None, dataset: str | None, since: int | None, until: int | None
+    source: str,
+    commons: str | None,
+    who: str | None,
+    dataset: str | None,
+    since: int | None,
+    until: int | None,
+    governance: bool = False,
 ) -> dict[str, Any]:
     """An audit of exported files by somebody without a home: no head is remembered, none compared."""
     read = files(Path(source))
     report = await audit(read, b"", commons, lambda done, whole: None)
-    said = told(report, who, dataset, since, until)
+    said = told(report, who, dataset, since, until, governance)
     return {**said, "files": await exported.check(read, names(Path(source)), report)}
 
 

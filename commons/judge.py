@@ -10,16 +10,40 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from commons import standing
 from commons.core import entries, envelope, notice, opening, rules
 from commons.core.answer import SKEW
 from commons.core.checkpoint import Signed
-from commons.core.entries import Asked, Decided, Decision, Dropped, Entry, Receipt, Received, Request, Unknown
+from commons.core.entries import (
+    Asked,
+    Decided,
+    Decision,
+    Dropped,
+    Entry,
+    Publish,
+    Receipt,
+    Received,
+    Request,
+    Stamp,
+    Unknown,
+)
 from commons.core.envelope import Opened
+from commons.core.governance import Charter, Join, Proposal, Vote
 from commons.core.note import Verifier
 from commons.core.notice import Dropping
 from commons.core.opening import Opening
 from commons.core.state import State
+from commons.core.succession import Succession
 from commons.errors import CommonsError, Untrue
+
+
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """An entry by which a community is governed; of a proposal what it would have meant when it was made, in words."""
+
+    index: int
+    entry: Opened[Charter] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession] | Stamp
+    means: list[str]
 
 
 @dataclass(slots=True)
@@ -31,6 +55,7 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
+    governed: list[Governed] = field(default_factory=list)  # those the fold took, in its order
 
     @property
     def log(self) -> Verifier:
@@ -56,12 +81,20 @@ class Judge:
             self._fault(index, error.message)
             return
         try:
+            means = self._means(entry)  # as it stood in front of it
             self.state.apply(entry)
+            if isinstance(entry, Stamp) or (isinstance(entry, Opened) and not isinstance(entry.value, Publish)):
+                self.report.governed.append(Governed(index, entry, means))
             if isinstance(entry, Unknown):
                 self.report.unknown.append((index, entry.type))
             self._check(index, entry, hidden)
         except CommonsError as error:
             self._fault(index, error.message)
+
+    def _means(self, entry: Entry) -> list[str]:
+        if not isinstance(entry, Opened) or not isinstance(entry.value, Proposal) or self.state.community is None:
+            return []
+        return standing.means(self.state, entry.value)
 
     def _fault(self, index: int, what: str) -> None:
         self.wrong[index] = what

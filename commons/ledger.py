@@ -205,9 +205,9 @@ class Ledger:
 
     async def audit(
         self, *, source: str | None = None, commons: str | None = None, who: str | None = None,
-        dataset: str | None = None, since: int | None = None, until: int | None = None,
+        dataset: str | None = None, since: int | None = None, until: int | None = None, governance: bool = False,
     ) -> Told:  # fmt: skip
-        """Verify a log, remember its head, and tell who accessed what. See `audit.audit`."""
+        """Verify a log, remember its head, and tell who accessed what; with `governance`, who decided what too."""
         read, commons = await self._log_at(source, commons)
         packed = source is not None and not address.is_like(source)  # what was exported lies in files
         damaged = await asyncio.to_thread(self.home.log.examine) if source is None else []
@@ -219,7 +219,7 @@ class Ledger:
             report = await audit.audit(read, trusted, commons, self.progress, complete=source is None)
         if source is not None and not report.faults:
             advance(self.home, log.vkey, trusted, report.head.note)
-        told = audit.told(report, who, dataset, since, until)
+        told = audit.told(report, who, dataset, since, until, governance)
         words = resumption.words(self.home.resumption.words()) if source is None else []
         return {
             **told,

@@ -114,15 +114,21 @@ def _json(told: Told, indent: int | None = None) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-def as_csv(rows: Sequence[Told]) -> None:
-    columns = ("entry", "time", "who", "dataset", "title", "version", "licence", "purpose", "details", "decision",
-               "reason", "decision_entry", "expires", "receipt", "dropped", "state")  # fmt: skip
+ACCESSED = ("entry", "time", "who", "dataset", "title", "version", "licence", "purpose", "details", "decision",
+            "reason", "decision_entry", "expires", "ended", "receipt", "dropped", "state")  # fmt: skip
+DECIDED = ("entry", "time", "who", "kind", "proposal", "what", "outcome", "closed", "why", "words")  # by a community
+
+
+def as_csv(rows: Sequence[Told], columns: Sequence[str] = ACCESSED) -> None:
     text = io.StringIO()
     out = csv.writer(text)
     out.writerow(columns)
     for row in rows:
         out.writerow(
-            [_cell(when(row[c]) if c in ("time", "expires") and row[c] is not None else row[c]) for c in columns]
+            [
+                _cell(when(row[c]) if c in ("time", "expires", "ended") and row[c] is not None else row[c])
+                for c in columns
+            ]
         )
     put(text.getvalue().removesuffix("\r\n"))
 

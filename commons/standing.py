@@ -34,14 +34,14 @@ def told(state: State, me: str, now: int, everything: bool = False, faults: int 
 
 
 def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: int) -> Told:
-    standing = "expired" if ballot.standing == "open" and now > ballot.deadline else ballot.standing
+    standing = stands(ballot, now)
     try:
         missing, silent = community.missing(ballot), community.silent(ballot)
     except Malformed as error:
         missing, silent = error.message, []
     return {
         "proposal": ballot.index, "action": ballot.entry.action, "about": about(ballot.entry),
-        "means": _means(state, community.charter, ballot.entry),
+        "means": means(state, ballot.entry),
         "words": ballot.entry.words, "proposer": ballot.proposer, "standing": standing, "closed": ballot.closed,
         "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
         "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}
@@ -50,6 +50,11 @@ def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: in
         "witnesses": _unstamped(community) if standing == "counted" else "",
         "missing": missing if standing == "open" else "", "silent": silent if standing == "open" else [],
     }  # fmt: skip
+
+
+def stands(ballot: Ballot, now: int) -> str:
+    """What became of a proposal by now: the log closes none that is only late."""
+    return "expired" if ballot.standing == "open" and now > ballot.deadline else ballot.standing
 
 
 def _unstamped(community: Community) -> str:
@@ -74,12 +79,12 @@ def about(said: Proposal) -> str:
     return said.dataset or f"entry {said.target}"
 
 
-def _means(state: State, charter: Charter, said: Proposal) -> list[str]:
+def means(state: State, said: Proposal) -> list[str]:
     """What would be so, in lines that whoever votes can read; of a charter only what differs from the one in force."""
     if said.action == "change-custodians":
         return (said.custodians or "").splitlines() or ["nobody: the registrar keeps the keys"]
     if said.charter is not None:
-        new, old = _lines(said.charter), _lines(charter)
+        new, old = lines(said.charter), lines(state.founded.charter)
         return [*(f"no longer: {line}" for line in old if line not in new), *(line for line in new if line not in old)]
     dataset = state.series.get(said.series) if said.series is not None else said.dataset
     if said.target is not None and said.target in state.accesses:
@@ -88,7 +93,8 @@ def _means(state: State, charter: Charter, said: Proposal) -> list[str]:
     return [f"{found.entry.title!r}, version {found.entry.version}"] if found else []
 
 
-def _lines(charter: Charter) -> list[str]:
+def lines(charter: Charter) -> list[str]:
+    """A charter in plain words, without the members of its colleges."""
     rules = [
         f"{p.action}, within {p.days} days: {'; '.join(p.rule.split(chr(10))).strip('; ')}" for p in charter.powers
     ]

@@ -79,12 +79,15 @@ def _decide(c: Context, requests: tuple[int, ...], **words: Any) -> None:
 @click.option("--dataset", metavar="REF", help="Only this dataset: a reference, or a part of its title.")
 @click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
 @click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
+@click.option("--governance", is_flag=True, help="Tell who decided what, in place of who accessed what.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @pass_context
 def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
     """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
     from commons.audit import offline
 
+    if words["governance"] and words["dataset"] is not None:
+        raise click.UsageError("--dataset chooses among requests, and --governance tells none")
     source = source_of(source)
     words.update(source=source, **show.span(since, until))
     if source is not None and os.path.isabs(source) and not (c.home / "config.json").exists():
@@ -92,7 +95,7 @@ def audit(c: Context, /, source: str | None, since: str | None, until: str | Non
     else:
         told = c.call("audit", bar="Verifying", **words)
     if as_csv:
-        show.as_csv(told["rows"])
+        show.as_csv(*((told["governance"]["rows"], show.DECIDED) if "governance" in told else (told["rows"],)))
     else:
         c.tell(told, tell_audit)
     damaged = told.get("damaged")  # of this home's own log
@@ -231,6 +234,44 @@ def tell_erased(told: Told) -> None:
 
 
 def tell_audit(told: Told) -> None:
+    if "governance" in told:
+        tell_governance(told["governance"])
+    else:
+        tell_accesses(told)
+    tell_verdict(told)
+
+
+def tell_governance(told: Told) -> None:
+    """How the community stands by the end of the log, and what was done up to it."""
+    for line in told["charter"]:
+        say(line)
+    for name, peers in told["colleges"].items():
+        say(f"members of {name}: {', '.join(peers) or 'none'}")
+    say()
+    table(("entry", "time", "who", "what", "outcome", "because"), [
+        (r["entry"], when(r["time"]), r["who"] or "–", r["what"], _outcome(r), r["words"]) for r in told["rows"]
+    ])  # fmt: skip
+    if not told["rows"]:
+        say("Nothing of the kind is in this log.")
+    for row in told["rows"]:
+        for line in row["means"]:
+            say(f"Proposal {row['proposal']} means: {line}")
+    say()
+    for each in told["registrars"]:
+        base = f", from a head of {count(each['from'], 'entry')}" if each["from"] is not None else ""
+        say(f"Registrar since entry {each['entry']}: {each['peer']}{base}")
+    if told["heir"]:
+        say(f"Registrar to be: {told['heir']} was chosen, and has not taken the log over")
+    for each in told["custodians"]:
+        say(f"Custodians since entry {each['entry']}: {'; '.join(each['policy']) or 'none'}")
+
+
+def _outcome(row: Told) -> str:
+    closed = f" at entry {row['closed']}" if row["closed"] is not None else ""
+    return f"{row['outcome']}{closed}" + (f" ({row['why']})" if row["why"] else "")
+
+
+def tell_accesses(told: Told) -> None:
     table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
         (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
          show.decision(r),
@@ -239,6 +280,9 @@ def tell_audit(told: Told) -> None:
     ])  # fmt: skip
     if told["filtered"] and not told["rows"] and not told["unmatched"]:
         say("No request in this log is of that kind.")
+
+
+def tell_verdict(told: Told) -> None:
     for entry in told["unknown"]:
         say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
     for fault in told["faults"]:
