@@ -78,9 +78,17 @@ async def told(home: Home, net: Network, sources: Sequence[str], dataset: Opened
     """What can be said in some seconds of whether its commons lists a dataset: `listed`, the entry or None, and
     `unlisted`, why nobody knows."""
     try:
+        return await heard(home, net, sources, dataset)
+    except CommonsError as error:
+        return {"listed": None, "unlisted": error.message}
+
+
+async def heard(home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest]) -> dict[str, Any]:
+    """The same, where nobody says that it is otherwise. Untrue, NotFound, SplitView."""
+    try:
         async with asyncio.timeout(ASKING):
             return {"listed": (await check(home, net, sources, dataset)).entry, "unlisted": ""}
-    except CommonsError as error:
+    except registrar.SILENT as error:
         return {"listed": None, "unlisted": error.message}
     except TimeoutError:
         return {"listed": None, "unlisted": "who keeps its log does not answer"}

@@ -245,13 +245,18 @@ class Desk(Heir):
         return {**self.node.site.witness.change(add, remove), "own": self.node.cosigning.told()}
 
     async def hand_in(
-        self, *, dataset: str, witness: str, acknowledge: str | None = None, sources: list[str] | None = None
-    ) -> Told:
-        """Hand the request for a dataset, which the registrar does not take, to the witness at an address."""
+        self, *, dataset: str, witness: str, acknowledge: str | None = None, purpose: str | None = None,
+        details: str | None = None, sources: list[str] | None = None,
+    ) -> Told:  # fmt: skip
+        """Hand the request for a dataset, which the registrar does not take, to the witness at an address; where there
+        is none yet, sign one."""
         ref, at = self._named(dataset), address.peer(witness)
+        withdrawn.check_here(self.home, ref.cid)
         known = fetch.sources_of(self.home, ref, sources or ())
         found = await fetch.describe(self.home, self.net, ref.cid, known)
-        return await recourse.submit(self.home, self.net, found, at, known, acknowledge, self.node.gossip.compare)
+        return await recourse.submit(
+            self.home, self._near(), found, at, known, acknowledge, purpose, details, self.node.gossip.compare
+        )  # fmt: skip
 
     async def unlogged(self, *, sources: list[str] | None = None, commons: str | None = None) -> Told:
         """What witnesses say was handed to them and not logged: this node, or those at the addresses, of one commons or

@@ -51,22 +51,14 @@ async def _by_request(
     ask = request.held(home, value)
 
     def begin() -> Ask:
-        terms.acknowledge(value.terms, acknowledge)  # each request anew
-        new = request.made(home, dataset, purpose, details)
-        home.shelf.put_ask(new)
-        return new
+        return request.begun(home, dataset, acknowledge, purpose, details)
 
     fresh = request.is_over(ask)
     if fresh:
         terms.acknowledge(value.terms, acknowledge)
         await _check_hope(home, net, sources, dataset, purpose)
-    try:
-        with registrar.recourse():
-            listed = await anchor.check(home, net, sources, dataset)
-    except registrar.SILENT:
-        if fresh:  # signed, and sent to nobody: its owner may hand it to a witness of that log, see `recourse`
-            begin()
-        raise
+    with registrar.recourse(registrar.UNSIGNED if fresh else registrar.RECOURSE):
+        listed = await anchor.check(home, net, sources, dataset)
     if ask is None or fresh:
         ask = begin()
     try:

@@ -1,4 +1,4 @@
-"""What a requester can do when the registrar does not answer: hand the signed request to a witness, and read what
+"""What a requester can do when the registrar does not answer: hand a signed request to a witness, and read what
 witnesses say of such requests. Knows nothing of how a witness keeps them."""
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from commons import registrar, request
-from commons.core import address, answer, codec, entries, envelope, note, plea
+from commons import anchor, forks, registrar, request
+from commons.core import address, answer, codec, entries, envelope, note, plea, terms
 from commons.core.address import is_peer, peer_of
 from commons.core.answer import SKEW, Answer, Submission
 from commons.core.checkpoint import Signed
@@ -17,7 +17,8 @@ from commons.core.manifest import Manifest
 from commons.core.note import Verifier
 from commons.core.plea import Handed, Submitted, Taken, Unlogged
 from commons.disk.home import Home, write_secret
-from commons.errors import Conflict, NotFound, Untrue
+from commons.disk.shelf import Ask
+from commons.errors import Conflict, Unacknowledged, Untrue
 from commons.sources import Network
 
 TAKEN = 64 << 10  # bytes of a witness's answer
@@ -26,23 +27,25 @@ Compare = Callable[[Verifier, Signed], Awaitable[None]]
 
 async def submit(
     home: Home, net: Network, dataset: Opened[Manifest], witness: str, sources: Sequence[str],
-    acknowledge: str | None, compare: Compare,
+    acknowledge: str | None, purpose: str | None, details: str | None, compare: Compare,
 ) -> dict[str, Any]:  # fmt: skip
     """Hand this home's request for a dataset to a witness of its log. What the witness signs is kept beside the proofs,
     and so is the registrar's answer, if the witness has one by now; then `entry` is where the log holds the request.
 
-    NotFound without a request, Conflict if the log holds it already, Unacknowledged where it is too old to be logged
-    and the terms have to be acknowledged anew. The order: the request is stored (if it is a new one), then sent; what
-    comes back is verified, then kept. A crash anywhere repeats the same request.
+    Conflict if the log holds it already, or its key is here. Where there is no request yet, or it is too old to be
+    logged, one is `signed`. The order: the request is stored (if it is a new one), then sent; what comes back is
+    verified, then kept. A crash anywhere repeats the same request.
     """
     value, ask = dataset.value, request.held(home, dataset.value)
-    if ask is None or request.is_over(ask):
-        raise NotFound(
-            "this home waits for no answer about this dataset", hint="`commons fetch` makes a request, and keeps it"
-        )
-    if ask.request is not None:
+    if request.kept_key(home, dataset) is not None:
+        raise Conflict("the key of this dataset is here: nobody is asked for it", hint="`commons fetch` goes on")
+    listed: dict[str, Any] = {"unsent": ""}
+    if ask is None or request.is_over(ask) or request.outdated(ask):
+        ask, listed = await signed(home, net, dataset, sources, acknowledge, purpose, details)
+    elif ask.request is not None:
         raise Conflict(f"this request is in the log already, at entry {ask.request}", hint="`commons fetch` goes on")
-    ask = request.renewed(home, dataset, ask, acknowledge)
+    else:
+        listed["unsent"] = request.unsent(ask, purpose or "unstated", details)
     submission = codec.decode(Submission, ask.submission)
     keeper = registrar.known(home, value)
     near = address.is_loopback(witness)  # what is on this machine means something to a witness on it alone
@@ -60,7 +63,7 @@ async def submit(
     write_secret(home.path / "proofs" / name, acknowledged.data.hex() + "\n")
     told = {
         "dataset": ask.dataset, "witness": acknowledged.signer, "statement": digest.hex(), "time": words.time,
-        "entry": None, "outcome": "unsent",
+        "entry": None, "outcome": "unsent", **listed,
     }  # fmt: skip
     if taken.answer is None:
         return told
@@ -70,6 +73,33 @@ async def submit(
     request.keep_proof(home, ask.dataset, checked)
     home.shelf.put_ask(replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason))
     return {**told, "entry": checked.request, "outcome": checked.outcome}
+
+
+async def signed(
+    home: Home, net: Network, dataset: Opened[Manifest], sources: Sequence[str], acknowledge: str | None,
+    purpose: str | None, details: str | None,
+) -> tuple[Ask, dict[str, Any]]:  # fmt: skip
+    """A new request, stored, and what could be proven of its dataset by then: `fetch` signs none before its commons is
+    seen to list it. Without a purpose and details, those of the request that grew too old.
+
+    The order: what nobody shows is found out; the terms are acknowledged, by who was told that; then it is signed.
+    Untrue, NotFound and SplitView where it is shown not to be so, Refused for a purpose that the terms do not allow.
+    """
+    value = dataset.value
+    ask = request.held(home, value)
+    if ask is not None and not request.is_over(ask) and (purpose, details) == (None, None):
+        purpose, details = request.words(ask)
+    purpose = terms.check_purpose(purpose or "unstated")
+    terms.check_allowed(value.terms, purpose)
+    with forks.watching(home, registrar.known(home, value).log.vkey):
+        listed = await anchor.heard(home, net, sources, dataset)
+    try:
+        return request.begun(home, dataset, acknowledge, purpose, details), {**listed, "unsent": ""}
+    except Unacknowledged as error:
+        if listed["listed"] is not None:
+            raise
+        unproven = f"nobody has shown that {value.commons} lists it: {listed['unlisted']}"
+        raise Unacknowledged(f"{error.message}; {unproven}", hint=error.hint) from error
 
 
 async def published(net: Network, source: str, origin: str) -> dict[str, Any]:

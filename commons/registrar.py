@@ -22,6 +22,10 @@ from commons.sources import HERE, Network
 T = TypeVar("T")
 
 RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
+UNSIGNED = (
+    "nothing was signed; try later, and if it stays so, `commons witness submit` signs a request all the same, and "
+    "hands it to a witness of that log"
+)
 SILENT = (Unreachable, TimedOut, Refused, TooMany)  # a registrar that answers nothing: none is a decision in its log
 
 
@@ -66,12 +70,12 @@ def addresses(keeper: Keeper, sources: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def recourse() -> Iterator[None]:
+def recourse(then: str = RECOURSE) -> Iterator[None]:
     """Who gets no answer is told what can be done about it."""
     try:
         yield
     except SILENT as error:
-        error.hint += f"{'; ' if error.hint else ''}{RECOURSE}"
+        error.hint += f"{'; ' if error.hint else ''}{then}"
         raise
 
 

@@ -57,15 +57,20 @@ def is_over(ask: Ask | None) -> bool:
     return ask is None or ask.outcome in ("refuse", "revoke", "gone")
 
 
-def renewed(home: Home, dataset: Opened[Manifest], ask: Ask, acknowledge: str | None) -> Ask:
-    """A request that was never sent, or one in its place if it is too old to be logged; Unacknowledged."""
-    if not outdated(ask):
-        return ask
+def begun(
+    home: Home, dataset: Opened[Manifest], acknowledge: str | None, purpose: str, details: str | None
+) -> Ask:  # fmt: skip
+    """A new request, its terms acknowledged, stored before anybody is told of it. Unacknowledged."""
     terms.acknowledge(dataset.value.terms, acknowledge)
-    details = codec.decode(Submission, ask.submission).details
-    new = made(home, dataset, said_in(ask).value.purpose, details.value.decode() if details else None)
+    new = made(home, dataset, purpose, details)
     home.shelf.put_ask(new)
     return new
+
+
+def words(ask: Ask) -> tuple[str, str | None]:
+    """The purpose and the details that it states."""
+    details = codec.decode(Submission, ask.submission).details
+    return said_in(ask).value.purpose, details.value.decode("utf-8", "replace") if details else None
 
 
 def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
@@ -138,12 +143,11 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keep
 
 def unsent(ask: Ask, purpose: str, details: str | None) -> str:
     """That a request was made with other words than these, which were not sent; "" for the same words, or none."""
-    given = codec.decode(Submission, ask.submission).details
-    first, because = said_in(ask).value.purpose, given.value.decode("utf-8", "replace") if given else None
+    first, because = words(ask)
     if purpose in ("unstated", first) and details in (None, because):
         return ""
-    words = f" and the details {because!r}" if because else " and without details"
-    return f"it was made with the purpose {first}{words}: the words given now were not sent"
+    also = f" and the details {because!r}" if because else " and without details"
+    return f"it was made with the purpose {first}{also}: the words given now were not sent"
 
 
 def outdated(ask: Ask) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from commons.show import Told, count, say, table, when
+from commons.commands.data import tell_ask_acknowledgement, tell_terms, unlisted
+from commons.show import Told, clean, count, put, say, table, when
 from commons.terminal import Context, pass_context, sources
 
 
@@ -46,16 +49,31 @@ def witness_list(c: Context) -> None:
 @witness.command("submit")
 @click.argument("dataset")
 @click.argument("address")
-@click.option(
-    "--acknowledge", metavar="LICENCE", help="The terms once more, where the request is too old and made anew."
-)
+@click.option("--acknowledge", metavar="LICENCE", help="The terms, by name, where a request has to be signed.")
+@click.option("--purpose", help="What for: a code, see `commons purposes`.")
+@click.option("--details", help="What for, in your own words; the steward and the witness see them.")
 @sources
 @pass_context
 def witness_submit(
-    c: Context, dataset: str, address: str, acknowledge: str | None, sources: tuple[str, ...]
+    c: Context, /, dataset: str, address: str, acknowledge: str | None, sources: tuple[str, ...], **words: Any
 ) -> None:  # fmt: skip
-    """Hand your request for DATASET, which its registrar does not take, to the witness at ADDRESS (a multiaddr)."""
-    told = c.call("hand_in", dataset=dataset, witness=address, acknowledge=acknowledge, sources=list(sources))
+    """Hand your request for DATASET, which its registrar does not take, to the witness at ADDRESS (a multiaddr).
+
+    Where there is none yet, or it is too old, one is signed, though nobody may have shown that its commons lists it.
+    """
+    from commons.core.address import peer
+
+    peer(address)
+    described = c.call("show", dataset=dataset, sources=list(sources))
+    if described["asks"] and not c.json:
+        if acknowledge is None:
+            tell_terms(described)
+            acknowledge = tell_ask_acknowledgement(described["licence"])
+        elif described["listed"] is None:
+            put(f"commons: a request is signed, though {clean(unlisted(described))}", err=True)
+    told = c.call(
+        "hand_in", dataset=dataset, witness=address, acknowledge=acknowledge, sources=list(sources), **words
+    )  # fmt: skip
     c.tell(told, tell_handed)
 
 
@@ -74,6 +92,8 @@ def tell_handed(told: Told) -> None:
         say(f"It is in the log at entry {told['entry']}: {told['outcome']}. `commons fetch` goes on from there.")
     else:
         say("It hands it on to the registrar. If no entry comes of it, `commons witness submitted` tells everybody.")
+    if told["unsent"]:
+        say(f"The request is as it was: {told['unsent']}.")
 
 
 def tell_unlogged(told: Told) -> None:

@@ -17,7 +17,7 @@ from commons.core.entries import Publish
 from commons.core.proof import parse as parse_proof
 from commons.core.reference import parse
 from commons.core.succession import SUCCESSION, Succession
-from commons.errors import NotFound, Refused, Unreachable, Untrue
+from commons.errors import Malformed, NotFound, Refused, Unacknowledged, Unreachable, Untrue
 from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Liar, NamesAnothersCommons
 from tests.flows.conftest import Found, Village, chosen
@@ -117,16 +117,47 @@ class Declines(Liar):
         raise Refused("not to you")
 
 
-async def test_a_registrar_that_does_not_say_is_sent_nothing_and_the_request_stays_here(
+async def test_where_the_registrar_does_not_say_nothing_is_signed_but_on_its_owners_command(
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
-    alice, bob = await start("alice", lie=Declines), await start("bob")
+    alice, bob, wim = await start("alice", lie=Declines), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
+    wim.node.site.witness.add(alice.home.log.key.vkey)
     with pytest.raises(Refused, match="not to you") as caught:
         await bob.fetch(reference, tmp_path / "copy", alice.address)
+    assert "nothing was signed" in caught.value.hint
     assert "commons witness submit" in caught.value.hint
+    assert (bob.home.shelf.asks(), [*(bob.home.path / "proofs").iterdir()]) == ([], [])
+    words = {"dataset": reference, "witness": wim.address, "sources": [alice.address]}
+    with pytest.raises(Unacknowledged, match=r"nobody has shown that .* lists it: .*not to you"):
+        await bob.desk.hand_in(**words)
+    with pytest.raises(Malformed, match="not a purpose code"):
+        await bob.desk.hand_in(**words, acknowledge="CC-BY-4.0", purpose="whatever")
+    assert (bob.home.shelf.asks(), wim.home.pleas.waiting()) == ([], [])
+    told = await bob.desk.hand_in(**words, acknowledge="CC-BY-4.0", purpose="research", details="lakes")
+    assert (told["listed"], told["entry"], "not to you" in told["unlisted"]) == (None, None, True)
     (ask,) = bob.home.shelf.asks()
-    assert (ask.outcome, alice.home.log.size) == ("unsent", 2)
+    assert request.words(ask) == ("research", "lakes")
+    assert len(wim.home.pleas.waiting()) == 1
+    again = await bob.desk.hand_in(**words, purpose="teaching")
+    assert again["statement"] == told["statement"]
+    assert "words given now were not sent" in again["unsent"]
+
+
+@pytest.mark.parametrize("lie", [ShowsAnotherEntry, ListsNothing])
+async def test_what_is_shown_not_to_be_listed_is_signed_on_no_command(
+    start: Start, folder: Path, lie: Callable[[Any], Any]
+) -> None:
+    alice, bob, wim = await start("alice", lie=lie), await start("bob"), await start("wim")
+    await alice.publish(folder, title="Lakes")
+    (folder / "more").write_text("more")
+    reference = await alice.publish(folder)
+    wim.node.site.witness.add(alice.home.log.key.vkey)
+    with pytest.raises((Untrue, NotFound)):
+        await bob.desk.hand_in(
+            dataset=reference, witness=wim.address, sources=[alice.address], acknowledge="CC-BY-4.0"
+        )  # fmt: skip
+    assert (bob.home.shelf.asks(), wim.home.pleas.waiting()) == ([], [])
 
 
 async def test_the_command_says_what_is_wrong_and_ends_as_untrue(
@@ -202,6 +233,7 @@ async def test_where_the_registrar_is_away_a_mirrors_reference_says_that_nothing
     assert alice.peer in shown["unlisted"]
     with pytest.raises(Unreachable):
         await bob.fetch(referred, tmp_path / "copy", mia.address)
+    assert bob.home.shelf.asks() == []
 
 
 @pytest.mark.usefixtures("impatient")

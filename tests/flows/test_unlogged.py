@@ -101,9 +101,13 @@ async def test_a_request_is_told_as_not_logged_until_its_registrar_is_back_and_t
     with pytest.raises(Unreachable) as away:
         await bob.fetch(reference, tmp_path / "copy", address, details="for my thesis")
     assert "commons witness submit" in away.value.hint
+    assert bob.home.shelf.asks() == []
+    first = await bob.desk.hand_in(
+        dataset=reference, witness=wim.address, sources=[address], acknowledge="CC-BY-4.0", details="for my thesis"
+    )  # fmt: skip
     said = await bob.desk.hand_in(dataset=reference, witness=wim.address, sources=[address])
     assert (said["entry"], said["witness"]) == (None, wim.peer)
-    assert await bob.desk.hand_in(dataset=reference, witness=wim.address, sources=[address]) == said
+    assert (first.pop("listed"), bool(first.pop("unlisted")), first) == (None, True, said)
     (kept,) = (bob.home.path / "proofs").glob("*.submitted")
     words = envelope.open(plea.SUBMITTED, Submitted, bytes.fromhex(kept.read_text()))
     assert (words.signer, words.value.statement.hex()) == (wim.peer, said["statement"])
@@ -193,8 +197,9 @@ async def test_a_request_that_grew_too_old_is_made_anew_with_the_terms_acknowled
     alice, bob, wim = await start("alice", lie=Refuses), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
     wim.node.site.witness.add(alice.home.log.key.vkey)
-    with pytest.raises(NotFound, match="waits for no answer"):
+    with pytest.raises(Unacknowledged) as proven:
         await bob.desk.hand_in(dataset=reference, witness=wim.address, sources=[alice.address])
+    assert "nobody has shown" not in proven.value.message
     with pytest.raises(Refused):
         await bob.fetch(reference, tmp_path / "copy", alice.address, details="for my thesis")
     (before,) = bob.home.shelf.asks()
