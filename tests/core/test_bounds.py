@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from commons.core import address, amendment, codec, governance, ids, note, plea
+from commons.core.contents import File, Run
 from commons.core.custody import Sharing
 from commons.core.facts import Facts
 from commons.core.governance import College, Power, Proposal
@@ -31,6 +32,9 @@ INVITATION = generate.PROPOSAL
 TEXT = LicenceText(id="LicenseRef-x", url="", sha256=hashlib.sha256(b"x").digest(), text="x")
 PLAIN = LicenceText(id="CC0-1.0", url="", sha256=None, text=None)
 ORIGIN = Origin(manifest=ids.cid(b"d"), title="Springs", licence="CC0-1.0", credit="")
+EMPTY = File(path="a", size=0, sha256=bytes(32), media_type="text/plain", runs=())
+LONG = (Run(pack=0, first=0, count=1 << 42, offset=0),)
+MOST = 1 << 62  # of what is counted in a table
 PAGES, LINES = 1 << 20, 2000
 
 
@@ -86,6 +90,10 @@ def full(text: str) -> dict[str, Any]:
         (generate.RELEASED, [{"request": 0, "decision": 0, "epoch": 0}],
          [{"request": -1}, {"decision": -1}, {"epoch": -1}, {"sharing": bytes(31)}]),
         (generate.SHARING, [{"epoch": 0}, {"generation": 0}], [{"epoch": -1}, {"generation": -1}]),
+        (generate.MANIFEST.contents, [{"epoch": 0}, {"epoch": MOST - 1}],
+         [{"epoch": -1}, {"epoch": MOST}, {"segments": ()}, {"root": bytes(31)}, {"size": 171}, {"size": 173}]),
+        (EMPTY, [{"size": 0}, {"size": MOST - 1, "runs": LONG}],
+         [{"size": -1}, {"size": MOST}, {"size": MOST, "runs": LONG}, {"sha256": bytes(31)}, {"media_type": "text"}]),
         (generate.ASKED, [{"epoch": 0}], [{"nonce": bytes(31)}, {"hpke": bytes(33)}]),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",
