@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from commons import anchor, custody, forks, keeping, quorum, registrar, request, successors
+from commons import anchor, custody, forks, keeping, quorum, registrar, request, successors, withdrawn
 from commons.core import custody as shared
-from commons.core import ids, release, terms
+from commons.core import ids, release, rules, terms
 from commons.core.answer import Checked
 from commons.core.envelope import Opened
 from commons.core.manifest import Manifest
@@ -59,6 +59,8 @@ async def _by_request(
         await _check_hope(home, net, sources, dataset, purpose)
     with registrar.recourse(registrar.UNSIGNED if fresh else registrar.RECOURSE):
         listed = await anchor.check(home, net, sources, dataset)
+    if fresh:
+        await withdrawn.check(home, net, sources, value, ids.cid(dataset.data))
     if ask is None or fresh:
         ask = begin()
     try:
@@ -88,17 +90,25 @@ async def _check_hope(
     home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], purpose: str
 ) -> None:  # fmt: skip
     """Before a signature, since a refusal stays in the log for ever: Refused for a purpose that the terms do not
-    allow, and for who is not on the list of the rule."""
-    value, cid = dataset.value, ids.cid(dataset.data)
+    allow, for who is not on the list of the rule, and for who is no member where it is for members."""
+    value, me = dataset.value, home.keys.identity.peer
     terms.check_allowed(value.terms, purpose)
-    me = home.keys.identity.peer
-    if value.rule.kind == "allow-list" and me not in value.rule.peers:
-        rule = await registrar.rule(home, net, sources, value, cid)
-        if rule.kind == "allow-list" and me not in rule.peers:
-            raise Refused(
-                "this dataset is for the peers on a list, and you are not on it (not-listed): nothing was sent",
-                hint=f"ask who published it to list you: your peer id is {me}",
-            )
+    if value.rule.kind not in ("allow-list", "members") or me in value.rule.peers:
+        return
+    state = await registrar.fold(home, net, sources, value)
+    found = state.datasets.get(ids.cid(dataset.data)) if state is not None else None
+    rule = value.rule if found is None else found.rule  # members may have widened that of the manifest
+    if state is None and rule.kind == "members":
+        return  # who is one, its log alone tells
+    colleges = state.community.colleges_of(me) if state is not None and state.community is not None else ()
+    verdict = rules.decide(rule, me, value.terms.purposes, purpose, colleges)
+    if verdict.outcome == "refuse":
+        whom = f"members of {rule.college}" if rule.college else "members" if rule.kind == "members" else "those listed"
+        how = "list you" if rule.kind == "allow-list" else "let a member invite you"
+        raise Refused(
+            f"this dataset is for {whom}, and you are not among them ({verdict.reason}): nothing was sent",
+            hint=f"ask who published it to {how}: your peer id is {me}",
+        )
 
 
 async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: request.Sent) -> bytes:

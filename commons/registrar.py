@@ -13,7 +13,6 @@ from commons.archive import most
 from commons.core import ids, note
 from commons.core.address import is_peer, peer_of
 from commons.core.manifest import Manifest
-from commons.core.rules import Rule
 from commons.core.state import State
 from commons.disk.home import Home
 from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
@@ -92,20 +91,20 @@ async def asked(
         return await ask(later)
 
 
-async def rule(home: Home, net: Network, sources: Sequence[str], value: Manifest, cid: str) -> Rule:
-    """The access rule in force for a dataset, as far as can be learnt: members may have widened that of the manifest,
-    as the log then says."""
-    state: State | None = home.log.state if value.commons == home.commons else None
-    for source in known(home, value).among(sources) if state is None else ():
+async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> State | None:
+    """What the log of a dataset's commons has made true by now, as its keeper shows it and an audit verifies it; None
+    where nobody can say."""
+    keeper = known(home, value)
+    if keeper.here:
+        return home.log.state
+    for source in keeper.among(sources):
         with contextlib.suppress(CommonsError):
 
             async def read(path: str, at: str = source) -> bytes:
                 return await net.get(at, f"/{value.commons}/{path}", limit=most(path))
 
-            state = (await audit.audit(read, b"", value.commons, lambda done, whole: None)).state
-            break
-    found = state.datasets.get(cid) if state is not None else None
-    return value.rule if found is None else found.rule
+            return (await audit.audit(read, b"", value.commons, lambda done, whole: None)).state
+    return None
 
 
 async def find(

@@ -117,16 +117,17 @@ async def known(home: Home, net: Network, sources: Sequence[str], value: Manifes
 def check_here(home: Home, dataset: str) -> None:
     """Gone where this home was told that a dataset of another commons is withdrawn."""
     if (kept := home.shelf.withdrawals().get(dataset)) is not None:
-        raise _gone(dataset, kept.entry)
+        raise gone(dataset, kept.entry)
 
 
 async def check(home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str) -> None:
     """Gone where a dataset of another commons is withdrawn, as far as can be learnt in some seconds."""
     if value.commons != home.commons and (found := await known(home, net, sources, value, dataset)) is not None:
-        raise _gone(dataset, found.entry)
+        raise gone(dataset, found.entry)
 
 
-def _gone(dataset: str, entry: int) -> Gone:
+def gone(dataset: str, entry: int) -> Gone:
+    """The error of whoever asks for what a community withdrew."""
     return Gone(
         f"{dataset} was withdrawn by its community at entry {entry}",
         hint="nothing of it is brought here any more; `commons show` tells more",

@@ -75,11 +75,17 @@ def fetch(
     unstated = words["purpose"] == "unstated" and sys.stdin.isatty() and not c.json
     if acknowledge is None or dest is None or unstated:
         described = c.call("show", dataset=dataset, sources=list(sources))
-    if acknowledge is None and described["asks"] and not c.json:
+    if described and described["asks"] and (gone := described["withdrawn"]):
+        from commons.withdrawn import gone as withdrawn
+
+        raise withdrawn(described["cid"], gone["entry"])  # before anybody reads terms and signs
+    asks = acknowledge is None and described["asks"] and not c.json
+    if asks:
         tell_terms(described)
-        acknowledge = tell_ask_acknowledgement(described["licence"])
     if unstated and described["asks"] and described["purposes"]:
         words["purpose"] = tell_ask_purpose(described["purposes"])
+    if asks:  # last: this sends the request
+        acknowledge = tell_ask_acknowledgement(described["licence"])
     if dest is None:
         from commons.fetch import slug
 

@@ -17,7 +17,7 @@ from commons.core.governance import Vote
 from commons.core.terms import DAY
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Undated, Unreachable, Untrue
 from tests.conftest import Party, Start, until
-from tests.dishonest import CallsItsLogAnothers
+from tests.dishonest import Asker, CallsItsLogAnothers
 
 CHARTER = """
 name = "River watch"
@@ -149,6 +149,34 @@ async def test_members_have_what_is_for_members_until_they_are_none(
         await seats["cleo"].fetch(reference, tmp_path / "cleo", coop.address)
     with pytest.raises(Refused, match="no member"):
         await seats["cleo"].desk.propose(action="admit", college="workers", peer=stranger.peer)
+
+
+async def test_who_is_no_member_is_told_so_before_anything_is_signed(
+    gather: Gather, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await gather(ben="workers", dora="users")
+    coop, ben, dora, stranger = seats["coop"], seats["ben"], seats["dora"], await start("stranger")
+    reference = await coop.publish(folder, access="members", college="users")
+    for party, name in ((stranger, "stranger"), (ben, "ben")):  # a member, too, of another college
+        with pytest.raises(
+            Refused, match=r"for members of users, and you are not among them .*nothing was sent"
+        ) as said:
+            await party.fetch(reference, tmp_path / name, coop.address)
+        assert party.peer in said.value.hint
+        assert party.home.shelf.asks() == []
+    assert coop.home.log.state.accesses == {}
+    await dora.fetch(reference, tmp_path / "dora", coop.address)
+    widened = await coop.desk.propose(action="set-rule", dataset=reference, access="members")
+    await ben.desk.vote(proposal=widened["proposal"], choice="yes")
+    with pytest.raises(Refused, match="for members, and you are not among them"):
+        await stranger.fetch(reference, tmp_path / "stranger", coop.address)
+    await ben.fetch(reference, tmp_path / "ben", coop.address)  # the manifest still says: of users
+    rows = (await coop.desk.audit())["rows"]
+    assert [(row["who"], row["decision"]) for row in rows] == [(dora.peer, "grant"), (ben.peer, "grant")]
+    index = await Asker(coop, reference).ask()  # who asks all the same is refused, in the log
+    access = coop.home.log.state.accesses[index]
+    assert (access.outcome, access.reason) == ("refuse", "not-member")
+    assert (await ben.desk.audit(source=coop.address))["faults"] == []
 
 
 async def test_who_is_expelled_between_the_grant_and_the_key_gets_none(

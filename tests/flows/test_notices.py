@@ -92,6 +92,9 @@ async def test_what_is_withdrawn_by_vote_is_dropped_by_its_holder_and_the_log_sa
         await reader.fetch(reference, tmp_path / "again", coop.address)
     with pytest.raises(Gone, match="withdrawn"):
         await reader.desk.mirror(dataset=reference, sources=[coop.address])
+    with pytest.raises(Gone, match="withdrawn"):  # nor does anybody sign a request for it
+        await ben.fetch(reference, tmp_path / "ben", coop.address)
+    assert ben.home.shelf.asks() == []
     assert (await reader.desk.datasets())["datasets"] == []
     assert (await coop.desk.datasets())["datasets"][0]["withdrawn"] == entry
 
