@@ -44,14 +44,14 @@ class Commons:
     def __init__(self, folder: Path) -> None:
         self.folder, self.env = folder, environment(folder)
 
-    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, typed: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-P", "-m", "commons.cli", *words], cwd=self.folder, env={**self.env, **env}, text=True,
-            capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT, check=False,
+            capture_output=True, input=typed, timeout=LIMIT, check=False,
         )  # fmt: skip
 
-    def json(self, home: str, *words: str, fails: int = 0) -> dict[str, Any]:
-        done = self.run("--json", "--home", home, *words)
+    def json(self, home: str, *words: str, fails: int = 0, typed: str = "") -> dict[str, Any]:
+        done = self.run("--json", "--home", home, *words, typed=typed)
         assert done.returncode == fails, done.stdout + done.stderr
         told: dict[str, Any] = json.loads(done.stdout)
         return told

@@ -63,7 +63,7 @@ def test_a_node_tells_what_happens_and_names_nobody(tmp_path: Path, verbose: tup
         commons.json("ben", "peer", "add", ready["addresses"][0])
         commons.json("ben", "fetch", told["reference"], "o", "--acknowledge", "CC0-1.0", "--details", "ben@example.org")
         invited = commons.json("ana", "community", "invite", "members", "--lan")
-        commons.json("ben", "community", "join", invited["invitation"])
+        commons.json("ben", "community", "join", typed=invited["invitation"])
         again = commons.json("ana", "community", "invite", "members", "--lan")["outcome"]["proposal"]
         commons.json("ben", "community", "vote", str(again), "yes", "--in", ready["commons"])
         commons.json("ana", "show", ABSENT, "--from", f"/ip4/127.0.0.1/tcp/9/p2p/{peer}", fails=103)
