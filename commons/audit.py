@@ -134,6 +134,13 @@ async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
     return found
 
 
+async def damaged(read: Read) -> list[int]:
+    """The entries of a log whose openings are damaged, and so are empty in what is read."""
+    size = checkpoint.parse(note.peek(await read(tiles.CHECKPOINT))).size
+    found = [await openings(read, at, min(tiles.WIDTH, size - at)) for at in range(0, size, tiles.WIDTH)]
+    return [index for each in found for index, value in sorted(each.items()) if not value]
+
+
 def told(
     report: Report, who: str | None, dataset: str | None, since: int | None, until: int | None, governance: bool = False
 ) -> dict[str, Any]:  # fmt: skip

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from commons import registrar
-from commons.core import custody, manifest
+from commons.core import custody
 from commons.core.address import is_peer, peer_of
 from commons.disk.home import Home
 from commons.errors import CommonsError, TimedOut, Unreachable
@@ -68,9 +68,9 @@ class Contact:
         shelf, log = self.home.shelf, self.home.log
         if self._named[0] != (shelf.edition, log.size):
             policies, peers = [log.state.custodian_policy], set[str]()
-            for _, data, role, _ in shelf.manifests():
+            for _, opened, role, _ in shelf.manifests():
                 if role != "seen":
-                    value = manifest.open(data).value
+                    value = opened.value
                     peers.add(registrar.known(self.home, value).peer)
                     if value.custody is not None:
                         policies.append(custody.open_sharing(value.custody).value.parsed())

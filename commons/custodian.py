@@ -25,7 +25,7 @@ from commons.core.policy import Policy
 from commons.custody import PATIENCE, Sources, keys_of, place
 from commons.disk import dating
 from commons.disk.deposits import Deposits, Gave, Kept
-from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, Untrue
+from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 from commons.follow import Follower
 from commons.limits import Buckets, over
 from commons.sources import Network
@@ -108,7 +108,10 @@ class Custodian:
             await seen.contains(note)
         # From here on nothing waits, so that what is checked, what is named and what is in force are one state.
         head = seen.known()
-        deposits = [self.take(kept.data) for kept in self.deposits.under(claim.sharing)]
+        kept = self.deposits.under(claim.sharing)
+        deposits = [taken for each in kept if (taken := self.taken(each)) is not None]
+        if kept and not deposits:
+            raise StorageFailed("what this node keeps of this secret is damaged", hint="ask the other custodians")
         if not deposits:
             raise NotFound("no share of this secret was given to this node", hint="ask the other custodians")
         now, parts = int(self._clock()), []
@@ -142,6 +145,10 @@ class Custodian:
     def take(self, data: bytes) -> Taken:
         """The share in a deposit for this node."""
         return custody.take(data, self.keys.identity.peer, self.keys.custody())
+
+    def taken(self, kept: Kept) -> Taken | None:
+        """The share in a deposit that is kept here; None where it is damaged: it withholds no other."""
+        return self.deposits.unread.read("deposits", kept.sharing.hex(), lambda: self.take(kept.data))
 
     def _limit(self, who: str) -> None:
         now = self._clock()
@@ -234,7 +241,9 @@ async def pass_on(
         return []
     done = []
     for kept in custodian.deposits.of(commons):
-        taken = custodian.take(kept.data)
+        taken = custodian.taken(kept)
+        if taken is None:
+            continue
         if taken.sharing.value.policy == str(voted) or (
             custodian.deposits.passed(kept.sharing, str(voted)) and not again
         ):

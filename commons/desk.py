@@ -26,9 +26,8 @@ from commons import (
     request,
     withdrawn,
 )  # fmt: skip
-from commons.core import address, entries, ids, manifest, plea, reference, terms
+from commons.core import address, entries, ids, plea, reference, terms
 from commons.core.address import is_peer
-from commons.core.manifest import Manifest
 from commons.disk import sql
 from commons.disk.home import write_config
 from commons.errors import Malformed, NotFound
@@ -193,8 +192,8 @@ class Desk(Heir):
     async def datasets(self) -> Told:
         rows, state = [], self.home.log.state
         gone = state.community.withdrawn if state.community else {}
-        for cid, data, role, served in self.home.shelf.manifests():
-            value: Manifest = manifest.open(data).value
+        for cid, opened, role, served in self.home.shelf.manifests():
+            value = opened.value
             refs = value.sealed()
             missing = sum(not self.home.packs.has(ref.root) for ref in refs)
             table = refs[-1].root  # is of no other dataset, comes first, and stays where no pack is kept
@@ -263,7 +262,8 @@ class Desk(Heir):
         of all logs that this home has to do with."""
         known = [key.name for key in self.node.gossip.known()]
         origins = [f"commons/{ids.check_cid(commons)}"] if commons else list(dict.fromkeys(known))
-        mine = {entries.statement_digest(request.said_in(ask).data).hex() for ask in self.home.shelf.asks()}
+        asked = [request.readable(self.home, ask) for ask in self.home.shelf.asks()]
+        mine = {entries.statement_digest(said.data).hex() for said in asked if said is not None}
         lists = []
         for source, origin in [(s, o) for s in checked(sources) or [""] for o in origins]:
             try:

@@ -41,7 +41,7 @@ async def describe(home: Home, net: Network, cid: Cid, sources: Sequence[str]) -
             return got
 
         data = await first(sources, f"the manifest of {cid}", get)
-        home.shelf.put_manifest(cid, data, "seen", served=False)
+        home.shelf.note_manifest(cid, data)
     return manifest.open(data, cid)
 
 
@@ -111,7 +111,7 @@ async def fetch(
         "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
         "files": value.files, "bytes": value.size, "dest": str(dest), "credit": left,
         "request": ask.request if ask else None, "commons": value.commons, **listed, **told,
-        "unsent": request.unsent(ask, purpose, details) if ask else "",
+        "unsent": request.unsent(ask, purpose, details) if ask and request.readable(home, ask) else "",
     }  # fmt: skip
 
 
@@ -154,13 +154,15 @@ def drop(home: Home, cid: Cid) -> dict[str, Any]:
     return {"cid": cid, "freed_bytes": sum(ref.size for ref in gone if ref.root in held)}
 
 
-def remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
-    """Delete those of a dataset's packs that no other dataset served here needs."""
+def remove(home: Home, cid: Cid, refs: Sequence[PackRef], always: bool = False) -> list[PackRef]:
+    """Delete those of a dataset's packs that no other dataset served here needs, as far as can be read: where a
+    manifest is damaged nothing is deleted, unless it `always` is."""
     needed = {
         ref.root for other, kept, _, served in home.shelf.manifests() if other != cid and served
-        for ref in manifest.open(kept).value.sealed()
+        for ref in kept.value.sealed()
     }  # fmt: skip
-    gone = [ref for ref in refs if ref.root not in needed]
+    kept_all = not always and home.shelf.unread.any("manifests")
+    gone = [] if kept_all else [ref for ref in refs if ref.root not in needed]
     for ref in gone:
         home.packs.remove(ref.root)
     return gone
@@ -168,8 +170,7 @@ def remove(home: Home, cid: Cid, refs: Sequence[PackRef]) -> list[PackRef]:
 
 def versions(home: Home, series: bytes) -> frozenset[Cid]:
     """Those of a series that this home knows."""
-    known = ((cid, manifest.open(data).value.series) for cid, data, _, _ in home.shelf.manifests())
-    return frozenset(cid for cid, other in known if other == series)
+    return frozenset(cid for cid, opened, _, _ in home.shelf.manifests() if opened.value.series == series)
 
 
 def slug(title: str, cid: Cid) -> str:

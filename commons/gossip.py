@@ -16,10 +16,11 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from commons import forks
-from commons.core import checkpoint, manifest, merkle, note, tiles
+from commons.core import checkpoint, merkle, note, tiles
 from commons.core.address import is_peer, peer_of
 from commons.core.checkpoint import Signed
 from commons.core.note import Verifier
@@ -86,8 +87,10 @@ class Gossip:
         witnesses."""
         shelf, witnessed = self.home.shelf, self.home.witnessed
         keys = [self.home.log.key]
-        keys += [Verifier(name=f"commons/{commons}", public=key) for commons, key, _ in shelf.seats()]
-        keys += [note.parse_vkey(vkey) for vkey in shelf.logs()]
+        for commons, public, _ in shelf.seats():
+            key = shelf.unread.read("seats", commons, partial(Verifier, name=f"commons/{commons}", public=public))
+            keys += [] if key is None else [key]
+        keys += shelf.logs()
         keys += [key for origin in witnessed.origins() for key in witnessed.keys(origin)]
         return [key for key in dict.fromkeys(keys) if key.name.startswith("commons/")]
 
@@ -173,9 +176,8 @@ class Gossip:
         shelf = self.home.shelf
         if self._registrars[0] != shelf.edition:  # each manifest is opened once, not for each who asks
             found: dict[str, set[str]] = {}
-            for _, data, _, _ in shelf.manifests():
-                value = manifest.open(data).value
-                found.setdefault(value.commons, set()).add(value.registrar)
+            for _, opened, _, _ in shelf.manifests():
+                found.setdefault(opened.value.commons, set()).add(opened.value.registrar)
             self._registrars = (shelf.edition, found)
         kept = shelf.keeper(commons)
         registrars = self._registrars[1].get(commons, set()) | ({kept[1]} if kept else set())

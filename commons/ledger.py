@@ -82,7 +82,7 @@ class Ledger:
             "log": log.broken.message if log.broken else self.node.resuming.why() or "writable",
             "next": log.broken.hint if log.broken else "", "resumed": self.home.resumption.told(),
             "dated": self.home.dating.told(),
-            "damaged": [each.as_dict() for each in log.damage], "witnessed": cosigning.standing(self.home),
+            "damaged": [each.as_dict() for each in self._damage()], "witnessed": cosigning.standing(self.home),
             "forks": self.home.shelf.forks(), "withdrawn": notices.told(self.home),
             "my_requests": [
                 {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
@@ -98,6 +98,17 @@ class Ledger:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_UP):
                 await notices.mind(self.home, self.net, self.node.carrying)
+
+    def _damage(self) -> list[damage.Damage]:
+        """The rows here that cannot be read, of those that anything is done with."""
+        self.home.shelf.manifests()
+        self.node.gossip.known()
+        for ask in self.home.shelf.asks():
+            request.readable(self.home, ask)
+        for commons in self.node.custodian.logs:
+            for kept in self.home.deposits.of(commons):
+                self.node.custodian.taken(kept)
+        return self.home.damage()
 
     async def go_on(self) -> Told:
         """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""
@@ -192,7 +203,7 @@ class Ledger:
         def part(name: str) -> bytes:
             return asyncio.run_coroutine_threadsafe(get(name), loop).result()
 
-        target, faults = Path(path), list[Told]()
+        target, faults, damaged = Path(path), list[Told](), list[int]()
         private.check_room(target)
         with naming.drafting(target) as draft:
             packed = target.suffix == ".zip"
@@ -201,7 +212,11 @@ class Ledger:
             if source is not None:
                 audited = await self.audit(source=str(draft), commons=commons)
                 held, faults = audited["entries"], audited["faults"]
-        return {"path": path, "bytes": size, "openings": openings, "entries": held, "faults": faults}
+            if openings:
+                damaged = await audit.damaged(archive.files(draft))
+        return {
+            "path": path, "bytes": size, "openings": openings, "entries": held, "faults": faults, "damaged": damaged,
+        }  # fmt: skip
 
     async def audit(
         self, *, source: str | None = None, commons: str | None = None, who: str | None = None,

@@ -35,11 +35,9 @@ def held(home: Home) -> Held:
     """The datasets of other commons that this home has data or a key of, and was not yet told to drop."""
     keys = {ask.dataset for ask in home.shelf.asks() if ask.secret is not None}
     told, found = home.shelf.withdrawals(), Held()
-    for cid, data, role, _ in home.shelf.manifests():
-        if (role != "seen" or cid in keys) and cid not in told:
-            value = manifest.open(data).value
-            if value.commons != home.commons:
-                found[cid] = value
+    for cid, opened, role, _ in home.shelf.manifests():
+        if (role != "seen" or cid in keys) and cid not in told and opened.value.commons != home.commons:
+            found[cid] = opened.value
     return found
 
 
@@ -107,7 +105,7 @@ def drop(home: Home, row: Withdrawal) -> None:
         value, cid = manifest.open(data).value, Cid(row.dataset)
         home.shelf.put_manifest(cid, data, "seen", served=False)
         if not _own(home, cid):
-            fetch.remove(home, cid, value.sealed())
+            fetch.remove(home, cid, value.sealed(), always=True)
         ask = request.held(home, value)
         if ask is not None and ask.dataset == cid:
             over = ask.outcome if ask.outcome == "fetched" else "withdrawn"  # a receipt that is owed stays owed

@@ -48,8 +48,15 @@ def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
 
 
 def held(home: Home, value: Manifest) -> Ask | None:
-    """This home's request for a dataset's key, if it made one under these very terms."""
-    return home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+    """This home's request for a dataset's key, if it made one under these very terms. One that is damaged and brought
+    no key is none: the next takes its place."""
+    ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+    return ask if ask is not None and (ask.secret is not None or readable(home, ask) is not None) else None
+
+
+def readable(home: Home, ask: Ask) -> Opened[Asked] | None:
+    """What it states; None where it is damaged."""
+    return home.shelf.unread.read("asks", ask.dataset, lambda: said_in(ask))
 
 
 def is_over(ask: Ask | None) -> bool:

@@ -14,7 +14,7 @@ import msgpack
 
 from commons import cosigning, unlogged, withdrawn
 from commons.access import Registrar
-from commons.core import codec, manifest, merkle, tiles
+from commons.core import codec, merkle, tiles
 from commons.core.entries import Request, decode
 from commons.core.ids import PeerId
 from commons.core.tiles import Bundle, Tile
@@ -173,9 +173,9 @@ class Shown:
         edition = self.home.shelf.edition, len(gone)
         if known != edition:
             roots = frozenset(
-                ref.root for cid, data, role, served in self.home.shelf.manifests()
+                ref.root for cid, opened, role, served in self.home.shelf.manifests()
                 if (served or (role == "published" and cid in state.datasets)) and cid not in gone
-                for ref in manifest.open(data).value.sealed()
+                for ref in opened.value.sealed()
             )  # fmt: skip
             self._roots = (edition, roots)
         return roots

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from commons.core import manifest, reference
+from commons.core import reference
 from commons.core.reference import Reference
 from commons.core.state import State
 from commons.disk.home import Home
@@ -28,7 +28,7 @@ class Titled:
 
 
 def of_home(home: Home) -> list[Titled]:
-    values = [(cid, manifest.open(data).value) for cid, data, _, _ in home.shelf.manifests()]
+    values = [(cid, opened.value) for cid, opened, _, _ in home.shelf.manifests()]
     return [Titled(cid=cid, title=v.title, version=v.version, series=v.series) for cid, v in values]
 
 

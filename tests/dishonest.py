@@ -48,7 +48,7 @@ class Liar:
 
 class ShowsAnotherManifest(Liar):
     def manifest(self, cid: str) -> bytes:
-        return next(data for other, data, _, _ in self.honest.home.shelf.manifests() if other != cid)
+        return next(kept.data for other, kept, _, _ in self.honest.home.shelf.manifests() if other != cid)
 
 
 class FlipsABitOfTheManifest(Liar):

@@ -141,7 +141,16 @@ def log_export(c: Context, path: Path, openings: bool, source: str | None, commo
         "source": source_of(source),
         "commons": commons,
     }
-    c.tell(c.call("export_log", bar="Exporting" if source else "", **words), tell_exported)
+    told = c.call("export_log", bar="Exporting" if source else "", **words)
+    c.tell(told, tell_exported)
+    if told["damaged"] and c.json:
+        sys.exit(StorageFailed.number)  # the one document tells them
+    if told["damaged"]:
+        raise StorageFailed(
+            f"the openings of {count(len(told['damaged']), 'entry')} are damaged, and empty in what was written: "
+            f"{', '.join(map(str, told['damaged'][:5]))}{' …' if len(told['damaged']) > 5 else ''}",
+            hint='restore a backup into another home, and export there: README, "Backing up and restoring"',
+        )
 
 
 @log.command("forget-fork")

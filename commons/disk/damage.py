@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 from commons.core import checkpoint, merkle, note, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.disk import sql
 from commons.errors import CommonsError
+
+T = TypeVar("T")
 
 TOLD = 1000  # damaged rows that are named; more are counted
 SIGNED = 4096  # of the newest heads have their signatures checked at each start, all of them by an audit
@@ -45,6 +48,31 @@ class Damage:
 def told(found: Sequence[Damage]) -> str:
     """In one line, the first of them."""
     return "; ".join(map(str, found[:5])) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+
+
+class Unread:
+    """The rows of one file that could not be read when they were, and were passed over: no damaged row ends what is
+    done with all others."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._found: dict[tuple[str, str], Damage] = {}
+
+    def read(self, table: str, row: str, read: Callable[[], T]) -> T | None:
+        """What is read; None, and remembered until it can be read again, where it is damaged."""
+        try:
+            value = read()
+        except CommonsError as error:
+            self._found[table, row] = Damage(table=f"{self._file} {table}", row=row, what=error.message)
+            return None
+        self._found.pop((table, row), None)
+        return value
+
+    def all(self) -> list[Damage]:
+        return [*self._found.values()]
+
+    def any(self, table: str) -> bool:
+        return any(name == table for name, _ in self._found)
 
 
 class Tree:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commons.disk import sql
+from commons.disk.damage import Unread
 from commons.errors import Conflict
 
 MOST = 32  # sharings of one key by one peer
@@ -59,7 +60,7 @@ class Gave:
 
 class Deposits:
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.unread = path, Unread(path.name)
         self._db = sql.connect(path, SCHEMA)
         with sql.door(path):
             sql.forget(self._db)  # what a crash kept `drop` from forgetting

@@ -33,6 +33,7 @@ from commons.core.keys import Keys
 from commons.core.succession import Tenure
 from commons.disk import sql, stored
 from commons.disk.cosigned import Cosigned
+from commons.disk.damage import Damage
 from commons.disk.dating import Dating
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
@@ -113,6 +114,11 @@ class Home:
 
     def close(self) -> None:
         self._opened.close()
+
+    def damage(self) -> list[Damage]:
+        """The rows here that are damaged: of the log, and of the rest those that were passed over so far."""
+        return [*self.log.damage, *(d for each in (self.shelf.unread, self.witnessed.unread, self.deposits.unread)
+                                    for d in each.all())]  # fmt: skip
 
     def learn_keeper(self, commons: str, tenures: Sequence[Tenure]) -> None:
         """Remember who keeps a log by now, and did before, as its fold says."""

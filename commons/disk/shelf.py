@@ -9,9 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from commons.core import address
+from commons.core import address, ids, manifest
+from commons.core.envelope import Opened
 from commons.core.ids import Cid
+from commons.core.manifest import Manifest
+from commons.core.note import Verifier, parse_vkey
 from commons.disk import sql
+from commons.disk.damage import Unread
+from commons.errors import StorageFailed
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests(
@@ -83,6 +88,7 @@ class Shelf:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
+        self.unread = Unread(path.name)
         self.edition = 0  # grows with every change of what is served
         self.trusted = 0  # grows with every log whose head is trusted for the first time
 
@@ -96,30 +102,39 @@ class Shelf:
         with sql.door(self._path):
             self._db.execute(
                 "INSERT INTO manifests VALUES(?, ?, ?, ?) ON CONFLICT(cid) DO UPDATE SET served = excluded.served, "
-                "role = CASE role WHEN 'published' THEN role ELSE excluded.role END",
+                "data = excluded.data, role = CASE role WHEN 'published' THEN role ELSE excluded.role END",
                 (cid, data, role, served),
             )
 
     def note_manifest(self, cid: Cid, data: bytes) -> None:
-        """Keep a manifest that others are asked about; what is here already stays as it is. Durable when it returns."""
+        """Keep a manifest that others are asked about; what is here already keeps its role. Durable when it returns."""
+        self.edition += 1
+        said = "INSERT INTO manifests VALUES(?, ?, 'seen', 0) ON CONFLICT(cid) DO UPDATE SET data = excluded.data"
         with sql.door(self._path):
-            self._db.execute("INSERT OR IGNORE INTO manifests VALUES(?, ?, 'seen', 0)", (cid, data))
+            self._db.execute(said, (cid, data))
 
     def manifest(self, cid: str, served: bool = False) -> bytes | None:
-        """Its exact bytes; with `served`, only if this node shows it to others."""
+        """Its exact bytes, if they are here and are what the id says; with `served`, only if this node shows it to
+        others."""
         with sql.door(self._path):
             row = self._db.execute("SELECT data FROM manifests WHERE cid = ? AND served >= ?", (cid, served)).fetchone()
-        return None if row is None else row[0]
+        return None if row is None else self.unread.read("manifests", cid, lambda: _exact(cid, row[0]))
 
     def role(self, cid: str) -> str | None:
         with sql.door(self._path):
             row = self._db.execute("SELECT role FROM manifests WHERE cid = ?", (cid,)).fetchone()
         return None if row is None else row[0]
 
-    def manifests(self) -> list[tuple[Cid, bytes, str, bool]]:
+    def manifests(self) -> list[tuple[Cid, Opened[Manifest], str, bool]]:
+        """Those that can be read, opened, each with its role and whether it is served."""
         with sql.door(self._path):
             rows = self._db.execute("SELECT cid, data, role, served FROM manifests ORDER BY cid").fetchall()
-        return [(Cid(cid), data, role, bool(served)) for cid, data, role, served in rows]
+        found = []
+        for cid, data, role, served in rows:
+            opened = self.unread.read("manifests", cid, lambda: manifest.open(_exact(cid, data)))  # noqa: B023
+            if opened is not None:
+                found.append((Cid(cid), opened, role, bool(served)))
+        return found
 
     # -- my requests ------------------------------------------------------------------------------------------------
 
@@ -184,11 +199,14 @@ class Shelf:
                 done = self._db.execute(said, (new, log, old)).fetchall()
         return bool(done)  # and not rowcount, which another thread's statement may have changed
 
-    def logs(self) -> list[str]:
-        """The vkeys of the logs of which a head is trusted, or that were asked."""
-        with sql.door(self._path):
-            said = "SELECT log FROM heads UNION SELECT log FROM asks ORDER BY log"
-            return [log for (log,) in self._db.execute(said)]
+    def logs(self) -> list[Verifier]:
+        """The keys of the logs of which a head is trusted, or that were asked."""
+        found = []
+        for table in ("heads", "asks"):
+            with sql.door(self._path):
+                rows = self._db.execute(f"SELECT DISTINCT log FROM {table} ORDER BY log").fetchall()
+            found += [self.unread.read(f"{table}.log", log, lambda: parse_vkey(log)) for (log,) in rows]  # noqa: B023
+        return [*dict.fromkeys(key for key in found if key is not None)]
 
     # -- forks: logs that signed two histories, and both signed heads ------------------------------------------------
 
@@ -297,3 +315,10 @@ class Shelf:
     def peers(self) -> list[str]:
         with sql.door(self._path):
             return [known for (known,) in self._db.execute("SELECT address FROM peers ORDER BY address")]
+
+
+def _exact(cid: str, data: object) -> bytes:
+    """A stored manifest; StorageFailed unless it has this id."""
+    if ids.cid(found := sql.blob(data, "it")) != cid:
+        raise StorageFailed("it is not the manifest of this id", hint=sql.MEND)
+    return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.note import Verifier, parse_vkey
 from commons.disk import sql
+from commons.disk.damage import Unread
 from commons.errors import CommonsError, StorageFailed
 
 SCHEMA = """
@@ -43,6 +44,7 @@ class Witnessed:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
         self._lock = threading.Lock()
+        self.unread = Unread(path.name)
         self.broken: CommonsError | None = None
 
     def close(self) -> None:
@@ -65,7 +67,8 @@ class Witnessed:
     def keys(self, origin: str) -> tuple[Verifier, ...]:
         with self._lock, sql.door(self._path):
             rows = self._db.execute("SELECT vkey FROM logs WHERE origin = ? ORDER BY vkey", (origin,)).fetchall()
-        return tuple(parse_vkey(vkey) for (vkey,) in rows)
+        found = [self.unread.read("logs", vkey, lambda: parse_vkey(vkey)) for (vkey,) in rows]  # noqa: B023
+        return tuple(key for key in found if key is not None)
 
     def origins(self) -> list[str]:
         """All ever cosigned, or to be."""

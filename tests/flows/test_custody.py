@@ -43,6 +43,7 @@ from commons.errors import (
     Pending,
     Refused,
     SplitView,
+    StorageFailed,
     TimedOut,
     Undated,
     Unreachable,
@@ -179,6 +180,22 @@ async def test_a_requester_gets_the_key_from_custodians_and_the_publisher_is_not
         assert judge(released.data, made.log.data) == ""
         assert (released.value.request, released.value.decision, released.value.requester) == (2, 3, BOB.identity.peer)
     assert made.everything_given() >= 2
+
+
+async def test_a_damaged_deposit_withholds_no_other_of_the_same_secret(town: Built) -> None:
+    made, sharing, said = town
+    deposits = made.custodians["c0"].deposits
+    (kept,) = deposits.of(made.log.commons)
+    other = replace(kept, sharing=bytes(32), data=kept.data[:-9] + bytes([kept.data[-9] ^ 1]) + kept.data[-8:])
+    deposits.put(other)
+    claim = made.claim(said, sharing)
+    assert only(await made.hand(claim)).below == ()
+    assert [(each.table, each.row) for each in deposits.unread.all()] == [("c0.deposits deposits", bytes(32).hex())]
+    assert await pass_on(Inside(made), made.custodians["c0"], made.sources, made.log.commons, LIMIT) == []
+    deposits._db.execute("UPDATE deposits SET data = ?", (other.data,))
+    with pytest.raises(StorageFailed, match="is damaged"):
+        await made.hand(claim)
+    assert (await made.gather(said, sharing)).secret == SECRET  # the others suffice
 
 
 async def test_two_colleges_must_both_give(build: Any) -> None:

@@ -221,9 +221,9 @@ async def offered(seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch, *
         patch.setattr(seats["coop"].node.registrar, "publish", away)
         with pytest.raises(Unreachable, match="sealed and signed"):
             await publish(seats, folder, **words)
-    ((_, data, role, served),) = seats["ana"].home.shelf.manifests()
+    ((_, opened, role, served),) = seats["ana"].home.shelf.manifests()
     assert (role, served) == ("published", False)
-    return manifest.open(data)
+    return opened
 
 
 def offer(
