@@ -11,7 +11,7 @@ import pytest
 from commons.core import codec, ids, terms
 from commons.core.rights import Creator, Label, LicenceText, Origin
 from commons.core.terms import Terms
-from commons.errors import Malformed, Unacknowledged
+from commons.errors import Malformed, Refused, Unacknowledged
 
 BY = LicenceText(id="CC-BY-4.0", url="https://creativecommons.org/licenses/by/4.0/", sha256=None, text=None)
 ZERO = replace(BY, id="CC0-1.0", url="")
@@ -150,3 +150,10 @@ def test_terms_without_an_address_are_those_above() -> None:
     with pytest.raises(Unacknowledged) as caught:
         terms.acknowledge(replace(FREE, licences=(replace(BY, url=""),)), None)
     assert "(above)" in caught.value.hint
+
+
+def test_a_purpose_that_the_terms_do_not_allow_is_refused_before_anything_is_sent() -> None:
+    for allowed in ((), ("research",), ("education", "research")):
+        terms.check_allowed(replace(FREE, purposes=allowed), "research")  # where none is named, any is allowed
+    with pytest.raises(Refused, match="do not allow the purpose 'policy'"):
+        terms.check_allowed(replace(FREE, purposes=("education", "research")), "policy")
