@@ -222,7 +222,7 @@ class Council(Ledger):
         return {
             "commons": seat.commons, "warning": found.warning, "keeps": keeps,
             "custodians": [{"name": m.name, "peer": m.peer, "reachable": m.name in found.reachable,
-                            "known": bool(known[m.peer])} for m in policy.members],
+                            "known": bool(known[m.peer]), "unready": m.name in found.unready} for m in policy.members],
         }  # fmt: skip
 
     async def pass_on(self, *, again: bool = False, named: str | None = None) -> Told:

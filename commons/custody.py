@@ -12,7 +12,7 @@ import hashlib
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from commons.core import codec, custody, handover, shares
@@ -23,7 +23,7 @@ from commons.core.envelope import Opened
 from commons.core.handover import Claim, Given, Handover
 from commons.core.keys import Keys
 from commons.core.policy import Policy
-from commons.errors import CommonsError, Malformed, TimedOut, Unreachable, Untrue
+from commons.errors import CommonsError, Malformed, NotFound, TimedOut, Unreachable, Untrue
 from commons.sources import Network, evidence_in, first
 
 T = TypeVar("T")
@@ -160,12 +160,13 @@ def _order(sharing: Sharing, peers: list[str]) -> tuple[list[str], int]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How a shared key stands. `missing` is what those who are `reachable` lack, in words; `critical` are those of them
-    without whom the rest would not suffice."""
+    without whom the rest would not suffice; `unready` answer, and have not agreed to keep shares."""
 
     reachable: tuple[str, ...]
     custodians: int
     missing: str
     critical: tuple[str, ...]
+    unready: tuple[str, ...] = ()
 
     @property
     def warning(self) -> str:
@@ -196,8 +197,9 @@ async def reach(net: Network, sources: Sources, rule: Policy, commons: str, pati
     async def ask(peer: str, source: str) -> object:
         return custody.open_key(await net.get(source, f"/{commons}/custody-key", limit=4096), commons, peer)
 
-    found, _ = await _all(sources, list(peers.values()), ask, patience)
-    return standing(rule, [name for name, peer in peers.items() if peer in found])
+    found, failed = await _all(sources, list(peers.values()), ask, patience)
+    unready = tuple(name for name, peer in peers.items() if isinstance(failed.get(peer), NotFound))
+    return replace(standing(rule, [name for name, peer in peers.items() if peer in found]), unready=unready)
 
 
 # -- all at once -----------------------------------------------------------------------------------------------------

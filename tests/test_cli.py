@@ -350,6 +350,46 @@ def test_commands_work_through_the_node_that_holds_the_home(commons: Commons, tm
     assert commons.json("ana", "revoke", "99", "--reason", "x", fails=4)["error"] == 4
 
 
+def test_each_request_is_decided_by_itself_and_a_revoked_grant_is_called_so(tmp_path: Path) -> None:
+    commons = Commons(tmp_path)
+    (tmp_path / "rivers").mkdir()
+    (tmp_path / "rivers" / "lengths.csv").write_text("river,km\nLoire,1006\n")
+    commons.json("ana", "init", "--name", "River watch")
+    for name in ("ben", "cleo"):
+        commons.json(name, "init")
+    with commons.node("ana", "--listen", ANY) as ready:
+        made = commons.json(
+            "ana", "publish", "rivers", "--title", "Rivers", "--licence", "CC-BY-4.0", "--creator", "Ana", "--access",
+            "approval",
+        )  # fmt: skip
+        for name in ("ben", "cleo"):
+            commons.json(name, "peer", "add", ready["addresses"][0])
+            commons.json(name, "fetch", made["reference"], name + "-copy", "--acknowledge", "CC-BY-4.0", fails=25)
+        told = commons.json("ana", "approve", "2", "99", "2", "--until", "2099-12-31", fails=4)
+        assert [(each["request"], each["outcome"]) for each in told["decisions"]] == [(2, "grant")]
+        assert [(each["request"], each["error"]) for each in told["failures"]] == [(99, 4)]
+        done = commons.run("--home", "ana", "approve", "98", "3")
+        assert done.returncode == 4
+        assert "Request 3 is granted: entry 5 of the log." in done.stdout
+        assert done.stderr.startswith("commons: request 98: there is no request 98")
+        commons.json("ana", "revoke", "3", "--reason", "It was sold on")
+        rows = [line.split() for line in commons.run("--home", "ana", "audit").stdout.splitlines()]
+        decided = {row[0]: " ".join(row) for row in rows if row and row[0] in ("2", "3")}
+        assert "grant, revoked" in decided["3"]
+        assert "grant (approved)" in decided["2"]
+        assert "revoked" not in decided["2"]
+        listed = commons.run("--home", "ana", "requests", "--all").stdout
+        assert "grant, revoked" in listed
+        two, three = csv.DictReader(commons.run("--home", "ana", "audit", "--csv").stdout.splitlines())
+        assert (two["decision"], two["expires"], two["ended"]) == ("grant", "2099-12-31 23:59:59Z", "")
+        assert (three["decision"], three["ended"]) == ("revoke", "")
+        minutes = commons.json("ana", "audit", "--governance")
+        assert [row["kind"] for row in minutes["governance"]["rows"]] == ["charter"]
+        (row,) = csv.DictReader(commons.run("--home", "ana", "audit", "--governance", "--csv").stdout.splitlines())
+        assert (row["entry"], row["kind"], row["what"]) == ("0", "charter", "founds River watch")
+        assert "--governance tells none" in commons.fails(2, "--home", "ana", "audit", "--governance", "--dataset", "R")
+
+
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ def tell_custody(told: Told) -> None:
     if not told["custodians"]:
         say("No custodians were chosen: the registrar keeps the keys.")
     for each in told["custodians"]:
-        say(f"{each['name']:<11} {each['peer']}  {_there(each)}")
+        say(f"{each['name']:<11} {each['peer']}  {there(each)}")
     if any(not each["known"] for each in told["custodians"]):
         say("Ask for the address of whom none is known here, and give it: `commons peer add ADDRESS`.")
     if told["warning"]:
@@ -63,9 +63,12 @@ def tell_custody(told: Told) -> None:
         say(f"This home keeps shares for {', '.join(told['keeps'])}.")
 
 
-def _there(each: Told) -> str:
+def there(each: Told) -> str:
+    """Whether a custodian can be asked, in words."""
     if each["reachable"]:
         return "reachable"
+    if each["unready"]:
+        return "answers, and has not agreed to keep shares (`commons custody keep`)"
     return "does not answer" if each["known"] else "no address known"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commons.commands.custody import there
 from commons.errors import StorageFailed
 from commons.show import Told, as_json, count, reason, say, table, when
 from commons.terminal import Context, go_on, pass_context
@@ -176,6 +177,9 @@ def tell_status(told: Told) -> None:
         say(f"Witnessed   {told['witnessed']['covered']} of {count(told['witnessed']['entries'], 'entry')}{lacks}")
     if keepers := told["custody"]["custodians"]:
         say(f"Custody     {sum(each['reachable'] for each in keepers)} of {count(len(keepers), 'custodian')} reachable")
+        for each in keepers:
+            if not each["reachable"]:
+                say(f"            {each['name']}: {there(each)}")
     if told["custody"]["warning"]:
         say(f"Warning     {told['custody']['warning']}")
     for vkey in told["forks"]:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from commons import cosigning, obtain
+from commons.commands.custody import tell_custody
+from commons.commands.node import tell_status
 from commons.core import codec, handover, manifest
 from commons.core.answer import Submission
+from commons.core.keys import Signer
 from commons.core.reference import parse
 from commons.errors import CommonsError, Gone, NotFound, Pending, Refused, StorageFailed, Unacknowledged, Unreachable
 from tests.conftest import Party, Start, decided
@@ -107,6 +110,38 @@ async def test_with_one_custodian_away_the_key_is_given_and_with_two_it_is_not(
         assert not (tmp_path / "copy").exists()
     await asker.fetch(reference, tmp_path / "copy")  # Ana is back: the same request, no new entry
     assert len(coop.home.log.state.accesses) == 1
+
+
+async def test_a_custodian_that_cannot_be_asked_is_told_as_it_is(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seats = await found(start, keeping=("coop",))
+    coop, ana = seats["coop"], seats["ana"]
+    silent, unknown = (Signer(bytes([n]) * 32).peer for n in (1, 2))
+    named = {"coop": coop.peer, "ana": ana.peer, "silent": silent, "unknown": unknown}
+    members = "".join(f"member {name} {peer}\n" for name, peer in named.items())
+    await coop.desk.propose(
+        action="change-custodians", file=f"{members}group keepers 1 {' '.join(named)}\nquorum keepers\n"
+    )
+    await coop.desk.peers(add=f"/ip4/127.0.0.1/tcp/9/p2p/{silent}")
+    words = {
+        "ana": "answers, and has not agreed to keep shares (`commons custody keep`)",
+        "silent": "does not answer",
+        "unknown": "no address known",
+    }
+    capsys.readouterr()
+    tell_custody(await coop.desk.custody())
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[:4] == [
+        f"{name:<11} {peer}  {words.get(name, 'reachable')}" for name, peer in named.items()
+    ]  # fmt: skip
+    assert any("`commons peer add ADDRESS`" in row for row in rows)
+    tell_status(await coop.desk.status())
+    rows = capsys.readouterr().out.splitlines()
+    begins = rows.index("Custody     1 of 4 custodians reachable")
+    assert rows[begins + 1 : begins + 4] == [f"            {name}: {what}" for name, what in words.items()]
+    await ana.desk.keep()
+    assert [each["unready"] for each in (await coop.desk.custody())["custodians"]] == [False] * 4
 
 
 async def test_publishing_waits_for_every_custodian_and_leaves_nothing_otherwise(start: Start, folder: Path) -> None:

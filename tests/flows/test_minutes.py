@@ -10,6 +10,7 @@ import pytest
 
 from commons import govern
 from commons.audit import offline
+from commons.commands.community import tell_community
 from commons.core import envelope
 from commons.core.governance import VOTE, Vote
 from commons.core.state import State
@@ -116,7 +117,7 @@ async def test_a_ballot_that_does_not_count_is_a_fault_and_not_in_the_minutes(
 
 
 async def test_a_decision_that_witnesses_saw_is_closed_by_their_stamp(
-    village: Village, found: Found, tmp_path: Path
+    village: Village, found: Found, capsys: pytest.CaptureFixture[str]
 ) -> None:
     witness = await village.start("witness", http="127.0.0.1:0")
     key = witness.node.site.witness.key.vkey
@@ -133,3 +134,10 @@ async def test_a_decision_that_witnesses_saw_is_closed_by_their_stamp(
     (status,) = (await seats["ben"].desk.community())["proposals"]
     assert (status["proposal"], status["standing"], status["missing"]) == (waits, "counted", "")
     assert status["witnesses"] == "w"
+    capsys.readouterr()
+    tell_community(await seats["ben"].desk.community())
+    said = capsys.readouterr().out
+    assert f"Proposal {waits}: admit, " in said
+    assert "waits for witnesses who have seen them in time: w." in said
+    assert "Nobody has to vote. Waiting for witnesses: 1 proposal." in said
+    assert "No proposal is open" not in said
