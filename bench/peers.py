@@ -70,8 +70,8 @@ class Seen:
     dials: list[float] = field(default_factory=list)  # seconds
     reads: int = 0
     taken: int = 0  # bytes
-    failed: Counter[str] = field(default_factory=Counter)  # dials, by what was said
-    broken: Counter[str] = field(default_factory=Counter)  # reads, by what was said
+    failed: list[str] = field(default_factory=list)  # dials, and what was said
+    broken: list[str] = field(default_factory=list)  # reads, and what was said
 
 
 # -- the readers -----------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ async def peer(task: Task, seed: bytes, until: float, seen: Seen) -> None:
             try:
                 (await swarm.dial(peer_of(task.address), [task.address])).close()
             except CommonsError as error:
-                seen.failed[error.message[-160:]] += 1
+                seen.failed.append(error.message[-160:])
                 continue
             seen.dials.append(clock() - began)
             leaves = min(until, clock() + STAY * random.uniform(0.5, 1.5))
@@ -117,7 +117,7 @@ async def peer(task: Task, seed: bytes, until: float, seen: Seen) -> None:
                     size = await read(net, task)
                     seen.taken, seen.reads = seen.taken + size, seen.reads + 1
                 except CommonsError as error:
-                    seen.broken[error.message[-160:]] += 1
+                    seen.broken.append(error.message[-160:])
                 await asyncio.sleep(min(task.pause * random.uniform(0.5, 1.5), max(0.0, leaves - clock())))
         finally:
             await net.close()

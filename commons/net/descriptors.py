@@ -23,10 +23,12 @@ class Places:
 
     @staticmethod
     def within(limit: int) -> Places:
-        """As many as `limit` descriptors are enough for, up to the usual numbers."""
-        usual = Places()
-        part = min(1.0, max(0, limit - KEPT) / (usual.connections + 3 * usual.streams + 2 * usual.plain))
-        return Places(*(max(4, int(part * n)) for n in (usual.connections, usual.streams, usual.plain)))
+        """As many as `limit` descriptors are enough for, up to the usual numbers. Connections come first, with a third
+        of them: a peer that has lost its stream opens another, and without its connection has to shake hands again."""
+        usual, free = Places(), max(0, limit - KEPT)
+        connections = max(4, min(usual.connections, free // 3))
+        part = min(1.0, max(0, free - connections) / (3 * usual.streams + 2 * usual.plain))
+        return Places(connections, *(max(4, int(part * n)) for n in (usual.streams, usual.plain)))
 
 
 def limit() -> int:

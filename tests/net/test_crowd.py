@@ -113,6 +113,11 @@ def test_strangers_together_leave_the_home_its_descriptors(most: int) -> None:
     assert places == Places() or most < 4096
 
 
+def test_two_hundred_peers_keep_their_connections_where_there_are_a_thousand_descriptors() -> None:
+    """With a third as many, each that came back drove out another in the middle of its handshake."""
+    assert Places.within(1024).connections >= 200
+
+
 def test_a_process_takes_all_the_descriptors_that_the_system_allows_it() -> None:
     code = (
         "import resource, sys; from commons.net import descriptors\n"
