@@ -87,7 +87,7 @@ def judge(size: int, words: Sequence[Word], *, members: int, witnesses: int, wai
 
 def alone(silent: int) -> str:
     """What its owner is told of a log that goes on by nobody's answer, so many having given none."""
-    nobody = f"none of the {silent} who were asked says" if silent else "nobody is known who could say"
+    nobody = f"nobody says ({silent} asked, no answer)" if silent else "nobody is known who could say"
     return (
         f"this log's file was restored, or had by another program, and {nobody} whether it is the newest copy: the log "
         "goes on. An old copy of a log must not be continued"

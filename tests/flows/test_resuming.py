@@ -148,6 +148,8 @@ async def test_a_forged_head_counts_for_nothing_and_a_signed_one_without_entries
     if forged:
         await ana.publish(folder)
         assert ana.home.resumption.told()["how"] == "alone"
+        assert "nobody says (1 asked, no answer)" in (await ana.desk.call("status", {}))["alone"]
+        assert "alone" not in await ana.desk.call("status", {})
         return
     await refused(ana, folder, f"by the word of {eve.peer}.*head of 50 entries, 49 more than the 1 here")
     await ana.desk.go_on()
