@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import LIMIT
-from tests.test_cli import ANY, Commons
+from tests.test_cli import ANY, NOBODY, Commons
 
 ASKS_PURPOSE = "These terms allow some purposes only"
 ASKS_LICENCE = "to acknowledge these terms and send the request"
@@ -91,6 +91,17 @@ def test_a_fetch_offers_the_purposes_that_the_terms_allow_and_is_granted(commons
             typed.waits(ASKS_LICENCE)  # last, for then it is sent
             typed.type("CC-BY-4.0")
             assert typed.ends() == 0, typed.seen
+        finally:
+            typed.close()
+        commons.json("cleo", "init")
+        commons.json("cleo", "peer", "add", ready["addresses"][0])
+        typed = Typing(commons, "--home", "cleo", "witness", "submit", reference, f"/ip4/127.0.0.1/tcp/9/p2p/{NOBODY}")
+        try:
+            typed.waits("(education, research)")
+            typed.type("education")
+            typed.waits(ASKS_LICENCE)
+            typed.type("CC-BY-4.0")
+            assert typed.ends() == 103, typed.seen  # that witness does not answer
         finally:
             typed.close()
         (row,) = commons.json("ana", "audit")["rows"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
-from commons.commands.data import tell_ask_acknowledgement, tell_terms, unlisted
+from commons.commands.data import tell_ask_acknowledgement, tell_ask_purpose, tell_terms, unlisted
 from commons.show import Told, clean, count, put, say, table, when
 from commons.terminal import Context, pass_context, sources
 
@@ -66,8 +67,12 @@ def witness_submit(
     peer(address)
     described = c.call("show", dataset=dataset, sources=list(sources))
     if described["asks"] and not c.json:
+        ask_purpose = words["purpose"] is None and described["purposes"] and sys.stdin.isatty()
         if acknowledge is None:
             tell_terms(described)
+        if ask_purpose:
+            words["purpose"] = tell_ask_purpose(described["purposes"])
+        if acknowledge is None:
             acknowledge = tell_ask_acknowledgement(described["licence"])
         elif described["listed"] is None:
             put(f"commons: a request is signed, though {clean(unlisted(described))}", err=True)
