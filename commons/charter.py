@@ -13,6 +13,7 @@ from commons.metadata import texts
 
 Told = dict[str, Any]
 
+_SEE = "see docs/communities.md for one"
 _WORDS: dict[type[Any], str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
 
 
@@ -46,7 +47,7 @@ def read(text: str) -> Told:
     try:
         said = texts.load_toml(text)
     except Malformed as error:
-        raise Malformed(f"the charter is {error.message}", hint="see docs/communities.md for one") from error
+        raise Malformed(f"the charter is {error.message}", hint=_SEE) from error
     unknown = set(said) - {"name", "purpose", "readers", "retention_days", "ratchets", "witnesses", "custodians",
                            "colleges", "powers"}  # fmt: skip
     if unknown:
@@ -55,6 +56,7 @@ def read(text: str) -> Told:
 
 
 def _charter(said: Told, kept: Told, now: int, me: str) -> Charter:
+    days = said.get("retention_days")
     try:
         return Charter(
             name=_of(said.get("name", ""), str), purpose=_of(said.get("purpose", ""), str), time=now,
@@ -63,20 +65,21 @@ def _charter(said: Told, kept: Told, now: int, me: str) -> Charter:
                 for name, peers in sorted(_of(said.get("colleges", {}), dict).items())
             ),
             powers=tuple(
-                Power(action=action, rule=_of(power["rule"], str), days=_of(power.get("days", 14), int))
+                Power(action=action, rule=_of(_of(power, dict)["rule"], str), days=_of(power.get("days", 14), int))
                 for action, power in sorted(_of(said.get("powers", {}), dict).items())
             ),
-            readers=_of(said.get("readers", "members"), str), retention_days=said.get("retention_days"),
+            readers=_of(said.get("readers", "members"), str), retention_days=None if days is None else _of(days, int),
             witnesses=_of(said.get("witnesses", ""), str), custodians=_of(said.get("custodians", ""), str),
             ratchets=tuple(sorted(_of(each, str) for each in _of(said.get("ratchets", []), list))), **kept,
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Malformed(f"the charter is not well formed: {error}", hint="see docs/communities.md for one") from error
+    except KeyError as error:
+        raise Malformed("the charter is not well formed: a power without a rule", hint=_SEE) from error
 
 
 def _of(value: Any, kind: type[Any]) -> Any:
     if type(value) is not kind:
-        raise TypeError(f"{str(value)[:60]!r} where {_WORDS[kind]} belongs")
+        said = f"{str(value)[:60]!r} where {_WORDS[kind]} belongs"
+        raise Malformed(f"the charter is not well formed: {said}", hint=_SEE)
     return value
 
 

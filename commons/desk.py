@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,13 @@ class Desk(Heir):
             raise Malformed(f"this node knows no verb {verb[:40]!r}", hint="are both of the same version?")
         if self.home.frozen and verb not in READING:
             raise sql.unwritable(self.home.path)
+        method: Callable[..., Awaitable[Told]] = getattr(self, verb)
         try:
-            method: Callable[..., Awaitable[Told]] = getattr(self, verb)
-            told = await method(**words)
+            signature(method).bind(**words)
         except TypeError as error:
-            if any(said in str(error) for said in ("unexpected keyword", "missing", "multiple values")):
-                raise Malformed(f"{verb}: {error}", hint="are both of the same version?") from error
-            raise
+            given = ", ".join(sorted(words))[:200] or "none"
+            raise Malformed(f"{verb} takes other words than {given}", hint="are both of the same version?") from error
+        told = await method(**words)
         return {**told, "alone": said} if (said := self.node.resuming.owed()) else told
 
     # -- data -------------------------------------------------------------------------------------------------------
@@ -184,12 +185,15 @@ class Desk(Heir):
 
     async def status(self) -> Told:
         """What this home is and holds, and which datasets are not whole in it."""
-        told, rows = await super().status(), (await self.datasets())["datasets"]
+        told, rows = await super().status(), self._datasets()
         names = ("cid", "title", "packs", "packs_missing")
         lacking = [{name: row[name] for name in names} for row in rows if row["packs"] in ("begun", "incomplete")]
         return {**told, "unfinished": lacking}
 
     async def datasets(self) -> Told:
+        return {"datasets": self._datasets()}
+
+    def _datasets(self) -> list[Told]:
         rows, state = [], self.home.log.state
         gone = state.community.withdrawn if state.community else {}
         for cid, opened, role, served in self.home.shelf.manifests():
@@ -207,7 +211,7 @@ class Desk(Heir):
                     "served": served and cid not in gone, "withdrawn": gone.get(cid), "packs": here,
                     "packs_missing": missing,
                 })  # fmt: skip
-        return {"datasets": rows}
+        return rows
 
     # -- the node ---------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ _OBEYED = re.compile(
     "\u200b\u2061-\u2064\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e00ff]"
 )
 
+_WORD = 300  # characters of one word; a path or a reference is seldom longer
+_LONG = re.compile(rf"\S{{{_WORD},}}")
+
 
 class CommonsError(Exception):
     """Abstract; raise one of the kinds below. `number` is the exit code, `status` the wire's."""
@@ -45,6 +48,7 @@ class CommonsError(Exception):
     number: ClassVar[int]
 
     def __init__(self, message: str, *, hint: str = "", evidence: tuple[str, ...] = ()) -> None:
+        message = shorten(message)
         super().__init__(message)
         self.message, self.hint, self.evidence = message, hint, evidence
 
@@ -157,6 +161,11 @@ def from_dict(told: object) -> CommonsError:
         hint=_tame(told.get("hint", ""), 2000),
         evidence=tuple(_tame(e, 20_000) for e in evidence[:4]) if isinstance(evidence, list) else (),
     )
+
+
+def shorten(message: str) -> str:
+    """A message without the rest of words that are too long to be read: it repeats what somebody typed."""
+    return _LONG.sub(lambda word: f"{word[0][:_WORD]}…", message)
 
 
 def tame(text: str, instead: str = "") -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from commons import show
-from commons.errors import CommonsError, Internal, Malformed, NotFound, StorageFailed, TooLarge, Undated
+from commons.errors import CommonsError, Internal, Malformed, NotFound, StorageFailed, TooLarge, Undated, shorten
 
 TEXT = 16 << 20  # bytes of a text file that the command line names
 STOPPED = 130  # the exit code of a command that was stopped from the keyboard
@@ -152,6 +152,7 @@ class Commons(click.Group):
 
 def _wrong(error: click.ClickException, as_json: bool) -> int:
     """A command line that is wrong: in click's words, with its usage."""
+    error.message = shorten(error.message)  # type: ignore[misc]  # final to type checkers alone
     if as_json:
         ctx = getattr(error, "ctx", None)
         hint = f"`{ctx.command_path} --help` shows how it is used" if ctx else ""

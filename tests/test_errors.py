@@ -94,7 +94,7 @@ def test_no_word_of_others_moves_a_terminal_or_turns_the_writing() -> None:
 
 
 def test_what_others_say_is_cut_to_length() -> None:
-    back = from_dict({"error": 9, "message": "m" * 10**6, "hint": "h" * 10**6, "evidence": ["e" * 10**6] * 9})
+    back = from_dict({"error": 9, "message": "m " * 10**6, "hint": "h" * 10**6, "evidence": ["e" * 10**6] * 9})
     assert (len(back.message), len(back.hint), [len(e) for e in back.evidence]) == (2000, 2000, [20_000] * 4)
 
 

@@ -111,7 +111,7 @@ def test_no_command_ends_in_a_trace(commons: Forked, name: str) -> None:
             told = json.loads(said)
             if code:
                 assert (told["error"], set(told)) == (code, {"error", "message", "hint", "evidence"})
-                assert told["message"]
+                assert 0 < len(told["message"]) < 2000
     code, said, err = commons.run("--json", *COMMANDS[name][0], "--nonsense")
     told = json.loads(said)
     assert (code, told["error"], err) == (2, 2, "")

@@ -166,7 +166,7 @@ def decode(data: bytes, files: int | None = None) -> Contents:
     except (Malformed, Untrue):
         raise
     except Exception as error:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
-        raise Malformed(f"not a contents table: {error}") from error
+        raise Malformed("not a contents table: it is cut, or made otherwise") from error
     contents = Contents(packs=packs, files=found, rights=rights)
     if encode(contents) != data:
         raise Malformed("not a contents table in its only spelling")

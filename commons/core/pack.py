@@ -101,7 +101,7 @@ def _decompress(number: int, body: bytes) -> bytes:
             raise Malformed(f"segment {number} would unpack to over {SEGMENT} bytes, or does not say its size")
         plain = _decompressor().decompress(body, max_output_size=SEGMENT, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise Malformed(f"segment {number} does not decompress: {error}") from error
+        raise Malformed(f"segment {number} is not compressed as it says") from error
     return plain
 
 

@@ -287,13 +287,19 @@ def write_secret(path: Path, text: str) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads((path / "config.json").read_text())
-        if not isinstance(config, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError) as error:
-        raise Malformed(
-            f"{path / 'config.json'} cannot be read: {error}", hint="mend it, or write {} into it"
-        ) from error
+    except json.JSONDecodeError as error:
+        raise _no_config(path, f"it is no JSON at line {error.lineno}, column {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise _no_config(path, "it is no JSON in UTF-8") from error
+    except OSError as error:
+        raise _no_config(path, error.strerror or "the disk refuses") from error
+    if not isinstance(config, dict):
+        raise _no_config(path, "it is no JSON object")
     return config
+
+
+def _no_config(path: Path, why: str) -> Malformed:
+    return Malformed(f"{path / 'config.json'} cannot be read: {why}", hint="mend it, or write {} into it")
 
 
 def write_config(path: Path, config: dict[str, Any]) -> None:
@@ -349,5 +355,6 @@ def _read_seed(path: Path) -> bytes:
         if len(seed) != 32:
             raise ValueError("not 32 bytes")
     except (OSError, ValueError) as error:
-        raise Malformed(f"{path} is not a seed of 64 hex digits: {error}", hint="restore it from its backup") from error
+        why = f": {error.strerror}" if isinstance(error, OSError) else ""
+        raise Malformed(f"{path} is not a seed of 64 hex digits{why}", hint="restore it from its backup") from error
     return seed

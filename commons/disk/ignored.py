@@ -11,6 +11,7 @@ from commons.errors import Malformed, TooLarge
 
 FILE = ".commonsignore"
 LIMIT = 1 << 20  # bytes of one
+_FORM = "it is text in UTF-8, a pattern a line, as in .gitignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class Rules:
             raise TooLarge(f"{place} is larger than {LIMIT >> 20} MiB", hint="ignore whole folders, or by wildcards")
         try:
             lines = unicodedata.normalize("NFC", data.decode("utf-8-sig")).splitlines()
+        except UnicodeDecodeError as error:
+            raise Malformed(f"{place} is not in UTF-8", hint=_FORM) from error
+        try:
             return Rules((*self.above, (folder, GitIgnoreSpec.from_lines(lines))))
-        except ValueError as error:  # of the encoding, or of a pattern
-            raise Malformed(
-                f"{place} cannot be read: {error}", hint="it is text in UTF-8, a pattern a line, as in .gitignore"
-            ) from error
+        except ValueError as error:
+            wrong = next(number for number, line in enumerate(lines, 1) if not _is_pattern(line))
+            raise Malformed(f"{place}, line {wrong}: {lines[wrong - 1][:60]!r} is no pattern", hint=_FORM) from error
 
     def hit(self, path: str) -> bool:
         """Whether `path`, a folder's with "/" at its end, is left out: what the closest file says holds."""
@@ -39,3 +42,11 @@ class Rules:
             if said is not None:
                 return said
         return False
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True

@@ -15,6 +15,16 @@ from commons.errors import StorageFailed
 
 Connection = sqlite3.Connection
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_WHY = {
+    sqlite3.SQLITE_FULL: "disk full",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_BUSY: "another program uses it",
+    sqlite3.SQLITE_LOCKED: "another program uses it",
+    sqlite3.SQLITE_READONLY: "it cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_PERM: "its permissions forbid it",
+    sqlite3.SQLITE_NOMEM: "this machine has no memory left",
+}
 MEND = 'keep this home as it is and restore a backup into another one: README, "Backing up and restoring"'
 
 
@@ -25,12 +35,19 @@ def door(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED:
-            raise StorageFailed(f"{path.name} is damaged: {error}", hint=MEND) from error
+            raise StorageFailed(f"{path.name} is damaged: it is no whole database", hint=MEND) from error
         if frozen(path.parent):
             raise unwritable(path.parent) from error
         raise StorageFailed(
-            f"cannot use {path.name}: {error}", hint=f"check free space and permissions of {path.parent}"
+            f"cannot use {path.name}: {why(error)}", hint=f"check free space and permissions of {path.parent}"
         ) from error
+
+
+def why(error: BaseException) -> str:
+    """What a refusal of SQLite's or of the disk's means, as a part of a sentence."""
+    if isinstance(error, OSError):
+        return (error.strerror or "the disk refuses").lower()
+    return _WHY.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, "what is in it is not what belongs there")
 
 
 def frozen(folder: Path) -> bool:

@@ -121,7 +121,8 @@ class Witnessed:
                 self._db.execute("COMMIT")
             except BaseException as error:
                 self.broken = StorageFailed(
-                    f"what this witness signs cannot be stored: {error}", hint="mend the disk, then restart the node"
+                    f"what this witness signs cannot be stored: {sql.why(error)}",
+                    hint="mend the disk, then restart the node",
                 )
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

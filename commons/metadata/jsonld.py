@@ -77,8 +77,11 @@ def _json(text: str) -> Any:
         document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object, parse_constant=_constant)
     except RecursionError:
         raise Malformed(f"nested over {DEEP} deep") from None
-    except ValueError as error:  # json's own error is one; so is an integer of 5000 digits
-        raise Malformed(f"not JSON: {str(error)[:200]}", hint="a JSON checker shows the place") from error
+    except json.JSONDecodeError as error:
+        place = f"at line {error.lineno}, column {error.colno}"
+        raise Malformed(f"not JSON: {place}", hint="a comma, a quote or a bracket is missing or too many") from error
+    except ValueError as error:
+        raise Malformed("not JSON: a number of thousands of digits") from error
     level = [document]
     for _ in range(DEEP + 1):
         insides = (value.values() if isinstance(value, dict) else value for value in level)

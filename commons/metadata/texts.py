@@ -141,6 +141,9 @@ def dump_yaml(value: Any) -> bytes:
 # -- TOML --------------------------------------------------------------------------------------------------------------
 
 
+_PLACE = re.compile(r"at line [0-9]+, column [0-9]+|at end of document")  # in what tomllib says
+
+
 def load_toml(text: str) -> dict[str, Any]:
     """The document. Malformed for anything else, and for a line of more than 200 dots: it may be one key, whose reading
     takes the square of its parts, so that 400 kB would fill any memory."""
@@ -150,7 +153,9 @@ def load_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"no TOML: {_tame(error)}") from error
+        place = _PLACE.search(str(error))
+        hint = "each line is key = value, a text stands in quotes, and a key stands once"
+        raise Malformed(f"no TOML: wrong {place[0] if place else 'somewhere'}", hint=hint) from error
 
 
 def need(what: str, d: Description) -> None:

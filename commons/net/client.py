@@ -35,6 +35,7 @@ from commons.errors import (
     Untrue,
     from_dict,
 )
+from commons.net.causes import why
 from commons.net.connector import Connector, url_of
 from commons.net.swarm import Swarm
 
@@ -126,8 +127,9 @@ class Client:
         except TimeoutError as error:
             raise TimedOut(f"{source} stalled", hint="try again, or use another source") from error
         except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
-            why = str(error) or type(error).__name__
-            raise Unreachable(f"{source}: {why}", hint="check that the node runs and its address is current") from error
+            raise Unreachable(
+                f"{source}: {why(error)}", hint="check that the node runs and its address is current"
+            ) from error
 
     def _url(self, source: str, path: str) -> str:
         if not source.startswith("/"):

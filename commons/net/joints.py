@@ -25,6 +25,7 @@ from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicat
 
 from commons.core.ids import PeerId, check_peer
 from commons.errors import CommonsError, Conflict, TimedOut, Unreachable
+from commons.net import causes
 from commons.net.addresses import bare, found, named, parse, probe
 from commons.net.descriptors import Places
 from commons.net.host import build, cut, fixed_window, served, shielded
@@ -146,7 +147,7 @@ class Engine:
                 await cut(connection.muxed_conn)  # the other end is gone without a word
             except Exception as error:
                 if usable(connection):
-                    raise Unreachable(f"{peer} refused a stream: {reason(error)}") from error
+                    raise Unreachable(f"{peer} refused a stream: {causes.why(error)}") from error
         raise Unreachable(f"{peer} closes every connection at once")
 
     async def _stream(self, connection: Any) -> Any:
@@ -174,7 +175,7 @@ class Engine:
             except CommonsError as error:
                 why = error.message
             except Exception as error:
-                why = reason(error)
+                why = causes.why(error)
             tried.append(f"{address}: {why}")
         raise Unreachable(
             f"cannot reach {peer}: {'; '.join(tried) or 'no address known'}",
@@ -191,7 +192,7 @@ class Engine:
         try:
             places = found(await trio.socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
         except OSError as error:
-            raise Unreachable(f"the name {host} is not known: {error.strerror}") from error
+            raise Unreachable(f"the name {host} is not known") from error
         why: Exception = Unreachable(f"the name {host} stands for no address")
         for place in places:
             try:
@@ -309,12 +310,3 @@ def usable(connection: Any) -> bool:
 async def close_quietly(connection: Any) -> None:
     with contextlib.suppress(Exception):
         await connection.close()
-
-
-def reason(error: BaseException) -> str:
-    """The deepest cause: what libp2p wraps around it says less."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return " ".join(str(error).split())[:300] or type(error).__name__

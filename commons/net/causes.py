@@ -1,0 +1,41 @@
+"""Why somebody could not be asked, in our words: aiohttp, libp2p and the system name their own insides."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import ssl
+
+from commons.errors import CommonsError
+
+_SYSTEM = {
+    errno.ECONNREFUSED: "nothing listens there",
+    errno.ENETUNREACH: "no way leads there",
+    errno.EHOSTUNREACH: "no way leads there",
+    errno.ETIMEDOUT: "no answer in time",
+    **dict.fromkeys((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED), "it broke off"),
+}
+_BROKE_OFF = re.compile("Disconnected|Payload|Incomplete|Closed|Broken|EOF|Reset")  # in the names of libraries' errors
+
+
+def why(error: BaseException) -> str:
+    """A part of a sentence, from the deepest cause: what is wrapped around it says less."""
+    while not isinstance(error, CommonsError) and (error.__cause__ or isinstance(error, BaseExceptionGroup)):
+        error = error.__cause__ or error.exceptions[0]  # type: ignore[attr-defined]
+    match error:
+        case CommonsError():
+            return error.message
+        case TimeoutError():
+            return "no answer in time"
+        case socket.gaierror():
+            return "its name is not known"
+        case ssl.SSLCertVerificationError():
+            return "its certificate does not hold"
+        case ssl.SSLError():
+            return "it does not speak TLS as this machine does"
+        case OSError(errno=int(number)):
+            return _SYSTEM.get(number) or os.strerror(number).lower()
+    name = type(error).__name__
+    return "it broke off" if _BROKE_OFF.search(name) else f"it does not answer as a node does ({name})"
