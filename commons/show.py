@@ -107,11 +107,12 @@ def _json(told: Told, indent: int | None = None) -> str:
     """JSON leaves DEL, C1 controls and bidirectional overrides as they are; a terminal obeys them. What the output's
     encoding lacks is escaped: the document says the same."""
     text = json.dumps(told, indent=indent, ensure_ascii=False)
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(told, indent=indent)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return text
 
 
 ACCESSED = ("entry", "time", "who", "dataset", "title", "version", "licence", "purpose", "details", "decision",

@@ -498,6 +498,7 @@ def member_publishes(folder: Path) -> str:
 
     async def go() -> str:
         with Home(folder / "coop") as coop, Home(folder / "ana") as ana:
+            coop.resumption.free = True  # by its owner's word: a copy, or a kill right after an entry, needs one
             async with Node(coop) as a, Node(ana) as b:
                 address = f"/ip4/127.0.0.1/tcp/1/p2p/{coop.keys.identity.peer}"
                 ana.shelf.put_seat(coop.commons, coop.log.key.public, [address])
