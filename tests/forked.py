@@ -25,10 +25,11 @@ line = socket.socket(socket.AF_UNIX)
 line.connect({path!r})
 said = {{"words": sys.argv[1:], "folder": os.getcwd(), "env": dict(os.environ)}}
 socket.send_fds(line, [json.dumps(said).encode()], [0, 1, 2])
-pid = int(line.recv(20))
+told = line.makefile("rb")  # lines: both may arrive at once
+pid = int(told.readline())
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda got, _: os.kill(pid, got))
-sys.exit(int(line.recv(20) or 1))
+sys.exit(int(told.readline() or 1))
 """
 
 
@@ -75,7 +76,7 @@ def _run(line: socket.socket, command: object) -> None:
     """One command, in a process of its own, to its end."""
     data, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
     said = json.loads(data)
-    line.send(b"%d" % os.getpid())
+    line.send(b"%d\n" % os.getpid())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number, file in enumerate(files):
         os.dup2(file, number)
@@ -95,7 +96,7 @@ def _run(line: socket.socket, command: object) -> None:
         code = 1
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
-    line.send(b"%d" % code)
+    line.send(b"%d\n" % code)
     os._exit(code)
 
 
