@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import LIMIT
 from tests.test_cli import ANY, NOBODY, Commons
 
+pytestmark = pytest.mark.long
 ASKS_PURPOSE = "These terms allow some purposes only"
 ASKS_LICENCE = "to acknowledge these terms and send the request"
 

@@ -166,6 +166,7 @@ def test_a_character_that_the_terminal_lacks_is_replaced(commons: Forked) -> Non
         assert JOINED in [each["title"] for each in json.loads(said)["datasets"]]  # a document says the same
 
 
+@pytest.mark.long
 def test_a_user_without_a_home_folder_is_told_to_name_one(commons: Forked) -> None:
     nobody = "unshare --user --map-user=12345 env -u HOME -u COMMONS_HOME -u XDG_DATA_HOME"
     for line in (f"{nobody} $C status", "env -u COMMONS_HOME -u XDG_DATA_HOME HOME= $C status"):

@@ -137,6 +137,7 @@ def test_a_log_that_is_dated_ahead_says_so(kept: Path, folder: Path, tmp_path: P
         assert told(command(YEARS, kept, "audit", *source))["dated"]["ahead"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("said", "added"), [(b"y\n", 1), (b"n\n", 0), (b"\n", 0)])
 def test_on_a_terminal_the_owner_is_asked(kept: Path, folder: Path, said: bytes, added: int) -> None:
     size, (ours, theirs) = entries_of(kept), pty.openpty()

@@ -29,7 +29,7 @@ async def test_a_fork_is_kept_shown_and_stops_everything_until_it_is_explained(
     alice, bob = await start("alice"), await start("bob")
     log = alice.home.log
 
-    def unmoved(head: bytes) -> int:  # she shuts nothing when she is shown what she did
+    def unmoved(head: bytes, *_: object) -> int:  # she shuts nothing when she is shown what she did
         return checkpoint.open(head, log.key).checkpoint.size
 
     monkeypatch.setattr(log, "compare", unmoved)
