@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from commons.errors import StorageFailed
 
@@ -25,6 +26,11 @@ _WHY = {
     sqlite3.SQLITE_PERM: "its permissions forbid it",
     sqlite3.SQLITE_NOMEM: "this machine has no memory left",
 }
+# Threads share a connection. From Python 3.13 on its cache would give two of them one prepared statement, which loses
+# the row of one or ends in "bad parameter or other API misuse"; without it each has its own, and SQLite takes turns.
+_SHARED: dict[str, Any] = {
+    "isolation_level": None, "check_same_thread": False, "timeout": 10, "cached_statements": 0,
+}  # fmt: skip
 MEND = 'keep this home as it is and restore a backup into another one: README, "Backing up and restoring"'
 
 
@@ -73,7 +79,7 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        db: Connection = sqlite3.connect(path, **_SHARED)
         db.text_factory = _text
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
@@ -95,7 +101,7 @@ def _read_only(path: Path, schema: str) -> sqlite3.Connection:
             )
         how = "mode=ro" if unfinished else "mode=ro&immutable=1"
         name = f"{path.absolute().as_uri()}?{how}" if path.exists() else ":memory:"
-        db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10, uri=True)
+        db: Connection = sqlite3.connect(name, uri=True, **_SHARED)
         db.text_factory = _text
         if not path.exists():
             db.executescript(schema)
