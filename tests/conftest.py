@@ -21,6 +21,9 @@ from commons.disk import home
 from commons.disk.home import Home
 from commons.node import Node
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell starts with "&": children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("commons", deadline=None, max_examples=60)
 settings.load_profile("commons")
 
