@@ -99,9 +99,9 @@ class Context:
         except KeyboardInterrupt as error:
             if not resumes or not done[1]:
                 raise
-            raise KeyboardInterrupt(
-                f"stopped; the same command goes on from {100 * done[0] // done[1]} %"
-            ) from error  # fmt: skip
+            percent = 100 * done[0] // done[1]  # through a node it lags a little behind
+            place = f"{percent} %" if percent else "what is here"
+            raise KeyboardInterrupt(f"stopped; the same command goes on from {place}") from error
         self._hear(told)
         return told
 
