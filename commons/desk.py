@@ -289,23 +289,8 @@ VERBS = frozenset({
     "forget_fork", "keep", "custody", "pass_on", "invite", "join", "follow", "propose", "vote", "statistics",
     "take_over", "vote_at", "go_on", "date",
 })  # fmt: skip
-READING = frozenset(
-    {
-        "refer",
-        "show",
-        "datasets",
-        "status",
-        "requests",
-        "export",
-        "export_log",
-        "describe",
-        "audit",
-        "peers",
-        "witness",
-        "unlogged",
-        "community",
-        "custody",
-        "statistics",
-        "date",
-    }
-)  # fmt: skip  what works, in full or in part, on a home that cannot be written
+# What works, in full or in part, on a home that cannot be written.
+READING = frozenset({
+    "refer", "show", "datasets", "status", "requests", "export", "export_log", "describe", "audit", "peers", "witness",
+    "unlogged", "community", "custody", "statistics", "date",
+})  # fmt: skip

@@ -8,19 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commons import (
-    anchor,
-    archive,
-    audit,
-    cosigning,
-    exported,
-    forks,
-    govern,
-    notices,
-    receipt,
-    request,
-    titles,
-)
+from commons import anchor, archive, audit, cosigning, exported, forks, govern, notices, receipt, request, titles
 from commons.archive import Read
 from commons.core import address, clock, entries, ids, manifest
 from commons.core.address import is_peer

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import click.testing
@@ -64,11 +64,11 @@ class Commons:
         return done.stderr
 
     @contextmanager
-    def node(self, home: str, *words: str) -> Iterator[dict[str, Any]]:
-        """A running node, and what it said when it was ready. It must stop when told to."""
+    def node(self, home: str, *words: str, err: IO[bytes] | None = None) -> Iterator[dict[str, Any]]:
+        """A running node, and what it said when it was ready; its errors go to `err`. It must stop when told to."""
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", home, "node", *words], cwd=self.folder,
-            env=self.env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            env=self.env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=err,
         )  # fmt: skip
         assert process.stdout is not None
         try:

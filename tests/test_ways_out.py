@@ -198,6 +198,8 @@ def test_a_tilde_is_the_home_folder_wherever_no_shell_reads_it(commons: Forked) 
     words = ("--licence", "LicenseRef-Ours", "--licence-text", "LicenseRef-Ours=~/terms.txt")
     code, _, err = commons.run("licence", "check", "~/data", "--title", "x", *words)
     assert code == 0, err
+    code, _, err = commons.run("export", "x", "out", "--format", "reuse", "--licence-text", "MIT=~/nowhere.txt")
+    assert (code, f"{folder}/nowhere.txt" in err) == (22, True), err
     assert commons.run("--home=~root/commons-test", "status")[0] == 4
     assert not (folder / "~").exists()
 

@@ -11,7 +11,7 @@ import click
 from commons.errors import Malformed, Unacknowledged
 from commons.metadata import FORMATS
 from commons.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
-from commons.terminal import PLACE, Context, go_on, pass_context, read_text, sources
+from commons.terminal import PLACE, Context, go_on, pass_context, place, read_text, sources
 
 
 @click.command("show")
@@ -31,13 +31,8 @@ def show_dataset(c: Context, dataset: str, sources: tuple[str, ...], form: str |
 @click.argument("dataset")
 @click.argument("dest", type=PLACE)
 @sources
-@click.option(
-    "--format",
-    "formats",
-    type=click.Choice(FORMATS),
-    multiple=True,
-    help="Add its description in this format; repeat for several.",
-)
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
+              help="Add its description in this format; repeat for several.")  # fmt: skip
 @click.option("--licence-text", "licence_texts", multiple=True, metavar="ID=FILE",
               help="A licence's text that --format reuse needs and is not here; repeat for several.")  # fmt: skip
 @pass_context
@@ -50,7 +45,7 @@ def export(
     if not all(id and file for id, _, file in pairs):
         raise Malformed("a licence's text has its id", hint="--licence-text MIT=FILE")
     told = c.call("export", bar="Exporting", dataset=dataset, dest=str(dest.absolute()), formats=list(formats),
-                  sources=list(sources), texts={id: read_text(Path(file)) for id, _, file in pairs})  # fmt: skip
+                  sources=list(sources), texts={id: read_text(place(file)) for id, _, file in pairs})  # fmt: skip
     c.tell(told, tell_exported)
 
 

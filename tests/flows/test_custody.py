@@ -489,7 +489,8 @@ async def test_a_grant_that_was_revoked_and_given_to_a_new_request_is_not_the_ol
     assert (await made.gather(again, sharing)).secret == SECRET
 
 
-async def test_an_expired_grant_gets_nothing_by_the_custodians_own_clock(build: Any) -> None:
+async def ending(build: Any) -> Any:
+    """Custodians, and a claim that they answer, under a grant that ends 1000 s after T0."""
     made = build()
     dataset = made.log.publish()
     sharing = await made.entrust()
@@ -497,6 +498,11 @@ async def test_an_expired_grant_gets_nothing_by_the_custodians_own_clock(build: 
     made.log.decide(expires=T0 + 1000)
     claim = made.claim(said, sharing)
     await made.hand(claim)
+    return made, claim
+
+
+async def test_an_expired_grant_gets_nothing_by_the_custodians_own_clock(build: Any) -> None:
+    made, claim = await ending(build)
     made.log.clock = T0 + 999
     await made.hand(claim)
     made.log.clock = T0 + 1000
@@ -505,13 +511,7 @@ async def test_an_expired_grant_gets_nothing_by_the_custodians_own_clock(build: 
 
 
 async def test_a_custodians_clock_that_is_set_back_opens_nothing(build: Any) -> None:
-    made = build()
-    dataset = made.log.publish()
-    sharing = await made.entrust()
-    said = made.log.ask(BOB, dataset)
-    made.log.decide(expires=T0 + 1000)
-    claim = made.claim(said, sharing)
-    await made.hand(claim)
+    made, claim = await ending(build)
     made.log.clock = T0 + 1000
     made.log.publish(series=b"7" * len(SERIES))
     made.log.clock = T0 + 500

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 
 from commons.contact import Contact
 from commons.disk import journal
-from tests.conftest import LIMIT, Start, until
+from tests.conftest import Start, until
 from tests.test_cli import ABSENT, ANY, Commons
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (DEBUG|INFO|WARNING|ERROR) \S.*")
@@ -34,20 +31,8 @@ rule = "group g majority *members\\nquorum g"
 def node(commons: Commons, home: str, *words: str) -> Iterator[tuple[dict[str, Any], Path]]:
     """A real node, what it said when it was ready, and the file of its standard error."""
     said = commons.folder / f"{home}.err"
-    with open(said, "wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", home, "node", "--listen", ANY, *words],
-            cwd=commons.folder, env=commons.env, text=True, stdout=subprocess.PIPE, stderr=file,
-        )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline()), said
-        process.terminate()
-        assert process.wait(LIMIT) == 0
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with open(said, "wb") as file, commons.node(home, "--listen", ANY, *words, err=file) as ready:
+        yield ready, said
 
 
 @pytest.mark.parametrize("verbose", [(), ("-v",), ("-vv",)])
