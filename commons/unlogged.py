@@ -18,6 +18,7 @@ from commons.core.entries import Asked
 from commons.core.envelope import Opened
 from commons.core.note import Verifier
 from commons.core.plea import Submitted, Taken, Waiting
+from commons.disk.dating import elapsed
 from commons.disk.home import Home
 from commons.disk.pleas import Plea
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, Untrue
@@ -29,17 +30,21 @@ KEEP = 30 * 86_400  # seconds that it is kept
 ANSWER = 32 << 10  # bytes of a registrar's answer
 ROUND = 30.0  # seconds for one delivery
 FIRST, LONGEST = 2.0, 3600.0  # seconds until the next, twice as many each time
+APART = 3600.0  # seconds between two readings of the clock that both call a request too old
 AT_ONCE = 8
 
 
 class Unlogged:
-    """One home's part in it. `keepers` gives addresses of who keeps the log of a commons; `clock` seconds since 1970.
-    `start` and `stop` it in its loop."""
+    """One home's part in it. `keepers` gives addresses of who keeps the log of a commons; `clock` seconds since 1970,
+    `elapsed` seconds that no clock's setting changes. `start` and `stop` it in its loop."""
 
     def __init__(
-        self, home: Home, net: Network, keepers: Callable[[str], list[str]], clock: Callable[[], float] = time.time
-    ) -> None:
-        self.home, self.kept, self._net, self._keepers, self._clock = home, home.pleas, net, keepers, clock
+        self, home: Home, net: Network, keepers: Callable[[str], list[str]], clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = elapsed,
+    ) -> None:  # fmt: skip
+        self.home, self.kept, self._net, self._keepers = home, home.pleas, net, keepers
+        self._clock, self._elapsed = clock, elapsed
+        self._read: tuple[float, float] | None = None  # what the clock said, and when
         self.each = Buckets(rate=0.05, burst=10)  # by who signed it
         self.everyone = Buckets(rate=1, burst=100)
         self._next: dict[bytes, tuple[int, float]] = {}  # statement -> times it failed, when to try again
@@ -142,13 +147,23 @@ class Unlogged:
     async def _round(self) -> float:
         """Try those whose time has come, some at once; the seconds until the next one's."""
         now = self._clock()
-        self.kept.forget(int(now) - KEEP)
+        self._forget(now)
         waiting = self.kept.waiting()
         self._next = {each.statement: self._next.get(each.statement, (0, 0.0)) for each in waiting}
         due = [each for each in waiting if self._next[each.statement][1] <= now]
         due.sort(key=lambda each: self._next[each.statement])  # those that failed least: none is kept waiting by others
         await asyncio.gather(*map(self._try, due[:AT_ONCE]))
         return max(0.0, min((at for _, at in self._next.values()), default=now + LONGEST) - self._clock())
+
+    def _forget(self, now: float) -> None:
+        """Delete what was handed in too long ago by two readings of the clock, an hour apart, where nobody whose clock
+        counts says that it is ahead: one that is wrong at a start deletes nothing."""
+        earlier, at = self._read or (now, self._elapsed())
+        if (passed := self._elapsed() - at >= APART) or self._read is None:
+            self._read = (now, self._elapsed())
+        doubt = self.home.dating.doubt(int(now))
+        if passed and (doubt is None or doubt.whose == "entry"):  # of a log that is quiet the clock may well be right
+            self.kept.forget(int(min(now, earlier)) - KEEP)
 
     async def _try(self, kept: Plea) -> None:
         failed, _ = self._next[kept.statement]

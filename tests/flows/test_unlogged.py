@@ -176,19 +176,50 @@ async def test_what_is_not_yet_late_is_not_published(
     assert len(envelope.open(plea.UNLOGGED, Unlogged, late).value.waiting) == 1
 
 
-async def test_what_is_old_is_forgotten(start: Start, folder: Path) -> None:
+async def test_what_is_old_by_two_readings_of_the_clock_is_forgotten(start: Start, folder: Path) -> None:
     alice, bob, wim = await start("alice"), await start("bob"), await start("wim", listen=())
     wim.node.site.witness.add(alice.home.log.key.vkey)
     asker = Asker(alice, await alice.publish(folder))
     asker.keys = bob.home.keys
     body = handed(stated(asker))
     await wim.node.unlogged.take(alice.home.commons, body, bob.peer)
-    wim.node.unlogged._clock = lambda: time.time() + unlogged.KEEP + 10
-    await wim.node.unlogged._round()
+    digest, keeper = entries.statement_digest(codec.decode(Handed, body).statement), wim.node.unlogged
+    past, hours = unlogged.KEEP + 10, 0.0
+    keeper._clock, keeper._elapsed = lambda: time.time() + past + hours * 3600, lambda: hours * 3600
+    keeper._read = None  # as at a start, whose clock is ahead
+    for hours in (0.0, 0.9):  # noqa: B007
+        await keeper._round()
+        assert [each.statement for each in wim.home.pleas.waiting()] == [digest]
+    past, hours = 0, 1.0  # it was set right
+    await keeper._round()
+    past, hours = unlogged.KEEP + 10, 2.0  # and is ahead again
+    await keeper._round()
+    assert [each.statement for each in wim.home.pleas.waiting()] == [digest]
+    hours = 3.0
+    await keeper._round()
     assert wim.home.pleas.waiting() == []
-    assert (
-        entries.statement_digest(codec.decode(Handed, body).statement) not in (wim.home.path / "pleas.db").read_bytes()
-    )
+    assert digest not in (wim.home.path / "pleas.db").read_bytes()
+
+
+async def test_others_clocks_keep_what_one_that_is_ahead_calls_old(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, wim = await start("alice"), await start("wim", listen=())
+    wim.node.site.witness.add(alice.home.log.key.vkey)
+    asker = Asker(alice, await alice.publish(folder))
+    await wim.node.unlogged.take(alice.home.commons, handed(stated(asker)), asker.keys.identity.peer)
+    keeper, hours = wim.node.unlogged, 0
+    keeper._clock, keeper._elapsed = lambda: time.time() + unlogged.KEEP + 10, lambda: hours * 3600.0
+    keeper._read = None
+    says: list[int] = [int(time.time())]
+    monkeypatch.setattr(wim.home.dating, "others", lambda: (says, []))
+    for hours in range(3):  # noqa: B007
+        await keeper._round()
+    assert len(wim.home.pleas.waiting()) == 1
+    says.clear()
+    for hours in range(3, 6):  # noqa: B007
+        await keeper._round()
+    assert wim.home.pleas.waiting() == []
 
 
 async def test_a_request_that_grew_too_old_is_made_anew_with_the_terms_acknowledged(
