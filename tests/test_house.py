@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,10 @@ def here(path: Path) -> str | None:
     return room(".".join(part for part in parts if part != "__init__"))
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path) -> list[tuple[int, str]]:
     """(line, dotted name) of everything imported when it runs, in functions too; for types alone does not count."""
-    tree = ast.parse(path.read_text())
+    tree, found = ast.parse(path.read_text()), list[tuple[int, str]]()
     typing = {
         id(inner)
         for node in ast.walk(tree)
@@ -84,11 +86,12 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
         if id(node) in typing:
             continue
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            yield node.lineno, node.module or ""
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            module = node.module or ""
+            found += [(node.lineno, module), *((node.lineno, f"{module}.{alias.name}") for alias in node.names)]
+    return found
 
 
 def test_there_is_a_house_to_read() -> None:
