@@ -33,6 +33,13 @@ MakeHome = Callable[..., Path]
 Start = Callable[..., Any]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files whose tests wait for processes and peers come first, so that none of them is left over at the end for
+    one worker, with nothing for the others to do beside it: flows, then the command line and the pages."""
+    first = ("flows", "tests")
+    items.sort(key=lambda item: first.index(folder) if (folder := item.path.parent.name) in first else len(first))
+
+
 @pytest.fixture
 def make_home(tmp_path: Path) -> MakeHome:
     """make_home("alice") makes a home and returns its path."""
