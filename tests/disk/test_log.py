@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -19,16 +20,29 @@ import pytest
 from commons.access import Registrar
 from commons.core import checkpoint, codec, entries, envelope, ids, merkle
 from commons.core.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
-from commons.core.governance import CHARTER, Charter
-from commons.core.keys import Keys
+from commons.core.governance import CHARTER, PROPOSAL, Charter, Proposal
+from commons.core.keys import Keys, Signer
 from commons.core.rules import Rule
+from commons.core.succession import SUCCESSION, Succession
 from commons.disk import home, sql
 from commons.disk.home import Home
 from commons.disk.log import BATCH, Log
 from commons.disk.records import Record, record
-from commons.errors import CommonsError, Conflict, Internal, NotFound, Pending, Stale, StorageFailed, Untrue
+from commons.errors import (
+    CommonsError,
+    Conflict,
+    Internal,
+    Malformed,
+    NotFound,
+    Pending,
+    Refused,
+    Stale,
+    StorageFailed,
+    Untrue,
+)
 from tests.conftest import LIMIT, MakeHome
 from tests.flows.crash_driver import die_at, in_child
+from tests.keeper import ALICE, BOB, EVE, Keeper
 
 DATASET = ids.cid(b"dataset")
 
@@ -922,3 +936,61 @@ def test_entries_are_dated_in_order_whatever_the_clock_does(opened: Home) -> Non
     opened.log.close()
     opened.log = reopen(opened)
     assert opened.log.size == 6
+
+
+# -- a log that somebody else began -----------------------------------------------------------------------------------
+
+
+def handed_over() -> tuple[Keeper, list[Record], Signer]:
+    """A log whose members chose bob to keep it, with an entry that is none in it; and what he signs with."""
+    log = Keeper(members=(BOB.identity.peer,))
+    log.add(b"no entry")
+    keys = [BOB.log(n, log.commons) for n in (0, 1)]
+    said = Proposal(
+        commons=log.commons, action="change-registrar", time=log.clock, nonce=bytes(16), peer=BOB.identity.peer,
+        log_key=keys[0].public, next_key=hashlib.sha256(keys[1].public).digest(),
+    )  # fmt: skip
+    log.vote(ALICE, log.add(envelope.sign(PROPOSAL, said, BOB.identity)))
+    taken = Succession(commons=log.commons, head=log.head(), time=log.clock)
+    log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
+    read = [entries.Unknown(type="") if data == b"no entry" else entries.decode(data) for data in log.data]
+    return log, [Record(entry=entry, data=data) for entry, data in zip(read, log.data, strict=True)], keys[0]
+
+
+def test_a_log_that_somebody_else_began_goes_on_under_the_key_of_who_keeps_it_now(tmp_path: Path) -> None:
+    """What its first keeper logged against the rules keeps nobody from it; the same by who keeps it now does."""
+    before, records, signer = handed_over()
+    Log.adopt(tmp_path / "log.db", records, signer, b"")
+    with closing(Log.open(tmp_path / "log.db", signer, b"")) as log:
+        assert list(log.entries(0, log.size)) == before.data
+        assert (log.key.public, log.state.keeper.public) == (signer.public, signer.public)
+        log.append(note_of(1)).result(LIMIT)
+        check(log)
+        log._store(log.size, [Record(entry=records[1].entry, data=b"no entry")])
+    with pytest.raises(StorageFailed, match=f"damaged: entry {len(before.data) + 1} cannot be read"):
+        Log.open(tmp_path / "log.db", signer, b"")
+
+
+def test_a_log_is_taken_over_from_its_charter_on_and_up_to_what_gives_the_right_to_it(tmp_path: Path) -> None:
+    before, records, signer = handed_over()
+    others = [records[2], record(Redaction(type=REDACTION, time=1, entries=(0,), reason="x"))]  # signed, and not
+    for first in others:
+        with pytest.raises(Malformed, match="begins with a charter"):
+            Log.adopt(tmp_path / "log.db", [first, *records[1:]], signer, b"")
+    stolen = Succession(commons=before.commons, head=before.head(len(records) - 1), time=before.clock)
+    last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, stolen, EVE.identity))
+    for key in (signer, ALICE.log(0), EVE.log(0, before.commons)):
+        with pytest.raises(Refused, match="chosen"):
+            Log.adopt(tmp_path / "log.db", [*records[:-1], record(last)], key, b"")
+    with pytest.raises(StorageFailed, match="has no entries"):
+        Log.open(tmp_path / "log.db", signer, b"")
+
+
+def test_a_log_that_begins_with_a_charter_by_no_member_is_told_as_damaged(tmp_path: Path) -> None:
+    said = home.personal("x", "members", 1)(ALICE)
+    charter = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, said, EVE.identity))
+    with closing(Log(tmp_path / "log.db", ALICE.log(0), b"")) as log:
+        log._begin((), None, charter)
+        log._store(0, [record(charter)])
+    with pytest.raises(StorageFailed, match="damaged: checkpoints 1: the log has no charter"):
+        Log.open(tmp_path / "log.db", ALICE.log(0), b"")

@@ -31,7 +31,7 @@ from commons.core.policy import Policy
 from commons.core.reference import parse
 from commons.core.rules import Rule
 from commons.core.terms import DAY
-from commons.custodian import Custodian, pass_on
+from commons.custodian import Custodian, check_release, pass_on
 from commons.custody import Gathered, gather, standing
 from commons.disk.deposits import Deposits
 from commons.disk.shelf import Shelf
@@ -301,6 +301,22 @@ async def test_too_few_right_shares_give_no_key_and_everybodys_reason(town: Buil
             Inside(made), {peer(0): ["c0"], peer(1): []}, sharing, said, *made.log.granted(said), made.log.head(),
             BOB.hpke_seed(said.value.nonce),
         )  # fmt: skip
+
+
+async def test_a_key_that_its_publisher_shared_falsely_names_the_publisher(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every share is as it was committed to, and together they are not the secret that was promised."""
+    made = build()
+    dataset = made.log.publish()
+    true = shares.commitment
+    with monkeypatch.context() as patch:  # of the publisher alone
+        patch.setattr(shares, "commitment", lambda value, what: true(bytes(32) if what == "secret" else value, what))
+        sharing = await made.entrust()
+    said = made.log.ask(BOB, dataset)
+    made.log.decide()
+    with pytest.raises(Untrue, match=f"shared falsely by {ALICE.identity.peer}"):
+        await made.gather(said, sharing)
 
 
 async def test_a_requester_asks_many_at_once(build: Any) -> None:
@@ -629,6 +645,21 @@ async def test_a_head_that_too_few_witnesses_signed_gets_nobody_a_share(build: A
         await made.hand(made.claim(said, sharing, bare, fork.head()))
 
 
+async def test_nothing_is_released_by_a_log_that_was_not_read_or_under_a_rule_that_was_not(town: Built) -> None:
+    made, sharing, said = town
+    claim = made.claim(said, sharing)
+    await made.hand(claim, "c1")
+    one, seen = made.custodians["c0"], made.followers["c0"]
+    (kept,) = one.deposits.under(custody.digest(sharing))
+    answer, unread = codec.decode(Answer, made.log.granted(said)[0]), Follower(made.log.read, "", seen._shelf)
+    with pytest.raises(Untrue, match="has no charter"):
+        check_release(said, answer, made.log.head(), one.take(kept.data), unread, made.log.clock)
+    await seen.follow()
+    seen.grounds.clear()
+    with pytest.raises(Untrue, match="rests on no rule"):
+        await made.hand(claim)
+
+
 # -- what the log shows to a custodian --------------------------------------------------------------------------------
 
 
@@ -799,6 +830,20 @@ async def test_a_publisher_learns_who_did_not_keep_a_share(build: Any) -> None:
     del made.custodians["c1"]
     with pytest.raises(Unreachable, match="no key is known of 12D3"):
         await made.entrust()
+
+
+async def test_a_custodian_that_confirms_another_sharing_has_kept_nothing(build: Any) -> None:
+    made = build()
+    made.log.publish()
+
+    class Confirms(Inside):
+        async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+            done = await super().post(source, path, body, limit=limit)
+            return bytes(32) if source == "c1" else done
+
+    words: dict[str, Any] = {"commons": made.log.commons, "series": SERIES, "epoch": 0, "bound": bytes(32)}
+    with pytest.raises(Untrue, match=f"no share was kept by {peer(1)}: it kept something else"):
+        await keeping.entrust(Confirms(made), ALICE, made.sources, made.rule, **words)
 
 
 async def test_custodians_are_those_whom_the_community_voted(build: Any) -> None:

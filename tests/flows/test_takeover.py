@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +19,18 @@ from hypothesis import strategies as st
 
 from commons import takeover
 from commons.archive import Read
-from commons.core import codec, envelope, governance
-from commons.core.governance import Proposal
+from commons.core import codec, envelope, governance, witness
+from commons.core.governance import Proposal, Vote
+from commons.core.ids import Cid
+from commons.core.keys import GENERATIONS, Keys
 from commons.core.state import State
-from commons.errors import NotFound, Pending, Untrue
-from tests.core.test_time import Watched
+from commons.core.succession import Tenure
+from commons.disk.home import Home
+from commons.disk.log import Log
+from commons.disk.records import record
+from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
+from tests.conftest import LIMIT, MakeHome
+from tests.core.test_time import KEYS, TWO, Watched
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
 MEMBERS = ("offer", "vote", "vote again", "stranger votes")  # what who votes or offers signs, faulty or not
@@ -44,8 +59,8 @@ def copied(log: Keeper, cosigned: bytes | None) -> takeover.Copy:
 class Case:
     """A log with a request in it, an offer to keep it, and what comes after."""
 
-    def __init__(self) -> None:
-        self.watched = Watched()
+    def __init__(self, witnesses: str = TWO) -> None:
+        self.watched = Watched(witnesses)
         self.log = self.watched.log
         self.dataset = self.log.publish()
         self.log.ask(BOB, self.dataset)
@@ -156,3 +171,203 @@ def test_nobody_goes_on_from_a_head_that_too_few_signed_or_that_is_ahead_of_what
 
 def head_size(head: bytes) -> int:
     return int(head.split(b"\n")[1])
+
+
+# -- the offer, and the ballots on it ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("used", [0, 1, GENERATIONS - 2, GENERATIONS - 1])
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("here", [True, False])
+def test_who_offers_to_keep_a_log_names_a_key_that_it_never_had_and_the_next_one(
+    own: bool, here: bool, used: int
+) -> None:
+    """The first that is left, of those it began with where it keeps the log, else of those for others' logs."""
+    log = Keeper(members=(BOB.identity.peer,))
+    keys = ALICE if here else BOB
+    chain = [keys.log(n, "" if own and here else log.commons) for n in range(GENERATIONS)]
+    state, _ = log.fold()
+    assert state.community is not None
+    state.community.tenures += [Tenure(since=9, registrar="", key=each.public) for each in chain[:used]]
+    state.community.tenures.append(state.community.tenures[0])  # who keeps it is who kept it first
+    first = max(used, int(own and here))  # alice's first key signs it
+    if first == GENERATIONS - 1:
+        with pytest.raises(Conflict, match="under all of its keys"):
+            takeover.offer(keys, log.commons, state, own)
+        return
+    said = takeover.offer(keys, log.commons, state, own)
+    assert (said.action, said.commons, said.peer) == ("change-registrar", log.commons, keys.identity.peer)
+    assert said.log_key == chain[first].public
+    assert said.next_key == hashlib.sha256(chain[first + 1].public).digest()
+
+
+@pytest.fixture
+def bob(make_home: MakeHome) -> Iterator[Home]:
+    with Home(make_home("bob")) as home:
+        yield home
+
+
+class Chosen:
+    """A log that is dated now, and its members' choice of who keeps it; bob is one of them."""
+
+    def __init__(self, bob: Home, key: bytes | None = None, heir: str | None = None) -> None:
+        self.bob, self.log = bob, Keeper(members=(bob.keys.identity.peer, EVE.identity.peer))
+        self.log.clock = int(time.time())
+        own = [bob.keys.log(n, self.log.commons).public for n in (0, 1)]
+        self.said = Proposal(
+            commons=self.log.commons, action="change-registrar", time=self.log.clock, nonce=bytes(16),
+            peer=heir or bob.keys.identity.peer, log_key=key or own[0], next_key=hashlib.sha256(own[1]).digest(),
+        )  # fmt: skip
+        signer = bob.keys.identity if heir is None else EVE.identity
+        self.proposal = envelope.sign(governance.PROPOSAL, self.said, signer)
+
+    def ballot(self, by: Keys, **lie: Any) -> bytes:
+        digest = hashlib.sha256(self.proposal).digest()
+        said = Vote(commons=self.log.commons, proposal=digest, choice="yes", reason="", time=int(time.time()))
+        return envelope.sign(governance.VOTE, replace(said, **lie), by.identity)
+
+    def copied(self, *voters: Keys) -> takeover.Copy:
+        opened = self.log.add(self.proposal)
+        for each in voters:
+            self.log.vote(each, opened)
+        return copied(self.log, None)
+
+    def build(self, found: takeover.Copy) -> int:
+        return takeover.build(self.bob, self.log.commons, found)
+
+
+def test_one_ballot_of_each_member_on_this_offer_is_kept(bob: Home) -> None:
+    case, bids = Chosen(bob), takeover.Bids(bob)
+    commons, members = case.log.commons, list[str]([ALICE.identity.peer, EVE.identity.peer])
+    with pytest.raises(NotFound, match="has not offered"):
+        bids.shown(commons)
+    with pytest.raises(NotFound, match="has not offered"):
+        bids.take(commons, case.ballot(ALICE))
+    bob.shelf.put_bid(commons, case.proposal, members)
+    assert bids.shown(commons) == case.proposal
+    late = int(time.time())
+    for wrong, kind, why in (
+        (case.ballot(ALICE, proposal=bytes(32)), Malformed, "another proposal"),
+        (case.ballot(ALICE, commons=bob.commons), Malformed, "another proposal"),
+        (case.ballot(BOB), Refused, "cannot vote"),
+        (case.ballot(ALICE, time=late + 3600), Malformed, "it is dated"),
+        (case.ballot(ALICE, time=late - 3600), Malformed, "it is dated"),
+        (case.proposal, Malformed, "expected a"),
+    ):
+        with pytest.raises(kind, match=why):
+            bids.take(commons, wrong)
+    assert bids.ballots(case.proposal) == []
+    said = case.ballot(ALICE)
+    for _ in range(2):  # an answer that was lost is given again
+        assert bids.take(commons, said) == hashlib.sha256(said).digest()
+    with pytest.raises(Conflict, match="voted on this already"):
+        bids.take(commons, case.ballot(ALICE, choice="no"))
+    assert bids.ballots(case.proposal) == [said]
+
+
+# -- writing it --------------------------------------------------------------------------------------------------------
+
+
+def test_only_whom_the_members_chose_writes_the_log_that_goes_on_and_under_the_key_they_chose(bob: Home) -> None:
+    for case, voters, why in (
+        (Chosen(bob), (ALICE,), "have not chosen this home"),  # everybody has to agree
+        (Chosen(bob, heir=EVE.identity.peer), (ALICE, bob.keys), "have not chosen this home"),
+        (Chosen(bob, key=BOB.log(0).public), (ALICE, EVE), "a key that this home does not have"),
+    ):
+        with pytest.raises(Refused, match=why):
+            case.build(case.copied(*voters))
+    assert (bob.next, list(bob.path.glob("log.[nw]*"))) == (None, [])
+    case = Chosen(bob)
+    found = case.copied(ALICE, EVE)
+    for name in ("log.work.db", "log.work.db-wal", "log.next.db"):
+        (bob.path / name).write_bytes(b"left by a crash")
+    assert case.build(found) == len(case.log.data) + 1
+    assert bob.next == case.log.commons
+    with closing(Log.open(bob.path / "log.next.db", bob.keys.log(0, case.log.commons), b"")) as log:
+        assert list(log.entries(0, log.size - 1)) == case.log.data
+    case.build(found)  # the same one again
+    other = Chosen(bob)
+    other.log.commons = Cid(bob.commons)
+    with pytest.raises(Conflict, match="another log from its next start on"):
+        other.build(found)
+
+
+def test_a_home_gives_up_no_log_of_its_own_that_is_in_use(bob: Home) -> None:
+    case = Chosen(bob)
+    takeover.check_free(bob, case.log.commons)
+    said = Proposal(commons=bob.commons, action="admit", college="members", peer=EVE.identity.peer,
+                    time=int(time.time()), nonce=bytes(16))  # fmt: skip
+    opened = envelope.open(governance.PROPOSAL, Proposal, envelope.sign(governance.PROPOSAL, said, bob.keys.identity))
+    bob.log.append(lambda _state, _index, _now: [record(opened)]).result(LIMIT)
+    takeover.check_free(bob, bob.commons)  # it goes on
+    for check in (lambda: takeover.check_free(bob, case.log.commons), lambda: case.build(case.copied(ALICE, EVE))):
+        with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
+            check()
+
+
+def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Chosen(bob)
+
+    def refuses(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuses)
+        with pytest.raises(StorageFailed, match=r"cannot write .*No space"):
+            case.build(case.copied(ALICE, EVE))
+    assert (bob.next, (bob.path / "log.next.db").exists()) == (None, False)
+
+
+# -- what the witnesses have signed since ------------------------------------------------------------------------------
+
+
+class Doors:
+    """Where witnesses show what they signed last."""
+
+    def __init__(self, origin: str, heads: Sequence[bytes | None]) -> None:
+        self.origin, self.heads, self.asked = origin, heads, set[str]()
+
+    async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
+        assert path == witness.monitored(self.origin)
+        self.asked.add(source)
+        found = self.heads[int(source.removeprefix("http://w"))]
+        if found is None:
+            raise NotFound(path)
+        return found
+
+    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+        raise NotFound(path)
+
+
+SEEN = ("nothing", "less", "as much", "members' too", "more", "another past", "no head")
+
+
+@given(st.lists(st.sampled_from(SEEN), min_size=3, max_size=3), st.booleans())
+def test_nothing_goes_on_that_so_many_witnesses_will_not_sign_that_the_others_are_no_quorum(
+    seen: list[str], hidden: bool
+) -> None:
+    """Two of three are asked for, so one alone holds up nobody; one without an address is not asked."""
+    case = Case("\n".join([
+        *(f"witness w{n} {key.vkey}{'' if hidden and n == 2 else f' http://w{n}/'}" for n, key in enumerate(KEYS)),
+        "group two 2 w0 w1 w2", "quorum two", "",
+    ]))  # fmt: skip
+    log = case.log
+    head = case.watched.head(3, 3, 3)
+    offered = case.add("offer")
+    copy = copied(log, head)
+    assert len(copy.data) == offered + 1
+    case.add("ask")
+    other = Keeper()
+    other.log, other.signer, other.data = log.log, log.signer, [*log.data[:-2], log.data[-1]]
+    shows = {
+        "nothing": None, "less": log.head(2), "as much": log.head(offered), "members' too": log.head(offered + 1),
+        "more": log.head(), "another past": other.head(), "no head": b"no head",
+    }  # fmt: skip
+    doors = Doors(log.log.name, [shows[each] for each in seen])
+    away = [n for n, each in enumerate(seen) if each in ("more", "another past") and not (hidden and n == 2)]
+    if len(away) > 1:
+        with pytest.raises(Conflict, match=" and ".join(f"w{n}" for n in away) + " signed more of this log"):
+            asyncio.run(takeover.check_newest(doors, copy))
+    else:
+        asyncio.run(takeover.check_newest(doors, copy))
+    assert doors.asked == {f"http://w{n}" for n in range(2 if hidden else 3)}

@@ -1,0 +1,327 @@
+"""The registrar's side, asked directly: what each of its guards keeps out, and where exactly each begins."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from commons import govern, retention
+from commons.access import Registrar
+from commons.core import codec, entries, envelope, governance, ids
+from commons.core.answer import SKEW, Answer
+from commons.core.entries import Received
+from commons.core.governance import Proposal
+from commons.core.keys import Signer
+from commons.core.note import Verifier
+from commons.core.terms import DAY
+from commons.disk.home import Home
+from commons.errors import (
+    CommonsError,
+    Conflict,
+    Gone,
+    Malformed,
+    NotFound,
+    Pending,
+    Refused,
+    StorageFailed,
+    TooLarge,
+    TooMany,
+)
+from commons.govern import AHEAD, Seat
+from commons.limits import Buckets
+from tests.conftest import MakeHome, Party, Start
+from tests.dishonest import Asker, wrapped
+from tests.keeper import BOB, EVE
+
+
+@pytest.fixture
+async def alice(start: Start) -> Party:
+    return await start("alice", listen=())  # type: ignore[no-any-return]
+
+
+async def asking(alice: Party, folder: Path, **words: Any) -> Asker:
+    return Asker(alice, await alice.publish(folder, **words))
+
+
+def received(asker: Asker, request: int, **lies: Any) -> Received:
+    said = Received(
+        commons=asker.party.home.commons, request=request, dataset=asker.cid, files=3, size=3, time=int(time.time())
+    )
+    return replace(said, **lies)
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+async def test_for_what_is_public_nobody_is_asked_and_nothing_is_logged(alice: Party, folder: Path) -> None:
+    asker = await asking(alice, folder, access="public")
+    with pytest.raises(Conflict, match="is public"):
+        await asker.ask()
+    assert alice.home.log.size == 2
+
+
+@pytest.mark.parametrize("late", [-SKEW - 1, -SKEW, SKEW, SKEW + 1])
+async def test_a_requesters_clock_may_be_off_by_so_many_seconds_and_no_more(
+    alice: Party, folder: Path, late: int
+) -> None:
+    asker = await asking(alice, folder)
+    now = int(time.time()) + 5  # later than anything in the log
+    asker.registrar._clock = lambda: float(now)
+    alice.home.log._clock = lambda: float(now)
+    if abs(late) > SKEW:
+        with pytest.raises(Malformed, match="the request is dated"):
+            await asker.ask(time=now + late)
+    else:
+        assert await asker.ask(time=now + late) == 2
+    assert alice.home.log.size == (2 if abs(late) > SKEW else 4)
+
+
+@pytest.mark.parametrize("ahead", [SKEW, SKEW + 1])
+async def test_a_request_by_who_is_behind_a_log_dated_ahead_waits(alice: Party, folder: Path, ahead: int) -> None:
+    asker = await asking(alice, folder)
+    now = int(time.time()) + 5
+    asker.registrar._clock = lambda: float(now)
+    alice.home.log._clock = lambda: float(now + ahead)
+    if ahead > SKEW:
+        with pytest.raises(TooMany, match=f"the log is dated {now + ahead} by now"):
+            await asker.ask(time=now)
+    else:
+        await asker.ask(time=now)
+    assert alice.home.log.size == (2 if ahead > SKEW else 4)
+
+
+async def test_a_receipt_is_for_what_was_requested_and_for_nothing_that_was_erased(alice: Party, folder: Path) -> None:
+    asker = await asking(alice, folder)
+    other = Asker(alice, await alice.publish(folder, title="Other"))
+    request = await asker.ask()
+    with pytest.raises(Refused, match="signed by who made the request"):
+        await asker.send(asker.submission(received(asker, request, dataset=other.cid), kind=entries.RECEIPT))
+    with pytest.raises(Refused, match="signed by who made the request"):
+        await asker.send(asker.submission(received(asker, request), EVE.identity, entries.RECEIPT))
+    await asker.registrar.erase(request, "requested")
+    size = alice.home.log.size
+    with pytest.raises(Gone, match="was erased"):
+        await asker.send(asker.submission(received(asker, request), kind=entries.RECEIPT))
+    assert alice.home.log.size == size
+
+
+async def test_what_the_disk_does_not_hold_yet_is_shown_to_nobody(alice: Party, folder: Path) -> None:
+    """The fold runs ahead of the commit: `head` is what is durable."""
+    log, before = alice.home.log, alice.home.log.head
+    asker = await asking(alice, folder)
+    registrar, published = asker.registrar, log.head
+    log.head = before
+    with pytest.raises(NotFound, match="not published in this commons yet"):
+        registrar.listed(asker.cid, b"")
+    log.head = published
+    assert codec.decode(Answer, registrar.listed(asker.cid, b"")).shown[0].index == 1
+    statement = asker.statement(asker.asked())
+    await asker.send(wrapped(statement))
+    decided = log.head
+    log.head = published
+    with pytest.raises(Pending, match="is being written"):
+        registrar._answer(2, 0)
+    log.head = decided
+    assert [each.index for each in codec.decode(Answer, registrar._answer(2, 0)).shown] == [2, 3]
+    assert registrar.release(statement)
+    with pytest.raises(NotFound, match="not in the log"):
+        await registrar._once(asker.keys.identity.peer, bytes(32), lambda _state, _index, _now: [])
+
+
+@pytest.mark.parametrize("size", [3, 4])
+async def test_an_answer_shows_a_decision_that_is_durable(alice: Party, folder: Path, size: int) -> None:
+    asker = await asking(alice, folder, access="approval")
+    await asker.ask()
+    waiting = alice.home.log.head
+    await asker.registrar.decide(2, "grant", "")
+    if size == 3:
+        alice.home.log.head = waiting
+    shown = codec.decode(Answer, asker.registrar._answer(2, 0)).shown
+    assert [each.index for each in shown] == list(range(2, size))
+
+
+# -- who asks too much -------------------------------------------------------------------------------------------------
+
+
+async def test_of_those_it_has_met_a_node_remembers_so_many(alice: Party) -> None:
+    registrar = alice.node.registrar
+    registrar._met = {str(n) for n in range(99_999)}
+    for name, count in (("one", 100_000), ("more", 100_000)):
+        registrar._limit(ids.PeerId(name))
+        assert len(registrar._met) == count
+    assert ("one" in registrar._met, "more" in registrar._met) == (True, False)
+
+
+@pytest.mark.parametrize("which", ["each", "newcomers", "everyone"])
+async def test_each_limit_holds_by_itself(alice: Party, which: str) -> None:
+    registrar = alice.node.registrar
+    registrar._clock = lambda: 1000.0
+    setattr(registrar, which, Buckets(rate=0.001, burst=2))
+    known, new = ids.PeerId("known"), [ids.PeerId(f"new {n}") for n in range(3)]
+    for who in (known, new[0]):
+        registrar._limit(who)
+    if which == "each":
+        registrar._limit(known)
+    limited = {"each": [known], "newcomers": new[1:], "everyone": [known, *new[1:]]}[which]
+    for who in (known, *new[1:]):
+        if who in limited:
+            with pytest.raises(TooMany):
+                registrar._limit(who)
+        else:
+            registrar._limit(who)
+    assert registrar.denied == len(limited)
+
+
+# -- the steward's desk ------------------------------------------------------------------------------------------------
+
+
+async def test_a_grant_ends_after_it_begins_and_is_given_to_somebody_with_a_reason_of_some_length(
+    alice: Party, folder: Path
+) -> None:
+    asker = await asking(alice, folder, access="approval")
+    registrar, now = asker.registrar, int(time.time()) + 5
+    registrar._clock = lambda: float(now)
+    alice.home.log._clock = lambda: float(now)
+    asked = [await asker.ask(time=now) for _ in range(3)]
+    for expires in (now - 1, now):
+        with pytest.raises(Malformed, match="would have expired already"):
+            await registrar.decide(asked[0], "grant", "", expires)
+    with pytest.raises(TooLarge, match="a reason has at most"):
+        await registrar.decide(asked[0], "grant", "x" * (entries.DETAILS_LIMIT + 1))
+    assert alice.home.log.size == 5
+    assert (await registrar.decide(asked[0], "grant", "x" * entries.DETAILS_LIMIT, now + 1))["expires"] == now + 1
+    await registrar.erase(asked[1], "requested")
+    with pytest.raises(Gone, match="nobody is there to answer"):
+        await registrar.decide(asked[1], "grant", "")
+    for outcome in ("", "pending", "withdraw"):
+        with pytest.raises(Malformed, match="not an outcome"):
+            await alice.desk.decide(request=asked[2], outcome=outcome)
+    assert alice.home.log.state.access(asked[2]).outcome == "pending"
+
+
+async def test_only_what_hides_something_is_erased_and_once_with_all_that_answers_it(
+    alice: Party, folder: Path
+) -> None:
+    asker = await asking(alice, folder, access="approval")
+    registrar, log = asker.registrar, alice.home.log
+    first, second = await asker.ask(), await asker.ask()
+    for request in (first, second):
+        await registrar.decide(request, "grant", "welcome")
+    await asker.send(asker.submission(received(asker, first), kind=entries.RECEIPT))
+    size = log.size
+    for index in (-1, size, size + 1):
+        with pytest.raises(NotFound, match=f"there is no entry {index}"):
+            await registrar.erase(index, "requested")
+    for index in (0, 1):
+        with pytest.raises(Conflict, match="hides nothing"):
+            await registrar.erase(index, "requested")
+    assert log.size == size
+    receipt = size - 1
+    assert (await registrar.erase(receipt, "requested"))["erased"] == [receipt]
+    assert (await registrar.erase(first, "requested"))["erased"] == [first, 4]
+    for index in (receipt, first, 4):
+        with pytest.raises(Gone, match=f"entry {index} was erased already"):
+            await registrar.erase(index, "requested")
+    assert [log.opening(index) is None for index in (first, 4, receipt, second, 5)] == [True] * 3 + [False] * 2
+
+
+# -- retention ---------------------------------------------------------------------------------------------------------
+
+KEPT = 'name = "Rivers"\nretention_days = 3\n[colleges]\nworkers = ["me"]\n'
+
+
+async def test_a_request_is_forgotten_after_so_many_days_and_one_that_cannot_be_keeps_no_other(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await start("alice", listen=(), charter=KEPT)
+    asker = await asking(alice, folder)
+    registrar, state = asker.registrar, alice.home.log.state
+    first = await asker.ask()
+    second = await asker.ask()
+    last = max(state.access(each).entry.time for each in (first, second)) + 3 * DAY
+    assert retention.due(state, state.access(first).entry.time + 3 * DAY) == []
+    assert retention.due(state, last + 0.5) == [first, second]
+    monkeypatch.setattr(alice.home.dating, "check", lambda now: None)  # three days later, and nobody in doubt
+    erase = Registrar.erase
+
+    async def fails(self: Registrar, index: int, reason: str) -> dict[str, Any]:
+        if index == first:
+            raise StorageFailed("no space left")
+        return await erase(self, index, reason)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registrar, "erase", fails)
+        with pytest.raises(StorageFailed, match="no space left"):
+            await retention.forget(registrar, last + 1)
+    assert retention.due(state, last + 1) == [first]
+    assert await retention.forget(registrar, last + 1) == [first]
+    assert await retention.forget(registrar, last + 1) == []
+    bare = await start("bare", listen=())
+    assert retention.due(bare.home.log.state, last + 1) == []
+
+
+# -- what members sign -------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(-SKEW - 5, AHEAD + 5))
+@example(-SKEW)
+@example(-SKEW + 1)
+@example(AHEAD)
+@example(AHEAD + 1)
+def test_what_a_member_dates_is_late_by_less_than_this_and_early_by_hardly_anything(off: int) -> None:
+    now = 1_800_000_000
+    if -SKEW < off <= AHEAD:
+        govern.check_date(now + off, now)
+    else:
+        with pytest.raises(Malformed, match=f"it is dated {now + off}"):
+            govern.check_date(now + off, now)
+
+
+def test_a_log_takes_from_others_what_they_say_in_its_own_commons_and_in_time(make_home: MakeHome) -> None:
+    with Home(make_home("alice")) as home:
+        now = int(time.time())
+
+        def signed(commons: str, at: int = now) -> bytes:
+            said = Proposal(commons=commons, action="admit", college="members", peer=BOB.identity.peer, time=at,
+                            nonce=bytes(16))  # fmt: skip
+            return envelope.sign(governance.PROPOSAL, said, home.keys.identity)
+
+        good = signed(home.commons)
+        who, digest, new = govern.taken(home.log, home.commons, good, now)
+        assert (who, new.data, new.statement) == (home.keys.identity.peer, good, digest)
+        charter = home.log.entry(0)
+        for wrong, kind, why in (
+            (charter, Malformed, "not something a log takes"),
+            (signed(ids.cid(b"other")), NotFound, "keeps the log of"),
+            (signed(home.commons, now + 999), Malformed, "it is dated"),
+        ):
+            with pytest.raises(kind, match=why):
+                govern.taken(home.log, home.commons, wrong, now)
+        home.log.append(lambda _state, _index, _now: [new]).result()
+        assert govern.taken(home.log, home.commons, good, now + 9999)[1] == digest  # its answer, again, whenever
+
+
+def seat(n: int) -> Seat:
+    public = Signer(bytes([n]) * 32).public
+    return Seat(commons=ids.cid(public), key=Verifier(name=f"commons/{ids.cid(public)}", public=public))
+
+
+def test_the_community_that_is_meant_is_named_where_there_are_several() -> None:
+    own, one, other = seat(0), seat(1), seat(2)
+    assert govern.seat_of([], None, own) == own
+    assert govern.seat_of([one], None, own) == one
+    with pytest.raises(Malformed, match="several communities"):
+        govern.seat_of([one, other], None, own)
+    for each in (own, one, other):
+        for named in (each.commons, f"commons:{each.commons}"):
+            assert govern.seat_of([one, other], named, own) == each
+    with pytest.raises(NotFound, match="takes no part in"):
+        govern.seat_of([one, other], seat(3).commons, own)
+    with pytest.raises(CommonsError):
+        govern.seat_of([one], "rivers", own)
