@@ -1,8 +1,8 @@
 """Guards that no test misses: `python -m tests.mutants FILE …` drops each `raise`, moves each bound and negates each
 condition of these files, one at a time, and runs the tests that reach the line until one fails.
 
-The tests are those that stand beside the file (`BESIDE`). A mutant that none of them kills is printed, and so is one that
-hung: it counts as killed, unless the machine was busy. One that changes nothing stands with its reason in
+The tests are those that stand beside the file (`BESIDE`). A mutant that none of them kills is printed, and one that
+hung, too: it counts as killed, unless the machine was busy. One that changes nothing stands with its reason in
 `equivalent.txt`. Mutants live in a forked process each, which gets another code object for one function: no file is
 written.
 """
