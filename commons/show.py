@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from commons import stop
 from commons.errors import CommonsError, Malformed, StorageFailed, tame
 
 Told = dict[str, Any]
@@ -240,8 +241,16 @@ def progress(name: str) -> Iterator[Callable[[int, int], None]]:
     if not name or not sys.stderr.isatty():
         yield lambda done, whole: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    with stop.AtOnce():
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
     columns = (
         TextColumn("{task.description}"),

@@ -17,11 +17,10 @@ from typing import Any
 
 import click
 
-from commons import show
+from commons import show, stop
 from commons.errors import CommonsError, Internal, Malformed, NotFound, StorageFailed, TooLarge, Undated, shorten
 
 TEXT = 16 << 20  # bytes of a text file that the command line names
-STOPPED = 130  # the exit code of a command that was stopped from the keyboard
 _PATHS = ("path", "dest", "source")  # words of a verb that name files, which need not be UTF-8
 
 
@@ -36,8 +35,8 @@ class Context:
     @property
     def home(self) -> Path:
         if self._home is None:
-            from platformdirs import user_data_path
-
+            with stop.AtOnce():
+                from platformdirs import user_data_path
             try:
                 self._home = user_data_path("commons")
             except RuntimeError:  # no HOME, and nobody of this number in the list of users
@@ -65,7 +64,8 @@ class Context:
             return self._call(verb, bar, resumes, words)
 
     def _call(self, verb: str, bar: str, resumes: bool, words: dict[str, Any]) -> dict[str, Any]:
-        from commons import control
+        with stop.AtOnce():
+            from commons import control
 
         _check_said(words)
         done = (0, 0)
@@ -88,7 +88,7 @@ class Context:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
                 stopped = True
-                signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever does not want to wait says so once more
+                signal.signal(signal.SIGINT, stop.now)  # whoever does not want to wait says so once more
                 task.cancel()
                 await asyncio.wait([task])
                 raise
@@ -135,8 +135,7 @@ class Commons(click.Group):
         except click.Abort as error:
             why = error.__cause__ or error.__context__  # whoever waits for an answer passes it on without
             if isinstance(why, KeyboardInterrupt):
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                code = _ended(STOPPED, str(why) or "stopped", as_json)
+                code = _ended(stop.CODE, str(why) or stop.WORD, as_json)
             else:
                 code = _ended(1, "stopped: it was not answered with yes", as_json)
         except CommonsError as error:

@@ -57,7 +57,7 @@ def main(path: str) -> None:
     import commons.control
     import commons.net.host
     import commons.net.swarm  # noqa: F401  what commands import when they need it
-    from commons import cli
+    from commons import commands
 
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
@@ -68,7 +68,7 @@ def main(path: str) -> None:
             line, _ = server.accept()
             if os.fork() == 0:
                 server.close()
-                _run(line, cli.main)
+                _run(line, commands.main)
             line.close()
 
 

@@ -16,7 +16,7 @@ import click
 import click.testing
 import pytest
 
-from commons import cli, show
+from commons import cli, commands, show
 from tests.conftest import LIMIT
 
 SOURCE = Path(cli.__file__).parents[1]
@@ -117,15 +117,15 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_help_names_every_command() -> None:
-    told = cli.main.get_help(click.Context(cli.main))
-    for name in cli.main.commands:
+    told = commands.main.get_help(click.Context(commands.main))
+    for name in commands.main.commands:
         assert f"\n  {name} " in told
 
 
 def test_the_version_is_the_packages() -> None:
     from commons import __version__
 
-    assert click.testing.CliRunner().invoke(cli.main, ["--version"]).output == f"commons, version {__version__}\n"
+    assert click.testing.CliRunner().invoke(commands.main, ["--version"]).output == f"commons, version {__version__}\n"
 
 
 # -- mistakes: each its exit code, a message, and what to do next -----------------------------------------------------

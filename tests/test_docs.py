@@ -18,7 +18,8 @@ from pathlib import Path
 import click
 import pytest
 
-from commons import cli, errors
+from commons import commands as everything
+from commons import errors
 from tests.conftest import LIMIT
 from tests.forked import forking
 from tests.test_cli import environment
@@ -169,7 +170,7 @@ def test_every_command_and_option_is_documented() -> None:
         for row in README.read_text().splitlines() if row.startswith("| `")
         for name in row.split("|")[1].split(",")
     }  # fmt: skip
-    for name, command in commands(cli.main):
+    for name, command in commands(everything.main):
         assert name in rows, f"`{name}` is not in the README's table of commands"
         missing = [flag for option in options(command) for flag in option.opts if f"`{flag}" not in rows[name]]
         assert missing == [], f"`{name}`"
@@ -178,7 +179,7 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_the_table_of_commands_names_none_that_is_not_there() -> None:
-    known = {name for name, _ in commands(cli.main)}
+    known = {name for name, _ in commands(everything.main)}
     for row in README.read_text().partition("## Commands")[2].partition("\n## ")[0].splitlines():
         if row.startswith("| `"):
             for name in row.split("|")[1].split(","):
@@ -186,8 +187,8 @@ def test_the_table_of_commands_names_none_that_is_not_there() -> None:
 
 
 def test_every_command_and_option_has_a_help_text() -> None:
-    groups = [(name, command) for name, command in cli.main.commands.items() if isinstance(command, click.Group)]
-    for name, command in [("commons", cli.main), *groups, *commands(cli.main)]:
+    groups = [(name, command) for name, command in everything.main.commands.items() if isinstance(command, click.Group)]
+    for name, command in [("commons", everything.main), *groups, *commands(everything.main)]:
         assert command.help, name
         assert [option.name for option in options(command) if not option.help] == [], name
 

@@ -18,7 +18,7 @@ PROSE = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
 LINES = 600  # a file is as long as its noun; one that grows past this is asked whether it is two
 
 # Modules that join the rooms; every other module of `commons` beside `errors` is a verb, or what verbs share.
-JOINS = {"node", "desk", "control", "demo", "show", "terminal", "commands", "ledger", "council", "heir"}
+JOINS = {"node", "desk", "control", "demo", "show", "terminal", "stop", "commands", "ledger", "council", "heir"}
 MAY = {  # from a room to the rooms it may import
     "errors": set(),
     "core": {"errors", "core"},
@@ -144,6 +144,29 @@ def test_a_guest_stays_in_its_room(guest: str) -> None:
         if any(module.split(".")[0] == guest for _, module in imports(path))
     }
     assert hosts == GUESTS[guest]
+
+
+def test_what_a_command_imports_late_is_stopped_at_once() -> None:
+    """A KeyboardInterrupt in an import ends in somebody's trace: see `commons.stop`."""
+    late = []
+    for path in SOURCES:
+        if here(path) != "joins" or not {"commands", "terminal.py", "show.py", "demo.py"} & set(path.parts):
+            continue
+        tree = ast.parse(path.read_text())
+        safe = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "stop.AtOnce()"
+            for inner in ast.walk(node)
+        }
+        late += [
+            f"{name(path)}:{inner.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Import | ast.ImportFrom) and id(inner) not in safe
+        ]
+    assert late == []
 
 
 def test_no_file_outgrows_its_noun() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import pytest
 
-from commons import cli, show
+from commons import cli, commands, show
 from commons.errors import tame
 from commons.terminal import PLACE
 from tests.conftest import LIMIT, frozen
@@ -30,7 +30,7 @@ JOINED = "می‌خواهم 👩‍🔬"  # with a non-joiner and a joiner
 
 
 def leaves(
-    group: click.Group = cli.main, path: tuple[str, ...] = ()
+    group: click.Group = commands.main, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
@@ -262,6 +262,41 @@ def test_ctrl_c_is_130_in_one_line(commons: Forked, words: tuple[str, ...]) -> N
     os.close(reading)
     os.close(writing)
     assert (process.returncode, err.decode().strip()) == (130, "commons: stopped")
+
+
+BEGINS = (("-m", "commons.cli"), ("cli.py",), ("-c", "from commons.cli import main; main()"))  # the last as installed
+
+
+@pytest.mark.parametrize("words", [("status",), ("--json", "licence", "show", "MIT"), ("node", "--no-listen")])
+@pytest.mark.parametrize(("begin", "share"), [(BEGINS[n % 3], n) for n in range(6)])
+def test_ctrl_c_while_python_imports_is_130_in_one_line(
+    commons: Forked, words: tuple[str, ...], begin: tuple[str, ...], share: int
+) -> None:
+    """From the first import of ours on, at `share` sixths of what is imported, as Python tells it."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-X", "importtime", *begin, *words], env=commons.env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=Path(cli.__file__).parents[1] if begin == ("cli.py",) else commons.folder,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    imported, said = list[str](), list[str]()
+    for line in process.stderr:
+        if not line.startswith("import time:"):
+            said.append(line)
+            continue
+        imported.append(line.rpartition("|")[2].strip())
+        if imported[-1] == "commons.stop" if not share else len(imported) == share * (40 if "MIT" in words else 90):
+            process.send_signal(signal.SIGINT)
+    told = process.stdout.read()
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(LIMIT) == 130, (imported[-1], told, said)
+    if "--json" in words:
+        assert json.loads(told) == {"error": 130, "message": "stopped", "hint": "", "evidence": []}
+        assert said == []
+    else:
+        assert (told, said) == ("", ["commons: stopped\n"])
 
 
 # -- characters -------------------------------------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from commons import show
+from commons import show, stop
 from commons.errors import Malformed
 from commons.show import Told, count, say, table, when
 from commons.terminal import PLACE, Context, go_on, pass_context, read_text, source_of
@@ -28,10 +29,9 @@ def community() -> None:
 @pass_context
 def community_new(c: Context, charter: Path) -> None:
     """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
-    import time
-
-    from commons.charter import founding
-    from commons.disk import home
+    with stop.AtOnce():
+        from commons.charter import founding
+        from commons.disk import home
 
     home.create(c.home, founding(read_text(charter), int(time.time())), {})
     c.tell(c.call("community"), tell_community)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from commons import stop
 from commons.errors import Malformed, Unacknowledged
 from commons.metadata import FORMATS
 from commons.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
@@ -71,7 +72,8 @@ def fetch(
     if acknowledge is None or dest is None or unstated:
         described = c.call("show", dataset=dataset, sources=list(sources))
     if described and described["asks"] and (gone := described["withdrawn"]):
-        from commons.withdrawn import gone as withdrawn
+        with stop.AtOnce():
+            from commons.withdrawn import gone as withdrawn
 
         raise withdrawn(described["cid"], gone["entry"])  # before anybody reads terms and signs
     asks = acknowledge is None and described["asks"] and not c.json
@@ -82,7 +84,8 @@ def fetch(
     if asks:  # last: this sends the request
         acknowledge = tell_ask_acknowledgement(described["licence"])
     if dest is None:
-        from commons.fetch import slug
+        with stop.AtOnce():
+            from commons.fetch import slug
 
         dest = Path(slug(described["title"], described["cid"]))
     told = c.call(
@@ -96,7 +99,8 @@ def fetch(
 @pass_context
 def purposes(c: Context) -> None:
     """The purpose codes a request can state."""
-    from commons.core.terms import PURPOSES
+    with stop.AtOnce():
+        from commons.core.terms import PURPOSES
 
     c.tell(dict(PURPOSES), tell_purposes)
 

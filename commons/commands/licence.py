@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from commons import stop
 from commons.commands.publish import spoken, tell_files, tell_findings, words
 from commons.errors import Conflict
 from commons.show import Told, extent, say, say_plain, table
@@ -23,7 +24,8 @@ def licence() -> None:
 @pass_context
 def licence_list(c: Context) -> None:
     """The licences known in detail. Every other SPDX id is carried by name."""
-    from commons import library
+    with stop.AtOnce():
+        from commons import library
 
     c.tell({"licences": library.listed()}, tell_list)
 
@@ -34,7 +36,8 @@ def licence_list(c: Context) -> None:
 @pass_context
 def licence_show(c: Context, name: str, text: bool) -> None:
     """What licence NAME (an id, an address, a name) permits, requires and forbids."""
-    from commons import library
+    with stop.AtOnce():
+        from commons import library
 
     c.tell(library.shown(name, text), tell_licence)
 
@@ -50,7 +53,8 @@ def licence_compat(c: Context, /, names: tuple[str, ...], **words: Any) -> None:
 
     Exit code 0 for yes, also where a condition or a question stays open (which is told); 9 for no.
     """
-    from commons import library
+    with stop.AtOnce():
+        from commons import library
 
     told = library.combined(names, **words)
     c.tell(told, tell_compat)
@@ -65,7 +69,8 @@ def licence_compat(c: Context, /, names: tuple[str, ...], **words: Any) -> None:
 @pass_context
 def licence_check(c: Context, /, path: Path, **words: Any) -> None:
     """What publishing PATH would say: its licences, what is missing or contradicts itself. Writes nothing."""
-    from commons import library
+    with stop.AtOnce():
+        from commons import library
 
     c.tell(library.checked(spoken(path, **words)), tell_check)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from commons import show
+from commons import show, stop
 from commons.errors import CommonsError, NotFound, StorageFailed, Untrue
 from commons.show import Told, amount, count, say, table, when
 from commons.terminal import PLACE, Context, go_on, pass_context, source_of
@@ -84,7 +84,8 @@ def _decide(c: Context, requests: tuple[int, ...], **words: Any) -> None:
 @pass_context
 def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
     """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
-    from commons.audit import offline
+    with stop.AtOnce():
+        from commons.audit import offline
 
     if words["governance"] and words["dataset"] is not None:
         raise click.UsageError("--dataset chooses among requests, and --governance tells none")

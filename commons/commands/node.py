@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from commons import stop
 from commons.commands.custody import there
 from commons.errors import StorageFailed
 from commons.show import Told, as_json, count, reason, say, table, when
@@ -28,9 +30,8 @@ LISTEN = "/ip4/0.0.0.0/tcp/4001"
 @pass_context
 def init(c: Context, name: str, readers: str) -> None:
     """Make a home: an identity, and a commons of one with its log."""
-    import time
-
-    from commons.disk import home
+    with stop.AtOnce():
+        from commons.disk import home
 
     home.create(c.home, home.personal(name, readers, int(time.time())), {})
     c.tell(c.call("status"), tell_made)
@@ -46,8 +47,9 @@ def init(c: Context, name: str, readers: str) -> None:
 @pass_context
 def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None, verbose: int) -> None:
     """Run the node until Ctrl-C. What happens is told on the standard error, a line each, without naming anybody."""
-    from commons import control
-    from commons.disk import journal
+    with stop.AtOnce():
+        from commons import control
+        from commons.disk import journal
 
     journal.begin(verbose)
     if c.word:
@@ -102,7 +104,8 @@ def announce(c: Context, addresses: tuple[str, ...]) -> None:
 @pass_context
 def demo(c: Context) -> None:
     """Three nodes on this machine: publish, mirror, fetch, audit. Cleans up after itself."""
-    from commons import demo as story
+    with stop.AtOnce():
+        from commons import demo as story
 
     try:
         sys.exit(story.run())
@@ -119,7 +122,8 @@ def tell_made(told: Told) -> None:
 
 def tell_ready(json: bool) -> Callable[[Node], None]:
     def told(node: Node) -> None:
-        from commons.core import address
+        with stop.AtOnce():
+            from commons.core import address
 
         alone = node.resuming.owed()
         if json:

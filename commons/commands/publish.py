@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from commons import stop
 from commons.errors import Malformed
 from commons.show import Told, amount, count, extent, say
 from commons.terminal import PLACE, Context, go_on, pass_context, place, read_text, sources
@@ -77,7 +78,8 @@ def spoken(path: Path, **words: Any) -> dict[str, Any]:
 
 def _published(path: Path) -> str:
     """The text of a file, all of which is published."""
-    from commons.disk import private
+    with stop.AtOnce():
+        from commons.disk import private
 
     private.check_given(path)
     return read_text(path)
@@ -110,7 +112,8 @@ def publish(c: Context, /, path: Path, dry_run: bool, **words: Any) -> None:
     if dry_run:
         c.tell(c.call("publish", dry_run=True, **said), tell_planned)
         return
-    from commons.disk import folder
+    with stop.AtOnce():
+        from commons.disk import folder
 
     left = folder.scan(path, words["follow_links"], words["hidden"]).left
     if not c.json:

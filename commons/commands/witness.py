@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from commons import stop
 from commons.commands.data import tell_ask_acknowledgement, tell_ask_purpose, tell_terms, unlisted
 from commons.show import Told, clean, count, put, say, table, when
 from commons.terminal import Context, pass_context, sources
@@ -62,7 +63,8 @@ def witness_submit(
 
     Where there is none yet, or it is too old, one is signed, though nobody may have shown that its commons lists it.
     """
-    from commons.core.address import peer
+    with stop.AtOnce():
+        from commons.core.address import peer
 
     peer(address)
     described = c.call("show", dataset=dataset, sources=list(sources))

@@ -22,7 +22,7 @@ import click.testing
 import msgpack
 import pytest
 
-from commons import archive, cli, show
+from commons import archive, commands, show
 from commons.archive import PART
 from commons.audit import offline
 from commons.commands.log import tell_audit
@@ -679,20 +679,22 @@ def test_a_second_history_ends_the_command_with_109(make_home: MakeHome, tmp_pat
         one.write(tmp_path / "one")
         zipped(other.write(tmp_path / "other"), tmp_path / "other.zip")
     bob, runner = str(make_home("bob")), click.testing.CliRunner()
-    assert runner.invoke(cli.main, ["--home", bob, "audit", str(tmp_path / "one")]).exit_code == 102  # a fault in it
-    told = runner.invoke(cli.main, ["--home", bob, "--json", "audit", str(tmp_path / "one")])
+    assert (
+        runner.invoke(commands.main, ["--home", bob, "audit", str(tmp_path / "one")]).exit_code == 102
+    )  # a fault in it
+    told = runner.invoke(commands.main, ["--home", bob, "--json", "audit", str(tmp_path / "one")])
     assert told.exit_code == 102
     assert len(json.loads(told.stdout)["faults"]) == 1
     one.entries.pop()
     shutil.rmtree(tmp_path / "one")
     one.write(tmp_path / "one")
-    assert runner.invoke(cli.main, ["--home", bob, "audit", str(tmp_path / "one")]).exit_code == 0
+    assert runner.invoke(commands.main, ["--home", bob, "audit", str(tmp_path / "one")]).exit_code == 0
     one.entries.append(codec.encode(_redaction()))
     other.entries = [*one.entries[:1], codec.encode(replace(_redaction(), reason="y"))]
     one.write(tmp_path / "two")
     other.write(tmp_path / "three")
-    assert runner.invoke(cli.main, ["--home", bob, "audit", str(tmp_path / "two")]).exit_code == 0
-    done = runner.invoke(cli.main, ["--home", bob, "--json", "audit", str(tmp_path / "three")])
+    assert runner.invoke(commands.main, ["--home", bob, "audit", str(tmp_path / "two")]).exit_code == 0
+    done = runner.invoke(commands.main, ["--home", bob, "--json", "audit", str(tmp_path / "three")])
     assert done.exit_code == 109
     assert json.loads(done.stdout)["evidence"] == [one.head().decode(), other.head().decode()]
 
