@@ -31,6 +31,7 @@ from typing import Any
 import coverage
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import Phase, settings
 
 HOUSE = Path(__file__).parents[1]
 REASONS = Path(__file__).with_name("equivalent.txt")
@@ -58,6 +59,7 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/disk/log.py": ["tests/disk/test_log.py"],
     "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
 }  # fmt: skip
+KILLER = ".killer"  # in a mutant's folder, the name of the test that failed
 SECONDS = 20  # and twenty times what a test took without a mutant: one that needs more hangs, and so was seen
 MOVED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
 BRANCHES = (ast.If, ast.IfExp, ast.While)
@@ -202,14 +204,15 @@ class Mapper:
         self.coverage.stop()
         data = self.coverage.get_data()
         for file in data.measured_files():
-            path, spans = str(Path(file).relative_to(HOUSE)), list(_spans(Path(file)))
-            for line, tests in data.contexts_by_lineno(file).items():
-                for qualname, first, last in spans:
-                    for test in (each for each in tests if each and first <= line <= last):
-                        reached = self.found[_file(test)]["reached"].setdefault(path, {})
-                        for key in (qualname, f"{qualname}+{line - first}"):
-                            if test not in (known := reached.setdefault(key, [])):
-                                known.append(test)
+            path, lines = str(Path(file).relative_to(HOUSE)), data.contexts_by_lineno(file)
+            for qualname, first, last in _spans(Path(file)):
+                inside = {line: {*lines.get(line, ())} - {""} for line in range(first, last + 1)}
+                for key, tests in [
+                    (qualname, set().union(*inside.values())),
+                    *((f"{qualname}+{line - first}", tests) for line, tests in inside.items()),
+                ]:
+                    for test in sorted(tests):
+                        self.found[_file(test)]["reached"].setdefault(path, {}).setdefault(key, []).append(test)
 
 
 def _file(nodeid: str) -> str:
@@ -255,10 +258,14 @@ class Runner:
     def __init__(self, chosen: Sequence[Mutant], known: dict[str, Any], jobs: int, until: float) -> None:
         self.chosen, self.known, self.jobs, self.until = chosen, known, jobs, until
         self.outcome: dict[Mutant, str] = {}
+        self.killers: defaultdict[str, set[str]] = defaultdict(set)  # the tests that killed one of the file's before
         self.config: pytest.Config
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self.config = config
+        phases = (Phase.explicit, Phase.generate)  # that it fails is enough to know
+        settings.register_profile("mutants", settings(phases=phases, derandomize=True))
+        settings.load_profile("mutants")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
@@ -282,6 +289,7 @@ class Runner:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid in under_way:
                 mutant, folder = under_way.pop(pid)
+                self.killers[mutant.path] |= {each.read_text() for each in folder.glob(KILLER)}
                 shutil.rmtree(folder, ignore_errors=True)
                 ends = {0: "survived", 2: "not run", -signal.SIGALRM: "hung"}
                 self._say(mutant, ends.get(os.waitstatus_to_exitcode(status), "killed"))
@@ -290,10 +298,11 @@ class Runner:
         return True
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """Quick ones first."""
-        reached = self.known["reached"].get(mutant.path, {})
+        """Those first that killed one of the same file, then those of the file's own tests, quick ones before."""
+        reached, killers = self.known["reached"].get(mutant.path, {}), self.killers[mutant.path]
         names = reached.get(f"{mutant.function}+{mutant.line - mutant.first}") or reached.get(mutant.function, [])
-        return sorted(names, key=lambda each: self.known["took"].get(each, 0))
+        own = f"/test_{Path(mutant.path).name}::"
+        return sorted(names, key=lambda each: (each not in killers, own not in each, self.known["took"].get(each, 0)))
 
     def _child(
         self, mutant: Mutant, functions: Sequence[FunctionType], tests: Sequence[pytest.Item], folder: Path
@@ -310,7 +319,10 @@ class Runner:
             for each in functions:
                 each.__code__ = mutant.code
             if functions:
-                code = int(any(self._fails(item, after) for item, after in zip(tests, [*tests[1:], None], strict=True)))
+                failing = (each.nodeid for each, after in zip(tests, [*tests[1:], None]) if self._fails(each, after))
+                if killer := next(failing, ""):
+                    (folder / KILLER).write_text(killer)
+                code = int(bool(killer))
         finally:
             os._exit(code)
 

@@ -99,8 +99,9 @@ class Contents:
     rights: tuple[Rights, ...] = ()
 
     def __post_init__(self) -> None:
-        names.check_all(file.path for file in self.files)
-        if any(a.path >= b.path for a, b in zip(self.files, self.files[1:], strict=False)):
+        paths = [file.path for file in self.files]
+        names.check_all(paths)
+        if paths != sorted(paths):
             raise Malformed("the files are not sorted")
         if len({entry.root for entry in self.packs}) != len(self.packs):
             raise Malformed("a pack is listed twice")

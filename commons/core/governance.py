@@ -265,7 +265,7 @@ def expand(rule: str, colleges: Colleges) -> Policy:
     lines = []
     for line in rule.split("\n"):
         words = line.split()
-        if words[:1] == ["group"] and len(words) > 3:
+        if words[:1] == ["group"] and words[3:]:
             whole = 0
             for at, word in enumerate(words[3:], start=3):
                 atom = _ATOM.fullmatch(word)

@@ -83,6 +83,12 @@ def test_a_word_ends_and_never_makes_a_doubt(
         assert found == without
 
 
+def test_a_word_holds_from_its_own_second_to_the_last_of_thirty_days() -> None:
+    word = Word(time=T0, logged=T0)
+    held = [word.holds(T0 + past) for past in (-1, 0, QUIET, QUIET + 1)]
+    assert held == [False, True, True, False]
+
+
 def test_a_word_for_one_gap_is_none_for_a_larger_one() -> None:
     word = Word(time=T0 + 3600, logged=T0, past=3600)
     assert doubt(T0 + 3660, T0, [T0], word=word) is None

@@ -169,9 +169,16 @@ def test_a_header_that_promises_much_reserves_nothing(tail: bytes) -> None:
             contents.decode(data[:cut] + tail)
 
 
-def test_a_table_over_the_limit_is_refused_unread() -> None:
+def test_a_table_over_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TooLarge):
         contents.decode(bytes(contents.LIMIT + 1))
+    data = contents.encode(TABLE)
+    monkeypatch.setattr(contents, "LIMIT", len(data))
+    assert contents.decode(data) == TABLE
+    monkeypatch.setattr(contents, "LIMIT", len(data) - 1)
+    for refused in (lambda: contents.encode(TABLE), lambda: contents.decode(data)):
+        with pytest.raises(TooLarge):
+            refused()
 
 
 @settings(deadline=None)

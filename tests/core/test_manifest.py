@@ -75,6 +75,7 @@ def test_what_cannot_be_true_cannot_be_held(lies: dict[str, Any]) -> None:
 def test_the_most_and_the_least_are_possible() -> None:
     assert replace(MANIFEST, title="é" * 300, description="d" * 20_000, files=0, size=0, created=0, packs=())
     assert replace(MANIFEST, rule=Rule(kind="public"), key=NEW)
+    assert replace(MANIFEST, custody=bytes(manifest.CUSTODY))
     assert FIRST.version == 1
 
 
