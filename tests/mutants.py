@@ -8,6 +8,7 @@ written.
 """
 
 from __future__ import annotations
+import __future__
 
 import argparse
 import ast
@@ -22,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -60,7 +62,10 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
 }  # fmt: skip
 KILLER = ".killer"  # in a mutant's folder, the name of the test that failed
+EXAMPLES = 10  # of a property show which lines it reaches, all but always
 SECONDS = 20  # and twenty times what a test took without a mutant: one that needs more hangs, and so was seen
+FLAGS = __future__.annotations.compiler_flag
+KINDS = ("drop", "bound", "negate", "side")
 MOVED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
 BRANCHES = (ast.If, ast.IfExp, ast.While)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -88,20 +93,20 @@ class Mutant:
 # -- what is changed ---------------------------------------------------------------------------------------------------
 
 
-def mutants(path: Path) -> Iterator[Mutant]:
-    tree = ast.parse(path.read_text())
-    compile(tree, str(path), "exec")
-    for function, qualname in _functions(tree, ""):
+def mutants(path: Path, kinds: Collection[str] = KINDS) -> Iterator[Mutant]:
+    for function, qualname in _functions(ast.parse(path.read_text()), ""):
+        alone = _alone(function, qualname)
         for node, parent, at in _places(function):
-            for kind, changed in _changes(node):
-                before, after = ast.unparse(node).partition("\n")[0], ast.unparse(changed).partition("\n")[0]
+            for kind, changed in (each for each in _changes(node) if each[0] in kinds):
+                before, after = (ast.unparse(each).strip().partition("\n")[0] for each in (node, changed))
                 _put(parent, at, changed)
-                code = compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)
+                code = compile(ast.fix_missing_locations(alone), str(path), "exec", FLAGS, dont_inherit=True)
                 _put(parent, at, node)
                 found = _code(code, qualname, _first(function))
                 after = "" if kind == "drop" else after
                 name = str(path.relative_to(HOUSE))
-                yield Mutant(name, qualname, _first(function), node.lineno, kind, before, after, found)
+                line = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+                yield Mutant(name, qualname, _first(function), line, kind, before, after, found)
 
 
 def _functions(node: ast.AST, above: str) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
@@ -111,6 +116,14 @@ def _functions(node: ast.AST, above: str) -> Iterator[tuple[ast.FunctionDef | as
             yield child, above + child.name
         else:
             yield from _functions(child, f"{above}{child.name}." if isinstance(child, ast.ClassDef) else above)
+
+
+def _alone(function: ast.FunctionDef | ast.AsyncFunctionDef, qualname: str) -> ast.Module:
+    """The function, in the classes that it is in, without what else is in its file."""
+    inside: ast.stmt = function
+    for name in reversed(qualname.split(".")[:-1]):
+        inside = ast.ClassDef(name=name, bases=[], keywords=[], body=[inside], decorator_list=[])
+    return ast.Module(body=[inside], type_ignores=[])
 
 
 def _first(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -125,7 +138,7 @@ def _places(function: ast.AST) -> list[tuple[Any, ast.AST, tuple[str, int | None
         value = getattr(parent, name)
         for n, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.AST):
-                if hasattr(child, "lineno"):
+                if hasattr(child, "lineno") or isinstance(child, ast.match_case):
                     found.append((child, parent, (name, n)))
                 waiting += [(child, each) for each in child._fields if each not in ("annotation", "returns")]
     return found
@@ -157,6 +170,9 @@ def _changes(node: Any) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, BRANCHES):
         parts = {name: getattr(node, name) for name in node._fields}
         yield "negate", like(type(node)(**{**parts, "test": like(ast.UnaryOp(op=ast.Not(), operand=node.test))}))
+    if isinstance(node, ast.match_case):
+        guard = ast.UnaryOp(op=ast.Not(), operand=node.guard) if node.guard else ast.Constant(False)
+        yield "negate", ast.match_case(pattern=node.pattern, guard=guard, body=node.body)
 
 
 def _code(code: CodeType, qualname: str, first: int) -> CodeType:
@@ -197,7 +213,10 @@ class Mapper:
         self.found[_file(item.nodeid)]["took"][item.nodeid] = time.monotonic() - begun
         return got
 
-    def pytest_sessionstart(self) -> None:
+    def pytest_configure(self) -> None:
+        _examples(max_examples=EXAMPLES)
+
+    def pytest_collection_finish(self) -> None:
         self.coverage.start()
 
     def pytest_sessionfinish(self) -> None:
@@ -263,9 +282,7 @@ class Runner:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self.config = config
-        phases = (Phase.explicit, Phase.generate)  # that it fails is enough to know
-        settings.register_profile("mutants", settings(phases=phases, derandomize=True))
-        settings.load_profile("mutants")
+        _examples()
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
@@ -319,7 +336,7 @@ class Runner:
             for each in functions:
                 each.__code__ = mutant.code
             if functions:
-                failing = (each.nodeid for each, after in zip(tests, [*tests[1:], None]) if self._fails(each, after))
+                failing = (each.nodeid for each, after in pairwise([*tests, None]) if self._fails(each, after))
                 if killer := next(failing, ""):
                     (folder / KILLER).write_text(killer)
                 code = int(bool(killer))
@@ -347,6 +364,12 @@ def reasons() -> dict[str, str]:
     return found
 
 
+def _examples(**words: Any) -> None:
+    """The same ones in each run, and none made smaller: that a test fails is enough to know."""
+    settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate), derandomize=True, **words)
+    settings.load_profile("mutants")
+
+
 def _pytest(plugin: object, *words: str) -> int:
     options = ["-q", "-s", "-o", "timeout=0", "-n", "0", "-p", "no:cacheprovider", "--no-summary", "-W", "ignore"]
     return int(pytest.main([*options, *words], plugins=[plugin]))
@@ -366,9 +389,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("files", nargs="*", help="all of the kind where none is named")
     parser.add_argument("--since", help="only the files that changed since this commit")
-    parser.add_argument(
-        "--kind", action="append", choices=["drop", "bound", "negate", "side"], help="drop: guards only"
-    )
+    parser.add_argument("--kind", action="append", choices=KINDS, help="drop: guards only")
     parser.add_argument("--tests", nargs="+", help="these, and not those that stand beside the files")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="a sample: what is run by then")
     parser.add_argument("--part", default="1/1", help="N/M: the N-th of M parts")
@@ -387,11 +408,14 @@ def main() -> int:
     if said.anew:
         said.map.unlink(missing_ok=True)
     until, half = (time.monotonic() + 60 * said.minutes * part for part in (1, 0.5))
-    looked = list[str]()
+    looked, seen = list[str](), list[list[str]]()
     for each in files:
-        if time.monotonic() < half:  # the rest of the time is for mutants
+        tests = said.tests or targets[each]
+        if tests not in seen and time.monotonic() < half:  # the rest of the time is for mutants
+            seen.append(tests)
+            mapped(said.map, tests)
+        if tests in seen:
             looked.append(each)
-            mapped(said.map, said.tests or targets[each])
     if len(looked) < len(files):
         print(f"not looked at: {', '.join(sorted({*files} - {*looked}))}")
     tests = said.tests or sorted({test for each in looked for test in targets[each]})
@@ -400,9 +424,8 @@ def main() -> int:
     every = [
         each
         for file in looked
-        for each in mutants(HOUSE / file)
-        if (not said.kind or each.kind in said.kind)
-        and int(hashlib.sha256(each.name.encode()).hexdigest(), 16) % parts == part - 1
+        for each in mutants(HOUSE / file, said.kind or KINDS)
+        if int(hashlib.sha256(each.name.encode()).hexdigest(), 16) % parts == part - 1
     ]
     known_reasons = reasons()
     for stale in sorted(name for name in known_reasons if name.split()[0] in files and part == parts == 1):
@@ -422,7 +445,7 @@ def _report(every: Sequence[Mutant], outcome: dict[Mutant, str], known: dict[str
     """The table; 0 where no dropped guard survived, and at most one in twenty of the rest."""
     print(f"{'':8}{'killed':>10}{'equivalent':>12}{'survived':>10}")
     left = {}
-    for kind in ("drop", "bound", "negate", "side"):
+    for kind in KINDS:
         of_kind = [each for each in every if each.kind == kind]
         equal = sum(each.name in known for each in of_kind)
         killed = sum(outcome.get(each) in ("killed", "hung") for each in of_kind)

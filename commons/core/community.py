@@ -98,23 +98,23 @@ class Community(Office):
     def join(self, index: int, signer: str, entry: Join, now: int) -> None:
         """Somebody takes an invitation. NotFound, Gone, Conflict, Malformed."""
         ballot = self.ballot(entry.invitation)
-        said = ballot.entry
+        said, college = ballot.entry, ballot.entry.college or ""
         if ballot.standing == "counted":
             raise Pending(f"invitation {entry.invitation} waits for the witnesses of its log", hint="try again later")
         if said.key is not None and ballot.standing == "open":
             raise Pending(f"the members have still to decide about invitation {entry.invitation}", hint="try later")
-        if said.key is None or said.college is None or ballot.standing != "passed":
+        if said.key is None or ballot.standing != "passed":
             raise NotFound(f"proposal {entry.invitation} is no invitation that holds", hint="ask for a new one")
         if ballot.taken is not None or now >= (said.expires or 0):
             raise Gone("this invitation was taken, closed, or has expired", hint="ask for a new one")
-        if said.college not in self.colleges:
-            raise Gone(f"there is no college {said.college} any more", hint="ask for a new invitation")
-        if said.college in self.colleges_of(signer):
-            raise Conflict(f"{signer} is in {said.college} already")
+        if college not in self.colleges:
+            raise Gone(f"there is no college {college} any more", hint="ask for a new invitation")
+        if college in self.colleges_of(signer):
+            raise Conflict(f"{signer} is in {college} already")
         governance.check_taking(entry, said.key, signer)
         self._expire(now)
         ballot.taken = index
-        self._enter(said.college, signer)
+        self._enter(college, signer)
 
     def ballot(self, index: int) -> Ballot:
         if index not in self.ballots:
@@ -204,7 +204,7 @@ class Community(Office):
             ballot = self.ballot(said.target or 0)
             if ballot.entry.key is None or ballot.taken is not None:
                 raise Conflict(f"proposal {said.target} is no invitation that could be closed")
-        if said.action == "amend-charter" and said.charter is not None:
+        if said.charter is not None:
             amendment.check(self.charter, said.charter, self.custodians, self._merged(said.charter))
         if said.action == "change-registrar":
             self.check_offer(said)
@@ -221,8 +221,8 @@ class Community(Office):
             world.published(said.dataset)
             if said.dataset in self.withdrawn:
                 raise Conflict(f"{said.dataset} was withdrawn at entry {self.withdrawn[said.dataset]} already")
-        if said.series is not None and said.rule is not None:
-            self.check_rule(said.rule, world.rule_of_series(said.series))
+        if said.rule is not None:
+            self.check_rule(said.rule, world.rule_of_series(said.series or b""))
 
     def _check_offered(self, dataset: str, world: World) -> None:
         world.check_new(dataset)
@@ -266,35 +266,35 @@ class Community(Office):
             raise NotFound(f"no college is called {name!r}", hint=f"there are {', '.join(self.colleges)}")
 
     def _effect(self, ballot: Ballot, index: int) -> None:
-        said = ballot.entry
-        if said.action == "admit" and said.peer is not None and said.college is not None:
-            self._enter(said.college, said.peer)
-        elif said.action == "expel" and said.peer is not None and said.college is not None:
-            self._arrange(self._without(said.college, said.peer))
-        elif said.action == "close-invitation" and said.target is not None:
-            self.ballots[said.target].taken = index
-        elif said.action == "set-rule" and said.series is not None and said.rule is not None:
-            self.rules[said.series] = said.rule
-            self.changed.append(said)
-        elif said.action in ANSWERS and said.target is not None:
-            self.verdicts[said.target] = said.action, said.expires
-            self.unsettled.add(said.target)
-        elif said.action == "publish" and said.dataset is not None:
-            self.approved.add(said.dataset)
-        elif said.action == "withdraw" and said.dataset is not None:
-            self.withdrawn[said.dataset] = index
-            self.changed.append(said)
-        elif said.action == "open-identity" and said.target is not None:
-            self.shown[said.target] = index
-        elif said.action == "change-custodians" and said.custodians is not None:
-            self.custodians = said.custodians
-        elif said.action == "change-registrar":
-            self.heir, self.chosen = said, ballot.dated
-        elif said.action == "amend-charter" and said.charter is not None:
-            self._arrange(self._merged(said.charter))
-            colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
-            self.charter = replace(said.charter, colleges=colleges)
-            self.quorums.append((index, said.charter.witnesses))
+        match said := ballot.entry:
+            case Proposal(action="admit", peer=str(peer), college=str(college)):
+                self._enter(college, peer)
+            case Proposal(action="expel", peer=str(peer), college=str(college)):
+                self._arrange(self._without(college, peer))
+            case Proposal(action="close-invitation", target=int(target)):
+                self.ballots[target].taken = index
+            case Proposal(action="set-rule", series=bytes(series), rule=Rule() as rule):
+                self.rules[series] = rule
+                self.changed.append(said)
+            case Proposal(action="grant" | "refuse" | "revoke" as answer, target=int(target)):
+                self.verdicts[target] = answer, said.expires
+                self.unsettled.add(target)
+            case Proposal(action="publish", dataset=str(dataset)):
+                self.approved.add(dataset)
+            case Proposal(action="withdraw", dataset=str(dataset)):
+                self.withdrawn[dataset] = index
+                self.changed.append(said)
+            case Proposal(action="open-identity", target=int(target)):
+                self.shown[target] = index
+            case Proposal(action="change-custodians", custodians=str(custodians)):
+                self.custodians = custodians
+            case Proposal(action="change-registrar"):
+                self.heir, self.chosen = said, ballot.dated
+            case Proposal(action="amend-charter", charter=Charter() as charter):
+                self._arrange(self._merged(charter))
+                colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
+                self.charter = replace(charter, colleges=colleges)
+                self.quorums.append((index, charter.witnesses))
         if self.heir is not None and self.heir.peer not in self.members:
             self.heir = None
 

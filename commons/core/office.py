@@ -37,10 +37,11 @@ class Office(Members):
     def succeed(self, index: int, signer: str, entry: Succession, least: int, origin: str) -> None:
         """Whoever was chosen takes the log over, from a head with at least `least` entries. Refused, Untrue."""
         said = self.heir
-        if said is None or said.log_key is None or said.next_key is None or signer != said.peer:
+        if said is None or signer != said.peer:
             raise Refused(f"the members have not chosen {signer} to keep this log")
+        key, following = said.log_key or b"", said.next_key or b""
         log = Verifier(name=origin, public=self.charter.log_key)
         base = succession.check_head(entry, log, self.quorums, least, index)
-        self.charter = replace(self.charter, registrar=signer, log_key=said.log_key, next_key=said.next_key)
-        self.tenures.append(Tenure(since=index, registrar=signer, key=said.log_key, base=base))
+        self.charter = replace(self.charter, registrar=signer, log_key=key, next_key=following)
+        self.tenures.append(Tenure(since=index, registrar=signer, key=key, base=base))
         self.heir = None
