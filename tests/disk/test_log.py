@@ -994,3 +994,14 @@ def test_a_log_that_begins_with_a_charter_by_no_member_is_told_as_damaged(tmp_pa
         log._store(0, [record(charter)])
     with pytest.raises(StorageFailed, match="damaged: checkpoints 1: the log has no charter"):
         Log.open(tmp_path / "log.db", ALICE.log(0), b"")
+
+
+@pytest.mark.parametrize("first", [record(entries.Stamp(type=entries.STAMP, time=1, head=b"x")), handed_over()[1][2]])
+def test_a_log_that_begins_with_no_charter_is_told_as_damaged(tmp_path: Path, first: Record) -> None:
+    """Signed by somebody, or by nobody."""
+    before, records, _ = handed_over()
+    with closing(Log(tmp_path / "log.db", ALICE.log(0), b"")) as log:
+        log._begin((), None, entries.decode(before.data[0]))  # type: ignore[arg-type]
+        log._store(0, [first, *records[1:]])
+    with pytest.raises(StorageFailed, match="entry 0 is no charter"):
+        Log.open(tmp_path / "log.db", ALICE.log(0), b"")
