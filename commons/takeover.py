@@ -202,7 +202,7 @@ async def check_newest(net: Network, copied: Copy) -> None:
 
     urls = [(each.name, each.url) for each in asked.witnesses if each.url is not None]
     away = [name for name in await asyncio.gather(*(left_out(name, url) for name, url in urls)) if name]
-    if away and not asked.open(away):
+    if not asked.open(away):
         raise Conflict(
             f"it would go on from {copied.base.checkpoint.size} entries; {' and '.join(away)} signed more of this log, "
             "and would not sign what leaves that out",

@@ -85,8 +85,8 @@ class Case:
         if kind == "ask":
             log.ask(EVE, self.dataset)
             return log.last
-        if kind == "publish":
-            log.publish()
+        if kind == "publish":  # by its keeper, who is a member too, and against no rule
+            log.publish(series=len(log.data).to_bytes(16, "big"))
             return len(log.data) - 1
         if kind == "decide":
             log.ask(EVE, self.dataset)
@@ -121,6 +121,16 @@ def test_beyond_the_witnessed_head_only_what_members_signed_goes_on_and_nothing_
     assert found.data == case.log.data[:goes_on]
     assert found.state.size == goes_on
     assert found.hidden == {n: data for n, data in case.log.openings.items() if n < base and n not in faulty}
+
+
+def test_an_opening_that_is_damaged_where_the_log_was_kept_is_none(bob: Home) -> None:
+    case = Chosen(bob)
+    said = case.log.ask(BOB, case.log.publish())
+    case.log.openings[2] = b""  # so its keeper's door says it
+    case.log.ask(EVE, said.value.dataset)
+    found = case.copied(ALICE, EVE)
+    assert [*found.hidden] == [3]
+    assert case.build(found) == len(case.log.data) + 1
 
 
 def test_what_is_added_to_a_copy_follows_what_it_goes_on_with() -> None:
