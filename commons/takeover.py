@@ -45,7 +45,7 @@ SHUT = Conflict("this home keeps another log from its next start on", hint="stop
 def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
     """This home's offer to keep the log, under keys of its own that the log never had. `own` if it keeps it already:
     then the next key is the one it has committed to."""
-    used = {each.key for each in state.community.tenures} if state.community else set[bytes]()
+    used = {each.key for each in state.founded.tenures}
     began, others = map(list, keys.chains(commons))
     keyed = began if own and state.keeper.public in {each.public for each in began} else others
     at = next((n for n, each in enumerate(keyed[:-1]) if each.public not in used), None)
@@ -159,7 +159,7 @@ async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Sign
         shown.append(await read("cosigned"))
     for data in shown:  # the newest first
         size = checkpoint.parse(note.peek(data)).size
-        asked = quorum_at(state.community.quorums if state.community else (), size)
+        asked = quorum_at(state.founded.quorums, size)
         opened, present = witness.open(data, log, asked)
         if asked.met(present) and size <= newest.checkpoint.size:
             return opened
@@ -188,8 +188,8 @@ def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
 async def check_newest(net: Network, copied: Copy) -> None:
     """Conflict where witnesses show that they signed what would not go on, and the others are no quorum: they would not
     sign what leaves it out. A witness that does not answer shows nothing."""
-    community, origin = copied.state.community, copied.state.keeper.name
-    asked = quorum_at(community.quorums if community else (), copied.base.checkpoint.size)
+    community, origin = copied.state.founded, copied.state.keeper.name
+    asked = quorum_at(community.quorums, copied.base.checkpoint.size)
     hashes = [merkle.leaf(data) for data in copied.data]
 
     async def left_out(name: str, url: str) -> str:
@@ -197,7 +197,7 @@ async def check_newest(net: Network, copied: Copy) -> None:
             async with asyncio.timeout(ASKING):
                 data = await net.get(url.rstrip("/"), witness.monitored(origin), limit=note.LIMIT)
             seen = succession.open_head(data, origin, copied.state.tenures).checkpoint
-            return name if seen.size > len(hashes) or merkle.root_of(hashes[: seen.size]) != seen.root else ""
+            return name if merkle.root_of(hashes[: seen.size]) != seen.root else ""  # as of what is larger
         return ""
 
     urls = [(each.name, each.url) for each in asked.witnesses if each.url is not None]
@@ -225,9 +225,9 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     if home.next not in (None, commons):
         raise SHUT.with_traceback(None)
     check_free(home, commons)
-    community = copied.state.community
-    heir = community.heir if community else None
-    if community is None or heir is None or heir.peer != home.keys.identity.peer:
+    community = copied.state.founded
+    heir = community.heir
+    if heir is None or heir.peer != home.keys.identity.peer:
         raise Refused("the members have not chosen this home to keep the log")
     signer = _signer(home.keys, commons, heir.log_key or b"")
     home.dating.check(now := int(time.time()), community.chosen)

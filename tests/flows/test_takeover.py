@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -326,6 +327,33 @@ def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: 
         with pytest.raises(StorageFailed, match=r"cannot write .*No space"):
             case.build(case.copied(ALICE, EVE))
     assert (bob.next, (bob.path / "log.next.db").exists()) == (None, False)
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_new_log_of_which_part_is_in_its_journal_gets_no_name(
+    bob: Home, monkeypatch: pytest.MonkeyPatch, emptied: bool
+) -> None:
+    """Another program reads it while it is written; a journal with nothing in it holds up nobody."""
+    case, true = Chosen(bob), Log.adopt
+
+    def watched(path: Path, *words: Any) -> None:
+        reader.append(sqlite3.connect(path))
+        reader[0].execute("PRAGMA journal_mode=WAL")
+        reader[0].execute("SELECT count(*) FROM sqlite_master").fetchone()
+        true(path, *words)
+        if emptied:
+            reader[0].execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    reader: list[sqlite3.Connection] = []
+    found = case.copied(ALICE, EVE)
+    monkeypatch.setattr(Log, "adopt", watched)
+    if emptied:
+        case.build(found)
+    else:
+        with pytest.raises(StorageFailed, match="still in its journal"):
+            case.build(found)
+    assert (bob.next, (bob.path / "log.next.db").exists()) == ((case.log.commons, True) if emptied else (None, False))
+    reader[0].close()
 
 
 # -- what the witnesses have signed since ------------------------------------------------------------------------------
