@@ -70,7 +70,7 @@ _TEXTUAL = ("text/", "application/json", "application/xml", "image/svg", "applic
 _MATTER = (b"---", b"\xef\xbb\xbf---")
 _GRAVE = frozenset({"", "licence", "licences", "texts", "origins", "labels", "conditions"})  # terms, or all of a file
 _READ_ME = re.compile(r"readme(?:\.\w+)?", re.IGNORECASE)
-_LEFT = 20  # names of what has no place, told of one file
+_LEFT = 20  # names of what has no place, told of one file; and faults of one field
 
 
 def readers() -> dict[str, Reader]:
@@ -113,7 +113,7 @@ def gather(sources: Sequence[Source], given: Given | None = None, ignored: Colle
             if description is not None:
                 found.append((name, _with_texts(description, heard, sources)))
         except (Malformed, TooLarge) as error:
-            heard.faults = [Fault(field="", why=error.message)]
+            heard.faults = {Fault(field="", why=error.message): None}
         faults += judged(name, heard.faults, given or {})
         if heard.left:
             left[name] = tuple(heard.left)[:_LEFT]
@@ -125,11 +125,17 @@ def gather(sources: Sequence[Source], given: Given | None = None, ignored: Colle
 
 
 def judged(name: str, faults: Iterable[Fault], given: Given) -> list[Passed]:
-    """What is passed over. Malformed where the licence might stand there, and nobody said it."""
+    """What is passed over, of one field at most 20. Malformed where the licence may stand there, and nobody said it."""
     for fault in faults if "licence" not in given else ():
         if fault.field in _GRAVE:
             raise Malformed(f"{name}: {_of(fault.field)}{fault.why}" if name else fault.why, hint=_said_instead(name))
-    return [Passed(file=name, field=fault.field, why=fault.why) for fault in faults]
+    kinds: dict[str, list[Passed]] = {}
+    for fault in faults:
+        kinds.setdefault(fault.field, []).append(Passed(file=name, field=fault.field, why=fault.why))
+    for of, found in kinds.items():
+        if len(found) > _LEFT:
+            found[_LEFT - 1 :] = [Passed(file=name, field=of, why=f"{len(found) - _LEFT + 1} more that are wrong")]
+    return [each for found in kinds.values() for each in found]
 
 
 def _of(field: str) -> str:
@@ -148,10 +154,13 @@ def _with_texts(description: Description, heard: Heard, sources: Sequence[Source
     known: dict[str, str] = {}
     found: dict[str, str] = {id: text for id, text in inline.items() if id.startswith("LicenseRef-")}
 
-    def of(spelt: str | None) -> str | None:
+    @cache
+    def of(spelt: str) -> str:
         from commons.metadata import texts
 
-        return texts.joined(_own(each) for each in texts.parts(spelt)) if spelt else spelt
+        parts = texts.parts(spelt)
+        own = [_own(each) for each in parts]
+        return spelt if own == parts else texts.joined(own) or spelt  # prose with an "and" in it stays as it is
 
     def _own(spelt: str) -> str:
         if spelt in known:
@@ -164,7 +173,7 @@ def _with_texts(description: Description, heard: Heard, sources: Sequence[Source
                 found[id], known[spelt] = text, id
         return known[spelt]
 
-    licence = of(description.licence)
+    licence = of(description.licence) if description.licence else None
     files = tuple(replace(each, licence=of(each.licence)) if each.licence else each for each in description.files)
     return replace(description, licence=licence, files=files, texts=tuple(sorted(found.items())))
 
@@ -332,12 +341,12 @@ def _one_spelling(name: str, description: Description) -> None:
                 )
 
 
-def _expression(spelt: str, where: str) -> str:
+def _expression(spelt: str, name: str, of: str = "") -> str:
     try:
         return licensing.expression_of(spelt)
     except Malformed as error:
         near = f"{error.hint.partition('? ')[0]}? " if "did you mean" in error.hint else ""
-        raise Malformed(f"{where}: {error.message}", hint=f"{near}{_said_instead('')}") from error
+        raise Malformed(f"{name}{of}: {error.message}", hint=f"{near}{_said_instead(name)}") from error
 
 
 def _declared(
@@ -438,17 +447,18 @@ def rights(
 ) -> tuple[dict[str, Rights], list[Passed]]:  # fmt: skip
     """What files say of themselves, by their own headers and by metadata. Conflict where these name two licences, and
     none is given for the whole: else both are kept."""
-    found, passed = dict(own), []
+    found = dict(own)
+    passed: dict[tuple[str, str], list[str]] = {}
     for path in paths:
         for name, entry in gathered.declared.get(path, ()):
             before = found.get(path, Rights(licence="", copyright=""))
             licence = ""
             try:
-                licence = _expression(entry.licence, f"{name}, of {path}") if entry.licence else ""
+                licence = _expression(entry.licence, name, f", of {path}") if entry.licence else ""
             except Malformed as error:
                 if "licence" not in given and not _says_less(entry.licence or "", before.licence):
                     raise
-                passed.append(Passed(file=name, field=f"licence of {path}", why=error.message.partition(": ")[2]))
+                passed.setdefault((name, error.message.removeprefix(f"{name}, of {path}: ")), []).append(path)
             if before.licence and licence and not licensing.same(before.licence, licence):
                 if "licence" not in given:
                     raise Conflict(
@@ -456,13 +466,16 @@ def rights(
                         hint=f"pass over one of them: --ignore-metadata {name}, or --ignore-metadata {path}",
                     )
                 why = f"{licence} here, and {before.licence} elsewhere; both are kept"
-                passed.append(Passed(file=name, field=f"licence of {path}", why=why))
+                passed.setdefault((name, why), []).append(path)
                 licence = licensing.expression_of(f"({before.licence}) AND ({licence})")
                 before = replace(before, licence="")
             copyright = before.copyright or (entry.copyright or "").strip()
             if before.licence or licence or copyright:
                 found[path] = Rights(licence=before.licence or licence, copyright=copyright)
-    return found, passed
+    return found, [
+        Passed(file=name, field=f"licence of {paths[0]}{f' and {len(paths) - 1} more' * (len(paths) > 1)}", why=why)
+        for (name, why), paths in passed.items()
+    ]
 
 
 def _says_less(spelt: str, licence: str) -> bool:

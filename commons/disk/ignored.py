@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from commons.errors import Malformed, TooLarge
 
 FILE = ".commonsignore"
-LIMIT = 1 << 20  # bytes of one
+LIMIT, LINES = 1 << 20, 10_000  # bytes of one, and patterns
 _FORM = "it is text in UTF-8, a pattern a line, as in .gitignore"
 
 
@@ -28,9 +33,11 @@ class Rules:
             lines = unicodedata.normalize("NFC", data.decode("utf-8-sig")).splitlines()
         except UnicodeDecodeError as error:
             raise Malformed(f"{place} is not in UTF-8", hint=_FORM) from error
+        if len(lines) > LINES:
+            raise TooLarge(f"{place} has more than {LINES} lines", hint="ignore whole folders, or by wildcards")
         try:
-            return Rules((*self.above, (folder, GitIgnoreSpec.from_lines(lines))))
-        except ValueError as error:
+            return Rules((*self.above, (folder, _spec(lines))))
+        except (ValueError, re.error, RecursionError, OverflowError) as error:
             wrong = next(number for number, line in enumerate(lines, 1) if not _is_pattern(line))
             raise Malformed(f"{place}, line {wrong}: {lines[wrong - 1][:60]!r} is no pattern", hint=_FORM) from error
 
@@ -46,7 +53,38 @@ class Rules:
 
 def _is_pattern(line: str) -> bool:
     try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
+        _spec([line])
+    except (ValueError, re.error, RecursionError, OverflowError):
         return False
     return True
+
+
+class _Pattern(GitIgnoreSpecPattern):
+    """One line, as `pathspec` reads it, but what lies before a wildcard is matched where it first can be, once and for
+    all, so that no pattern runs away: what a later place would leave to the wildcard is less."""
+
+    @staticmethod
+    def _translate_segment_glob(pattern: str, range_error: Literal["literal", "raise"]) -> str:
+        whole = GitIgnoreSpecPattern._translate_segment_glob(pattern, range_error)
+        first, *others = whole.split(_ANY)
+        if not others:
+            return whole
+        return first + "".join(f"(?>[^/]*?{each})" for each in others[:-1] if each) + _ANY + others[-1]
+
+    @classmethod
+    def pattern_to_regex(cls, pattern: Any) -> tuple[Any, bool | None]:
+        regex, include = super().pattern_to_regex(pattern)
+        first, *others = (regex or "").split(_INSIDE)
+        if not others:
+            return regex, include
+        if first.startswith(_ABOVE):
+            first = f"^(?>(?:.+?/)??{first.removeprefix(_ABOVE)}(?=/))"
+        return first + "".join(f"(?>(?:/.+?)??{each}(?=/))" for each in others[:-1]) + _INSIDE + others[-1], include
+
+
+_ANY, _INSIDE, _ABOVE = "[^/]*", "(?:/.+)?", "^(?:.+/)?"  # as `pathspec` writes "*", and "**" inside and in front
+
+
+def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+    with warnings.catch_warnings(action="ignore"):  # of `re`, about characters in brackets
+        return GitIgnoreSpec.from_lines(lines, _Pattern, backend="simple")

@@ -28,7 +28,7 @@ _BEFORE = re.compile(
 )  # what may stand before a tag on its line
 _COMMENT = re.compile(rf"\s*(?:$|{_SIGN}|#!|<\?|<!doctype|---\s*$)", re.IGNORECASE)
 _BLOCKS = (("/*", "*/"), ("<!--", "-->"), ('"""', '"""'), ("'''", "'''"), ("{-", "-}"), ("(*", "*)"), ("{#", "#}"))
-_MARKED = re.compile(r"<!--.*?-->|<meta\b[^<>]*>", re.DOTALL | re.IGNORECASE)
+_MARK = re.compile(r"<!--|<meta\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"SPDX-[A-Za-z]+")
 _NOTICE = re.compile(r"Copyright(?:\s|©|\([Cc]\))|©")
 _DATED = re.compile(r"(?:Copyright|©|\([Cc]\)).{0,40}?\b(?:19|20)\d\d\b")
@@ -46,7 +46,7 @@ def own(path: str, text: str) -> str:
     name = path.rpartition("/")[2].lower()
     ending = name.rpartition(".")[2] if "." in name else ""
     if ending in _MARKUP:
-        return "\n".join(_MARKED.findall(text))
+        return "\n".join(_marked(text))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if ending in _CODE or name in _NAMED:
         return "\n".join(_said(lines))
@@ -66,6 +66,15 @@ def _said(lines: Iterator[str] | list[str], prose: bool = False) -> Iterator[str
             continue
         if _BEFORE.fullmatch(line[: found.start()]):
             yield line
+
+
+def _marked(text: str) -> Iterator[str]:
+    """The comments of marked-up text, and what stands in a <meta …>; a comment that has no end goes on to the end."""
+    at = 0
+    while mark := _MARK.search(text, at):
+        closing = text.find("-->", mark.end()) if mark[0] == "<!--" else mark.end()
+        at = len(text) if closing < 0 else closing
+        yield text[mark.start() : at]
 
 
 def _prose(lines: list[str]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from commons.metadata.texts import is_access
 
 DEEP = 64  # containers in containers
 MANY = 500_000  # containers
+NAME = 2000  # characters of a licence's name
 WORK = 5_000_000  # values looked at by following references: a few nodes can name each other very often
 
 Node = dict[str, list[Any]]  # every property, "@id" and "@type" too, to its values; names are short ones
@@ -305,6 +306,8 @@ def licence(graph: Graph, found: list[Any], reading: Reading | None = None) -> s
         place = said(node, "@id") if node else None
         if reading is not None and place and not address(place) and not place.startswith(("#", "_:")):
             reading.heard.written[name.strip()] = place
+    if any(len(name) > NAME for name in spelt):  # joined for each of many files, it would fill the memory
+        raise Malformed(f"the name of a licence has more than {NAME} characters", hint="write its SPDX id, or address")
     if len(spelt) > 1 and not all(_ID.fullmatch(name) or address(name) for name in spelt):
         named = ", ".join(repr(name[:80]) for name in list(spelt)[:5])
         raise Malformed(f"several licences, and not all are ids or addresses: {named}", hint="name one, by its SPDX id")

@@ -37,7 +37,7 @@ class Heard:
     nothing here has a place for; `written`, for a licence as it is spelt, the file that holds its text ("": whichever
     licence file is there); `notes`, what is worth a look."""
 
-    faults: list[Fault] = field(default_factory=list)
+    faults: dict[Fault, None] = field(default_factory=dict)
     left: dict[str, None] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -62,8 +62,7 @@ class Reading:
 
     def fault(self, field: str, why: str) -> None:
         """Tell; nobody is stopped by it."""
-        if (found := Fault(field=field, why=why)) not in self.heard.faults:
-            self.heard.faults.append(found)
+        self.heard.faults[Fault(field=field, why=why)] = None
 
     def several(self, field: str, items: Iterable[T], read: Callable[[T], Iterable[U]]) -> tuple[U, ...]:
         """What `read` says of each of `items`, without those that cannot be taken."""

@@ -118,6 +118,30 @@ def test_many_files_that_are_not_there_are_one_notice(folder: Path) -> None:
     assert prepared(folder).notices == ("datapackage.json lists 50000 files that are not there, gone/0 among them",)
 
 
+def test_many_faults_of_one_file_are_read_soon_and_told_in_few_lines(folder: Path) -> None:
+    rows = [{"name": "x", "path": f"../{n}"} for n in range(30_000)]
+    write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
+    with ends():
+        notices = prepared(folder).notices
+    assert len(notices) == 20
+    assert notices[-1] == "datapackage.json: files passed over: 29981 more that are wrong"
+    rows = [{"name": "x", "path": f"{n}.csv", "licenses": [{"name": "O-By"}]} for n in range(50)]
+    for row in rows:
+        write(folder, str(row["path"]), "a\n")
+    write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
+    (notice,) = prepared(folder).notices
+    assert notice.startswith("datapackage.json: licence of 0.csv and 49 more passed over: unknown licence 'O-By'")
+
+
+def test_a_licence_in_prose_is_quoted_as_it_stands_and_the_hint_names_its_file(folder: Path) -> None:
+    prose = "Made available under the rules of the valley and its springs, which ask for nothing."
+    write(folder, "dataset_description.json", {"Name": "T", "BIDSVersion": "1.9.0", "License": prose})
+    with pytest.raises(Malformed) as caught:
+        prepared(folder, licence=None)
+    assert "--ignore-metadata dataset_description.json passes over it" in caught.value.hint
+    assert f"licence: as you said; dataset_description.json says {prose}" in prepared(folder).notices
+
+
 def test_the_same_in_another_spelling_is_no_difference(folder: Path) -> None:
     write(folder, "datapackage.json", DATAPACKAGE | {"id": "10.5281/zenodo.1"})
     same = {field: DATAPACKAGE[field] for field in ("title", "description", "keywords")}

@@ -6,6 +6,7 @@ import copy
 import json
 import random
 import socket
+import tracemalloc
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from commons.core import ids
 from commons.errors import Malformed, TooLarge
 from commons.metadata import croissant, dcat, jsonld, rocrate
 from commons.metadata.description import LIMIT, Description
+from commons.metadata.reading import Heard
 from tests.conftest import ends
 from tests.metadata.samples import FULL, HOSTILE, MIXED
 
@@ -127,6 +129,21 @@ def test_nodes_that_name_each_other_too_often_are_not_read() -> None:
     text = json.dumps({"@type": "Dataset", "license": heavy, "distribution": files})
     with ends(), pytest.raises(TooLarge):
         croissant.read(text)
+
+
+def test_long_names_of_licences_that_many_files_share_fill_no_memory() -> None:
+    long = [{"@id": f"#{letter}", "identifier": letter * 1_000_000} for letter in "ab"]
+    named = [{"@id": each["@id"]} for each in long]
+    files = [{"@type": "FileObject", "contentUrl": f"{n}.csv", "license": named} for n in range(200)]
+    text = json.dumps({"@graph": [{"@type": "Dataset", "name": "T", "distribution": files}, *long]})
+    tracemalloc.start()
+    heard = Heard()
+    with ends():
+        assert croissant.read(text, heard).title == "T"
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 * len(text)
+    assert {fault.field for fault in heard.faults} == {"licence"}
 
 
 def test_a_long_meaning_in_a_context_fills_no_memory() -> None:
