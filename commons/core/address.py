@@ -156,9 +156,8 @@ def is_loopback(address: str) -> bool:
 def is_wild(address: str) -> bool:
     """Whether an address stands for all those of a machine: nobody can dial it, though older versions gave it out."""
     try:
-        kind, host = _host_of(address)
-        return not kind.startswith("dns") and _is_any(host)
-    except ValueError:
+        return _is_any(_host_of(address)[1])
+    except ValueError:  # a name
         return False
 
 

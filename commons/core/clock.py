@@ -47,13 +47,14 @@ def doubt(
 ) -> Doubt | None:
     """Why nothing may be dated or erased at `now` by this clock; None where it may. `witnesses` and `members` are
     what their clocks say by now: where a witness says anything, members say nothing."""
-    holds = word is not None and word.holds(now)
+    if word is not None and not word.holds(now):
+        word = None
     if others := witnesses or members:
         past = now - (than := median(others))
-        said = word.past if word is not None and holds else 0
+        said = word.past if word else 0
         whose: Literal["witnesses", "members"] = "witnesses" if witnesses else "members"
         return Doubt(whose=whose, than=than, past=past) if past > max(said, 0) + APART else None
-    if now - logged > QUIET and not holds:
+    if now - logged > QUIET and word is None:
         return Doubt(whose="entry", than=logged, past=now - logged)
     return None
 

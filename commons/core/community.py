@@ -169,7 +169,7 @@ class Community(Office):
             self._effect(ballot, index)
         except CommonsError as error:  # another proposal was faster
             ballot.standing, ballot.why = "void", error.message
-        if self.counted and witness.quorum(self.charter.witnesses).quorum is None:  # nobody is left to stamp them
+        if witness.quorum(self.charter.witnesses).quorum is None:  # nobody is left to stamp them
             for waiting in [*self.counted.values()]:
                 del self.counted[waiting.index]
                 self._pass(waiting, index, world)

@@ -311,5 +311,5 @@ def check_livable(powers: tuple[Power, ...], colleges: Colleges) -> None:
             ) from error
         if reachable.quorum is None:
             raise Malformed(f"the rule of {action} asks nobody", hint="name who decides after `quorum`")
-        if reachable.leaves() or not reachable.met((), reachable.crowds()):
+        if reachable.leaves():
             raise Malformed(f"nobody could ever decide to {action}: a rule asks colleges, as *NAME, and only them")

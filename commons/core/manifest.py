@@ -74,7 +74,7 @@ class Manifest:
             raise Malformed("manifest: a series has 16 bytes, a key 32")
         if self.version < 1 or (self.version == 1) != (self.previous is None):
             raise Malformed("manifest: version 1 has no previous version, every later one has")
-        if self.epoch < 0 or len(self.unlocks) != self.epoch or any(len(unlock) != 48 for unlock in self.unlocks):
+        if len(self.unlocks) != self.epoch or any(len(unlock) != 48 for unlock in self.unlocks):
             raise Malformed("manifest: each earlier key epoch needs its unlock, of 48 bytes")
         if (self.rule.kind == "public") != (self.key is not None):
             raise Malformed("manifest: the key is printed under the rule `public`, and only there")

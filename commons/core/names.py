@@ -69,7 +69,7 @@ def refusal(found: Sequence[tuple[str, str]], most: int) -> Malformed:
     kinds: dict[str, list[str]] = {}
     for which, what in found:
         kinds.setdefault(what, []).append(which)
-    room = most // len(kinds) if len(kinds) < 10 else most // 10
+    room = most // min(len(kinds), 10)
     told = [f"{listed(which, room)} {what}" if len(which) == 1 or what == _SAME
             else f"each of {listed(which, room)} {what}" for what, which in kinds.items()]  # fmt: skip
     return Malformed(f"{len(found)} file names are refused: {listed(told, most, '; ')}", hint="rename the files")
@@ -118,7 +118,7 @@ def _fault(path: str) -> str:
             return f"has the part {part!r}"
         if part[-1] in ". ":
             return f"has a part that ends in {part[-1]!r}"
-        if len(part) * 4 > PART and len(part.encode()) > PART:
+        if len(part.encode()) > PART:
             return f"has a part over {PART} bytes"
         if _DEVICE.match(part):
             return f"has the part {part!r}, a device on some systems"

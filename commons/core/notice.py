@@ -70,11 +70,11 @@ def open(data: bytes, commons: str, dataset: str, registrars: Collection[str]) -
 def of(state: State, dataset: str, time: int) -> Notice | None:
     """What the log's fold says of a dataset; None where it is not withdrawn."""
     gone = dict(state.community.withdrawn) if state.community else {}
-    if dataset not in gone or state.commons is None:
+    if dataset not in gone:
         return None
     together = [state.tally.get(each, (0, 0)) for each, entry in gone.items() if entry == gone[dataset]]
     return Notice(
-        commons=state.commons, dataset=dataset, entry=gone[dataset], time=time,
+        commons=state.commons or "", dataset=dataset, entry=gone[dataset], time=time,
         holders=sum(held for held, _ in together), dropped=sum(dropped for _, dropped in together),
     )  # fmt: skip
 
@@ -85,6 +85,6 @@ def check(said: Dropping, state: State) -> None:
     if access.entry.dataset != said.dataset:
         raise Conflict(f"request {said.request} is for {access.entry.dataset}, another dataset")
     gone = state.community.withdrawn.get(said.dataset) if state.community else None
-    if gone is None or gone != said.entry:
+    if gone != said.entry:
         what = "is not withdrawn" if gone is None else f"was withdrawn at entry {gone}"
         raise Conflict(f"{said.dataset} {what}, and this names entry {said.entry}", hint="ask for the notice again")

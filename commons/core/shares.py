@@ -88,7 +88,7 @@ def _join(policy: Policy, name: str, shares: Mapping[str, bytes]) -> bytes | Non
             found.append((place, part))
     if len(found) < need:
         return None
-    if need == 1 or need == len(below):
+    if need == len(below):
         return merge(part for _, part in found)
     halves = [[(place, part[at : at + _HALF]) for place, part in found] for at in (0, _HALF)]
     return b"".join(Shamir.combine(half, ssss=False) for half in halves)

@@ -181,6 +181,10 @@ def test_loopback_is_given_only_where_there_is_nothing_else_and_the_near_is_aske
     assert reach == ["anywhere", "this network", "this machine", "nowhere", "this machine"]
 
 
+def test_a_peer_id_alone_is_meant_as_an_address() -> None:
+    assert address.is_like(PEER)
+
+
 @pytest.mark.parametrize("name", ["log.zip", "./folder", "/srv/log", "log", "a b.zip", ""])
 def test_the_name_of_a_file_is_not_taken_for_an_address(name: str) -> None:
     assert not address.is_like(name)

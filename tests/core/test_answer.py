@@ -11,9 +11,22 @@ import pytest
 
 from commons.core import answer, checkpoint, codec, entries, envelope, ids, merkle, note, opening, proof
 from commons.core.answer import Answer, Shown
-from commons.core.entries import DECISION, RECEIPT, REQUEST, Asked, Decided, Decision, Receipt, Received, Request
+from commons.core.entries import (
+    DECISION,
+    DROPPED,
+    RECEIPT,
+    REQUEST,
+    Asked,
+    Decided,
+    Decision,
+    Dropped,
+    Receipt,
+    Received,
+    Request,
+)  # fmt: skip
 from commons.core.envelope import Opened
 from commons.core.keys import Signer
+from commons.core.notice import Dropping
 from commons.errors import CommonsError, Malformed, SplitView, Untrue
 
 LOG, BOB, ALICE, EVE = (Signer(bytes([n]) * 32) for n in (1, 2, 3, 4))
@@ -337,6 +350,27 @@ def test_what_was_sent_as_an_entry_stands_in_the_log_itself_and_alone() -> None:
     elsewhere = replace(log(data, 2, [None]).shown[0], index=1)
     with pytest.raises(Untrue):
         answer.check_entry(replace(log(data, 2, [None]), shown=(elsewhere,)), b"second", KEY, b"")
+
+
+def test_an_entry_of_another_kind_proves_nothing_whatever_is_hidden_in_it() -> None:
+    request, _ = entry(asked())
+    decision, words = signed()
+    with pytest.raises(Untrue, match="does not show the request"):
+        check(log([b"charter", decision], 1, [words]))
+    received = envelope.open(RECEIPT, Received, envelope.sign(RECEIPT, Received(
+        commons=COMMONS, request=1, dataset=ids.cid(b"d"), files=1, size=1, time=1), BOB))  # fmt: skip
+    dropping = Dropping(commons=COMMONS, dataset=ids.cid(b"d"), request=1, entry=2, time=1)
+    dropped = envelope.open(DROPPED, Dropping, envelope.sign(DROPPED, dropping, BOB))
+    for check_it, said, other in (
+        (answer.check_receipt, received, Dropped(type=DROPPED, time=4, request=1, statement=bytes(32))),
+        (answer.check_dropped, dropped, Receipt(type=RECEIPT, time=4, request=1, files=1, size=1, statement=bytes(32))),
+    ):
+        hidden, shown = entries.hide(salt, statement=said.data)
+        lie = log([b"charter", request, codec.encode(replace(other, **hidden))], 2, [codec.encode(shown)])
+        with pytest.raises(Untrue, match="is not"):
+            check_it(lie, said, KEY, b"")  # type: ignore[operator]
+        with pytest.raises(Untrue, match="does not show the"):
+            check_it(log([b"charter", decision], 1, [words]), said, KEY, b"")  # type: ignore[operator]
 
 
 def test_a_log_that_shows_less_than_it_showed_before_is_told_by_both_sizes() -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from commons.core import address, amendment, codec, governance, ids, note, plea
+from commons.core import address, amendment, codec, entries, governance, ids, note, plea
 from commons.core.contents import File, Run
 from commons.core.custody import Sharing
 from commons.core.facts import Facts
 from commons.core.governance import College, Power, Proposal
-from commons.core.rights import LicenceText, Origin
+from commons.core.pack import HEADER, OVERHEAD, SEGMENT
+from commons.core.rights import Label, LicenceText, Origin, Rights
 from commons.core.rules import Rule
 from commons.core.terms import DAY
 from commons.errors import Malformed, Refused, Untrue
@@ -33,6 +34,9 @@ TEXT = LicenceText(id="LicenseRef-x", url="", sha256=hashlib.sha256(b"x").digest
 PLAIN = LicenceText(id="CC0-1.0", url="", sha256=None, text=None)
 ORIGIN = Origin(manifest=ids.cid(b"d"), title="Springs", licence="CC0-1.0", credit="")
 EMPTY = File(path="a", size=0, sha256=bytes(32), media_type="text/plain", runs=())
+FIRST = Run(pack=0, first=0, count=1, offset=0)
+ONE = replace(EMPTY, size=1, runs=(FIRST,))
+FULL = SEGMENT + OVERHEAD
 LONG = (Run(pack=0, first=0, count=1 << 42, offset=0),)
 MOST = 1 << 62  # of what is counted in a table
 PAGES, LINES = 1 << 20, 2000
@@ -62,6 +66,7 @@ def full(text: str) -> dict[str, Any]:
           {"retention_days": 36_501}, {"ratchets": ("readers", "access")}, {"ratchets": ("access", "access")},
           {"ratchets": ("law",)}, {"readers": "world"}, {"log_key": bytes(31)}, {"next_key": bytes(33)},
           {"colleges": generate.CHARTER.colleges[::-1]}, {"powers": generate.CHARTER.powers[:1] * 2}]),
+        (WIDE, [{"nonce": bytes(16)}], [{"action": "conquer"}]),
         (WIDE, [{"rule": Rule(kind="vote")}, {"words": "w" * 2000}],
          [{"series": bytes(15)}, {"series": bytes(17)}, {"series": b""}, {"rule": Rule(kind="public")},
           {"words": "w" * 2001}, {"nonce": bytes(15)}, {"target": 1}, {"rule": None}]),
@@ -94,7 +99,20 @@ def full(text: str) -> dict[str, Any]:
          [{"epoch": -1}, {"epoch": MOST}, {"segments": ()}, {"root": bytes(31)}, {"size": 171}, {"size": 173}]),
         (EMPTY, [{"size": 0}, {"size": MOST - 1, "runs": LONG}],
          [{"size": -1}, {"size": MOST}, {"size": MOST, "runs": LONG}, {"sha256": bytes(31)}, {"media_type": "text"}]),
-        (generate.ASKED, [{"epoch": 0}], [{"nonce": bytes(31)}, {"hpke": bytes(33)}]),
+        (generate.ASKED, [{"epoch": 0}, {"details": None}, {"details": bytes(32)}],
+         [{"nonce": bytes(31)}, {"hpke": bytes(33)}, {"terms": bytes(31)}, {"details": bytes(31)}]),
+        (ONE, [{"runs": (replace(FIRST, offset=SEGMENT - 1),)}],
+         [{"runs": ()}, {"runs": (replace(FIRST, first=-1),)}, {"runs": (replace(FIRST, offset=-1),)},
+          {"runs": (replace(FIRST, offset=SEGMENT),)}, {"runs": (replace(FIRST, count=0), FIRST)},
+          {"runs": (replace(FIRST, count=-1), replace(FIRST, count=2))}, {"size": 0}]),
+        (generate.MANIFEST.contents,
+         [{"segments": (OVERHEAD + 1,), "size": HEADER + OVERHEAD + 1}, {"segments": (FULL,), "size": HEADER + FULL}],
+         [{"segments": (OVERHEAD,), "size": HEADER + OVERHEAD}, {"segments": (FULL + 1,), "size": HEADER + FULL + 1}]),
+        (Label(name="l", text="t"), [{"text": "t" * PAGES}],
+         [{"text": ""}, {"text": " \n"}, {"text": "t" * (PAGES + 1)}]),
+        (Rights(licence="", copyright=""), [{"copyright": "c" * 20_000}], [{"copyright": "c" * 20_001}]),
+        (Rule(kind="vote"), [{"college": "c"}, {"college": "c" * 32}],
+         [{"college": ""}, {"college": "c" * 33}, {"kind": "acknowledge", "college": "c"}]),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",
 )  # fmt: skip
@@ -122,6 +140,12 @@ def test_a_grant_lasts_no_longer_than_its_terms_allow() -> None:
             with pytest.raises(Untrue, match="lasts longer"):
                 said.check_end(days)
         replace(said, outcome="refuse").check_end(days)
+
+
+def test_a_grant_ends_when_the_terms_say_or_sooner_where_that_is_wanted() -> None:
+    ends = [entries.until("grant", 100, days, wanted) for days in (None, 2) for wanted in (None, 500, 100 + 3 * DAY)]
+    assert ends == [None, 500, 100 + 3 * DAY, 100 + 2 * DAY, 500, 100 + 2 * DAY]
+    assert entries.until("refuse", 100, 2, 500) is None
 
 
 def test_a_custodian_is_known_by_name_in_a_sharing() -> None:
@@ -262,5 +286,6 @@ def test_a_text_that_is_too_long_for_a_peer_id_is_not_even_read() -> None:
     for length in (65, 1_000_000):
         with pytest.raises(Malformed, match="not an Ed25519 peer id"):
             ids.public_key(Unread("z" * length))
-    with pytest.raises(AssertionError):
-        ids.public_key(Unread(ALICE.peer))
+    for text in (ALICE.peer, "z" * 64):
+        with pytest.raises(AssertionError):
+            ids.public_key(Unread(text))

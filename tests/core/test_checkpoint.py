@@ -16,6 +16,7 @@ from commons.core import checkpoint, merkle, note
 from commons.core.checkpoint import Checkpoint
 from commons.core.keys import Signer
 from commons.errors import CommonsError, Malformed, Untrue
+from tests.conftest import ends
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "tlog.json").read_text())
 BAD = json.loads((Path(__file__).parents[1] / "vectors" / "tlog_bad.json").read_text())
@@ -69,6 +70,14 @@ def test_a_log_without_entries_has_one_root() -> None:
     assert checkpoint.open(checkpoint.sign(empty, LOG_KEY), LOG).checkpoint == empty
     with pytest.raises(Malformed, match="without entries"):
         Checkpoint(origin=LOG.name, size=0, root=ROOT)
+
+
+def test_a_checkpoint_is_three_lines_and_nothing_after_them() -> None:
+    text = SEVEN.text()
+    assert checkpoint.parse(text) == SEVEN
+    for wrong in (text[:-1], text + "x", text + "\n", "\n" + text, text.partition("\n")[2]):
+        with pytest.raises(Malformed, match="three lines"):
+            checkpoint.parse(wrong)
 
 
 @pytest.mark.parametrize("size", [-1, checkpoint.SIZE_LIMIT, 10**30])
@@ -125,6 +134,13 @@ def grown(history: bytes, size: int) -> tuple[merkle.Reader, bytes]:
     nodes, edge = merkle.grow(0, (), [merkle.leaf(b"%s %d" % (history, n)) for n in range(size)])
     tree = {(level, position): value for level, position, value in nodes}
     return lambda level, position: tree[level, position], merkle.edge_root(edge)
+
+
+def test_a_log_without_entries_contradicts_nothing_whatever_the_proof() -> None:
+    empty = Checkpoint(origin=LOG.name, size=0, root=merkle.EMPTY)
+    for proof in ((), (ROOT,), (ROOT, ROOT)):
+        with ends():
+            assert not checkpoint.contradicts(empty, SEVEN, proof)
 
 
 def test_a_proof_convicts_a_log_of_two_histories_at_every_size_and_never_of_one() -> None:

@@ -89,6 +89,16 @@ def test_a_word_holds_from_its_own_second_to_the_last_of_thirty_days() -> None:
     assert held == [False, True, True, False]
 
 
+def test_a_word_that_does_not_hold_says_nothing() -> None:
+    for now in (T0 - 1, T0 + QUIET + 1):
+        word = Word(time=T0, logged=T0, past=DAY)
+        assert doubt(now, now - QUIET - 1, word=word) is not None
+        assert doubt(now, now, [now - DAY], word=word) is not None
+        assert doubt(now, now, (), [now - DAY], word=word) is not None
+    assert doubt(T0, T0 - QUIET - 1, word=word) is None
+    assert doubt(T0, T0, [T0 - DAY], word=word) is None
+
+
 def test_a_word_for_one_gap_is_none_for_a_larger_one() -> None:
     word = Word(time=T0 + 3600, logged=T0, past=3600)
     assert doubt(T0 + 3660, T0, [T0], word=word) is None

@@ -227,6 +227,64 @@ def test_two_proposals_that_conflict_are_not_both_done() -> None:
     assert (log.ballot(second).standing, "already" in log.ballot(second).why) == ("void", True)
 
 
+def test_a_member_proposes_what_others_decide() -> None:
+    log = Log()
+    admitted = log.propose(DORA, "admit", college="workers", peer=EVE.peer)
+    for signer in (ANA, BEN):
+        assert log.ballot(admitted).standing == "open"
+        log.vote(signer, admitted)
+    assert log.ballot(admitted).standing == "passed"
+
+
+def test_what_the_members_decided_about_a_request_hides_nobody_and_an_opened_identity_decides_nothing() -> None:
+    log = Log(powers=(Power(action="amend-charter", rule=WORKERS, days=7),))
+    request = log.request(log.publish(Rule(kind="vote")))
+    log.vote(BEN, log.propose(ANA, "grant", target=request))
+    shown = log.vote(BEN, log.propose(ANA, "open-identity", target=request))
+    assert log.state.community is not None
+    assert log.state.community.shown == {request: shown}
+    log.decide(request, "grant")
+    with pytest.raises(Conflict, match=f"was opened at entry {shown}"):
+        log.propose(ANA, "open-identity", target=request)
+    log.vote(BEN, log.propose(ANA, "revoke", target=request))
+    assert log.state.community.verdicts[request] == ("revoke", None)
+
+
+def test_what_is_no_invitation_is_not_taken_whatever_came_of_it() -> None:
+    for ballots in ((), (BEN, CLEO)):
+        log = Log()
+        opened = log.propose(ANA, "admit", college="workers", peer=EVE.peer)
+        for signer in ballots[:1]:
+            log.vote(signer, opened)
+        with pytest.raises(NotFound, match="no invitation that holds"):
+            log.join(DORA, opened, Signer(b"t" * 32))
+    log = Log()
+    refused = log.propose(ANA, "admit", college="workers", key=Signer(b"t" * 32).public, expires=log.time + DAY)
+    for signer in (BEN, CLEO):
+        log.vote(signer, refused, "no")
+    with pytest.raises(NotFound, match="no invitation that holds"):
+        log.join(DORA, refused, Signer(b"t" * 32))
+
+
+def test_the_members_choose_who_keeps_their_keys() -> None:
+    log = Log(powers=(Power(action="amend-charter", rule=WORKERS, days=7),))
+    chosen = f"member ana {ANA.peer}\nquorum ana\n"
+    log.vote(BEN, log.propose(ANA, "change-custodians", custodians=chosen))
+    assert log.state.community is not None
+    assert log.state.community.custodians == str(log.state.custodian_policy) == chosen
+    assert Log().state.custodian_policy is None
+    assert State().custodian_policy is None
+
+
+def test_a_community_is_like_another_of_the_same_entries_and_like_nothing_else() -> None:
+    one, other = Log().state.community, Log().state.community
+    assert one == other
+    log = Log()
+    log.propose(ANA, "admit", college="workers", peer=EVE.peer)
+    assert log.state.community != one
+    assert one != "a community"
+
+
 # -- charters ---------------------------------------------------------------------------------------------------------
 
 

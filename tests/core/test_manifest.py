@@ -76,11 +76,13 @@ def test_the_most_and_the_least_are_possible() -> None:
     assert replace(MANIFEST, title="é" * 300, description="d" * 20_000, files=0, size=0, created=0, packs=())
     assert replace(MANIFEST, rule=Rule(kind="public"), key=NEW)
     assert replace(MANIFEST, custody=bytes(manifest.CUSTODY))
-    assert FIRST.version == 1
+    assert replace(FIRST, version=1) == FIRST
+    assert replace(MANIFEST, keywords=(*(str(n) for n in range(99)), "k" * 100))
 
 
 @pytest.mark.parametrize("root", [b"", bytes(31), bytes(33)])
 def test_a_pack_is_a_root_and_some_bytes(root: bytes) -> None:
+    assert PackRef(root=bytes(32), size=1)
     with pytest.raises(Malformed):
         PackRef(root=root, size=1)
     for size in (0, -1):

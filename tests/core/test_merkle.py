@@ -223,6 +223,8 @@ def test_an_edge_of_another_size_is_a_bug_of_ours() -> None:
         merkle.prove_inclusion(3, 3, read)
     with pytest.raises(ValueError):
         merkle.prove_consistency(4, 3, read)
+    with pytest.raises(ValueError, match="no edge"):
+        merkle.grow(-1, (merkle.EMPTY,), [])
 
 
 def test_sizes_and_indexes_from_outside_that_make_no_sense_are_untrue() -> None:

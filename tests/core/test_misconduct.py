@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commons.core import checkpoint, custody, envelope, handover, merkle
+from commons.core import checkpoint, custody, entries, envelope, handover, merkle
 from commons.core.answer import Shown
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
@@ -124,7 +124,8 @@ def test_false_evidence_is_refused() -> None:
 def test_a_release_for_a_request_that_is_not_in_the_log_convicts() -> None:
     case = Case()
     unlogged = case.log.ask(EVE, case.dataset, log=False)
-    for words in ({"request": 5, "decision": 6}, {"request": 2, "decision": 5}, {"request": 3, "decision": 2}):
+    for words in ({"request": 5, "decision": 6}, {"request": 2, "decision": 5}, {"request": 3, "decision": 2},
+                  {"request": 3, "decision": 3}):  # fmt: skip
         both = case.verdicts(case.release(unlogged, **words))
         assert all(verdict.startswith("it rests on entry") for verdict in both)
 
@@ -160,9 +161,12 @@ def test_a_release_of_another_dataset_convicts() -> None:
 def test_a_release_after_the_grant_expired_convicts() -> None:
     case = Case(expires=Keeper().clock + 50)
     assert case.verdicts(case.release()) == ("", "")
-    told = case.verdicts(case.release(time=case.log.clock + 100))
-    assert told[0] == "the grant at entry 3 had expired"
-    assert "expired" in told[1]
+    ends = entries.decode(case.log.data[3]).expires  # type: ignore[union-attr]
+    assert case.verdicts(case.release(time=ends - 1)) == ("", "")
+    for time in (ends, ends + 50):
+        told = case.verdicts(case.release(time=time))
+        assert told[0] == "the grant at entry 3 had expired"
+        assert "expired" in told[1]
 
 
 def test_a_release_after_a_revocation_convicts_by_the_whole_log() -> None:

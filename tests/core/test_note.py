@@ -142,6 +142,23 @@ def test_a_hundred_lines_are_read_and_one_more_is_not() -> None:
         note.open(b"x" * (note.LIMIT + 1), (LOG,))
 
 
+def test_signature_lines_without_a_text_and_its_blank_line_are_no_note() -> None:
+    line = note.line(TEXT, "eve.example", EVE_KEY)
+    for data in (line, b"\n" + line, TEXT.encode() + line, (TEXT.encode() + b"\n" + line)[:-1]):
+        with pytest.raises(Malformed, match="blank line and lines of signatures"):
+            note.peek(data)
+
+
+def test_a_note_is_read_up_to_its_limit_and_a_signature_of_one_byte_is_one() -> None:
+    last = f"\n— x {note.encode64(bytes(5))}\n".encode()
+    full = b"x" * (note.LIMIT - len(last) - 1) + b"\n" + last
+    assert len(note.peek(full).encode()) == len(full) - len(last)
+    with pytest.raises(TooLarge):
+        note.peek(b"x" + full)
+    with pytest.raises(Malformed, match="not a signature line"):
+        note.peek(f"x\n\n— x {note.encode64(bytes(4))}\n".encode())
+
+
 def test_text_with_blank_lines_is_split_at_the_last_one() -> None:
     text = "a\n\n— b c\n\n"
     opened = note.open(note.sign(text, LOG.name, LOG_KEY), (LOG,))
@@ -168,6 +185,13 @@ def test_a_name_that_would_break_the_line_is_refused(name: str) -> None:
         note.Verifier(name=name, public=LOG.public)
     with pytest.raises(Malformed):
         note.sign(TEXT, name, LOG_KEY)
+
+
+def test_half_a_character_stands_in_no_name() -> None:
+    assert note.check_name("a\ud7ff\ue000")
+    for half in (0xD800, 0xDBFF, 0xDC00, 0xDFFF):
+        with pytest.raises(Malformed):
+            note.check_name(f"a{chr(half)}")
 
 
 @pytest.mark.parametrize("vector", bad("vkey"))

@@ -128,7 +128,24 @@ def test_text_is_compressed_and_noise_is_not() -> None:
     noise = random.Random(1).randbytes(SEGMENT)
     assert len(pack.seal(KEY, 0, text)) < SEGMENT // 2
     assert len(pack.seal(KEY, 0, noise)) == SEGMENT + OVERHEAD
+    assert pack.open(KEY, 0, pack.seal(KEY, 0, noise)) == noise
     assert len(pack.seal(KEY, 0, noise[: SEGMENT // 2] + text[: SEGMENT // 2])) < SEGMENT * 4 // 5
+
+
+def test_a_segment_is_compressed_only_where_that_is_shorter() -> None:
+    kinds = set()
+    for size in range(1, 64):
+        packed = zstandard.ZstdCompressor(level=pack._LEVEL).compress(b"a" * size)
+        stored = pack.seal(KEY, 0, b"a" * size)
+        assert stored[0] == (len(packed) < size)
+        kinds.add((len(packed) > size) - (len(packed) < size))
+    assert kinds == {-1, 0, 1}
+
+
+def test_an_empty_segment_however_well_sealed_is_none() -> None:
+    for codec, body in ((0, b""), (1, zstandard.ZstdCompressor().compress(b""))):
+        with pytest.raises(Malformed):
+            pack.open(KEY, 0, bytes([codec]) + KEY.aead.encrypt(KEY.base, body, bytes(8) + bytes([codec])))
 
 
 def test_a_full_segment_of_zeros_is_no_bomb() -> None:

@@ -75,6 +75,8 @@ def test_a_crowd_is_counted_and_not_named() -> None:
     assert not rule.open({"dora"}, {"workers": 2})
     assert not rule.open({"dora"}, {"users": 2})
     assert rule.missing((), {"workers": 1}) == "2 of workers and 1 of (dora, users)"
+    both = policy.parse(COLLEGES + "group u all dora *users:2\nquorum u\n")
+    assert both.missing((), {"users": 2}) == "1 of dora"  # and not of users, who are all there
     assert (rule.crowds(), rule.leaves()) == ({"workers": 4, "users": 2}, ("dora",))
     assert policy.parse(str(rule)) == rule
     for bad in ("group w 5 *workers:4\nquorum w", "group w all *workers:0\nquorum w",
@@ -124,6 +126,7 @@ W = f"witness a {vkey('a')}\nwitness b {vkey('b')}\n"
         (W + f"witness a {vkey('c')}\nquorum a", "'a' is taken"), (f"witness none {vkey('c')}\nquorum none", "taken"),
         (W + f"witness c {vkey('a')}\nquorum a", "twice"), ("witness a b\nquorum none", "not a verifier key"),
         ("witness a\nquorum none", "not a line"), (f"log {vkey('a')} x y\nquorum none", "not a line"),
+        (f"witness c {vkey('c')} x y\nquorum none", "not a line"),
         ("member ana ana\nquorum none", "line 1"), ("quorum\n", "not a line"), ("quorum none extra", "not a line"),
         ("vote yes\nquorum none", "not a line"), (W + "group\u00a0g all a b\nquorum none", "not a line"),
     ],
@@ -142,6 +145,10 @@ def test_a_policy_is_bounded() -> None:
     deep = COLLEGES + "group g0 all ana\n" + "".join(f"group g{n} all g{n - 1}\n" for n in range(1, 17))
     with pytest.raises(Malformed, match="deep"):
         policy.parse(deep + "quorum none")
+    last = "\nquorum none"
+    assert policy.parse("#" * (policy.LIMIT - len(last)) + last) == Policy()
+    assert len(policy.parse(many[: many.rindex("member")] + "quorum none").members) == policy.MOST
+    assert len(policy.parse(deep[: deep.rindex("group")] + "quorum none").groups) == policy.DEPTH
 
 
 @given(st.text(max_size=300))

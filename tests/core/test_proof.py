@@ -70,6 +70,17 @@ def test_a_proof_that_cannot_be_is_refused() -> None:
             replace(THREE, **wrong)
 
 
+def test_a_proof_has_as_many_hashes_as_the_largest_log_and_any_index_in_it() -> None:
+    for fits in ({"hashes": HASHES[:1] * 63}, {"index": 2**63 - 1}, {"index": 0}):
+        assert proof.parse(replace(THREE, **fits).encode()) == replace(THREE, **fits)
+
+
+def test_a_proof_says_the_index_of_its_entry() -> None:
+    for lines in ([], ["extra AA=="], ["extra AA==", "extra AA=="], ["AA=="]):
+        with pytest.raises(Malformed, match="does not say the index"):
+            proof.parse("\n".join(["c2sp.org/tlog-proof@v1", *lines, "", ""]).encode() + NOTE)
+
+
 def test_a_log_of_one_entry_needs_no_hashes() -> None:
     alone = Proof(index=0, hashes=(), note=NOTE)
     assert proof.parse(alone.encode()) == alone
@@ -78,6 +89,8 @@ def test_a_log_of_one_entry_needs_no_hashes() -> None:
 def test_a_proof_over_the_limit_is_too_large() -> None:
     with pytest.raises(TooLarge):
         proof.parse(DATA + b"\n" * note.LIMIT)
+    full = DATA + b"\n" * (note.LIMIT - len(DATA))
+    assert proof.parse(full).encode() == full
 
 
 def vectors() -> list[object]:

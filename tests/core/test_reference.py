@@ -62,6 +62,13 @@ def test_what_is_not_understood_whole_is_malformed(text: str) -> None:
     assert "\x1b" not in caught.value.message
 
 
+def test_sixteen_addresses_are_taken_and_commas_in_an_older_reference_part_none() -> None:
+    listed = [f"http://a/{n}" for n in range(reference.PARTS)]
+    for text in (f"commons:{CID},{','.join(listed)}", f"commons:{CID}?{'&'.join(f'http={each}' for each in listed)}"):
+        assert reference.parse(text).doors == tuple(listed)
+    assert reference.parse(f"commons:{CID}?http=http://a/x,y&http=http://b").doors == ("http://a/x,y", "http://b")
+
+
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_a_shell_takes_it_unquoted(shell: str) -> None:
     text = str(Reference(cid=CID, peers=(WORLD, HOME), doors=("http://[2001:db8::1]:80/$(id)&x;y*z'~",)))

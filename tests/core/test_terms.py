@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commons.core import codec, ids, terms
+from commons.core import codec, ids, rights, terms
 from commons.core.rights import Creator, Label, LicenceText, Origin
 from commons.core.terms import Terms
 from commons.errors import Malformed, Refused, Unacknowledged
@@ -74,6 +74,7 @@ def test_an_expression_names_several_licences_sorted_and_what_follows_with_is_no
 
 @pytest.mark.parametrize("licence", ["", " ", "CC  BY", " CC0-1.0", "é", "a\n", "\x1b[2J", "a" * 2001, "a\x7f"])
 def test_an_expression_is_short_and_prints(licence: str) -> None:
+    assert rights.check_expression("a" * 2000)
     with pytest.raises(Malformed, match="expression"):
         replace(FREE, licence=licence)
 
@@ -88,6 +89,7 @@ def test_an_update_has_a_day(day: str) -> None:
 @pytest.mark.parametrize("url", ["", "ana", "orcid.org/0", "https:", "https://a b", "https://a\n", "x" * 2001])
 def test_a_creators_address_is_absolute(url: str) -> None:
     assert replace(ANA, url="https://orcid.org/0000-0002-1825-0097").url
+    assert replace(ANA, url="https://" + "x" * 1992).url
     with pytest.raises(Malformed, match="absolute address"):
         replace(ANA, url=url)
 
@@ -95,6 +97,7 @@ def test_a_creators_address_is_absolute(url: str) -> None:
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\0", "a" * 2001])
 def test_a_name_is_a_line(name: str) -> None:
     for said in (ANA, Label(name="TK", text="Ask.")):
+        assert replace(said, name="a" * 2000).name
         with pytest.raises(Malformed, match="one line"):
             replace(said, name=name)
 
@@ -116,7 +119,7 @@ def test_a_purpose_is_a_code(code: str) -> None:
 @pytest.mark.parametrize(
     "code",
     ["", "Research", "research ", "any", "DUO:", "DUO:42", "DUO:00000042", "duo:0000042", "DUO:000004x", "DUO:x000042",
-     "DUO:00000-2", "DUO:000004²", "DUO:000004٢", "a\x1b[2J"],
+     "DUO:00000-2", "DUO:000004²", "DUO:000004٢", "XYZ:0000042", "a\x1b[2J"],
 )  # fmt: skip
 def test_a_purpose_in_other_words_is_malformed(code: str) -> None:
     for read in (terms.check_purpose, lambda code: replace(FREE, purposes=("policy", code))):

@@ -68,6 +68,7 @@ def test_a_request_is_written_as_the_specification_shows_it() -> None:
     b"", b"\n\n", b"old\n\nx", b"old 7\nx", b"old 07\n\nx", b"old +7\n\nx", b"old -1\n\nx", b"old  7\n\nx",
     b"old 7 \n\nx", b"OLD 7\n\nx", b"old 7\r\n\r\nx", b"old 7\nnot base64!\n\nx", b"old 7\nAAAA\n\nx",
     b"old 99999999999999999999\n\nx", b"old \xff\n\nx", b" old 7\n\nx", b"old 7\n" + b"A" * 43 + b"B\n\nx",
+    b"7\n\nx", b"old 7",
     b"old 0\n" + 64 * (b"A" * 43 + b"=\n") + b"\nx",
 ])  # fmt: skip
 def test_a_request_has_one_spelling(body: bytes) -> None:
@@ -123,6 +124,15 @@ def test_an_extension_line_is_cosigned_unread_and_an_empty_one_is_no_checkpoint(
             check(Request(old=0, proof=(), note=note.sign(bad, LOG.name, LOG_KEY)))
 
 
+def test_a_text_of_fewer_lines_than_three_or_with_an_unfinished_one_is_no_checkpoint() -> None:
+    head = Log(7).head
+    assert witness.head_of(head.text()) == witness.head_of(head.text() + "theirs\n") == head
+    lines = head.text().split("\n")
+    for bad in ("", "\n".join([*lines[:2], ""]), head.text()[:-1], head.text() + "theirs", head.text() + "\ntheirs\n"):
+        with pytest.raises(Malformed, match="perhaps others that are not empty"):
+            witness.head_of(bad)
+
+
 def test_without_a_trusted_signature_it_is_refused() -> None:
     by_eve = note.sign(note.peek(SEVEN), LOG.name, EVE)
     failing = SEVEN.replace(b"nqQPBxB35OFD", b"nqQPBxB35OFE")
@@ -154,6 +164,8 @@ def test_the_order_is_that_of_the_specification() -> None:
     with pytest.raises(Behind) as behind:
         check(asked)
     assert behind.value.body == b"0\n"
+    with pytest.raises(Behind):  # of its own size a proof leads nowhere, and not backwards
+        check(replace(asked, old=7), Log(3))
     with pytest.raises(Malformed):
         check(replace(Log(7).asks(0), proof=(bytes(32),)))
     with pytest.raises(Refused):
