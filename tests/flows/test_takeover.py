@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from commons.core import codec, envelope, governance, witness
 from commons.core.governance import Proposal, Vote
 from commons.core.ids import Cid
 from commons.core.keys import GENERATIONS, Keys
+from commons.core.rules import Rule
 from commons.core.state import State
 from commons.core.succession import Tenure
 from commons.disk.home import Home
@@ -75,7 +76,7 @@ class Case:
         said = Proposal(
             commons=self.log.commons, action="change-registrar", time=self.log.clock,
             nonce=self.offers.to_bytes(16, "big"), peer=BOB.identity.peer, log_key=keys[0],
-            next_key=hashlib.sha256(keys[1]).digest(),
+            next_key=sha256(keys[1]).digest(),
         )  # fmt: skip
         return self.log.add(envelope.sign(governance.PROPOSAL, said, BOB.identity))
 
@@ -142,7 +143,7 @@ def test_what_is_added_to_a_copy_follows_what_it_goes_on_with() -> None:
         case.add(kind)
     found = copied(case.log, head)
     said = governance.Vote(
-        commons=case.log.commons, proposal=hashlib.sha256(case.log.data[case.opened]).digest(), choice="yes",
+        commons=case.log.commons, proposal=sha256(case.log.data[case.opened]).digest(), choice="yes",
         reason="", time=case.log.clock,
     )  # fmt: skip
     ballot = envelope.sign(governance.VOTE, said, ALICE.identity)
@@ -209,7 +210,7 @@ def test_who_offers_to_keep_a_log_names_a_key_that_it_never_had_and_the_next_one
     said = takeover.offer(keys, log.commons, state, own)
     assert (said.action, said.commons, said.peer) == ("change-registrar", log.commons, keys.identity.peer)
     assert said.log_key == chain[first].public
-    assert said.next_key == hashlib.sha256(chain[first + 1].public).digest()
+    assert said.next_key == sha256(chain[first + 1].public).digest()
 
 
 @pytest.fixture
@@ -227,13 +228,13 @@ class Chosen:
         own = [bob.keys.log(n, self.log.commons).public for n in (0, 1)]
         self.said = Proposal(
             commons=self.log.commons, action="change-registrar", time=self.log.clock, nonce=bytes(16),
-            peer=heir or bob.keys.identity.peer, log_key=key or own[0], next_key=hashlib.sha256(own[1]).digest(),
+            peer=heir or bob.keys.identity.peer, log_key=key or own[0], next_key=sha256(own[1]).digest(),
         )  # fmt: skip
         signer = bob.keys.identity if heir is None else EVE.identity
         self.proposal = envelope.sign(governance.PROPOSAL, self.said, signer)
 
     def ballot(self, by: Keys, **lie: Any) -> bytes:
-        digest = hashlib.sha256(self.proposal).digest()
+        digest = sha256(self.proposal).digest()
         said = Vote(commons=self.log.commons, proposal=digest, choice="yes", reason="", time=int(time.time()))
         return envelope.sign(governance.VOTE, replace(said, **lie), by.identity)
 
@@ -270,7 +271,7 @@ def test_one_ballot_of_each_member_on_this_offer_is_kept(bob: Home) -> None:
     assert bids.ballots(case.proposal) == []
     said = case.ballot(ALICE)
     for _ in range(2):  # an answer that was lost is given again
-        assert bids.take(commons, said) == hashlib.sha256(said).digest()
+        assert bids.take(commons, said) == sha256(said).digest()
     with pytest.raises(Conflict, match="voted on this already"):
         bids.take(commons, case.ballot(ALICE, choice="no"))
     assert bids.ballots(case.proposal) == [said]
@@ -301,6 +302,30 @@ def test_only_whom_the_members_chose_writes_the_log_that_goes_on_and_under_the_k
     other.log.commons = Cid(bob.commons)
     with pytest.raises(Conflict, match="another log from its next start on"):
         other.build(found)
+
+
+def test_what_is_known_of_a_log_goes_with_it(bob: Home) -> None:
+    """By whom entries are that hide it, and which statement made which: whoever sends it again is answered, and not
+    entered once more. Of a statement that stands in it twice, the first counts."""
+    case = Chosen(bob)
+    log, local = case.log, bob.keys.local("openings")
+    said = log.ask(BOB, log.publish(Rule(kind="approval")))
+    asked = log.last
+    decided = log.decide(reason="approved", steward=ALICE.identity)
+    log.add(case.proposal)
+    found = case.copied(ALICE, EVE)
+    case.build(found)
+    with closing(Log.open(bob.path / "log.next.db", bob.keys.log(0, log.commons), local)) as taken:
+        signed = {sha256(each).digest(): n for n, each in enumerate(log.data) if b"commons/vote/v1" in each[:99]}
+        signed |= {sha256(case.proposal).digest(): log.data.index(case.proposal), sha256(said.data).digest(): asked}
+        rows = dict(taken._reads.execute("SELECT digest, idx FROM statements").fetchall())
+        assert rows == signed
+        opening = taken.opening(decided)
+        assert opening is not None
+        assert opening.get("statement") is not None
+        subjects = dict(taken._reads.execute("SELECT idx, subject FROM openings").fetchall())
+        assert set(subjects) == {asked, decided}
+        assert len(set(subjects.values())) == 1
 
 
 def test_a_home_gives_up_no_log_of_its_own_that_is_in_use(bob: Home) -> None:
