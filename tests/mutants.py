@@ -48,7 +48,7 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/ledger.py": [*_DECIDES, "tests/flows/test_audit.py", "tests/flows/test_dating.py",
                           "tests/flows/test_damaged.py"],
     "commons/retention.py": ["tests/flows/test_answering.py", "tests/flows/test_community.py"],
-    "commons/registrar.py": [*_DECIDES, "tests/flows/test_succession.py", "tests/flows/test_hostile_succession.py"],
+    "commons/registrar.py": ["tests/flows/test_whose_log.py", "tests/flows/test_anchor.py"],
     "commons/custody.py": _KEEPS, "commons/custodian.py": _KEEPS, "commons/keeping.py": _KEEPS,
     "commons/offer.py": ["tests/flows/test_offering.py", "tests/flows/test_publishing.py"],
     "commons/govern.py": _DECIDES,
@@ -59,7 +59,7 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/publication.py": ["tests/flows/test_prepared.py", "tests/flows/test_hostile_metadata.py",
                                "tests/flows/test_licences.py", "tests/flows/test_declared.py",
                                "tests/flows/test_others.py"],
-    "commons/disk/log.py": ["tests/disk/test_log.py"],
+    "commons/disk/log.py": ["tests/disk/test_log.py", "tests/disk/test_damage.py"],
     "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
 }  # fmt: skip
 KILLER = ".killer"  # in a mutant's folder, the name of the test that failed

@@ -263,6 +263,8 @@ def test_a_bit_that_flips_on_the_way_to_the_disk_is_never_signed(opened: Home) -
         "UPDATE entries SET data = replace(data, 'research', 'policy__') WHERE idx = 2",
         "DELETE FROM entries WHERE idx = 3",
         "DELETE FROM checkpoints WHERE size = 4",
+        "DELETE FROM checkpoints",
+        "DELETE FROM entries",
     ],
 )
 def test_a_damaged_log_is_not_continued(opened: Home, damage: str) -> None:
