@@ -18,6 +18,7 @@ import pytest
 
 from commons import cli, commands, show
 from tests.conftest import LIMIT
+from tests.forked import program
 
 SOURCE = Path(cli.__file__).parents[1]
 ANY = "/ip4/127.0.0.1/tcp/0"
@@ -39,15 +40,15 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 class Commons:
-    """`commons` as typed in `folder`."""
+    """`commons` as typed in `folder`, each time a process of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.env = folder, environment(folder)
 
     def run(self, *words: str, typed: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-P", "-m", "commons.cli", *words], cwd=self.folder, env={**self.env, **env}, text=True,
-            capture_output=True, input=typed, timeout=LIMIT, check=False,
+            [program(), *words], cwd=self.folder, env={**self.env, **env}, text=True, capture_output=True, input=typed,
+            timeout=LIMIT, check=False,
         )  # fmt: skip
 
     def json(self, home: str, *words: str, fails: int = 0, typed: str = "") -> dict[str, Any]:
@@ -67,8 +68,8 @@ class Commons:
     def node(self, home: str, *words: str, err: IO[bytes] | None = None) -> Iterator[dict[str, Any]]:
         """A running node, and what it said when it was ready; its errors go to `err`. It must stop when told to."""
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", home, "node", *words], cwd=self.folder,
-            env=self.env, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=err,
+            [program(), "--json", "--home", home, "node", *words], cwd=self.folder, env=self.env, text=True,
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=err,
         )  # fmt: skip
         assert process.stdout is not None
         try:
@@ -229,11 +230,7 @@ def test_what_a_commons_of_one_cannot_do_is_told(
 
 @pytest.mark.parametrize("words", [(), ("-",)])
 def test_an_invitation_comes_from_standard_input(commons: Commons, words: tuple[str, ...]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", "community", "join", *words], cwd=commons.folder,
-        env=commons.env, text=True, capture_output=True, input="commons-invitation:cut\n",
-        timeout=LIMIT, check=False,
-    )  # fmt: skip
+    done = commons.run("--home", "ana", "community", "join", *words, typed="commons-invitation:cut\n")
     assert done.returncode == 22
     assert "not an invitation: a part of it is missing" in done.stderr
 

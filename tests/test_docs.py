@@ -21,7 +21,7 @@ import pytest
 from commons import commands as everything
 from commons import errors
 from tests.conftest import LIMIT
-from tests.forked import forking
+from tests.forked import program
 from tests.test_cli import environment
 
 HOUSE = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ class Terminal:
     """One page's folder, and all that was printed in it. `program` is called as `commons`; without one, a new
     interpreter is started each time, as for a user."""
 
-    def __init__(self, folder: Path, program: Path | None) -> None:
+    def __init__(self, folder: Path, program: str | None) -> None:
         self.folder, self.printed, self.code = folder, "", 0
         self.nodes: list[subprocess.Popen[str]] = []
         tools = folder / ".bin"
@@ -113,16 +113,9 @@ class Terminal:
             node.stdout.close()
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("forked")
-    with forking(folder, environment(folder, LC_ALL="C.UTF-8")) as made:
-        yield made
-
-
 @pytest.fixture
-def terminal(tmp_path: Path, page: Path, program: Path) -> Iterator[Terminal]:
-    opened = Terminal(tmp_path, None if page == README else program)
+def terminal(tmp_path: Path, page: Path) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path, None if page == README else program())
     yield opened
     opened.close()
 

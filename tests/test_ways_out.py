@@ -21,7 +21,7 @@ from commons import cli, commands, show
 from commons.errors import tame
 from commons.terminal import PLACE
 from tests.conftest import LIMIT, frozen
-from tests.forked import forking
+from tests.forked import program
 from tests.test_cli import environment
 
 LONG = "x" * 5000
@@ -63,14 +63,14 @@ def typed(name: str, word: str, place: str) -> list[str]:
 class Forked:
     """`commons` as typed in `folder`, each time a process of its own."""
 
-    def __init__(self, folder: Path, program: Path) -> None:
-        self.folder, self.program = folder, program
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.env = environment(folder, COMMONS_HOME=str(folder / "ana"))
 
     def run(self, *words: str, out: Path | None = None, **env: str) -> tuple[int, str, str]:
         with open(out or os.devnull, "wb") as file:
             done = subprocess.run(
-                [str(self.program), *words], cwd=self.folder, env={**self.env, **env}, stdin=subprocess.DEVNULL,
+                [program(), *words], cwd=self.folder, env={**self.env, **env}, stdin=subprocess.DEVNULL,
                 stdout=file if out else subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT, check=False,
             )  # fmt: skip
         said = (done.stdout or b"").decode()
@@ -80,17 +80,16 @@ class Forked:
 
 
 @pytest.fixture(scope="module")
-def commons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+def commons(tmp_path_factory: pytest.TempPathFactory) -> Forked:
     """With a home `ana` that published a dataset called JOINED, and a FIFO."""
     folder = tmp_path_factory.mktemp("ways")
     (folder / "data").mkdir()
     (folder / "data" / "x.csv").write_text("1\n")
     os.mkfifo(folder / "fifo")
-    with forking(folder, environment(folder)) as program:
-        made = Forked(folder, program)
-        assert made.run("init")[0] == 0
-        assert made.run("publish", "data", "--title", JOINED, "--licence", "CC0-1.0")[0] == 0
-        yield made
+    made = Forked(folder)
+    assert made.run("init")[0] == 0
+    assert made.run("publish", "data", "--title", JOINED, "--licence", "CC0-1.0")[0] == 0
+    return made
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"demo"}))

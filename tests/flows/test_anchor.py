@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from commons.errors import Malformed, NotFound, Refused, Unacknowledged, Unreach
 from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Liar, NamesAnothersCommons
 from tests.flows.conftest import Found, Village, chosen
+from tests.forked import program
 
 
 def own_key(eve: Party, ana: Party) -> tuple[bytes, dict[str, Any]]:
@@ -167,7 +167,7 @@ async def test_the_command_says_what_is_wrong_and_ends_as_untrue(
     reference = eve.node.site.publish(ana.home.log.entry(0), await eve.publish(folder), commons=ana.home.commons)
 
     async def run(*words: str) -> tuple[int | None, str]:
-        command = (sys.executable, "-m", "commons.cli", "--home", str(home), *words, "--from", eve.address)
+        command = (program(), "--home", str(home), *words, "--from", eve.address)
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )  # fmt: skip

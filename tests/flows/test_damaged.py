@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from commons.core.reference import parse
 from commons.errors import NotFound, StorageFailed, Untrue
 from tests.conftest import LIMIT, Party, Start
 from tests.disk.test_log import flipped
+from tests.forked import program
 from tests.test_cli import Commons
 
 
@@ -142,8 +142,8 @@ def test_a_bit_that_flips_in_a_log_is_told_by_the_commands_with_its_table_and_ro
     assert done.returncode == 0
     assert f"DAMAGED     {table} {row}: " in done.stdout
     process = subprocess.Popen(
-        [sys.executable, "-P", "-u", "-m", "commons.cli", "--home", "ana", "node"], cwd=ana.folder, env=ana.env,
-        text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        [program(), "--home", "ana", "node"], cwd=ana.folder, env=ana.env, text=True, stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdout is not None
     try:

@@ -8,7 +8,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -32,23 +31,17 @@ from tests.conftest import LIMIT, Party, Start, until
 from tests.dishonest import Answering, Server
 from tests.flows.conftest import Found, Village, chosen
 from tests.flows.test_witness import make, policy, row, run, settled
+from tests.forked import program
 from tests.test_cli import environment
 
 YEARS = 2 * 365 * DAY
-WITH_CLOCK = """
-import sys, time
-real, ahead = time.time, float(sys.argv.pop(1))
-time.time = lambda: real() + ahead
-from commons.cli import main
-main()
-"""
 
 
 def command(ahead: float, where: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """One command in a process whose clock is `ahead` by so many seconds."""
     return subprocess.run(
-        [sys.executable, "-c", WITH_CLOCK, str(ahead), "--json", "--home", str(where), *words],
-        capture_output=True, text=True, timeout=LIMIT, env=environment(where.parent),
+        [program(), "--json", "--home", str(where), *words], capture_output=True, text=True, timeout=LIMIT,
+        env=environment(where.parent, AHEAD=str(ahead)), check=False,
     )  # fmt: skip
 
 
@@ -96,8 +89,8 @@ async def test_a_node_that_starts_two_years_ahead_erases_nothing(start: Start, k
         await until(lambda: steward.home.log.size >= size + 3)  # asked, granted, received
         size = steward.home.log.size
     node = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WITH_CLOCK, str(YEARS), "--home", str(kept), "node", "--listen", "/ip4/127.0.0.1/tcp/0",
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(kept.parent),
+        program(), "--home", str(kept), "node", "--listen", "/ip4/127.0.0.1/tcp/0", stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, env=environment(kept.parent, AHEAD=str(YEARS)),
     )  # fmt: skip
     assert node.stdout is not None
     try:
@@ -144,9 +137,9 @@ def test_on_a_terminal_the_owner_is_asked(kept: Path, folder: Path, said: bytes,
     try:
         os.write(ours, said)
         done = subprocess.run(
-            [sys.executable, "-c", WITH_CLOCK, str(200 * DAY), "--home", str(kept), "publish", str(folder),
-             "--title", "U", "--licence", "CC0-1.0"],
-            stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, timeout=LIMIT, env=environment(kept.parent),
+            [program(), "--home", str(kept), "publish", str(folder), "--title", "U", "--licence", "CC0-1.0"],
+            stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, timeout=LIMIT,
+            env=environment(kept.parent, AHEAD=str(200 * DAY)), check=False,
         )  # fmt: skip
         assert b"Is this clock right? [y/N]" in os.read(ours, 1 << 16)
     finally:

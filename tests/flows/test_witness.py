@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,10 +33,10 @@ from commons.disk.home import Home
 from commons.disk.records import record
 from commons.errors import CommonsError, Pending, Stale, Untrue
 from commons.node import Node
-from tests.conftest import ANY, LIMIT, Party, Start, until
+from tests.conftest import ANY, Party, Start, until
 from tests.core.test_witness import GO_WITNESS, LOG, LOG_KEY, NOTE, VECTORS, Log
 from tests.dishonest import Answering, Server, sends_for_ever, sends_zeros, stalls
-from tests.test_cli import environment
+from tests.test_cli import Commons
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -370,13 +369,10 @@ async def test_its_time_never_goes_back_and_a_flood_of_the_same_costs_one_write_
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    env = environment(tmp_path)
+    typed = Commons(tmp_path)
 
     def commons(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", *words], cwd=tmp_path, env=env, text=True,
-            capture_output=True, check=False, timeout=LIMIT,
-        )  # fmt: skip
+        return typed.run("--home", "ana", *words)
 
     assert commons("init").returncode == 0
     key = commons("witness", "key").stdout.strip()
