@@ -21,7 +21,7 @@ from commons.core.manifest import Manifest
 from commons.core.rights import Origin
 from commons.core.terms import Terms
 from commons.disk import naming
-from commons.errors import StorageFailed
+from commons.errors import StorageFailed, refusal
 from licences.attribution import Format
 
 _NEW = ".commons:credit"  # a name no dataset may hold
@@ -103,7 +103,7 @@ def leave(dest: Path, dataset: Opened[Manifest], taken: Collection[str], older: 
             new.unlink()
         except OSError as error:
             raise StorageFailed(
-                f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+                f"cannot write {path}: {refusal(error)}", hint="check free space and permissions"
             ) from error
     raise AssertionError("there is always another name")
 

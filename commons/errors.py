@@ -28,6 +28,7 @@ Exit code 2 is click's: the command line itself was wrong.
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Any, ClassVar
 
@@ -148,6 +149,49 @@ KINDS: dict[int, type[CommonsError]] = {
         Internal, Untrue, SplitView, Unreachable, TimedOut, StorageFailed, Stale,
     )
 }  # fmt: skip
+
+
+_REFUSALS = {
+    errno.EPERM: "permission denied",
+    errno.EACCES: "permission denied",
+    errno.ENOENT: "no such file or folder",
+    errno.ENOTDIR: "a part of its path is no folder",
+    errno.EISDIR: "it is a folder",
+    errno.EEXIST: "it exists already",
+    errno.ENOTEMPTY: "it is not empty",
+    errno.ENAMETOOLONG: "a name is too long",
+    errno.ELOOP: "its links lead in a circle",
+    errno.ENOSPC: "disk full",
+    errno.EDQUOT: "disk full (quota reached)",
+    errno.EROFS: "the disk is read-only",
+    errno.EIO: "the disk reports an error",
+    errno.ESTALE: "it is no longer on its server",
+    errno.EXDEV: "it is on another disk",
+    errno.EFBIG: "too large for this disk",
+    errno.ENXIO: "no such device",
+    errno.ENODEV: "no such device",
+    errno.EBUSY: "it is in use",
+    errno.EINVAL: "not possible here",
+    errno.EOPNOTSUPP: "not possible here",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+    errno.ENOMEM: "this machine has no memory left",
+    errno.EADDRINUSE: "another program listens there",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.ECONNREFUSED: "nothing listens there",
+    errno.ENETUNREACH: "no way leads there",
+    errno.EHOSTUNREACH: "no way leads there",
+    errno.ETIMEDOUT: "no answer in time",
+    **dict.fromkeys((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED), "it broke off"),
+}
+
+
+def refusal(error: OSError) -> str:
+    """Why the system refuses something, as a part of a sentence; what there are no words for by its name."""
+    if (said := _REFUSALS.get(error.errno or 0)) is not None:
+        return said
+    name = errno.errorcode.get(error.errno or 0)
+    return f"error {name} of the system" if name else "it does not say why"
 
 
 def from_dict(told: object) -> CommonsError:

@@ -228,10 +228,11 @@ def text_of(source: Source) -> str:
     """A metadata file as text, in UTF-8, or in UTF-16 with its mark; Malformed if it is neither, TooLarge over 16
     MiB."""
     data = bytes_of(source)
+    marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        return data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Malformed(f"not UTF-8: {error.reason}") from error
+        raise Malformed(f"not UTF-{16 if marked else 8}: wrong at byte {error.start + 1}") from error
 
 
 def merge(

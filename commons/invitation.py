@@ -33,17 +33,17 @@ class Invitation:
 def parse(text: str) -> Invitation:
     """The inverse; Malformed."""
     words = text.strip().removeprefix(_SCHEME).split(",")
-    try:
-        if not text.strip().startswith(_SCHEME) or not 4 <= len(words) <= 20 or not all(words):
-            raise ValueError("a part of it is missing")
-        if not re.fullmatch(r"[0-9]{1,15}", words[1], re.ASCII):
-            raise ValueError("it names no entry")
-        token, key = bytes.fromhex(words[2]), bytes.fromhex(words[3])
-        if len(token) != 32 or len(key) != 32:
-            raise ValueError("its keys are cut")
-    except ValueError as error:
-        raise Malformed(f"not an invitation: {error}", hint=f"paste the whole of it, {_SCHEME}…") from error
+    wrong = ""
+    if not text.strip().startswith(_SCHEME) or not 4 <= len(words) <= 20 or not all(words):
+        wrong = "a part of it is missing"
+    elif not re.fullmatch(r"[0-9]{1,15}", words[1], re.ASCII):
+        wrong = "it names no entry"
+    elif not all(re.fullmatch("[0-9A-Fa-f]{64}", key) for key in words[2:4]):
+        wrong = "its keys are cut, or no hex digits"
+    if wrong:
+        raise Malformed(f"not an invitation: {wrong}", hint=f"paste the whole of it, {_SCHEME}…")
     return Invitation(
-        commons=ids.check_cid(words[0]), proposal=int(words[1]), token=token, log_key=key,
+        commons=ids.check_cid(words[0]), proposal=int(words[1]), token=bytes.fromhex(words[2]),
+        log_key=bytes.fromhex(words[3]),
         sources=tuple(map(address.unquoted, words[4:])),
     )  # fmt: skip

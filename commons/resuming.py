@@ -18,6 +18,7 @@ from commons import cosigning, govern
 from commons.core import checkpoint, note, succession, witness
 from commons.core.address import is_peer, peer_of
 from commons.core.checkpoint import Signed
+from commons.disk import journal
 from commons.disk.home import Home
 from commons.errors import CommonsError, Internal, NotFound, Stale, StorageFailed
 from commons.gossip import PROOF, Gossip, hashes
@@ -167,9 +168,8 @@ class Resuming:
                 if self.home.resumption.free:
                     await govern.settle(self.home.log)
             except Exception as error:  # not even a bug leaves the committer waiting
-                self._refuse(
-                    error if isinstance(error, CommonsError) else Internal(f"nobody could be asked: {error!r}")
-                )
+                bug = f"nobody could be asked: {journal.place(error)}"
+                self._refuse(error if isinstance(error, CommonsError) else Internal(bug))
             if not self._stays or self.home.resumption.free or self.home.log.broken is not None:
                 return
             await asyncio.sleep(pause)

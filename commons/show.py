@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from commons import stop
-from commons.errors import CommonsError, Malformed, StorageFailed, tame
+from commons.errors import CommonsError, Malformed, StorageFailed, refusal, tame
 
 Told = dict[str, Any]
 
@@ -43,7 +43,7 @@ def put(text: str = "", err: bool = False) -> None:
         if not isinstance(problem, BrokenPipeError):
             if not err:
                 sys.stdout = None  # as where it was closed from the start
-            raise StorageFailed(f"the output cannot be written: {reason(problem)}", hint=_DONE) from problem
+            raise StorageFailed(f"the output cannot be written: {refusal(problem)}", hint=_DONE) from problem
 
 
 _DONE = "what the command did is done: `commons status` and `commons list` show it"
@@ -65,12 +65,6 @@ def close() -> None:
                 stream.flush()
         except (OSError, ValueError):
             silence(stream)
-
-
-def reason(problem: OSError) -> str:
-    """The system's words for it, as a part of a sentence."""
-    said = problem.strerror or "unknown error"
-    return said[:1].lower() + said[1:]
 
 
 def clean(text: object) -> str:

@@ -31,7 +31,7 @@ from commons.core.succession import SUCCESSION, Succession, quorum_at
 from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.disk.records import Record, record
-from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue, refusal
 from commons.sources import Network
 
 LIMIT = 64 << 10  # bytes of a proposal or ballot
@@ -247,7 +247,7 @@ def build(home: Home, commons: str, copied: Copy) -> int:
         work.rename(path)
     except OSError as error:
         raise StorageFailed(
-            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+            f"cannot write {path}: {refusal(error)}", hint="check free space and permissions"
         ) from error
     home.resumption.made(path)
     home.next = commons

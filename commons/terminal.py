@@ -18,7 +18,17 @@ from typing import Any
 import click
 
 from commons import show, stop
-from commons.errors import CommonsError, Internal, Malformed, NotFound, StorageFailed, TooLarge, Undated, shorten
+from commons.errors import (
+    CommonsError,
+    Internal,
+    Malformed,
+    NotFound,
+    StorageFailed,
+    TooLarge,
+    Undated,
+    refusal,
+    shorten,
+)
 
 TEXT = 16 << 20  # bytes of a text file that the command line names
 _PATHS = ("path", "dest", "source")  # words of a verb that name files, which need not be UTF-8
@@ -181,7 +191,7 @@ def foreign(error: Exception) -> CommonsError:
             return StorageFailed("the folder you are in does not exist any more", hint="change into another one")
         where = f" at {error.filename[:200]}" if isinstance(error.filename, str) else ""
         return StorageFailed(
-            f"the system refuses{where}: {show.reason(error)}", hint="check free space, the path and its permissions"
+            f"the system refuses{where}: {refusal(error)}", hint="check free space, the path and its permissions"
         )
     ours = [at for at in traceback.extract_tb(error.__traceback__) if "/commons/" in at.filename]
     place = f" in {Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else ""
@@ -252,7 +262,7 @@ def read_text(path: Path) -> str:
         with open(path, "rb") as file:
             data = file.read(TEXT + 1)
     except OSError as error:
-        raise Malformed(f"cannot read {path}: {show.reason(error)}", hint="name a text file, in UTF-8") from error
+        raise Malformed(f"cannot read {path}: {refusal(error)}", hint="name a text file, in UTF-8") from error
     if len(data) > TEXT:
         raise TooLarge(f"{path} is larger than {TEXT >> 20} MiB", hint="name a text file, in UTF-8")
     try:

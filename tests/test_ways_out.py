@@ -225,7 +225,7 @@ def test_a_log_is_exported_into_a_folder_that_is_there(commons: Forked) -> None:
 
 def test_a_file_that_is_no_text_is_told_without_a_librarys_words(commons: Forked) -> None:
     (commons.folder / "latin").write_bytes(b"\xe9")
-    for name, says in (("latin", "is not in UTF-8"), ("data", "is a directory"), ("/dev/zero", "larger than")):
+    for name, says in (("latin", "is not in UTF-8"), ("data", "it is a folder"), ("/dev/zero", "larger than")):
         code, _, err = commons.run("--home", "new", "community", "new", name)
         assert code in (13, 22)
         assert says in err

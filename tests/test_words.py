@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import errno
+import importlib
 import socket
 import sqlite3
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import trio
 
+import commons
+import licences
 from commons import charter
 from commons.core import contents
 from commons.disk import sql
@@ -21,6 +27,7 @@ from commons.disk.ignored import Rules
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed, Untrue
 from commons.metadata import jsonld, texts
 from commons.net.causes import why
+from licences.errors import LicenceError
 from tests.conftest import MakeHome, Start
 
 LIBRARIES = ("Expecting", "object is not", "argument", "Errno", "Traceback", "sqlite", "int object", "codec", "()")
@@ -165,3 +172,93 @@ async def test_a_door_that_is_none_is_told_in_our_words(start: Start) -> None:
 def test_a_word_that_is_too_long_is_not_repeated_whole() -> None:
     assert NotFound("no " + "x" * 299 + " here").message == "no " + "x" * 299 + " here"
     assert NotFound("no " + "x" * 5000 + " here").message == "no " + "x" * 300 + "… here"
+
+
+# -- no other place ----------------------------------------------------------------------------------------------------
+
+OURS = (CommonsError, LicenceError)
+TOLD = {"refusal", "why", "place", "foreign", "_unreadable", "_wrong"}  # functions that say it in words of ours
+FACTS = {  # of a foreign error: numbers, places, what was wrong; no words
+    "errno", "lineno", "colno", "start", "end", "status", "problem_mark", "exceptions", "__cause__", "__context__",
+    "__traceback__",
+}  # fmt: skip
+ASIDE = {
+    ("terminal.py", "_wrong"),  # click's words of a wrong command line, with its usage
+    ("causes.py", "why"),  # of ours it says the words
+    ("terminal.py", "foreign"),  # names the file, which is no word of the system's
+}
+
+
+def foreign(tree: ast.Module, module: object) -> Iterator[tuple[str, ast.AST, str]]:
+    """(function, part of it, name) wherever somebody else's error has a name."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        given = {each.arg: ast.unparse(each.annotation) for each in function.args.args if each.annotation is not None}
+        for name, said in given.items():
+            if said.endswith(("Error", "Exception")) and not issubclass(kind(said, module), OURS):
+                yield function.name, function, name
+        for part in ast.walk(function):
+            if isinstance(part, ast.ExceptHandler) and part.name and part.type:
+                said = ast.unparse(part.type)
+                found = CommonsError if "[CommonsError]" in given.get(said, "") else kind(said, module)
+                if not all(issubclass(each, OURS) for each in (found if isinstance(found, tuple) else (found,))):
+                    yield function.name, part, part.name
+
+
+def kind(said: str, module: object) -> Any:
+    """The class, or classes, that are called so in a module."""
+    return eval(said, {"licences": licences, **vars(module)})
+
+
+def spoken(part: ast.AST, name: str) -> Iterator[ast.Name]:
+    """The uses of an error by which its own words could reach somebody."""
+    above = {id(child): node for node in ast.walk(part) for child in ast.iter_child_nodes(node)}
+    for use in ast.walk(part):
+        if not isinstance(use, ast.Name) or use.id != name or not isinstance(use.ctx, ast.Load):
+            continue
+        fine, node, over = False, use, above[id(use)]
+        while isinstance(node, ast.expr) and not fine:
+            outer = above[id(node)]
+            fine = isinstance(outer, ast.IfExp) and ast.unparse(outer.test) == f"isinstance({name}, CommonsError)"
+            fine = fine and outer.orelse is not node
+            node = outer
+        match over:
+            case ast.Raise() | ast.Assign() | ast.Return() | ast.BoolOp() | ast.Match():
+                fine = True  # it goes on as it is
+            case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called)):
+                place = above[id(over)]
+                searched = isinstance(place, ast.Call) and ast.unparse(place.func).endswith(".search")
+                fine |= called in {"isinstance", "type", "getattr", "append", *TOLD} or (called == "str" and searched)
+            case ast.Attribute(attr=attribute):
+                fine |= attribute in FACTS or isinstance(above[id(over)], ast.Compare)
+        if not fine:
+            yield use
+
+
+def test_no_error_of_a_librarys_or_the_systems_is_put_into_words_but_ours() -> None:
+    house, found = Path(commons.__file__).parents[1], []
+    for path in sorted([*(house / "commons").rglob("*.py"), *(house / "licences").rglob("*.py")]):
+        parts = path.relative_to(house).with_suffix("").parts
+        if {"examples", "generate"} & set(parts):
+            continue
+        module = importlib.import_module(".".join(part for part in parts if part != "__init__"))
+        tree = ast.parse(path.read_text())
+        found += [
+            f"{path.relative_to(house)}:{use.lineno}"
+            for function, part, name in foreign(tree, module)
+            if (path.name, function) not in ASIDE
+            for use in spoken(part, name)
+        ]
+        found += [
+            f"{path.relative_to(house)}:{node.lineno} strerror"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr == "strerror" and ast.unparse(node.value) != "os"
+        ]
+    assert found == []
+
+
+def test_words_that_leave_are_found() -> None:
+    for said in ("f'{error}'", "str(error)", "error.reason", "'%s' % error", "repr(error)", "(error.strerror or '')"):
+        tree = ast.parse(f"def do():\n    try:\n        pass\n    except OSError as error:\n        print({said})\n")
+        assert [use for _, part, name in foreign(tree, errno) for use in spoken(part, name)], said

@@ -12,8 +12,8 @@ import click
 
 from commons import stop
 from commons.commands.custody import there
-from commons.errors import StorageFailed
-from commons.show import Told, as_json, count, reason, say, table, when
+from commons.errors import StorageFailed, refusal
+from commons.show import Told, as_json, count, say, table, when
 from commons.terminal import Context, go_on, pass_context
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def demo(c: Context) -> None:
     try:
         sys.exit(story.run())
     except OSError as error:
-        raise StorageFailed(f"the demo could not run: {reason(error)}") from error
+        raise StorageFailed(f"the demo could not run: {refusal(error)}") from error
 
 
 def tell_made(told: Told) -> None:

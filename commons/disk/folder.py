@@ -19,7 +19,7 @@ from pathlib import Path
 from commons.core import names
 from commons.disk import ignored, private
 from commons.disk.ignored import Rules
-from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, StorageFailed
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, StorageFailed, refusal
 
 _TYPES = mimetypes.MimeTypes()  # its built-in table, whatever this machine has in /etc/mime.types
 _ENCODED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
@@ -365,4 +365,4 @@ def _changed(source: Source) -> CommonsError:
 
 
 def _unreadable(place: str, error: OSError) -> CommonsError:
-    return StorageFailed(f"cannot read {place}: {(error.strerror or 'unknown error').lower()}")
+    return StorageFailed(f"cannot read {place}: {refusal(error)}")

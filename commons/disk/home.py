@@ -43,7 +43,7 @@ from commons.disk.pleas import Pleas
 from commons.disk.resumption import Resumption
 from commons.disk.shelf import Shelf
 from commons.disk.witnessed import Witnessed
-from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed
+from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, refusal
 
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
 
@@ -209,7 +209,7 @@ def create(path: Path, found: Found, config: dict[str, Any]) -> None:
         finally:
             os.close(lock)
     except OSError as error:
-        raise StorageFailed(f"cannot make a home at {path}: {error.strerror}", hint="choose another --home") from error
+        raise StorageFailed(f"cannot make a home at {path}: {refusal(error)}", hint="choose another --home") from error
 
 
 def _begin(path: Path, keys: Keys, charter: Charter) -> None:
@@ -280,7 +280,7 @@ def write_secret(path: Path, text: str) -> None:
             os.close(folder)
     except OSError as error:
         raise StorageFailed(
-            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+            f"cannot write {path}: {refusal(error)}", hint="check free space and permissions"
         ) from error
 
 
@@ -292,7 +292,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise _no_config(path, "it is no JSON in UTF-8") from error
     except OSError as error:
-        raise _no_config(path, error.strerror or "the disk refuses") from error
+        raise _no_config(path, refusal(error)) from error
     if not isinstance(config, dict):
         raise _no_config(path, "it is no JSON object")
     return config
@@ -318,14 +318,14 @@ def _hold(path: Path, node: bool = False) -> int:
     try:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StorageFailed(f"cannot write in {path}: {error.strerror}", hint="check its permissions") from error
+        raise StorageFailed(f"cannot write in {path}: {refusal(error)}", hint="check its permissions") from error
     _take(lock, path)
     try:
         os.ftruncate(lock, 0)  # what the last one left
         os.pwrite(lock, _NODE if node else b"", 0)
     except OSError as error:
         os.close(lock)
-        raise StorageFailed(f"cannot write in {path}: {error.strerror}", hint="check free space") from error
+        raise StorageFailed(f"cannot write in {path}: {refusal(error)}", hint="check free space") from error
     return lock
 
 
@@ -355,6 +355,6 @@ def _read_seed(path: Path) -> bytes:
         if len(seed) != 32:
             raise ValueError("not 32 bytes")
     except (OSError, ValueError) as error:
-        why = f": {error.strerror}" if isinstance(error, OSError) else ""
+        why = f": {refusal(error)}" if isinstance(error, OSError) else ""
         raise Malformed(f"{path} is not a seed of 64 hex digits{why}", hint="restore it from its backup") from error
     return seed

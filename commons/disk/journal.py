@@ -65,15 +65,16 @@ def _what(state: State, value: object) -> str:
 
 
 class Line(logging.Formatter):
-    """`2026-11-29T08:00:00Z INFO request granted …`. A bug is named by its place; only whoever wants to see all, sees
-    persons, addresses, and whole traces."""
+    """`2026-11-29T08:00:00Z INFO request granted …`. A bug is named by its place, and a library that has something to
+    say by its name; only whoever wants to see all, sees what it says, persons, addresses, and whole traces."""
 
     def __init__(self, everything: bool) -> None:
         super().__init__()
         self._everything = everything
 
     def format(self, record: logging.LogRecord) -> str:
-        said, trace = record.getMessage(), ""
+        ours = self._everything or record.name.partition(".")[0] == log.name
+        said, trace = record.getMessage() if ours else f"a library warns library={record.name}", ""
         if record.exc_info and (error := record.exc_info[1]) is not None:
             said += f" {place(error)}"
             trace = "\n" + "".join(traceback.format_exception(error)).rstrip() if self._everything else ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from commons.errors import Conflict, NotFound, StorageFailed
+from commons.errors import Conflict, NotFound, StorageFailed, refusal
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)  # FAT, some network disks
 _NOREPLACE = 1  # RENAME_NOREPLACE of Linux
@@ -37,7 +37,7 @@ def drafting(path: Path) -> Iterator[Path]:
         raise _taken(path) from error
     except OSError as error:
         raise StorageFailed(
-            f"cannot write {path}: {error.strerror}", hint="check free space and permissions"
+            f"cannot write {path}: {refusal(error)}", hint="check free space and permissions"
         ) from error
 
 

@@ -17,14 +17,7 @@ from pathlib import Path
 from commons.core import blocks
 from commons.core.blocks import Buffer, Tree
 from commons.core.manifest import PackRef
-from commons.errors import Busy, Conflict, NotFound, StorageFailed, Untrue
-
-_WORDS = {
-    errno.ENOSPC: "disk full",
-    errno.EDQUOT: "disk full (quota reached)",
-    errno.EROFS: "the disk is read-only",
-    errno.EIO: "the disk reports an error",
-}
+from commons.errors import Busy, Conflict, NotFound, StorageFailed, Untrue, refusal
 
 
 @contextmanager
@@ -33,9 +26,8 @@ def door(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = _WORDS.get(error.errno or 0, (error.strerror or "unknown error").lower())
         hint = "free some space, then try again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise StorageFailed(f"{why}: could not {doing}", hint=hint) from error
+        raise StorageFailed(f"{refusal(error)}: could not {doing}", hint=hint) from error
 
 
 def write(fd: int, data: Buffer, at: int) -> None:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from commons.errors import StorageFailed
+from commons.errors import StorageFailed, refusal
 
 Connection = sqlite3.Connection
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -52,7 +52,7 @@ def door(path: Path) -> Iterator[None]:
 def why(error: BaseException) -> str:
     """What a refusal of SQLite's or of the disk's means, as a part of a sentence."""
     if isinstance(error, OSError):
-        return (error.strerror or "the disk refuses").lower()
+        return refusal(error)
     return _WHY.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, "what is in it is not what belongs there")
 
 

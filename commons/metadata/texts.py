@@ -49,7 +49,9 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]
         many, deep, deepest = self.many, self.deep, self.deepest
         if isinstance(event, yaml.AliasEvent) and event.anchor is not None:
-            if event.anchor in self.anchors and event.anchor not in self.anchored:
+            if event.anchor not in self.anchors:
+                raise Malformed(f"YAML{_at(event)}: an alias of nothing, *{event.anchor[:_SAID]}")
+            if event.anchor not in self.anchored:
                 raise Malformed(f"YAML{_at(event)}: a value that holds itself")
             more, further = self.anchored.get(event.anchor, (0, 0))
             self.many, self.deepest = many + more, max(deepest, deep + further)
@@ -103,6 +105,9 @@ def _at(marked: Any) -> str:
     return f", line {mark.line + 1}" if mark is not None else ""
 
 
+_YAML = 'each line is "key: value", indented by blanks alone, and what holds ": " or begins with a sign is in quotes'
+
+
 def load_yaml(text: str) -> Any:
     """The one document in `text`. Aliases stand for what they name, and tags make nothing. Malformed for anything else,
     a value that holds itself, a key that stands twice, and nesting over 64; TooLarge over 1 MiB or 100,000 values,
@@ -112,10 +117,13 @@ def load_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise Malformed(f"not YAML{where}: {_tame(error.problem)}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Malformed(f"not YAML: {_tame(error)}") from error
+        mark = error.problem_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise Malformed(f"not YAML: wrong{where}", hint=_YAML) from error
+    except yaml.YAMLError as error:
+        raise Malformed("not YAML: it holds a character that YAML does not have", hint=_YAML) from error
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise Malformed("not YAML: a value in it is none", hint=_YAML) from error
 
 
 _UNSEEN = re.compile(f"[{UNSEEN}]")
@@ -163,10 +171,6 @@ def need(what: str, d: Description) -> None:
     for field, option in (("title", "--title"), ("creators", "--creator")):
         if not getattr(d, field):
             raise Malformed(f"{what} needs {field}, and none is said", hint=f"publish with {option} …")
-
-
-def _tame(said: object) -> str:
-    return repr(str(said)[:_SAID])[1:-1]
 
 
 # -- what stands in them -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from commons.core.ids import PeerId
-from commons.errors import Conflict, Malformed, Unreachable
+from commons.errors import Conflict, Malformed, Unreachable, refusal
 
 NAMES = 4  # addresses that are dialled of one name
 
@@ -61,4 +61,4 @@ def probe(address: Multiaddr) -> None:
             test.bind((address.value_for_protocol(names[0]), int(address.value_for_protocol("tcp"))))
             test.listen(1)
         except OSError as error:
-            raise Conflict(f"cannot listen on {address}: {error.strerror}") from error
+            raise Conflict(f"cannot listen on {address}: {refusal(error)}") from error

@@ -258,8 +258,10 @@ def application(
         except web.HTTPException as answer:
             if answer.status < 400:
                 raise
-            kind = TooLarge if answer.status == 413 else NotFound
-            return failure(kind(f"{answer.reason}: {request.path[:200]}"))
+            what = f"{request.method} {request.path[:200]}"
+            if answer.status == 413:
+                return failure(TooLarge(f"larger than is taken here: {what}"))
+            return failure(NotFound(f"nothing here answers {what}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path[:200])
             return failure(Internal("the node failed at this request"))

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import socket
 import ssl
 
-from commons.errors import CommonsError
+from commons.errors import CommonsError, refusal
 
-_SYSTEM = {
-    errno.ECONNREFUSED: "nothing listens there",
-    errno.ENETUNREACH: "no way leads there",
-    errno.EHOSTUNREACH: "no way leads there",
-    errno.ETIMEDOUT: "no answer in time",
-    **dict.fromkeys((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED), "it broke off"),
-}
 _BROKE_OFF = re.compile("Disconnected|Payload|Incomplete|Closed|Broken|EOF|Reset")  # in the names of libraries' errors
 
 
@@ -35,7 +26,7 @@ def why(error: BaseException) -> str:
             return "its certificate does not hold"
         case ssl.SSLError():
             return "it does not speak TLS as this machine does"
-        case OSError(errno=int(number)):
-            return _SYSTEM.get(number) or os.strerror(number).lower()
+        case OSError(errno=int()):
+            return refusal(error)
     name = type(error).__name__
     return "it broke off" if _BROKE_OFF.search(name) else f"it does not answer as a node does ({name})"

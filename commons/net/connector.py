@@ -18,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 
 from commons.core.ids import PeerId, peer_host, peer_of_host
 from commons.errors import Conflict, Malformed
-from commons.net import crowd
+from commons.net import causes, crowd
 from commons.net.swarm import Swarm
 
 if TYPE_CHECKING:
@@ -222,5 +222,5 @@ async def listen(factory: Callable[[], Handler], host: str, port: int) -> asynci
             with socket.fromfd(each.fileno(), each.family, each.type) as same:
                 same.listen(WAITING)
     except OSError as error:
-        raise Conflict(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+        raise Conflict(f"cannot listen on {host}, port {port}: {causes.why(error)}") from error
     return server

@@ -28,7 +28,7 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-from commons.net import crowd
+from commons.net import causes, crowd
 from commons.net.descriptors import Places
 
 CONNECTIONS_PER_PEER = 4
@@ -256,7 +256,7 @@ def guard_handlers(network: Any, most: int) -> None:
             if await stream.is_operational():
                 await stream.reset()
         except Exception as error:
-            logging.getLogger(__name__).debug("a stream of %s ended: %r", peer, error)
+            logging.getLogger(__name__).debug("a stream of %s ended: %s", peer, causes.why(error))
             with contextlib.suppress(Exception):
                 await stream.reset()
         finally:

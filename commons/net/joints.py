@@ -239,7 +239,7 @@ class Joint:
                     pumps.start_soon(self._pump_out)
                 clean = True
         except Exception as error:
-            log.debug("a stream of %s broke: %r", self.stream.muxed_conn.peer_id, error)
+            log.debug("a stream of %s broke: %s", self.stream.muxed_conn.peer_id, causes.why(error))
         finally:
             self.socket.socket.close()
             with shielded(LINGER_SECONDS), contextlib.suppress(Exception):

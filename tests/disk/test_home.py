@@ -121,7 +121,7 @@ def test_a_home_whose_making_failed_is_made_by_the_same_command(
             if persist or calls != failing:
                 real(*args)
             if calls == failing:
-                raise OSError(28, "No space left on device")
+                raise OSError(28, "disk full on device")
 
         with monkeypatch.context() as patch:
             patch.setattr(os, function, fails)
@@ -303,12 +303,12 @@ def test_settings_are_replaced_whole_or_not_at_all(make_home: MakeHome, monkeypa
     home.write_config(path, {"announce": ["a"]})
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "disk full on device")
 
     for function in ("fsync", "rename", "open"):
         with monkeypatch.context() as patch:
             patch.setattr(os, function, full)
-            with pytest.raises(StorageFailed, match="No space left"):
+            with pytest.raises(StorageFailed, match="disk full"):
                 home.write_config(path, {"announce": ["b"]})
         assert home.read_config(path) == {"announce": ["a"]}
     home.write_config(path, {})

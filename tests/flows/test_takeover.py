@@ -349,7 +349,7 @@ def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", refuses)
-        with pytest.raises(StorageFailed, match=r"cannot write .*No space"):
+        with pytest.raises(StorageFailed, match=r"cannot write .*disk full"):
             case.build(case.copied(ALICE, EVE))
     assert (bob.next, (bob.path / "log.next.db").exists()) == (None, False)
 
