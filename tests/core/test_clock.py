@@ -23,8 +23,10 @@ def test_thirty_days_past_the_last_entry_with_nobody_to_ask_wait() -> None:
 
 def test_ten_minutes_past_the_median_wait_however_young_the_last_entry_is() -> None:
     assert doubt(T0 + APART, T0, [T0]) is None
-    assert doubt(T0 + APART + 1, T0 + APART, [T0]) is not None
-    assert doubt(T0 + APART + 1, T0, (), [T0]) is not None
+    for logged, said, whose in ((T0 + APART, ([T0], ()), "witnesses"), (T0, ((), [T0]), "members")):
+        found = doubt(T0 + APART + 1, logged, *said)
+        assert found is not None
+        assert (found.whose, found.than, found.past) == (whose, T0, APART + 1)
 
 
 def test_where_somebody_says_that_it_is_today_a_log_that_was_quiet_for_years_goes_on() -> None:

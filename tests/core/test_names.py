@@ -91,6 +91,14 @@ def test_names_that_would_meet_on_some_disk_are_refused(paths: list[str], why: s
         names.check_all(reversed(paths))
 
 
+def test_two_that_look_alike_are_told_apart_by_their_characters() -> None:
+    with pytest.raises(Malformed, match=r"'a' and 'A' are the same") as plain:
+        names.check_all(["a", "A"])
+    assert "that is" not in plain.value.message
+    with pytest.raises(Malformed, match=r"\(that is '\\xe9' and '\\xc9'\) are the same"):
+        names.check_all(["é", "É"])
+
+
 def test_all_that_is_wrong_is_told_each_fault_once_as_far_as_there_is_room() -> None:
     one = [("'a.'", "ends")]
     assert names.refusal(one, 99).message == "file name 'a.' ends"

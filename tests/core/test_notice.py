@@ -137,11 +137,12 @@ def test_a_statement_is_about_a_request_for_that_dataset_and_the_entry_that_with
     state.apply(withdraw(FIRST))
     said = Dropping(commons=COMMONS, request=4, dataset=FIRST, entry=state.size - 1, time=9)
     notice.check(said, state)
-    for lie, error in (
-        ({"request": 5}, NotFound), ({"request": 6}, Conflict), ({"entry": 1}, Conflict),
-        ({"request": 8, "dataset": OTHER}, Conflict),
+    gone = f"was withdrawn at entry {said.entry}, and this names entry 1"
+    for lie, error, told in (
+        ({"request": 5}, NotFound, "no request 5"), ({"request": 6}, Conflict, "another dataset"),
+        ({"entry": 1}, Conflict, gone), ({"request": 8, "dataset": OTHER}, Conflict, "is not withdrawn"),
     ):  # fmt: skip
-        with pytest.raises(error):
+        with pytest.raises(error, match=told):
             notice.check(replace(said, **lie), state)  # type: ignore[arg-type]
 
 

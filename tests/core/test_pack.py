@@ -142,6 +142,15 @@ def test_a_segment_is_compressed_only_where_that_is_shorter() -> None:
     assert kinds == {-1, 0, 1}
 
 
+def test_a_long_segment_whose_samples_do_not_shrink_is_not_compressed() -> None:
+    noise, plain = random.Random(1), bytearray(SEGMENT)
+    for place in range(4):
+        start = place * (SEGMENT - pack._SAMPLE) // 3
+        plain[start : start + pack._SAMPLE] = noise.randbytes(pack._SAMPLE)
+    assert len(pack.seal(KEY, 0, plain)) == SEGMENT + OVERHEAD
+    assert len(pack.seal(KEY, 0, plain[pack._SAMPLE :])) < SEGMENT // 2
+
+
 def test_an_empty_segment_however_well_sealed_is_none() -> None:
     for codec, body in ((0, b""), (1, zstandard.ZstdCompressor().compress(b""))):
         with pytest.raises(Malformed):
