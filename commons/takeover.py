@@ -141,9 +141,7 @@ async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
             state.take(each)  # what is faulty gives no right, and keeps nobody from going on
         kept.append(each)
     left = {*report.state.redacted, *(index for index, _ in report.faults), *range(size, whole)}
-    return Copy(
-        base, state, kept, {index: each for index, each in hidden.items() if each and index not in left}, report.state
-    )
+    return Copy(base, state, kept, {index: each for index, each in hidden.items() if index not in left}, report.state)
 
 
 def _read(data: bytes) -> Entry:

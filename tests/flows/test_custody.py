@@ -655,6 +655,9 @@ async def test_nothing_is_released_by_a_log_that_was_not_read_or_under_a_rule_th
     with pytest.raises(Untrue, match="has no charter"):
         check_release(said, answer, made.log.head(), one.take(kept.data), unread, made.log.clock)
     await seen.follow()
+    seen.grounds[2] = replace(seen.grounds[2], rule=Rule(kind="vote"))
+    with pytest.raises(Untrue, match="by the rule the members decide"):
+        await made.hand(claim)
     seen.grounds.clear()
     with pytest.raises(Untrue, match="rests on no rule"):
         await made.hand(claim)
