@@ -88,7 +88,7 @@ class Registrar:
                 raise TooMany(f"the log is dated {now} by now, and this request {said.value.time}", hint="wait a while")
             leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
             published = state.published(said.value.dataset)
-            colleges = state.community.colleges_of(said.signer) if state.community else ()
+            colleges = state.founded.colleges_of(said.signer)
             verdict = rules.decide(published.rule, said.signer, published.entry.purposes, said.value.purpose, colleges)
             records = [record(leaf, opening, said.signer, digest)]
             if verdict.outcome != "pending":

@@ -65,10 +65,11 @@ class Custodian:
         self._limit(taken.sharing.signer)
         voted = await self.custodians(commons)
         state = seen.state
-        members = state.community.members if state.community else frozenset[str]()
         begun = state.series.get(sharing.series)
         passed = begun is not None and len(taken.line) > 1  # its publisher may be no member any more
-        if (publisher not in members and not passed) or (begun and state.datasets[begun].publisher != publisher):
+        if (publisher not in state.founded.members and not passed) or (
+            begun and state.datasets[begun].publisher != publisher
+        ):
             raise Refused("a share is deposited by who publishes the dataset")
         if len(taken.line) > 1 and voted is None:
             raise Refused("custodians pass on their shares where their commons has voted for others")

@@ -65,8 +65,8 @@ def check_date(dated: int, now: float) -> None:
 
 def settled(state: State, _index: int, now: int) -> list[Record]:
     """A draft: the decisions that ballots have made and the log does not have yet."""
-    community = state.community
-    if community is None or community.heir is not None:
+    community = state.founded
+    if community.heir is not None:
         return []
     found = []
     for asked in sorted(community.unsettled):
@@ -88,8 +88,8 @@ def stamped(head: bytes, size: int) -> Draft:
     """A draft: the stamp of a head with so many entries, if ballots in it wait for one."""
 
     def draft(state: State, _index: int, now: int) -> list[Record]:
-        community = state.community
-        waiting = community.counted.values() if community and not community.heir else ()
+        community = state.founded
+        waiting = () if community.heir else community.counted.values()
         if all(each.met is None or each.met >= size for each in waiting):
             return []
         return [record(Stamp(type=entries.STAMP, time=now, head=head))]

@@ -57,8 +57,8 @@ class Abroad:
         if (cid := self._home.shelf.offer(self.commons, mark(ready))) is not None:
             data = self._home.shelf.manifest(cid)
         found = manifest.open(data) if data is not None else None
-        gone = self.state.community.withdrawn if self.state.community else {}
-        if found is not None and cid in self.state.datasets and cid not in gone:
+        community = self.state.founded
+        if found is not None and cid in self.state.datasets and cid not in community.withdrawn:
             if not here(self._home, found.value):
                 raise Conflict(
                     f"these files were published as {cid}, and their packs were dropped here",
@@ -66,7 +66,7 @@ class Abroad:
                 )
             return found
         me = self._home.keys.identity.peer
-        if self.state.community is None or me not in self.state.community.members:
+        if me not in community.members:
             raise Refused(
                 f"{me} is no member of this commons and cannot publish in it",
                 hint="`commons community join` takes an invitation",
@@ -138,8 +138,7 @@ def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]
         if there is not None and there.publisher == said.signer:
             return []  # it has its entry
         state.check_publish(said.signer, said.value)
-        if state.community is not None:
-            state.community.check_approved(cid)
+        state.founded.check_approved(cid)
         home.shelf.note_manifest(cid, given.manifest)
         return [record(said)]
 

@@ -190,7 +190,7 @@ class Log(Stored):
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
             batch, last = [first], False
-            while len(batch) < BATCH and not last:
+            while len(batch) < BATCH:  # nothing is behind None
                 try:
                     more = self._queue.get_nowait()
                 except queue.Empty:

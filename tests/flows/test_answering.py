@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from commons import govern, retention
 from commons.access import Registrar
-from commons.core import codec, entries, envelope, governance, ids
+from commons.core import codec, entries, envelope, governance, ids, manifest
 from commons.core.answer import SKEW, Answer
 from commons.core.entries import Received
 from commons.core.governance import Proposal
@@ -37,7 +38,7 @@ from commons.govern import AHEAD, Seat
 from commons.limits import Buckets
 from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Asker, wrapped
-from tests.keeper import BOB, EVE
+from tests.keeper import BOB, EVE, Keeper, custodians
 
 
 @pytest.fixture
@@ -132,6 +133,28 @@ async def test_what_the_disk_does_not_hold_yet_is_shown_to_nobody(alice: Party, 
     assert registrar.release(statement)
     with pytest.raises(NotFound, match="not in the log"):
         await registrar._once(asker.keys.identity.peer, bytes(32), lambda _state, _index, _now: [])
+
+
+async def test_a_registrar_gives_no_key_that_is_not_its_own_or_that_custodians_keep(alice: Party, folder: Path) -> None:
+    asker = await asking(alice, folder)
+    statement, state = asker.statement(asker.asked()), alice.home.log.state
+    await asker.send(wrapped(statement))
+    assert asker.registrar.release(statement)
+    there = state.datasets[ids.check_cid(asker.cid)]
+    state.datasets[ids.check_cid(asker.cid)] = replace(there, publisher=EVE.identity.peer)
+    with pytest.raises(Refused, match="does not have the key"):
+        asker.registrar.release(statement)
+    sharing, _ = Keeper().deposit(bytes(32), custodians(3, 2), os.urandom)
+    data = manifest.sign(replace(asker.manifest, custody=sharing), alice.home.keys.identity)
+    asker.cid = cid = ids.cid(data)
+    state.datasets[cid] = replace(there, entry=replace(there.entry, manifest=cid))
+    statement = asker.statement(asker.asked())
+    await asker.send(wrapped(statement))
+    with pytest.raises(StorageFailed, match="its manifest is gone here"):
+        asker.registrar.release(statement)
+    alice.home.shelf.put_manifest(cid, data, "published", served=True)
+    with pytest.raises(Refused, match="custodians keep the key"):
+        asker.registrar.release(statement)
 
 
 @pytest.mark.parametrize("size", [3, 4])

@@ -40,7 +40,7 @@ from commons.errors import (
 )
 from commons.govern import Seat
 from tests.conftest import MakeHome
-from tests.keeper import EVE
+from tests.keeper import EVE, Keeper, custodians
 
 CHARTER = 'name = "Rivers"\n[colleges]\nworkers = ["me", "{ana}"]\n'
 
@@ -102,6 +102,15 @@ async def test_who_is_no_member_or_offers_what_nobody_could_give_a_key_for_seals
     assert (two.sent, list((two.ana.path / "packs").iterdir()), two.ana.shelf.manifests()) == (0, [], [])
     two.ana.shelf.drop_fork(two.seat.key.vkey)
     assert (await two.publish())["entry"] == 1
+
+
+def test_a_key_is_given_by_custodians_or_is_public() -> None:
+    state, _ = Keeper().fold()
+    with pytest.raises(Conflict, match="has chosen no custodians"):
+        offer.check_kept(state, Rule(kind="acknowledge"))
+    offer.check_kept(state, Rule(kind="public"))
+    state, _ = Keeper(custodians=str(custodians(3, 2))).fold()
+    offer.check_kept(state, Rule(kind="acknowledge"))
 
 
 # -- what goes on, and what begins anew -------------------------------------------------------------------------------
