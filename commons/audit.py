@@ -213,7 +213,7 @@ async def offline(
 ) -> dict[str, Any]:
     """An audit of exported files by somebody without a home: no head is remembered, none compared."""
     read = files(Path(source))
-    report = await audit(read, b"", commons, lambda done, whole: None)
+    report = await audit(read, b"", commons and ids.check_commons(commons), lambda done, whole: None)
     said = told(report, who, dataset, since, until, governance)
     return {**said, "files": await exported.check(read, names(Path(source)), report)}
 

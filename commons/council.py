@@ -132,10 +132,10 @@ class Council(Ledger):
         """Take part in, or only watch, the community whose log the node at `source` keeps. It is remembered once all of
         the log is verified, from the charter on, whose id is the community's name."""
         (at,) = checked([source])
-        expected = ids.check_cid(commons.removeprefix("commons:")) if commons else None
+        expected = ids.check_commons(commons) if commons else None
         read, commons = await self._log_at(at, expected)
         key = await audit.log_of(read, commons)
-        cid = ids.check_cid(key.name.removeprefix("commons/"))
+        cid = ids.check_cid(key.name.removeprefix("commons/"), "commons")
         if cid == self.home.commons and not self._is_later(key.public):
             raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
         known = {seat: (before, sources) for seat, before, sources in self.home.shelf.seats()}

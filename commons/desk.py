@@ -265,7 +265,7 @@ class Desk(Heir):
         """What witnesses say was handed to them and not logged: this node, or those at the addresses, of one commons or
         of all logs that this home has to do with."""
         known = [key.name for key in self.node.gossip.known()]
-        origins = [f"commons/{ids.check_cid(commons)}"] if commons else list(dict.fromkeys(known))
+        origins = [f"commons/{ids.check_commons(commons)}"] if commons else list(dict.fromkeys(known))
         asked = [request.readable(self.home, ask) for ask in self.home.shelf.asks()]
         mine = {entries.statement_digest(said.data).hex() for said in asked if said is not None}
         lists = []

@@ -117,7 +117,7 @@ class Seat:
 def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
     """The community meant: the one `named` by its id, else the only one this home takes part in, else its own."""
     if named is not None:
-        cid = ids.check_cid(named.removeprefix("commons:"))
+        cid = ids.check_commons(named)
         found = next((seat for seat in (*seats, own) if seat.commons == cid), None)
         if found is None:
             raise NotFound(f"this home takes no part in {cid}", hint="`commons community join` takes an invitation")

@@ -107,7 +107,7 @@ class Ledger:
         which this home keeps shares."""
         dating, now = self.home.dating, int(self.home.log.clock())
         if commons not in (None, self.home.commons):
-            return await self._date_of(ids.check_cid(str(commons).removeprefix("commons:")), right)
+            return await self._date_of(ids.check_commons(str(commons)), right)
         await self.node.clocks.round()
         if right:
             dating.right(self.home.log.state, now)
@@ -237,6 +237,7 @@ class Ledger:
         return {"log": log}
 
     async def _log_at(self, source: str | None, commons: str | None) -> tuple[Read, str | None]:
+        commons = commons and ids.check_commons(commons)
         if source is None:
             if commons not in (None, self.home.commons):
                 raise NotFound(
@@ -271,4 +272,4 @@ class Ledger:
     async def _commons_at(self, source: str) -> str:
         """Whose log this source keeps: it says so itself, and the charter must bear it out."""
         said = (await self.net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
-        return ids.check_cid(said)
+        return ids.check_cid(said, "commons")

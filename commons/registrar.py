@@ -123,7 +123,7 @@ async def find(
                 continue
             report = await audit.audit(
                 lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=most(path)),  # type: ignore[misc]
-                home.shelf.head(now.log.vkey) or b"", ids.check_cid(said), lambda done, whole: None,
+                home.shelf.head(now.log.vkey) or b"", ids.check_cid(said, "commons"), lambda done, whole: None,
             )  # fmt: skip
         except SplitView as error:
             if forks.signed(now.log, error.evidence):  # else somebody else's head, which proves nothing against it

@@ -122,6 +122,13 @@ class Context:
         elif alone:
             show.put(f"Warning: {alone}.", err=True)
 
+    def check_writable(self) -> None:
+        """StorageFailed for a home that is only read: before anything is asked whose answer could not be kept."""
+        with stop.AtOnce():
+            from commons.disk import sql
+        if sql.frozen(self.home):
+            raise sql.unwritable(self.home)
+
     def tell(self, told: dict[str, Any], human: Callable[[dict[str, Any]], None]) -> None:
         if self.json:
             show.as_json({**told, "alone": self._alone} if self._alone else told)

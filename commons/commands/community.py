@@ -72,6 +72,7 @@ def community_join(c: Context, invitation: str) -> None:
             "an invitation can be taken by whoever sees it, and the words of a command are seen by all on this machine",
             hint="`commons community join` asks for it, or reads it from standard input",
         )
+    c.check_writable()
     asked = sys.stdin.isatty() and not c.json
     text = click.prompt("Paste the invitation (it is not shown)", hide_input=True) if asked else sys.stdin.readline()
     c.tell(c.call("join", text=text.strip()), tell_joined)

@@ -69,6 +69,7 @@ def fetch(
     """Get a dataset: acknowledge its terms, ask for its key, verify every byte."""
     described: dict[str, Any] = {}
     unstated = words["purpose"] == "unstated" and sys.stdin.isatty() and not c.json
+    c.check_writable()
     if acknowledge is None or dest is None or unstated:
         described = c.call("show", dataset=dataset, sources=list(sources))
     if described and described["asks"] and (gone := described["withdrawn"]):

@@ -188,6 +188,7 @@ def log_erase(c: Context, entry: int, reason: str, yes: bool) -> None:
     if not yes and c.json:
         raise click.UsageError("what is erased cannot be brought back: --json wants --yes beside it")
     if not yes:
+        c.check_writable()
         click.confirm(f"The details of entry {entry} cannot be brought back. Erase them?", abort=True)
     c.tell(c.call("erase", entry=entry, reason=reason), tell_erased)
 

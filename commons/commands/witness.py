@@ -67,6 +67,7 @@ def witness_submit(
         from commons.core.address import peer
 
     peer(address)
+    c.check_writable()
     described = c.call("show", dataset=dataset, sources=list(sources))
     if described["asks"] and not c.json:
         ask_purpose = words["purpose"] is None and described["purposes"] and sys.stdin.isatty()

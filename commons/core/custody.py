@@ -41,7 +41,7 @@ class CustodyKey:
     hpke: bytes
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.public_key(self.peer)
         if len(self.hpke) != 32:
             raise Malformed("a custody key has 32 bytes")
@@ -74,7 +74,7 @@ class Sharing:
     shares: tuple[Mark, ...]
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         if len(self.series) != 16 or not len(self.bound) == len(self.mark) == 32:
             raise Malformed("sharing: a series has 16 bytes, digests and commitments 32")
         if self.epoch < 0 or self.generation < 0:

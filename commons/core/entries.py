@@ -53,7 +53,7 @@ class Publish:
     custodians: bytes | None = None
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.digest_of(self.manifest)
         if self.custodians is not None and len(self.custodians) != 32:
             raise Malformed("publish: custodians are named by a digest of 32 bytes")
@@ -82,7 +82,7 @@ class Asked:
     time: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.digest_of(self.dataset)
         check_purpose(self.purpose)
         if not len(self.terms) == len(self.hpke) == len(self.nonce) == 32 or len(self.details or bytes(32)) != 32:

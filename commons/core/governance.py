@@ -159,7 +159,7 @@ class Proposal:
     next_key: bytes | None = None
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         if self.action not in ACTIONS or len(self.nonce) != 16 or len(self.words) > WORDS:
             raise Malformed(f"not a proposal: {self.action[:40]!r}", hint=f"one of {', '.join(ACTIONS)}")
         said = {name for name in _FIELDS if getattr(self, name) is not None}
@@ -203,7 +203,7 @@ class Vote:
     time: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         if len(self.proposal) != 32:
             raise Malformed("a ballot names a proposal by a digest of 32 bytes")
         if self.choice not in CHOICES or len(self.reason) > WORDS:
@@ -221,7 +221,7 @@ class Join:
     time: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         if len(self.proof) != 64 or self.invitation < 0:
             raise Malformed("a joining has a proof of 64 bytes")
 

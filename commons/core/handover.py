@@ -55,7 +55,7 @@ class Released:
     sealed: bytes
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.digest_of(self.dataset)
         ids.public_key(self.requester)
         if len(self.sharing) != 32 or min(self.epoch, self.request, self.decision) < 0:

@@ -29,20 +29,26 @@ def cid_of_digest(digest: bytes) -> Cid:
     return Cid("b" + base64.b32encode(_RAW + digest).decode().rstrip("=").lower())
 
 
-def digest_of(text: str) -> bytes:
+def digest_of(text: str, of: str = "dataset") -> bytes:
     """The SHA-256 (32 bytes) inside a CID; Malformed unless it is a CIDv1 of ours in its only spelling."""
     try:
         data = base64.b32decode(text[1:].upper() + "=" * (-len(text[1:]) % 8)) if text.startswith("b") else b""
     except ValueError:
         data = b""
     if len(data) != 36 or data[:4] != _RAW or cid_of_digest(data[4:]) != text:
-        raise Malformed(f"not a dataset id: {text[:80]!r}", hint="ids look like bafkrei… (59 characters)")
+        raise Malformed(f"not a {of} id: {text[:80]!r}", hint="ids look like bafkrei… (59 characters)")
     return data[4:]
 
 
-def check_cid(text: str) -> Cid:
-    digest_of(text)
+def check_cid(text: str, of: str = "dataset") -> Cid:
+    """An id `of` a dataset or a commons, as it is; Malformed."""
+    digest_of(text, of)
     return Cid(text)
+
+
+def check_commons(text: str) -> Cid:
+    """The id of a commons, which may stand behind "commons:"; Malformed."""
+    return check_cid(text.removeprefix("commons:"), "commons")
 
 
 def peer_id(public: bytes) -> PeerId:

@@ -66,7 +66,7 @@ class Manifest:
     size: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.public_key(self.registrar)
         if self.previous is not None:
             ids.digest_of(self.previous)

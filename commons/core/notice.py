@@ -30,7 +30,7 @@ class Notice:
     dropped: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.digest_of(self.dataset)
         if self.entry < 1 or self.time < 0 or not 0 <= self.dropped <= self.holders:
             raise Malformed("notice: an entry after the charter withdraws, and no more drop than hold")
@@ -48,7 +48,7 @@ class Dropping:
     time: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.digest_of(self.dataset)
 
 

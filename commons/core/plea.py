@@ -56,7 +56,7 @@ class Submitted:
     size: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         ids.digest_of(self.dataset)
         _check(self.statement, self.time, self.size)
 
@@ -98,7 +98,7 @@ class Unlogged:
     waiting: tuple[Waiting, ...]
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         if min(self.time, self.after) < 0:
             raise Malformed("times are counts of seconds")
 

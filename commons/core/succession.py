@@ -28,7 +28,7 @@ class Succession:
     time: int
 
     def __post_init__(self) -> None:
-        ids.digest_of(self.commons)
+        ids.digest_of(self.commons, "commons")
         if not 0 < len(self.head) <= note.LIMIT:
             raise Malformed("a succession carries the head that it goes on from")
 
