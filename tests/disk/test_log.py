@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -387,6 +387,22 @@ def test_a_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
         log.prove(2, log.head)
     with pytest.raises(StorageFailed, match="damaged"):
         log.append(access()).result()
+
+
+def test_whoever_admits_is_asked_of_what_is_added_and_of_nothing_else(opened: Home) -> None:
+    log, asked = opened.log, list[int]()
+
+    def admit(records: Sequence[Record], now: int) -> None:
+        asked.append(len(records))
+        if len(asked) == 2:
+            raise Conflict("not now")
+
+    log.admits.append(admit)
+    log.append(access()).result(LIMIT)
+    assert log.append(lambda _state, _index, _now: []).result(LIMIT).head == log.head
+    with pytest.raises(Conflict, match="not now"):
+        log.append(access()).result(LIMIT)
+    assert (asked, log.size, log.state.size) == ([2, 2], 4, 4)
 
 
 # -- group commit and the order of effects ------------------------------------------------------------------------

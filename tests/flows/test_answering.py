@@ -60,6 +60,17 @@ def received(asker: Asker, request: int, **lies: Any) -> Received:
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
+async def test_a_log_answers_for_its_own_commons_and_gives_keys_for_requests_that_are_in_it(
+    alice: Party, folder: Path
+) -> None:
+    asker = await asking(alice, folder)
+    with pytest.raises(NotFound, match="keeps the log of"):
+        await asker.ask(commons=ids.cid(b"other"))
+    with pytest.raises(NotFound, match="this request is not in the log"):
+        asker.registrar.release(asker.statement(asker.asked()))
+    assert alice.home.log.size == 2
+
+
 async def test_for_what_is_public_nobody_is_asked_and_nothing_is_logged(alice: Party, folder: Path) -> None:
     asker = await asking(alice, folder, access="public")
     with pytest.raises(Conflict, match="is public"):

@@ -161,7 +161,7 @@ async def test_three_of_those_who_keep_a_log_are_asked_and_nobody_else(met: Met)
     shelf.put_seat(commons, met.log.signer.public, [at(n) for n in range(5)])
     shelf.put_seat(Keeper(members=(EVE.identity.peer,)).commons, BOB.log(0).public, [at(9)])  # another's
     shelf.put_keeper(commons, met.log.signer.public, KEEPERS[6].identity.peer)
-    for known in (at(6), at(7), at(0), "https://rivers.example"):
+    for known in (at(6), at(7), at(0), f"https://rivers.example/p2p/{KEEPERS[6].identity.peer}"):
         shelf.add_peer(known)
     assert met.gossip.keepers(commons) == [*(at(n) for n in range(5)), at(6)]
     assert met.gossip.keepers("another") == []
@@ -195,7 +195,7 @@ async def test_whoever_was_met_is_talked_to_once_in_a_while_or_when_there_is_new
         await asyncio.gather(*met.gossip._tasks)
         return len(told) - before
 
-    assert await meets("https://rivers.example") == 0
+    assert await meets(f"https://rivers.example/p2p/{KEEPERS[0].identity.peer}") == 0
     assert await meets(at(0)) == 1
     assert await meets(at(0), at(1)) == 1  # the other one
     met.now += gossip.AGAIN - 1
@@ -273,7 +273,7 @@ async def test_a_round_talks_with_some_of_the_peers_that_are_known_and_not_with_
 
     met.gossip.talk = talk  # type: ignore[method-assign]
     me = f"/ip4/127.0.0.1/tcp/4001/p2p/{met.bob.keys.identity.peer}"
-    for known in (me, "https://rivers.example", at(1), at(1).replace("4001", "4002")):
+    for known in (me, f"https://rivers.example/p2p/{EVE.identity.peer}", at(1), at(1).replace("4001", "4002")):
         met.bob.shelf.add_peer(known)
     await met.gossip.round()
     assert {each.rpartition("/")[2] for each in told} == {KEEPERS[n].identity.peer for n in (0, 1)}

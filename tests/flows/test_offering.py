@@ -138,6 +138,10 @@ async def test_the_same_words_about_the_same_files_go_on_where_they_were(two: Tw
     assert (await two.publish())["entry"] == 1
     assert two.sent == sent  # nothing is sent of what the log has
     assert two.begun(title="Seas") is None
+    with two.ana.shelf._db as db:
+        db.execute("UPDATE manifests SET cid = cid || 'x'")
+        assert two.begun() is None  # its manifest is lost, and it is sealed anew
+        db.execute("UPDATE manifests SET cid = rtrim(cid, 'x')")
     packs = two.ana.path / "packs"
     shutil.move(packs, two.ana.path / "elsewhere")
     packs.mkdir()

@@ -225,6 +225,6 @@ async def test_only_the_logs_that_shares_are_kept_for_are_followed_and_where_the
 def test_custodians_are_reached_at_the_addresses_that_end_in_their_names() -> None:
     rule, names = custodians(3, 2), [each.identity.peer for each in KEEPERS[:4]]
     known = [f"/ip4/127.0.0.1/tcp/{n}/p2p/{names[at]}" for n, at in enumerate((0, 1, 1, 3))]
-    found = keeping.addresses(rule, [*known, "https://rivers.example"], names[3])
+    found = keeping.addresses(rule, [*known, f"https://rivers.example/p2p/{names[2]}"], names[3])
     assert found == {names[0]: [known[0]], names[1]: known[1:3], names[2]: []}
     assert keeping.addresses(rule, known, names[1])[names[1]] == [HERE]

@@ -133,7 +133,8 @@ def test_a_log_is_this_homes_where_commons_and_key_are_both_its_own(case: Case, 
 
 def test_a_keepers_addresses_are_those_that_end_in_its_name(case: Case) -> None:
     found = registrar.known(case.home, case.value)
-    sources = [at(BOB), "https://rivers.example", at(ALICE), at(ALICE).replace("4001", "4002")]
+    door = f"https://rivers.example/p2p/{ALICE.identity.peer}"  # nobody has shown there who they are
+    sources = [at(BOB), door, at(ALICE), at(ALICE).replace("4001", "4002")]
     assert registrar.addresses(found, sources) == sources[2:]
     assert registrar.addresses(replace(found, here=True), sources) == [HERE]
     with pytest.raises(Unreachable, match=f"no address is known of {ALICE.identity.peer}"):
