@@ -23,6 +23,7 @@ _LONGEST: Final = 500  # characters; no licence has a longer name or address
 _ACCESS: Final = re.compile(r"info:eu-repo/semantics/\w+access|info:eu-repo/date/.*")
 _ENDING: Final = re.compile(r"(?:,? or (?:any )?(?:later|newer)(?: versions?)?|\+|,? (?P<only>only))$")
 _CONDITIONS: Final = ("nc", "nd", "sa")  # never another name of a licence
+_LINKED: Final = re.compile(r"\[?(?P<name>[^][()<>]*[^][()<>\s])\]?\s*[(<]\s*(?P<address>https?://[^\s()<>]+)\s*[)>]")
 _INSIDE: Final = re.compile(r"(?P<before>.*?)\s*\((?P<inside>[^()]*)\)\s*(?P<after>[^()]*)")
 
 
@@ -51,12 +52,26 @@ def identify(text: str, hints: bool = True) -> str:
         return at(text, address["scheme"] or "https", address["rest"])
     if (found := spdx.named(text, word) or _exact().get(word)) is not None:
         return found
+    if linked := _LINKED.fullmatch(word):
+        return _both(text, linked["name"], linked["address"])
     if one := _titled(text, word):
         return one
     if re.search(r" (?:and(?! wales)|or|with) |\+$", word):
         about = "more than one licence, or a condition beside it: name one licence"
         raise UnknownLicence(text, about, near(text) if hints else ())
     return meant(text, word)
+
+
+def _both(text: str, name: str, address: str) -> str:
+    """The licence that has this address, where the name before it says the same, or less: "CC BY (https://…/by/4.0/)"."""
+    one = identify(address, hints=False)
+    try:
+        said: tuple[str, ...] = (identify(name, hints=False),)
+    except AmbiguousLicence as several:
+        said = several.candidates
+    if one not in said:
+        raise AmbiguousLicence(text, (one, *said))
+    return one
 
 
 def _own(text: str, name: str) -> str:

@@ -53,6 +53,7 @@ _SECRET = re.compile(
     r"|credentials(?:\.(?:json|csv|ini|ya?ml|toml))?|(?:.*_)?accesskeys\.csv|client_secret.*\.json|service[-_]account.*\.json"
     r"|secrets?\.(?:json|ya?ml|toml|ini|env)|wallet\.dat|\.(?:bash|zsh|python|psql|mysql|sqlite)_history|\.rhistory"
 )
+_EXAMPLE = re.compile(r"\.env\.(?:example|sample|template|dist)")  # which others fill in with theirs
 # Hidden, and still for everybody: they describe the files beside them.
 _DESCRIBES = {".zenodo.json", ".reuse"}
 
@@ -65,7 +66,7 @@ def why(name: str, folder: bool) -> str:
         return HISTORY
     if _SYSTEM.fullmatch(name):
         return SYSTEM
-    if _SECRET.fullmatch(name) and not (folder and name.startswith("id_")):
+    if _SECRET.fullmatch(name) and not _EXAMPLE.fullmatch(name) and not (folder and name.startswith("id_")):
         return SECRET
     return HIDDEN if name.startswith(".") and name not in _DESCRIBES else ""
 

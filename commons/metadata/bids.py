@@ -33,14 +33,13 @@ def read(text: str, heard: Heard | None = None) -> Description | None:
     doi = reading.take("identifier", lambda: texts.word("DatasetDOI", record.get("DatasetDOI")), None)
     return reading.described(
         title=lambda: texts.word("Name", record.get("Name")),
-        creators=lambda: tuple(
-            found for each in texts.words("Authors", record.get("Authors"))
-            if (found := texts.creator("an author", each))
+        creators=lambda: reading.several(
+            "creators", texts.several(record.get("Authors")), lambda each: texts.person("an author", each, "orcid")
         ),
         licence=lambda: _licence(record, reading),
         credit_line=lambda: texts.word("HowToAcknowledge", record.get("HowToAcknowledge")),
         source_url=lambda: sources[0] if sources else None,
-        keywords=lambda: texts.words("Keywords", record.get("Keywords")),
+        keywords=lambda: texts.keywords("Keywords", record.get("Keywords"), reading),
         identifier=lambda: f"https://doi.org/{bare}" if (bare := texts.doi(doi))
         else texts.identifier("DatasetDOI", doi),
     )  # fmt: skip

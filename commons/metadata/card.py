@@ -27,11 +27,10 @@ def read(text: str, heard: Heard | None = None) -> Description | None:
     reading.leave(card, *_TAKEN)
     named = card.get("license")
     listed = named if isinstance(named, list) else [named]
-    tags = card.get("tags")
     return reading.described(
         title=lambda: texts.word("pretty_name", card.get("pretty_name")),
         licence=lambda: texts.joined(_licence(card, each, reading) for each in listed),
-        keywords=lambda: texts.words("tags", [tags] if isinstance(tags, str) else tags, numbers=True),
+        keywords=lambda: texts.keywords("tags", card.get("tags"), reading),
     )
 
 

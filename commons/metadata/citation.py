@@ -54,13 +54,11 @@ def read(text: str, heard: Heard | None = None) -> Description:
     return reading.described(
         title=lambda: texts.word("title", cited.get("title")),
         description=lambda: texts.word("abstract", cited.get("abstract")),
-        creators=lambda: tuple(
-            creator for row in texts.rows("authors", cited.get("authors")) for creator in _creator(row)
-        ),
+        creators=lambda: reading.several("creators", texts.several(cited.get("authors")), _creator),
         licence=lambda: _licence(cited, reading),
         source_url=lambda: next((url for key in places if (url := texts.address(key, cited.get(key), _WEB))), None),
         published=lambda: texts.day("date-released", cited.get("date-released")),
-        keywords=lambda: texts.words("keywords", cited.get("keywords"), numbers=True),
+        keywords=lambda: texts.keywords("keywords", cited.get("keywords"), reading),
         identifier=lambda: f"https://doi.org/{doi}" if doi
         else next((one for each in others if (one := texts.identifier("an identifier", each))), None),
         reference=lambda: next((one for each in others if (one := texts.reference("an identifier", each))), None),
@@ -74,8 +72,12 @@ _TAKEN = (
 )  # fmt: skip
 
 
-def _creator(row: Mapping[str, Any]) -> Iterator[Creator]:
-    """An entity has a name, a person the parts of one."""
+def _creator(value: object) -> Iterator[Creator]:
+    """An entity has a name, a person the parts of one; or they are one text, which no edition allows."""
+    if isinstance(value, str):
+        yield from texts.person("an author", value)
+        return
+    row = texts.mapping("one of authors", value)
     entity = texts.word("an author's name", row.get("name"))
     keys = ("given-names", "name-particle", "family-names", "name-suffix")
     parts = [part for key in keys if (part := texts.word(f"an author's {key}", row.get(key)))]

@@ -220,7 +220,13 @@ def understood(graph: Graph, node: Node, reading: Reading) -> dict[str, Callable
     return {
         "title": lambda: said(node, "name"),
         "description": lambda: said(node, "description"),
-        "creators": lambda: tuple(dict.fromkeys(_people(graph, values(node, "creator") + values(node, "author")))),
+        "creators": lambda: tuple(
+            dict.fromkeys(
+                reading.several(
+                    "creators", values(node, "creator") + values(node, "author"), lambda each: _people(graph, [each])
+                )
+            )
+        ),
         "licence": lambda: jsonld.licence(graph, values(node, "license"), reading),
         "licences": lambda: jsonld.licences(graph, values(node, "license")),
         "texts": lambda: tuple(sorted(_texts(graph, node))),

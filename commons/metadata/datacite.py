@@ -53,19 +53,14 @@ def read(text: str, heard: Heard | None = None) -> Description:
     return reading.described(
         title=lambda: _first("titles", record, "title", "titleType", None),
         description=lambda: _first("descriptions", record, "description", "descriptionType", "Abstract"),
-        creators=lambda: tuple(
-            creator for row in texts.rows("creators", record.get("creators")) for creator in _creator(row)
-        ),
+        creators=lambda: reading.several("creators", texts.several(record.get("creators")), _creator),
         licence=lambda: texts.joined(
             _licence(row, reading) for row in texts.rows("rightsList", record.get("rightsList"))
         ),
         source_url=lambda: source,
         updated=lambda: dates.get("Updated"),
         published=lambda: dates.get("Issued"),
-        keywords=lambda: tuple(
-            word for row in texts.rows("subjects", record.get("subjects"))
-            if (word := texts.word("a subject", row.get("subject")))
-        ),
+        keywords=lambda: reading.several("keywords", texts.several(record.get("subjects")), _subject),
         identifier=lambda: f"https://doi.org/{doi}" if doi
         else next((one for each in named if (one := texts.identifier("an identifier", each))), None),
         reference=lambda: next((one for each in named if (one := texts.reference("an identifier", each))), None),
@@ -102,8 +97,17 @@ def _first(what: str, record: Mapping[str, Any], key: str, kind: str, wanted: st
     return next((text for row in rows if (text := texts.word(f"one of {what}", row.get(key)))), None)
 
 
-def _creator(row: Mapping[str, Any]) -> Iterator[Creator]:
+def _subject(value: object) -> list[str]:
+    said = value if isinstance(value, str) else texts.mapping("one of subjects", value).get("subject")
+    return [word] if (word := texts.word("a subject", said)) else []
+
+
+def _creator(value: object) -> Iterator[Creator]:
     """DataCite turns names round; a name that is given in its two parts is turned back."""
+    if isinstance(value, str):
+        yield from texts.person("a creator", value)
+        return
+    row = texts.mapping("one of creators", value)
     parts = [texts.word(f"a creator's {key}", row.get(key)) for key in ("givenName", "familyName")]
     name = " ".join(part for part in parts if part) if all(parts) else row.get("name")
     url = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from commons.core.rights import Creator
@@ -39,7 +40,7 @@ def read(text: str, heard: Heard | None = None) -> Description:
     package, reading = load(text), Reading(heard)
     if not isinstance(package.get("resources"), list):
         raise Malformed("a data package lists its resources")
-    people = reading.take("creators", lambda: _people(package, reading), ((), None))
+    people = _people(package, reading)
     sources = reading.take("source_url", lambda: _origins(package.get("sources")), ())
     reading.heard.written.update(_written(package))
     reading.leave(package, *_TAKEN)
@@ -48,14 +49,14 @@ def read(text: str, heard: Heard | None = None) -> Description:
     if package.get("version") is not None and texts.count(package["version"]) is None:
         reading.leave({f"version: {package['version']}": package["version"]})
     return reading.described(
-        title=lambda: texts.word("title", package.get("title")),
+        title=lambda: texts.word("title", package.get("title")) or texts.word("name", package.get("name")),
         description=lambda: texts.word("description", package.get("description")),
         creators=lambda: people[0],
         licence=lambda: _licence("the package", package, reading),
         source_url=lambda: next((each for each in sources if ":" in each), None),
         updated=lambda: texts.day("last_updated", package.get("last_updated", package.get("last_modified"))),
         published=lambda: texts.day("created", package.get("created")),
-        keywords=lambda: texts.words("keywords", package.get("keywords")),
+        keywords=lambda: texts.keywords("keywords", package.get("keywords"), reading),
         identifier=lambda: texts.identifier("id", package.get("id"))
         or texts.address("homepage", package.get("homepage"), _WEB),
         reference=lambda: texts.reference("id", package.get("id")),
@@ -77,44 +78,44 @@ _TAKEN = (
 def _people(package: Mapping[str, Any], reading: Reading) -> tuple[tuple[Creator, ...], str | None]:
     """Who made it, or, where nobody is said to have, who contributed; and the publisher. Editions before 1.0 have
     `author` and `authors`, as texts or objects."""
-    makers, helpers, publishers = [], [], []
-    for each in _several(package.get("contributors")):
-        row = {"title": each} if isinstance(each, str) else texts.mapping("one of contributors", each)
-        roles = row.get("roles") if row.get("roles") is not None else [row.get("role") or ""]
-        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-            raise Malformed("a contributor's roles are not a list of texts")
-        creator = _person("a contributor", each)
-        said = {role.strip().lower() for role in roles}
-        if creator is None:
-            continue
+    makers, helpers, publishers = list[Creator](), list[Creator](), list[str]()
+    for creator, said in reading.several("creators", texts.several(package.get("contributors")), _contributor):
         if said & _MAKERS:
             makers.append(creator)
         elif not said & _OTHERS:
             helpers.append(creator)
         if "publisher" in said:
             publishers.append(creator.name)
-    signed = [*_several(package.get("author")), *_several(package.get("authors"))]
-    makers += [found for each in signed if (found := _person("an author", each))]
-    publishers += [
-        found.name for each in _several(package.get("publishers")) if (found := _person("a publisher", each))
-    ]
+    signed = [*texts.several(package.get("author")), *texts.several(package.get("authors"))]
+    makers += reading.several("creators", signed, partial(_person, "an author"))
+    others = reading.several("publisher", texts.several(package.get("publishers")), partial(_person, "a publisher"))
+    publishers += [each.name for each in others]
     return tuple(dict.fromkeys(makers or helpers)), publishers[0] if publishers else None
 
 
-def _several(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
+def _contributor(value: object) -> Iterator[tuple[Creator, set[str]]]:
+    """A contributor, and the roles it has."""
+    row = {"title": value} if isinstance(value, str) else texts.mapping("one of contributors", value)
+    roles = row.get("roles") if row.get("roles") is not None else [row.get("role") or ""]
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise Malformed("a contributor's roles are not a list of texts")
+    for creator in _person("a contributor", value):
+        yield creator, {role.strip().lower() for role in roles}
 
 
-def _person(what: str, value: object) -> Creator | None:
+def _person(what: str, value: object) -> Iterator[Creator]:
     """A person or an organisation: one text, or an object, of any edition."""
     if isinstance(value, str):
-        return texts.signed(what, value)
+        yield from [found] if (found := texts.signed(what, value)) else []
+        return
     row = texts.mapping(what, value)
     name = texts.word(f"{what}'s title", row.get("title")) or " ".join(
         part for key in ("givenName", "familyName") if (part := texts.word(f"{what}'s {key}", row.get(key)))
     )
     name = name or texts.word(f"{what}'s name", row.get("name")) or ""
-    return texts.creator(what, name, row.get("path") or row.get("web") or row.get("url"))
+    found = texts.creator(what, name, row.get("path") or row.get("web") or row.get("url"))
+    if found:
+        yield found
 
 
 def _origins(value: object) -> list[str]:
@@ -152,13 +153,13 @@ def _spelt(row: Mapping[str, Any]) -> list[Any]:
 def _licences_of(what: str, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     listed = row.get("licenses", row.get("licences"))
     listed = listed if listed not in (None, []) else row.get("license", row.get("licence"))
-    for each in _several(listed):
+    for each in texts.several(listed):
         yield {"name": each} if isinstance(each, str) else texts.mapping(what, each)
 
 
 def _written(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """A licence whose `path` is a file of the package."""
-    listed = [each for each in _several(row.get("licenses", row.get("license"))) if isinstance(each, dict | str)]
+    listed = [each for each in texts.several(row.get("licenses", row.get("license"))) if isinstance(each, dict | str)]
     for each in ({"name": said} if isinstance(said, str) else said for said in listed):
         name = next((each[key] for key in ("name", "id", "type", "title") if isinstance(each.get(key), str)), None)
         path = each.get("path")

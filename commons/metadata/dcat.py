@@ -182,7 +182,13 @@ def read(text: str, heard: Heard | None = None) -> Description:
     return reading.described(
         title=lambda: said(node, "dct:title", "title"),
         description=lambda: said(node, "dct:description", "description"),
-        creators=lambda: tuple(dict.fromkeys(_creators(graph, values(node, "dct:creator", "creator")))),
+        creators=lambda: tuple(
+            dict.fromkeys(
+                reading.several(
+                    "creators", values(node, "dct:creator", "creator"), lambda each: _creators(graph, [each])
+                )
+            )
+        ),
         licence=lambda: licence,
         licences=lambda: jsonld.licences(graph, licences),
         copyright=lambda: _first(statements, "odrs:copyrightNotice"),

@@ -68,7 +68,7 @@ class Reading:
         """What `read` says of each of `items`, without those that cannot be taken."""
         found: list[U] = []
         for item in items:
-            found += self.take(field, partial(list[U], read(item)), ())
+            found += self.take(field, partial(_all, read, item), list[U]())
         return tuple(found)
 
     def place(self, path: Any, check: Callable[[Any], T]) -> T:
@@ -126,6 +126,10 @@ def alike(entries: Iterable[Entry], reading: Reading) -> tuple[Entry, ...]:
             field = "files" if first.licence == each.licence else "licence"
             reading.take(field, partial(_twice, each), None)
     return tuple(known.values())
+
+
+def _all(read: Callable[[T], Iterable[U]], item: T) -> list[U]:
+    return list(read(item))
 
 
 def _twice(entry: Entry) -> None:

@@ -112,6 +112,9 @@ _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "u
 _LOOKED = 2048  # bytes that tell whether it is text
 _LICENCE = re.compile(r"SPDX-License-Identifier:(.*)")
 _NOTICE = re.compile(r"SPDX-(?:File|Snippet)CopyrightText:(?P<tagged>.*)|(?P<bare>(?:Copyright(?:\s|©|\([Cc]\))|©).*)")
+_BLANK = re.compile(  # of a template that nobody filled in
+    r"\b(?:YEAR|YYYY)\b|THE PACKAGE'S COPYRIGHT HOLDER|[<\[{(]\s*(?i:years?|yyyy|name of|copyright holder|your name)"
+)
 _ENDINGS = re.compile(r"""(?:\*/|\*\)|--%?>|--\}\}|-/|=\#|\*\#|'/|\#\}|:\)|\}|["']\s*/*>|\]\s*::)$""")
 _BARE, _BARE_LENGTH, _ROOM = 100, 500, 20_000  # more lines, or characters, with a © are what the file is about
 
@@ -130,6 +133,8 @@ def header(data: bytes) -> Rights | None:
         if inside:
             continue
         if notice := _NOTICE.search(line):
+            if notice["bare"] and _BLANK.search(notice["bare"]):
+                continue
             said, into = (notice["bare"], bare) if notice["tagged"] is None else (notice["tagged"], tagged)
             into.append(_bared(line[: notice.start()], said.strip()))
         elif found := _LICENCE.search(line):

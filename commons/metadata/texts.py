@@ -200,12 +200,27 @@ def rows(what: str, value: object) -> Iterator[Mapping[str, Any]]:
         yield mapping(f"one of {what}", each)
 
 
-def words(what: str, value: object, numbers: bool = False) -> tuple[str, ...]:
-    """The texts of a list, as they stand; with `numbers`, those of YAML that nobody put into quotes, too."""
+def words(what: str, value: object) -> tuple[str, ...]:
+    """The texts of a list, as they stand."""
     if value is not None and not isinstance(value, list):
         raise Malformed(f"{what} is not a list")
-    said = (str(each) if numbers and type(each) is int else each for each in value or ())
-    return tuple(text for each in said if (text := word(f"one of {what}", each)))
+    return tuple(text for each in value or () if (text := word(f"one of {what}", each)))
+
+
+def several(value: object) -> list[Any]:
+    """The items of a list; what is no list is the one item, and None is none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def keywords(what: str, value: object, reading: Reading) -> tuple[str, ...]:
+    """Those of a list, whole numbers too, or of one text with commas or semicolons between them."""
+    said = re.split(r"[,;]", value) if isinstance(value, str) else several(value)
+
+    def one(each: object) -> list[str]:
+        text = word(f"one of {what}", str(each) if type(each) is int else each)
+        return [text.strip() if isinstance(value, str) else text] if text else []
+
+    return reading.several("keywords", said, one)
 
 
 def day(what: str, value: object) -> str | None:
@@ -286,6 +301,20 @@ def file(what: str, path: object, **said: Any) -> Entry:
     if text is None:
         raise Malformed(f"{what} is missing")
     return Entry(path=names.check(unicodedata.normalize("NFC", text.removeprefix("./"))), **said)
+
+
+def person(what: str, value: object, *links: str) -> list[Creator]:
+    """Whom to credit, by one text, or an object with a name or the parts of one and an address under one of `links`; ""
+    is nobody."""
+    if isinstance(value, str):
+        found = creator(what, value)
+    else:
+        row = mapping(what, value)
+        keys = ("given-names", "givenName", "family-names", "familyName")
+        parts = [part for key in keys if (part := word(f"{what}'s {key}", row.get(key)))]
+        name = word(f"{what}'s name", row.get("name")) or " ".join(parts)
+        found = creator(what, name, next((row[key] for key in links if row.get(key)), None))
+    return [found] if found else []
 
 
 _SIGNED = re.compile(r"(?P<name>[^<>()]*[^<>()\s])\s*(?:<[^<>]*>)?\s*(?:\((?P<url>[^()]*)\))?\s*")

@@ -54,9 +54,8 @@ def read(text: str, heard: Heard | None = None) -> Description:
     return reading.described(
         title=lambda: texts.word("title", record.get("title")),
         description=lambda: _text("description", record.get("description")),
-        creators=lambda: tuple(
-            creator for row in texts.rows("creators", record.get("creators"))
-            if (creator := texts.creator("a creator", row.get("name"), row.get("orcid")))
+        creators=lambda: reading.several(
+            "creators", texts.several(record.get("creators")), lambda each: texts.person("a creator", each, "orcid")
         ),
         licence=lambda: texts.licence(
             "license", named.get("id") if isinstance(named, dict) else named, reading=reading
@@ -64,7 +63,7 @@ def read(text: str, heard: Heard | None = None) -> Description:
         source_url=lambda: source,
         published=lambda: texts.day("publication_date", record.get("publication_date")),
         conditions=lambda: texts.conditions(_text("access_conditions", record.get("access_conditions")), reading),
-        keywords=lambda: texts.words("keywords", record.get("keywords")),
+        keywords=lambda: texts.keywords("keywords", record.get("keywords"), reading),
         identifier=lambda: f"https://doi.org/{doi}" if doi else None,
         version=lambda: texts.count(record.get("version")),
     )  # fmt: skip
@@ -108,7 +107,7 @@ def read_kaggle(text: str, heard: Heard | None = None) -> Description:
             texts.word("description", record.get("description")) or texts.word("subtitle", record.get("subtitle"))
         ),
         licence=lambda: texts.joined(texts.licence("a licence", row.get("name"), reading=reading) for row in listed),
-        keywords=lambda: texts.words("keywords", record.get("keywords")),
+        keywords=lambda: texts.keywords("keywords", record.get("keywords"), reading),
     )
 
 

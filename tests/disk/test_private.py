@@ -146,6 +146,11 @@ def test_a_secret_is_known_by_its_usual_name(name: str) -> None:
     assert private.why(f"{name}.license", False) == private.SECRET
 
 
+@pytest.mark.parametrize("name", [".env.example", ".env.sample", ".env.template", ".env.dist"])
+def test_an_example_that_others_fill_in_is_hidden_and_no_secret(name: str) -> None:
+    assert private.why(name, False) == private.HIDDEN
+
+
 @pytest.mark.parametrize("name", LEFT_BEHIND)
 def test_what_systems_and_editors_leave_behind_is_known(name: str) -> None:
     assert private.why(name, False) == private.SYSTEM

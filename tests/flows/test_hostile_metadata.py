@@ -118,6 +118,51 @@ def test_many_files_that_are_not_there_are_one_notice(folder: Path) -> None:
     assert prepared(folder).notices == ("datapackage.json lists 50000 files that are not there, gone/0 among them",)
 
 
+NAMED = {"name": "Ana"}
+ODD = {"name": ["Ben"]}
+
+
+@pytest.mark.parametrize(
+    ("file", "record"),
+    [
+        ("datapackage.json", {"title": "T", "resources": [], "contributors": [{"title": "Ana"}, 5, {"title": []}]}),
+        ("datapackage.json", {"name": "T", "resources": [], "author": "Ana", "authors": [{"name": 5}]}),
+        ("dataset_description.json", {"Name": "T", "BIDSVersion": "1.9.0", "Authors": [NAMED, ODD]}),
+        ("dataset_description.json", {"Name": "T", "BIDSVersion": "1.9.0", "Authors": "Ana"}),
+        (".zenodo.json", {"title": "T", "creators": ["Ana", ODD]}),
+        (".zenodo.json", {"title": "T", "creators": [{"given-names": "Ana"}, 5]}),
+        ("datacite.json", {"titles": [{"title": "T"}], "creators": [NAMED, "", ODD]}),
+        ("CITATION.cff", "cff-version: 1.2.0\ntitle: T\nauthors:\n- given-names: Ana\n- name: [Ben]\n"),
+        ("CITATION.cff", "cff-version: 1.2.0\ntitle: T\nauthors: Ana\n"),
+        ("croissant.json", {"@type": "Dataset", "name": "T", "creator": ["Ana", {"name": "x" * 5000}]}),
+        ("dcat.jsonld", {"@type": "dcat:Dataset", "dct:title": "T",
+                         "dct:creator": [{"foaf:name": "Ana"}, {"foaf:name": "x" * 5000}]}),
+    ],
+)  # fmt: skip
+def test_an_author_who_cannot_be_taken_costs_no_other_their_credit(folder: Path, file: str, record: Any) -> None:
+    write(folder, file, record)
+    ready = prepared(folder, title=None)
+    assert (ready.terms.title, [creator.name for creator in ready.terms.creators]) == ("T", ["Ana"])
+    assert ready.taken["creators"] == file
+
+
+@pytest.mark.parametrize(
+    ("file", "record"),
+    [
+        ("datapackage.json", {"name": "T", "resources": [], "keywords": "rivers; springs"}),
+        ("dataset_description.json", {"Name": "T", "BIDSVersion": "1.9.0", "Keywords": ["rivers", [], "springs"]}),
+        (".zenodo.json", {"title": "T", "keywords": "rivers, springs"}),
+        ("dataset-metadata.json", {"title": "T", "keywords": ["rivers", "springs", None]}),
+        ("datacite.json", {"titles": [{"title": "T"}], "subjects": ["rivers", {"subject": "springs"}, 5]}),
+        ("CITATION.cff", "cff-version: 1.2.0\ntitle: T\nkeywords: rivers, springs\n"),
+        ("README.md", "---\npretty_name: T\ntags: [rivers, true, springs]\n---\n"),
+    ],
+)  # fmt: skip
+def test_keywords_are_read_one_by_one_from_a_list_or_a_text(folder: Path, file: str, record: Any) -> None:
+    write(folder, file, record)
+    assert prepared(folder, title=None).said.keywords == ("rivers", "springs")
+
+
 def test_many_faults_of_one_file_are_read_soon_and_told_in_few_lines(folder: Path) -> None:
     rows = [{"name": "x", "path": f"../{n}"} for n in range(30_000)]
     write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})

@@ -25,6 +25,19 @@ def test_every_licence_is_found_by_its_id_and_its_names(licence: Licence) -> Non
     assert resolve(f"https://spdx.org/licenses/{licence.id}.html") is licence
 
 
+@pytest.mark.parametrize("form", ["{name} ({url})", "[{name}]({url})", "{name} <{url}>", "{name}({url})"])
+def test_a_name_with_its_address_beside_it_is_that_licence(form: str) -> None:
+    for each in (each for each in EVERY if each.url):
+        assert licences.parse(form.format(name=each.short, url=each.url)).ids == (each.id,)
+    assert resolve(form.format(name="CC BY", url="https://creativecommons.org/licenses/by/3.0/")).id == "CC-BY-3.0"
+    with pytest.raises(AmbiguousLicence) as caught:
+        resolve(form.format(name="CC BY 4.0", url="https://creativecommons.org/licenses/by-nc/4.0/"))
+    assert set(caught.value.candidates) == {"CC-BY-4.0", "CC-BY-NC-4.0"}
+    for name, url in (("Rivers", "https://creativecommons.org/licenses/by/4.0/"), ("CC BY 4.0", "https://x.example/y")):
+        with pytest.raises(UnknownLicence):
+            resolve(form.format(name=name, url=url))
+
+
 @pytest.mark.parametrize("licence", CC, ids=lambda licence: licence.id)
 def test_every_spelling_of_a_creative_commons_address_leads_back(licence: Licence) -> None:
     assert licence.url

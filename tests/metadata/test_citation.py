@@ -138,7 +138,7 @@ identifiers: [{type: swh, value: "swh:1:rev:x"}]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "a: 1", "cff-version: 1.2.0\nauthors: x", "cff-version: 1.2.0\ntitle: [x]", "{"]
+    "text", ["", "[]", "a: 1", "cff-version: 1.2.0\nauthors: [1]", "cff-version: 1.2.0\ntitle: [x]", "{"]
 )
 def test_what_is_no_citation_file_is_refused(text: str) -> None:
     with pytest.raises(Malformed):

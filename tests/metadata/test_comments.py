@@ -75,6 +75,10 @@ def test_what_a_file_says_of_itself_is_read(path: str, text: str) -> None:
         ("a.bib", "title = {© 2020 Ana},\n"),
         ("notes.txt", "The sign © stands before a year, as in 2020.\n"),
         ("a.bin", f"data\n# {TAG}\n"),
+        ("fr.po", "# Translations\n# Copyright (C) YEAR THE PACKAGE'S COPYRIGHT HOLDER\n"),
+        ("en.po", "# Copyright (C) 2017 THE PACKAGE'S COPYRIGHT HOLDER\n"),
+        ("a.py", "# Copyright [yyyy] [name of copyright owner]\n"),
+        ("a.js", "// Copyright (c) <year> <owner>\n// Copyright (c) {{ year }} {{ owner }}\n"),
     ],
 )
 def test_what_data_and_examples_say_is_no_notice(path: str, text: str) -> None:

@@ -106,7 +106,8 @@ def test_a_record_of_the_service_is_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "{}", '{"data": {}}', '{"titles": 5}', '{"titles": [], "creators": {}}', '{"titles": [], "rightsList": [5]}',
+    ["[]", "{}", '{"data": {}}', '{"titles": 5}', '{"titles": [], "creators": [5]}',
+     '{"titles": [], "rightsList": [5]}',
      '{"titles": [], "rightsList": [{"rightsIdentifier": "cc-by-4.0", "rightsUri": "https://creativecommons.org/licenses/by/3.0/"}]}'],
 )  # fmt: skip
 def test_what_is_no_record_or_contradicts_itself_is_refused(text: str) -> None:
