@@ -24,7 +24,7 @@ _SIGN = (
     r"(?:#+|/{2,}!?|/\*+!?|\*+|<!--|-{2,}|%+|;+|!+|'|\"{3}|'{3}|\(\*+|\{-|\{#|\{\{!-*|\.\.|rem\b|dnl\b|@comment\b|::)"
 )
 _BEFORE = re.compile(
-    rf"\s*(?:{_SIGN}\s*)*(?:\[\s*|@?copyright:?\s*|@?licen[cs]e:?\s*)?", re.IGNORECASE
+    rf"\s*(?:{_SIGN}\s*)*+(?:\[\s*|@?copyright:?\s*|@?licen[cs]e:?\s*)?", re.IGNORECASE
 )  # what may stand before a tag on its line
 _COMMENT = re.compile(rf"\s*(?:$|{_SIGN}|#!|<\?|<!doctype|---\s*$)", re.IGNORECASE)
 _BLOCKS = (("/*", "*/"), ("<!--", "-->"), ('"""', '"""'), ("'''", "'''"), ("{-", "-}"), ("(*", "*)"), ("{#", "#}"))

@@ -102,8 +102,12 @@ def test_a_folder_of_data_has_no_rights_but_its_own(tmp_path: Path) -> None:
     assert not any(right.copyright for right in ready.rights.values())
 
 
-@pytest.mark.parametrize("piece", ["<!--", "/*\n", '"""', "# ", "©", "SPDX-", "Copyright ", "\n", "```\n", "<meta "])
+@pytest.mark.parametrize(
+    "piece",
+    ["<!--", "/*\n", '"""', "# ", "©", "SPDX-", "Copyright ", "\n", "```\n", "<meta ", *"#/*-%;!' ", "{{!--"],
+)  # fmt: skip
 def test_no_file_takes_long(piece: str) -> None:
     for path in ("a.py", "a.xml", "a.md", "a.csv", "a"):
-        with ends():
-            reuse.header(comments.own(path, piece * (65_536 // len(piece))).encode())
+        for tail in ("", f"x {TAG}"):  # what is no sign of a comment stands before what it says
+            with ends():
+                reuse.header(comments.own(path, piece * (65_536 // len(piece)) + tail).encode())
