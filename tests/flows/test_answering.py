@@ -20,6 +20,7 @@ from commons.core.entries import Received
 from commons.core.governance import Proposal
 from commons.core.keys import Signer
 from commons.core.note import Verifier
+from commons.core.rules import Rule
 from commons.core.terms import DAY
 from commons.disk.home import Home
 from commons.errors import (
@@ -37,6 +38,7 @@ from commons.errors import (
 from commons.govern import AHEAD, Seat
 from commons.limits import Buckets
 from tests.conftest import MakeHome, Party, Start
+from tests.core.test_time import Watched
 from tests.dishonest import Asker, wrapped
 from tests.keeper import BOB, EVE, Keeper, custodians
 
@@ -339,6 +341,92 @@ def test_a_log_takes_from_others_what_they_say_in_its_own_commons_and_in_time(ma
                 govern.taken(home.log, home.commons, wrong, now)
         home.log.append(lambda _state, _index, _now: [new]).result()
         assert govern.taken(home.log, home.commons, good, now + 9999)[1] == digest  # its answer, again, whenever
+
+
+@pytest.mark.parametrize("action", [*govern._NEEDS, "wait"])
+def test_a_proposal_is_made_of_all_that_it_needs_and_of_nothing_else(action: str) -> None:
+    needed = [*govern._NEEDS.get(action, ())]
+    if action == "wait":
+        with pytest.raises(Malformed, match="not something to decide"):
+            govern.check_words(action, None, [])
+        return
+    govern.check_words(action, "members", needed)
+    for more in ("of", "until", "peer", "file", "entry"):
+        if more in (*needed, *govern._TAKES.get(action, ())):
+            govern.check_words(action, "members", {*needed, more})
+        else:
+            with pytest.raises(Malformed, match=f"takes no --{more}"):
+                govern.check_words(action, "members", {*needed, more})
+    for each in needed:
+        with pytest.raises(Malformed, match=f"needs --{each}") as told:
+            govern.check_words(action, "members", [other for other in needed if other != each])
+        assert ("community invite" in told.value.hint) == (action == "admit")
+
+
+@pytest.mark.parametrize("access", [*govern.VOTABLE, "public", "allow-list", None])
+def test_only_what_people_can_decide_about_is_voted_as_a_rule(access: str | None) -> None:
+    if access in govern.VOTABLE:
+        govern.check_words("set-rule", access, ["dataset", "access"])
+    else:
+        with pytest.raises(Malformed, match="not a rule that can be voted"):
+            govern.check_words("set-rule", access, ["dataset", "access"])
+
+
+@pytest.mark.parametrize("days", [0, 1, 366, 367])
+def test_an_invitation_is_for_a_day_to_a_year(days: int) -> None:
+    if days in (0, 367):
+        with pytest.raises(Malformed, match=f"1 to 366 days, not {days}"):
+            govern.invite(seat(1), "workers", days, "")
+        return
+    said, token = govern.invite(seat(1), "workers", days, "")
+    assert (said.college, said.key) == ("workers", Signer(token).public)
+    assert said.expires == pytest.approx(time.time() + days * DAY, abs=60)
+
+
+def test_what_ballots_decided_is_logged_once_as_long_as_it_is_due() -> None:
+    """A revocation of what was granted, and a grant or a refusal of what waits; nothing of what was erased."""
+    log = Keeper()
+    dataset = log.publish(Rule(kind="vote"), days=30)
+    for _ in range(3):
+        log.ask(BOB, dataset)
+    log.propose("grant", target=2)
+    log.propose("refuse", target=3)
+    log.propose("grant", target=4)
+    log.redact(4)
+    state, wrong = log.fold()
+    assert wrong == []
+    made = [new.entry for new in govern.settled(state, 0, log.clock)]
+    assert [(each.request, each.outcome, each.reason, each.basis) for each in made] == [  # type: ignore[union-attr]
+        (2, "grant", "voted", 1), (3, "refuse", "voted", 1)
+    ]  # fmt: skip
+    assert [each.expires for each in made] == [log.clock + 30 * DAY, None]  # type: ignore[union-attr]
+    for each in made:
+        log.add(codec.encode(each))
+    state, wrong = log.fold()
+    assert (wrong, govern.settled(state, 0, log.clock)) == ([], [])
+    log.propose("revoke", target=2)
+    state, _ = log.fold()
+    (last,) = govern.settled(state, 0, log.clock)
+    assert (last.entry.request, last.entry.outcome) == (2, "revoke")  # type: ignore[union-attr]
+    state.founded.heir = Proposal(
+        commons=log.commons, action="change-registrar", time=1, nonce=bytes(16), peer=BOB.identity.peer,
+        log_key=bytes(32), next_key=bytes(32),
+    )  # fmt: skip
+    assert govern.settled(state, 0, log.clock) == []  # it is for whom they chose to log it
+
+
+def test_a_stamp_is_logged_where_ballots_that_count_wait_for_a_head_of_that_size() -> None:
+    case = Watched()
+    opened = case.admit()
+    state, _ = case.log.fold()
+    met = state.founded.counted[opened].met
+    assert met is not None
+    for size in (met - 1, met, met + 1):
+        stamped = govern.stamped(b"head", size)(state, 0, 9)
+        assert [each.entry for each in stamped] == (
+            [entries.Stamp(type=entries.STAMP, time=9, head=b"head")] if met < size else []
+        )
+    assert govern.stamped(b"head", 99)(Keeper().fold()[0], 0, 9) == []
 
 
 def seat(n: int) -> Seat:

@@ -11,10 +11,11 @@ from commons import gossip
 from commons.core import checkpoint, merkle, tiles
 from commons.core.checkpoint import Checkpoint
 from commons.disk.home import Home
-from commons.errors import CommonsError, Malformed, NotFound, SplitView, TimedOut, TooMany, Unreachable
+from commons.errors import CommonsError, Malformed, NotFound, SplitView, TimedOut, TooLarge, TooMany, Unreachable
 from commons.gossip import Gossip
 from commons.limits import Buckets
 from tests.conftest import LIMIT, MakeHome
+from tests.flows.test_gossip import padded
 from tests.keeper import BOB, EVE, KEEPERS, Keeper
 
 LONG = 600  # entries
@@ -333,6 +334,28 @@ async def test_heads_are_taken_from_each_and_from_everyone_at_a_rate(met: Met, w
         assert await met.gossip.meet(met.log.commons, head, None) == head
     with pytest.raises(TooMany):
         await met.gossip.meet(met.log.commons, head, None)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+async def test_a_head_on_its_way_has_at_most_so_many_bytes(met: Met, over: int) -> None:
+    met.trusts(3)
+    head = padded(met.head(3), gossip.HEAD + over)
+    judged = list[object]()
+
+    async def judge(*words: object) -> None:
+        judged.append(words)
+
+    met.gossip._judge = judge  # type: ignore[method-assign, assignment]
+    met.gossip.shown([head.decode(), met.head(4).decode()])
+    await asyncio.sleep(0)
+    assert len(judged) == 1 - over
+    if over:
+        with pytest.raises(TooLarge):
+            await met.gossip.meet(met.log.commons, head, None)
+        with pytest.raises(Malformed, match="at most"):
+            gossip._opened(head, [met.log.log])
+    else:
+        assert await met.gossip.meet(met.log.commons, head, None) == met.head(3)
 
 
 async def test_the_head_of_a_log_is_given_without_the_lines_of_others_and_only_by_its_own_key(met: Met) -> None:
