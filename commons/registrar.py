@@ -132,8 +132,8 @@ async def find(
             continue
         except CommonsError:  # it cannot be reached, or shows something else
             continue
-        charter, community = report.state.charter, report.state.community
-        if report.faults or charter is None or community is None or charter.registrar != peer_of(source):
+        community = report.state.founded
+        if report.faults or community.charter.registrar != peer_of(source):
             continue
         if now.log.public in [each.key for each in community.tenures[:-1]]:
             home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)

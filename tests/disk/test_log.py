@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -864,6 +865,61 @@ def test_an_alarm_that_the_disk_does_not_take_shuts_the_log_all_the_same(opened:
         with pytest.raises(StorageFailed, match="rolled back"):
             log.compare(newer)
     assert log._reads.execute("SELECT count(*) FROM alarms").fetchone() == (1,)
+
+
+@pytest.fixture
+def newer(opened: Home, tmp_path: Path) -> tuple[bytes, tuple[bytes, ...]]:
+    """A head of two entries more than there are here, and what leads to it."""
+    opened.log.close()
+    shutil.copy(opened.path / "log.db", tmp_path / "old.db")
+    with closing(Log.open(tmp_path / "old.db", opened.keys.log(0), opened.keys.local("openings"))) as future:
+        old = future.size
+        head = future.append(access(b"a")).result(LIMIT).head
+        lead = future.lead(old, head)
+    opened.log = reopen(opened)
+    return head.note, lead
+
+
+def test_what_is_proven_takes_the_place_of_somebodys_word(opened: Home, newer: tuple[bytes, tuple[bytes, ...]]) -> None:
+    log, (head, lead) = opened.log, newer
+    with pytest.raises(Stale, match="behind by the word of eve"):
+        log.compare(head, "eve")
+    with pytest.raises(Stale, match="ben has shown"):
+        log.compare(head, "ben", lead)
+    assert not log.waive(99)
+
+
+def test_a_log_that_is_shut_already_says_why_whatever_it_is_shown(
+    opened: Home, newer: tuple[bytes, tuple[bytes, ...]]
+) -> None:
+    log, (head, lead) = opened.log, newer
+    log.broken = StorageFailed("the disk is full")
+    for shown in ((), lead):
+        with pytest.raises(StorageFailed, match="the disk is full"):
+            log.compare(head, "eve", shown)
+    log.broken = None
+
+
+def test_a_head_of_a_log_that_ends_where_it_does_here_proves_it_forked_and_an_empty_one_nothing(opened: Home) -> None:
+    log, keys = opened.log, opened.keys
+    empty = checkpoint.Checkpoint(origin=log.origin, size=0, root=merkle.EMPTY)
+    assert log.compare(checkpoint.sign(empty, keys.log(0))) == 0
+    assert log.compare(log.head.note) == log.size
+    lie = checkpoint.Checkpoint(origin=log.origin, size=log.size, root=bytes(32))
+    log.waived = 99  # whatever its owner goes on without: this is no newer head
+    with pytest.raises(StorageFailed, match="rolled back or forked"):
+        log.compare(checkpoint.sign(lie, keys.log(0)))
+
+
+def test_no_key_is_released_before_the_decision_is_durable(opened: Home) -> None:
+    log = opened.log
+    log.append(access()).result(LIMIT)
+    whole, now = log.head, log.state.time
+    assert log.granted(2, now).decision == 3
+    log.head = replace(whole, checkpoint=replace(whole.checkpoint, size=3))
+    with pytest.raises(Pending, match="is being written"):
+        log.granted(2, now)
+    log.head = whole
 
 
 # -- erasing ----------------------------------------------------------------------------------------------------------

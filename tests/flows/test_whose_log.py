@@ -169,7 +169,7 @@ def test_who_took_a_log_over_is_believed_by_all_of_it_and_remembered(case: Case)
 
 @pytest.mark.parametrize("lie", [
     "another commons", "says another commons", "at another's address", "faulty", "the same log", "begins elsewhere",
-    "a shorter past", "garbled",
+    "a shorter past", "garbled", "at a door",
 ])  # fmt: skip
 def test_who_only_says_so_is_not_believed(case: Case, lie: str) -> None:
     case.trusts(case.log.head())
@@ -181,6 +181,8 @@ def test_who_only_says_so_is_not_believed(case: Case, lie: str) -> None:
         case.doors.said[source] = case.home.commons
     elif lie == "at another's address":
         source = at(EVE)
+    elif lie == "at a door":
+        source = f"https://rivers.example/p2p/{BOB.identity.peer}"
     elif lie == "faulty":
         later.add(b"no entry")
     elif lie == "the same log":
