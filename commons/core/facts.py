@@ -56,9 +56,8 @@ class Facts:
 
     def check_rule(self, series: bytes, rule: Rule) -> None:
         """Whether the next version of a series may be published under a rule. See `Community.check_next`."""
-        if self.community is not None:
-            before = self.rule_of_series(series) if series in self.series else None
-            self.community.check_next(series, rule, before)
+        before = self.rule_of_series(series) if series in self.series else None
+        self.founded.check_next(series, rule, before)
 
     def epoch_for(self, series: bytes, terms: bytes, rule: Rule) -> int:
         """The key epoch of the next version: a new one after a revocation, or when terms, rule or custodians change."""
@@ -75,7 +74,7 @@ class Facts:
 
     def custodians(self, rule: Rule) -> bytes | None:
         """SHA-256 of the policy by which the key of a dataset under this rule has to be shared now; None for nobody."""
-        return custodians_digest(self.community.custodians) if self.community and rule.kind != "public" else None
+        return custodians_digest(self.founded.custodians) if rule.kind != "public" else None
 
     def rule(self, request: int) -> Rule:
         return self.datasets[self.access(request).entry.dataset].rule
@@ -117,16 +116,16 @@ class Facts:
 
     def check_there(self, cid: str) -> None:
         """Gone where the community has withdrawn the dataset."""
-        if self.community and cid in self.community.withdrawn:
-            raise Gone(f"{cid} was withdrawn by its community at entry {self.community.withdrawn[cid]}")
+        if cid in (gone := self.founded.withdrawn):
+            raise Gone(f"{cid} was withdrawn by its community at entry {gone[cid]}")
 
     def check_still(self, access: Access, requester: str) -> None:
         """What the members may have decided after a grant: Gone for what they withdrew, Refused for whom they expelled
         where the rule is for members."""
         self.check_there(access.entry.dataset)
         rule = self.rule(access.index)
-        if self.community and rule.kind == "members":
-            rules.check_member(rule, self.community.colleges_of(requester))
+        if rule.kind == "members":
+            rules.check_member(rule, self.founded.colleges_of(requester))
 
     def access(self, index: int) -> Access:
         if index not in self.accesses:

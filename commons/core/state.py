@@ -90,7 +90,7 @@ class State(Facts):
                 raise Refused("a charter is signed by one of its members")
             self.community, self.commons = Community(check_founding(value)), ids.cid(entry.data)
             return
-        if self.community is None or self.commons is None:
+        if self.community is None:
             raise Malformed("there is no charter in front of this entry")
         if value.commons != self.commons:
             raise Conflict(f"this was written for {value.commons}, another commons")
@@ -166,8 +166,7 @@ class State(Facts):
 
     def _publish(self, index: int, signer: str, value: Publish) -> None:
         self.check_publish(signer, value)
-        if self.community is not None:
-            self.community.check_approved(value.manifest)
+        self.founded.check_approved(value.manifest)
         self.datasets[value.manifest] = Published(
             index=index, publisher=signer, entry=value, rule=value.rule, basis=index
         )
@@ -191,15 +190,15 @@ class State(Facts):
         if entry.outcome == "revoke":
             if access.outcome != "grant":
                 raise Conflict(f"request {entry.request} was not granted, so there is nothing to revoke")
-            verdicts = self.community.verdicts if self.community else {}
-            if entry.reason == "voted" and verdicts.get(entry.request, ("",))[0] != "revoke":
+            voted, _ = self.founded.verdicts.get(entry.request, ("", None))
+            if entry.reason == "voted" and voted != "revoke":
                 raise Refused(f"the members have not decided to revoke the grant of request {entry.request}")
             series = self.datasets[access.entry.dataset].entry.series
             self.epochs[series] = max(self.epochs[series], access.entry.epoch + 1)
         elif access.outcome != "pending":
             raise Conflict(f"request {entry.request} was decided at entry {access.decision}: {access.outcome}")
         elif entry.reason == "voted" or (known.rule.kind == "vote" and not self._off_purpose(access, entry)):
-            voted, until = self.community.verdicts.get(entry.request, ("", None)) if self.community else ("", None)
+            voted, until = self.founded.verdicts.get(entry.request, ("", None))
             if (voted, "voted") != (entry.outcome, entry.reason) or (until and (entry.expires or until + 1) > until):
                 raise Refused(
                     f"the members have not decided so about request {entry.request}",
@@ -207,8 +206,7 @@ class State(Facts):
                 )
         access.decision, access.outcome, access.reason = index, entry.outcome, entry.reason
         access.expires, access.decided = entry.expires, entry.time
-        if self.community is not None:
-            self.community.unsettled.discard(entry.request)
+        self.founded.unsettled.discard(entry.request)
 
     def _off_purpose(self, access: Access, entry: Decision) -> bool:
         """A refusal that needs no ballots: the purpose is outside the terms."""
@@ -221,7 +219,7 @@ class State(Facts):
         if access is None or access.outcome not in ("grant", "revoke"):
             raise NotFound(f"there is no granted request {entry.request}")
         name, dataset = "receipt" if isinstance(entry, Receipt) else "dropped", access.entry.dataset
-        if name == "dropped" and (self.community is None or dataset not in self.community.withdrawn):
+        if name == "dropped" and dataset not in self.founded.withdrawn:
             raise Conflict(f"{dataset} is not withdrawn, so nobody is asked to drop it")
         if (there := getattr(access, name)) is not None:
             raise Conflict(f"request {entry.request} has its {name} entry already: {there}")

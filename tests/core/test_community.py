@@ -75,12 +75,12 @@ class Log:
         said = Join(commons=self.commons, invitation=invitation, proof=proof, time=self.tick())
         return self.add(governance.JOIN, said, signer)
 
-    def publish(self, rule: Rule, version: int = 1) -> str:
+    def publish(self, rule: Rule, version: int = 1, purposes: tuple[str, ...] = ()) -> str:
         cid = ids.cid(bytes([version]))
         epoch = self.state.epoch_for(SERIES, bytes(32), rule)
         said = Publish(
             commons=self.commons, time=self.tick(), manifest=cid, series=SERIES, version=version, title="t",
-            licence="CC0-1.0", terms=bytes(32), rule=rule, purposes=(), grant_days=None, epoch=epoch,
+            licence="CC0-1.0", terms=bytes(32), rule=rule, purposes=purposes, grant_days=None, epoch=epoch,
         )  # fmt: skip
         self.add(entries.PUBLISH, said, ANA)
         return cid
@@ -243,7 +243,9 @@ def test_what_the_members_decided_about_a_request_hides_nobody_and_an_opened_ide
     shown = log.vote(BEN, log.propose(ANA, "open-identity", target=request))
     assert log.state.community is not None
     assert log.state.community.shown == {request: shown}
+    assert log.state.community.unsettled == {request}
     log.decide(request, "grant")
+    assert log.state.community.unsettled == set()
     with pytest.raises(Conflict, match=f"was opened at entry {shown}"):
         log.propose(ANA, "open-identity", target=request)
     log.vote(BEN, log.propose(ANA, "revoke", target=request))
@@ -442,6 +444,21 @@ def test_an_invitation_that_does_not_hold_admits_nobody(join: Any, kind: type[Co
     assert EVE.peer not in log.colleges["users"]
 
 
+def test_an_invitation_is_closed_while_nobody_has_taken_it_and_once() -> None:
+    for joined in (True, False):
+        log = Log()
+        invitation = invited(log)
+        if joined:
+            log.join(EVE, invitation, TOKEN)
+        else:
+            closed = log.propose(ANA, "close-invitation", target=invitation)
+            for signer in (BEN, DORA):
+                log.vote(signer, closed)
+            assert log.ballot(invitation).taken == log.ballot(closed).closed
+        with pytest.raises(Conflict, match="no invitation that could be closed"):
+            log.propose(ANA, "close-invitation", target=invitation)
+
+
 def test_an_invitation_that_was_not_decided_is_none() -> None:
     log = Log()
     index = log.propose(ANA, "admit", college="users", key=TOKEN.public, expires=log.time + DAY)
@@ -481,13 +498,37 @@ def test_one_of_the_college_a_rule_names_decides_alone_and_nobody_else_does() ->
 
 
 def test_a_grant_that_ends_ends_when_the_members_said() -> None:
-    log = Log()
-    asked = log.request(log.publish(Rule(kind="vote", college="users")))
-    log.propose(DORA, "grant", target=asked, expires=log.time + DAY)
-    for expires in (None, log.time + 2 * DAY):
-        with pytest.raises(Refused):
+    for sooner, fits in ((None, False), (-1, False), (0, True), (1, True), (DAY // 2, True)):
+        log = Log()
+        asked = log.request(log.publish(Rule(kind="vote", college="users")))
+        ends = log.time + DAY
+        log.propose(DORA, "grant", target=asked, expires=ends)
+        expires = None if sooner is None else ends - sooner
+        if fits:
             log.decide(asked, "grant", expires=expires)
-    log.decide(asked, "grant", expires=log.time + DAY // 2)
+            assert log.state.accesses[asked].expires == expires
+        else:
+            with pytest.raises(Refused):
+                log.decide(asked, "grant", expires=expires)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "outcome", "reason", "fits"),
+    [(("policy",), "refuse", "purpose", True), (("policy",), "grant", "purpose", False),
+     (("policy",), "refuse", "approved", False), (("policy",), "refuse", "voted", False),
+     (("policy", "research"), "refuse", "purpose", False), ((), "refuse", "purpose", False)],
+)  # fmt: skip
+def test_without_ballots_nothing_is_refused_but_a_purpose_outside_the_terms(
+    allowed: tuple[str, ...], outcome: str, reason: str, fits: bool
+) -> None:
+    log = Log()
+    asked = log.request(log.publish(Rule(kind="vote"), purposes=allowed))
+    if fits:
+        log.decide(asked, outcome, reason)
+        assert log.state.accesses[asked].outcome == outcome
+    else:
+        with pytest.raises(Refused, match="have not decided so"):
+            log.decide(asked, outcome, reason)
 
 
 def test_a_rule_that_was_voted_holds_for_later_requests_and_makes_a_new_epoch() -> None:

@@ -142,13 +142,19 @@ def test_a_segment_is_compressed_only_where_that_is_shorter() -> None:
     assert kinds == {-1, 0, 1}
 
 
-def test_a_long_segment_whose_samples_do_not_shrink_is_not_compressed() -> None:
-    noise, plain = random.Random(1), bytearray(SEGMENT)
-    for place in range(4):
-        start = place * (SEGMENT - pack._SAMPLE) // 3
-        plain[start : start + pack._SAMPLE] = noise.randbytes(pack._SAMPLE)
-    assert len(pack.seal(KEY, 0, plain)) == SEGMENT + OVERHEAD
-    assert len(pack.seal(KEY, 0, plain[pack._SAMPLE :])) < SEGMENT // 2
+def test_a_long_segment_whose_samples_do_not_shrink_by_more_than_a_64th_is_not_compressed() -> None:
+    whole = 4 * pack._SAMPLE
+    noise, zstd, lengths = random.Random(1).randbytes(whole), zstandard.ZstdCompressor(level=pack._LEVEL), set()
+    for zeros in range(200, 400):
+        sample, plain = noise[zeros:] + bytes(zeros), bytearray(SEGMENT)
+        length = len(zstd.compress(sample)) - (whole - whole // 64)
+        if length in (-1, 0) and length not in lengths:
+            for place in range(4):
+                start = place * (SEGMENT - pack._SAMPLE) // 3
+                plain[start : start + pack._SAMPLE] = sample[place * pack._SAMPLE :][: pack._SAMPLE]
+            assert (len(pack.seal(KEY, 0, plain)) == SEGMENT + OVERHEAD) == (length >= 0)
+            lengths.add(length)
+    assert lengths == {-1, 0}
 
 
 def test_an_empty_segment_however_well_sealed_is_none() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from commons.core import ids, rules
 from commons.core.rules import KINDS, Rule, Verdict
-from commons.errors import Malformed
+from commons.errors import Malformed, Refused
 
 ALICE, BOB, EVE = sorted(ids.peer_id(bytes([n]) * 32) for n in (1, 2, 3))
 LIST = Rule(kind="allow-list", peers=(ALICE, BOB))
@@ -67,7 +67,13 @@ def test_what_is_no_rule_cannot_be_held(kind: str, peers: tuple[str, ...]) -> No
      ("users", ("workers",), "refuse"), ("users", (), "refuse")],
 )  # fmt: skip
 def test_members_are_given_what_members_have(college: str | None, in_them: tuple[str, ...], outcome: str) -> None:
-    assert rules.decide(Rule(kind="members", college=college), EVE, (), "research", in_them).outcome == outcome
+    rule = Rule(kind="members", college=college)
+    assert rules.decide(rule, EVE, (), "research", in_them).outcome == outcome
+    if outcome == "grant":
+        rules.check_member(rule, in_them)
+    else:
+        with pytest.raises(Refused, match=f"for members{f' of {college}' if college else ''}, and you are none"):
+            rules.check_member(rule, in_them)
 
 
 @pytest.mark.parametrize(

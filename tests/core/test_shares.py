@@ -107,6 +107,14 @@ def test_shares_of_two_splits_do_not_mix(names: tuple[str, str, str]) -> None:
     assert join({**some(one, *names[:2]), **some(other, names[2])}, THREE) != SECRET
 
 
+def test_the_first_shares_that_suffice_count_and_no_later_ones() -> None:
+    for need in range(1, 5):
+        rule = policy.parse(COLLEGES + f"group g {need} ana ben carla dora emil\nquorum g")
+        parts = split(SECRET, rule, os.urandom)
+        for place, name in enumerate(parts):
+            assert (join({**parts, name: bytes(32)}, rule) == SECRET) == (place >= need)
+
+
 @pytest.mark.parametrize("wrong", [b"", bytes(31), bytes(33), bytes(64)])
 def test_what_is_no_share_is_refused_by_its_holders_name(wrong: bytes) -> None:
     parts = split(SECRET, THREE, os.urandom)

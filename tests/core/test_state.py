@@ -126,6 +126,8 @@ def test_a_request_its_grant_and_its_receipt_are_one_access() -> None:
         ((charter(), publish()), decision(-1), NotFound),
         ((charter(), publish()), receipt(2), NotFound),
         ((charter(), publish(), request()), decision(3), NotFound),
+        ((charter(), publish(), request()), decision(2, reason="voted"), Refused),
+        ((charter(), publish(), request(), decision(2)), decision(2, "revoke", reason="voted"), Refused),
         ((charter(), publish(), request()), decision(2, basis=0), Untrue),
         ((charter(), publish(), request()), decision(2, basis=2), Untrue),
         ((charter(), publish(), request()), decision(2, basis=-1), Untrue),
@@ -190,6 +192,8 @@ def test_what_the_fold_would_say_of_a_publication_can_be_asked_before() -> None:
             state.check_publish(wrong.signer, wrong.value)
     state.check_publish(ALICE.peer, publish(2).value)
     assert state == before
+    with pytest.raises(Refused, match="no member of this commons"):
+        State().check_publish(ALICE.peer, publish().value)
 
 
 def test_a_revocation_needs_a_new_key_for_the_next_version() -> None:
@@ -255,8 +259,8 @@ def test_a_receipt_counts_for_a_grant_that_was_revoked_since() -> None:
 
 
 def test_what_was_erased_stays_erased_by_the_first_who_said_so() -> None:
-    state = fold(charter(), publish(), request(), redaction(2), redaction(2, 2, 1))
-    assert state.redacted == {2: 3, 1: 4}
+    state = fold(charter(), publish(), request(), redaction(2), redaction(2, 2, 1, 0))
+    assert state.redacted == {2: 3, 1: 4, 0: 4}
     with pytest.raises(Gone):  # before it is said that it waits
         state.granted(2, now=10)
     state.apply(decision(2, time=5))
