@@ -164,7 +164,8 @@ class Registrar:
         if index is None:
             raise NotFound("this request is not in the log", hint="submit it first")
         access = self.log.granted(index, self._judged(index))
-        cosigning.demand(self.home, index if access.decision is None else access.decision)
+        decision = access.decision or index  # whatever is granted has one
+        cosigning.demand(self.home, decision)
         published = self.log.state.published(access.entry.dataset)
         if published.publisher != self.home.keys.identity.peer:
             raise Refused(
@@ -176,7 +177,7 @@ class Registrar:
         self.log.state.check_still(access, said.signer)
         bound = release.Bound(
             commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
-            request=index, decision=access.decision if access.decision is not None else index,
+            request=index, decision=decision,
         )  # fmt: skip
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)

@@ -140,7 +140,7 @@ class Log(Stored):
         db, size = sql.connect(self._path, ""), self.size
         with closing(db), sql.door(self._path):
             tree = damage.Tree(db, self.origin)
-            while tree.size < size and (leaves := self._leaves(tree.size, min(tree.size + tiles.WIDTH, size))):
+            while leaves := self._leaves(tree.size, min(tree.size + tiles.WIDTH, size)):
                 tree.take(leaves)
             return self._find(db, tree, -1)
 

@@ -897,6 +897,9 @@ def test_a_log_that_is_shut_already_says_why_whatever_it_is_shown(
     for shown in ((), lead):
         with pytest.raises(StorageFailed, match="the disk is full"):
             log.compare(head, "eve", shown)
+    assert not log.waive(99)
+    with pytest.raises(StorageFailed, match="the disk is full"):
+        log.append(access()).result(LIMIT)
     log.broken = None
 
 
@@ -1058,6 +1061,40 @@ def test_a_log_is_taken_over_from_its_charter_on_and_up_to_what_gives_the_right_
             Log.adopt(tmp_path / "log.db", [*records[:-1], record(last)], key, b"")
     with pytest.raises(StorageFailed, match="has no entries"):
         Log.open(tmp_path / "log.db", signer, b"")
+
+
+def test_a_head_by_who_kept_a_log_before_shuts_it_for_nobody(tmp_path: Path) -> None:
+    """Up to the entry that handed it over, that key could sign whatever it likes; beyond it, it signs nothing."""
+    before, records, signer = handed_over()
+    Log.adopt(tmp_path / "log.db", records, signer, b"")
+    since = len(records) - 1
+    with closing(Log.open(tmp_path / "log.db", signer, b"")) as log:
+        for size in (1, since - 1, since):
+            lie = checkpoint.Checkpoint(origin=log.origin, size=size, root=bytes(32))
+            assert log.compare(before.head(size)) == size
+            with pytest.raises(Conflict, match="keeps it no more"):
+                log.compare(checkpoint.sign(lie, ALICE.log(0)))
+        log.append(note_of(1)).result(LIMIT)
+        lie = checkpoint.Checkpoint(origin=log.origin, size=since + 1, root=bytes(32))
+        with pytest.raises(Untrue):
+            log.compare(checkpoint.sign(lie, ALICE.log(0)))
+        with pytest.raises(StorageFailed, match="forked"):
+            log.compare(checkpoint.sign(lie, signer))
+
+
+def test_an_open_log_is_examined_whole(opened: Home) -> None:
+    log = opened.log
+    with stalled(log):
+        futures = [log.append(note_of(1)) for _ in range(600)]
+    futures[-1].result(LIMIT)
+    assert list(log.examine()) == []
+    for row in (3, 599):
+        whole = log.entry(row)
+        log._db.execute("UPDATE entries SET data = ? WHERE idx = ?", (flipped(whole, 99), row))
+        assert [(each.table, each.row) for each in log.examine()] == [("entries", str(row))]
+        log._db.execute("UPDATE entries SET data = ? WHERE idx = ?", (whole, row))
+    log._db.execute("DELETE FROM entries WHERE idx = 300")
+    assert list(log.examine()) != []
 
 
 def test_a_log_that_begins_with_a_charter_by_no_member_is_told_as_damaged(tmp_path: Path) -> None:

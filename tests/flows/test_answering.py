@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from commons import govern, retention
 from commons.access import Registrar
-from commons.core import codec, entries, envelope, governance, ids, manifest
+from commons.core import codec, entries, envelope, governance, ids, manifest, release
 from commons.core.answer import SKEW, Answer
 from commons.core.entries import Received
 from commons.core.governance import Proposal
@@ -152,7 +152,12 @@ async def test_a_registrar_gives_no_key_that_is_not_its_own_or_that_custodians_k
     asker = await asking(alice, folder)
     statement, state = asker.statement(asker.asked()), alice.home.log.state
     await asker.send(wrapped(statement))
-    assert asker.registrar.release(statement)
+    bound = release.Bound(
+        commons=alice.home.commons, dataset=asker.cid, epoch=0, requester=asker.keys.identity.peer, request=2,
+        decision=3,
+    )  # fmt: skip
+    sealed = asker.registrar.release(statement)  # for exactly this request and decision
+    assert release.open(sealed, bytes(31) + b"\1", bound) == alice.home.keys.epoch(asker.manifest.series, 0)
     there = state.datasets[ids.check_cid(asker.cid)]
     state.datasets[ids.check_cid(asker.cid)] = replace(there, publisher=EVE.identity.peer)
     with pytest.raises(Refused, match="does not have the key"):
@@ -258,6 +263,8 @@ async def test_only_what_hides_something_is_erased_and_once_with_all_that_answer
         with pytest.raises(Conflict, match="hides nothing"):
             await registrar.erase(index, "requested")
     assert log.size == size
+    of = asker.keys.identity.peer  # whatever is known of one person is found by who that is
+    assert [log.opening(n, of=of) is not None for n in (first, 4, size - 1)] == [True] * 3
     receipt = size - 1
     assert (await registrar.erase(receipt, "requested"))["erased"] == [receipt]
     assert (await registrar.erase(first, "requested"))["erased"] == [first, 4]
@@ -265,6 +272,15 @@ async def test_only_what_hides_something_is_erased_and_once_with_all_that_answer
         with pytest.raises(Gone, match=f"entry {index} was erased already"):
             await registrar.erase(index, "requested")
     assert [log.opening(index) is None for index in (first, 4, receipt, second, 5)] == [True] * 3 + [False] * 2
+
+
+async def test_a_request_whose_opening_is_damaged_is_answered_all_the_same(alice: Party, folder: Path) -> None:
+    asker = await asking(alice, folder, access="approval")
+    request = await asker.ask()
+    with alice.home.log._db as db:
+        db.execute("UPDATE openings SET sealed = substr(sealed, 2)")
+    assert (await asker.registrar.decide(request, "grant", "welcome"))["entry"] == 3
+    assert (await asker.registrar.erase(request, "requested"))["erased"] == [2, 3]
 
 
 # -- retention ---------------------------------------------------------------------------------------------------------
@@ -303,6 +319,28 @@ async def test_a_request_is_forgotten_after_so_many_days_and_one_that_cannot_be_
 
 
 # -- what members sign -------------------------------------------------------------------------------------------------
+
+
+async def test_a_members_statement_makes_one_entry_and_then_what_the_ballots_decided(
+    start: Start, folder: Path
+) -> None:
+    alice = await start("alice", listen=(), charter=KEPT)
+    asker = await asking(alice, folder, access="vote")
+    registrar, log, me = asker.registrar, alice.home.log, alice.home.keys.identity
+    request = await asker.ask()
+    said = govern.proposal(log.origin.removeprefix("commons/"), "grant", target=request)
+    statement = govern.sign(alice.home, governance.PROPOSAL, said)
+    for _ in range(2):
+        assert await registrar.govern(statement) == 3
+        assert (log.size, log.state.access(request).outcome) == (5, "grant")
+    shown = codec.decode(Answer, await registrar.submit(wrapped(statement))).shown
+    assert [(each.index, each.entry) for each in shown] == [(3, statement)]
+    with pytest.raises(Refused):
+        await registrar.govern(envelope.sign(governance.PROPOSAL, replace(said, nonce=b"n" * 16), EVE.identity))
+    assert me.peer in log.state.founded.members
+
+
+# -- what members date -------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(-SKEW - 5, AHEAD + 5))
