@@ -111,14 +111,14 @@ async def test_a_source_that_sends_a_byte_now_and_then_is_given_up(
 
 
 async def test_who_is_slow_and_steady_is_heard_to_the_end(net: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "STALL", 0.2)
+    monkeypatch.setattr(client, "STALL", 1.0)
 
     async def steady(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Length": "100000"})
         await answer.prepare(request)
         for _ in range(20):
             await answer.write(bytes(5000))
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.06)  # longer in all than the one time that is short here
         return answer
 
     async with Server(steady) as url:

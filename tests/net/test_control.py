@@ -320,6 +320,7 @@ async def test_a_node_that_is_starting_is_waited_for_and_another_command_not_for
     make_home: MakeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "OTHERS", 1)
+    monkeypatch.setattr(control, "STARTING", 10**9)
     path, asked = make_home("alice"), asyncio.Event()
 
     async def start_at_last(_: float) -> None:
@@ -339,7 +340,7 @@ async def test_a_node_that_is_starting_is_waited_for_and_another_command_not_for
             await control.run(path, "status", {}, lambda done, whole: None)
     with Home(path), pytest.raises(Busy):  # a command, and what the node left in the lock counts no more
         await control.run(path, "status", {}, lambda done, whole: None)
-    monkeypatch.setattr(control, "STARTING", 600)
+    monkeypatch.setattr(control, "STARTING", 10**9)
     with Home(path, node=True):  # it crashes while it starts
         waiting = asyncio.create_task(control.run(path, "status", {}, lambda done, whole: None))
         asked.clear()

@@ -309,7 +309,9 @@ async def test_what_nobody_takes_fills_no_memory(hurried: Party, monkeypatch: py
         await until(lambda: 0 < sum(each.untaken for each in server.connections) < 20 << 20)  # type: ignore[attr-defined]
 
 
-async def test_who_takes_a_long_answer_steadily_gets_all_of_it(hurried: Party) -> None:
+async def test_who_takes_a_long_answer_steadily_gets_all_of_it(hurried: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector, "TAKE_SECONDS", 1.0)
+    monkeypatch.setattr(api, "SLICE_SECONDS", 1.0)
     pack = max(hurried.home.packs.path(bytes(32)).parent.iterdir(), key=lambda each: each.stat().st_size)
     size, got = pack.stat().st_size, 0
     reader, writer = await asyncio.open_connection(
@@ -320,7 +322,7 @@ async def test_who_takes_a_long_answer_steadily_gets_all_of_it(hurried: Party) -
     async with asyncio.timeout(LIMIT):
         while part := await reader.read(1 << 19):
             got += len(part)
-            await asyncio.sleep(0.01)  # longer in all than any one time that is short here
+            await asyncio.sleep(0.03)  # longer in all than any one time that is short here
     assert got == size
     writer.close()
 

@@ -296,10 +296,10 @@ async def test_stop_does_not_wait_for_a_peer_that_reads_nothing(alice: Node, bob
 async def test_a_connection_that_died_without_a_word_is_replaced(
     alice: Node, bob: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("commons.net.joints.OPEN_SECONDS", 1.0)
     async with proxied(alice) as (address, frozen):
         (await bob.swarm.dial(alice.swarm.peer, [address])).close()
         frozen.set()
+        monkeypatch.setattr("commons.net.joints.OPEN_SECONDS", 2.0)
         async with session(bob, lambda peer: alice.swarm.addresses) as client:
             assert await text(client, alice.swarm.peer, "/who") == f"{bob.swarm.peer} "
 
@@ -350,7 +350,12 @@ async def test_a_stalled_address_does_not_hide_the_next(
         stalled = f"/ip4/127.0.0.1/tcp/{mute.getsockname()[1]}"
         with pytest.raises(Unreachable, match="no answer in"):
             await bob.swarm.dial(alice.swarm.peer, [stalled])
-        (await bob.swarm.dial(alice.swarm.peer, [stalled, *alice.swarm.addresses])).close()
+        mute.accept()[0].close()
+        mute.setblocking(False)
+        dialled = asyncio.create_task(bob.swarm.dial(alice.swarm.peer, [stalled, *alice.swarm.addresses]))
+        with (await asyncio.get_running_loop().sock_accept(mute))[0]:
+            monkeypatch.setattr("commons.net.joints.DIAL_SECONDS", LIMIT)  # for the next one
+            (await dialled).close()
 
 
 async def test_a_peer_other_than_the_one_asked_for_is_refused(alice: Node, bob: Node) -> None:
