@@ -234,6 +234,7 @@ def test_details_are_those_that_were_signed_or_none() -> None:
     )  # fmt: skip
     assert entries.request(bare, None, time=1, salt=taken)[0].details is None
     for said, details in ((bare, DETAILS), (SAID, None), (SAID, replace(DETAILS, value=b"")),
+                          (SAID, replace(DETAILS, name="other")),
                           (SAID, Field(name="details", salt=salt(0), value=DETAILS.value))):  # fmt: skip
         with pytest.raises(Malformed):
             entries.request(said, details, time=1, salt=taken)

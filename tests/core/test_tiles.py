@@ -164,9 +164,14 @@ def test_the_longest_entry_fits_and_one_byte_more_does_not() -> None:
 
 
 def test_a_tile_or_bundle_that_cannot_be_is_a_bug_of_ours() -> None:
-    for arguments in ({"level": 64, "index": 0}, {"level": 0, "index": -1}, {"level": 0, "index": 0, "width": 0}):
+    last = 2**63 - 1
+    assert (Tile(level=63, index=last).index, Bundle(index=last).index) == (last, last)
+    for level, index, width in ((64, 0, 1), (-1, 0, 1), (0, -1, 1), (0, 2**63, 1), (0, 0, 0), (0, 0, 257)):
         with pytest.raises(ValueError):
-            Tile(**arguments)
+            Tile(level=level, index=index, width=width)
+    for index in (-1, 2**63):
+        with pytest.raises(ValueError):
+            Bundle(index=index)
     for width in (0, 257):
         with pytest.raises(ValueError):
             Bundle(index=0, width=width)
