@@ -300,10 +300,14 @@ def test_nothing_governs_a_log_whose_charter_is_none() -> None:
 
 def test_a_version_names_the_custodians_whom_the_members_have_chosen() -> None:
     chosen = str(custodians(3, 2))
-    for named, fits in ((chosen, True), ("", False), (str(custodians(3, 3)), False)):
+    public = Rule(kind="public")  # whose key is printed, and kept by nobody
+    for named, rule, fits in (
+        (chosen, None, True), ("", None, False), (str(custodians(3, 3)), None, False),
+        ("", public, True), (chosen, public, False),
+    ):  # fmt: skip
         log = Keeper(custodians=chosen)
         log.custodians = named
-        log.publish()
+        log.publish(rule)
         if fits:
             assert log.fold()[1] == []
         else:
