@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from commons import govern, retention
 from commons.access import Registrar
-from commons.core import codec, entries, envelope, governance, ids, manifest, release
+from commons.core import codec, entries, envelope, governance, ids, manifest, opening, release
 from commons.core.answer import SKEW, Answer
 from commons.core.entries import Received
 from commons.core.governance import Proposal
@@ -175,6 +175,28 @@ async def test_a_registrar_gives_no_key_that_is_not_its_own_or_that_custodians_k
         asker.registrar.release(statement)
 
 
+async def test_where_somebody_else_keeps_the_log_by_now_only_what_was_decided_is_answered(
+    alice: Party, folder: Path
+) -> None:
+    asker, waits = await asking(alice, folder), await asking(alice, folder, title="Seas", access="approval")
+    decided, pending = (each.statement(each.asked()) for each in (asker, waits))
+    for statement in (decided, pending):
+        await asker.send(wrapped(statement))
+    erased = asker.statement(asker.asked())
+    index = (await asker.send(wrapped(erased))).shown[0].index
+    assert (await asker.registrar.erase(index, "requested"))["erased"] == [index]  # what hides something
+    alice.home.shelf.put_keeper(alice.home.commons, BOB.log(0).public, BOB.identity.peer)
+    alice.home.check_keeper()
+    first, last = (await asker.send(wrapped(decided))).shown
+    assert opening.decode(first.opening or b"").get("statement") == decided
+    assert last.opening is None
+    with pytest.raises(Conflict, match="keeps this log by now"):
+        await asker.send(wrapped(pending))
+    with pytest.raises(Conflict, match="keeps this log by now"):
+        asker.registrar.listed(asker.cid, b"")
+    assert [each.opening for each in (await asker.send(wrapped(erased))).shown] == [None, None]
+
+
 @pytest.mark.parametrize("size", [3, 4])
 async def test_an_answer_shows_a_decision_that_is_durable(alice: Party, folder: Path, size: int) -> None:
     asker = await asking(alice, folder, access="approval")
@@ -210,13 +232,17 @@ async def test_each_limit_holds_by_itself(alice: Party, which: str) -> None:
     if which == "each":
         registrar._limit(known)
     limited = {"each": [known], "newcomers": new[1:], "everyone": [known, *new[1:]]}[which]
-    for who in (known, *new[1:]):
+    for who in (known, *new[1:], *limited):  # who is limited once has not been met by that
         if who in limited:
             with pytest.raises(TooMany):
                 registrar._limit(who)
         else:
             registrar._limit(who)
-    assert registrar.denied == len(limited)
+    assert registrar.denied == 2 * len(limited)
+    if which == "each":
+        registrar._met.clear()
+        with pytest.raises(TooMany):  # newcomers' room is nobody's who asks too often
+            registrar._limit(known)
 
 
 # -- the steward's desk ------------------------------------------------------------------------------------------------

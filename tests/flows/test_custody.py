@@ -896,6 +896,23 @@ async def test_custodians_pass_their_shares_on_to_those_who_were_voted(build: An
         assert judge(each.released.data, made.log.data) == ""
 
 
+async def test_what_somebody_shared_who_is_a_member_no_more_is_passed_on_and_nothing_else_of_theirs_is_kept(
+    build: Any,
+) -> None:
+    made = build(custodians(3, 2), custodians=str(custodians(3, 2)))
+    made.log.publish()
+    await made.entrust()
+    voted = custodians(2, 2)
+    made.log.propose("change-custodians", custodians=str(voted))
+    for each in made.followers.values():
+        await each.follow()
+        each.state.founded._arrange({"members": ()})
+    done = await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons)
+    assert len(done) == 1
+    with pytest.raises(Refused, match="who publishes"):
+        await made.entrust(rule=voted)
+
+
 async def test_a_commons_that_names_nobody_leaves_it_to_its_publishers(build: Any) -> None:
     made = build(custodians="quorum none")
     dataset = made.log.publish()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from commons import publication
 from commons.core import ids
 from commons.core.rights import Origin
-from commons.errors import Conflict, NotFound
+from commons.errors import Conflict, Malformed, NotFound
 
 FOLDERS = st.lists(st.sampled_from(["a", "a/b", "a/b/c", "d"]), unique=True)
 HIDDEN = st.lists(st.sampled_from([".git/config", ".env", "a/.DS_Store", "d/.hidden"]), unique=True)
@@ -37,6 +37,20 @@ def test_nothing_is_published_out_of_a_folder_without_a_file_whatever_else_is_in
         assert ("--hidden" in told.value.hint) == bool(hidden)
         (top / "one.txt").write_text("x")
         assert [each.path for each in publication.prepare(publication.from_words(**words)).sources] == ["one.txt"]
+
+
+def test_a_licence_is_named_and_a_text_is_of_one_that_is(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("x\n")
+    with pytest.raises(Malformed, match=r"no licence was named$"):
+        publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
+    (tmp_path / "own.csv").write_text("x\n")
+    (tmp_path / "own.csv.license").write_text("SPDX-License-Identifier: CC0-1.0\n")
+    with pytest.raises(Malformed, match=r"no licence was named for one\.csv$") as told:
+        publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
+    assert told.value.hint.startswith("--licence names that of everything")
+    words = {"path": str(tmp_path), "title": "T", "licence": "CC0-1.0"}
+    with pytest.raises(Malformed, match="the licence does not name LicenseRef-x"):
+        publication.prepare(publication.from_words(**words, licence_texts=["LicenseRef-x=Do as you like."]))
 
 
 def origin(licence: str) -> Origin:
