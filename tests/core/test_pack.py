@@ -22,6 +22,7 @@ from commons import errors
 from commons.core import pack
 from commons.core.pack import HEADER, OVERHEAD, SEGMENT
 from commons.errors import CommonsError, Malformed, Untrue
+from tests.conftest import ends
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "pack.json").read_text())
 SECRET, SERIES, SALT = (bytes.fromhex(VECTORS[name]) for name in ("secret", "series", "salt"))
@@ -117,8 +118,7 @@ def test_random_bytes_are_refused_in_words(stored: bytes) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_a_publisher_who_seals_rubbish_is_refused_in_words(body: bytes, magic: bool) -> None:
-    body = (b"\x28\xb5\x2f\xfd" if magic else b"") + body
-    stored = b"\1" + KEY.aead.encrypt(KEY.base, body, bytes(8) + b"\1")
+    stored = sealed((b"\x28\xb5\x2f\xfd" if magic else b"") + body)
     with suppress(Malformed):
         assert 0 < len(pack.open(KEY, 0, stored)) <= SEGMENT
 
@@ -168,8 +168,7 @@ def test_a_full_segment_of_zeros_is_no_bomb() -> None:
 
 
 def test_a_bomb_costs_nothing() -> None:
-    body = zstandard.ZstdCompressor(level=3).compress(bytes(256 << 20))
-    stored = b"\1" + KEY.aead.encrypt(KEY.base, body, bytes(8) + b"\1")
+    stored = sealed(zstandard.ZstdCompressor(level=3).compress(bytes(256 << 20)))
     tracemalloc.start()
     try:
         with pytest.raises(Malformed):
@@ -178,6 +177,81 @@ def test_a_bomb_costs_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert most < 3 * SEGMENT
+
+
+def sealed(body: bytes) -> bytes:
+    """A segment whose publisher says that `body` is compressed."""
+    return b"\1" + KEY.aead.encrypt(KEY.base, body, bytes(8) + b"\1")
+
+
+def frame(promised: int, *blocks: bytes, window: int | None = None, dictionary: int | None = None) -> bytes:
+    """A frame of zstd (RFC 8878) that promises so many bytes, whatever its blocks hold."""
+    single = 0 if window is not None else 0x20
+    head = bytes([0x80 | single | (3 if dictionary is not None else 0)])
+    head += b"" if window is None else bytes([window])
+    head += b"" if dictionary is None else dictionary.to_bytes(4, "little")
+    return b"\x28\xb5\x2f\xfd" + head + promised.to_bytes(4, "little") + b"".join(blocks)
+
+
+def block(kind: int, size: int, data: bytes, last: bool) -> bytes:
+    """Kind 0 is raw, 1 one byte repeated, 2 compressed."""
+    return (int(last) | kind << 1 | size << 3).to_bytes(3, "little") + data
+
+
+HALF = SEGMENT // 2
+ZEROS = [block(1, 128 << 10, b"\0", last) for last in (False, True)]
+FRAMES = {
+    "gives more than it promises": frame(10, block(0, 1000, bytes(1000), True)),
+    "gives less than it promises": frame(SEGMENT, block(0, 10, bytes(10), True)),
+    "promises much and gives nothing": frame(SEGMENT),
+    "promises nothing": frame(0, block(0, 0, b"", True)),
+    "promises a gigabyte": frame(1 << 30, *ZEROS[:1] * 8191, ZEROS[1]),
+    "promises ten bytes and gives a gigabyte": frame(10, *ZEROS[:1] * 8191, ZEROS[1]),
+    "promises a segment and gives a gigabyte": frame(SEGMENT, *ZEROS[:1] * 8191, ZEROS[1]),
+    "does not say what it holds": zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1000)),
+    "wants a window of two terabytes": frame(1000, block(2, 1000, bytes(1000), True), window=31 << 3),
+    "has a block of no kind": frame(10, block(3, 10, bytes(10), True)),
+    "has a block of noise": frame(1000, block(2, 100, random.Random(5).randbytes(100), True)),
+    "wants a dictionary": frame(10, block(2, 10, bytes(10), True), dictionary=7),
+    "was made with a dictionary": zstandard.ZstdCompressor(
+        dict_data=zstandard.ZstdCompressionDict(b"rivers and springs " * 50)
+    ).compress(b"rivers and springs " * 9),
+    "is followed by another": zstandard.compress(bytes(HALF)) * 2,
+    "is followed by a thousand": zstandard.compress(bytes(HALF)) * 1000,
+    "is followed by a byte": zstandard.compress(bytes(HALF)) + b"\0",
+    "is to be skipped": b"\x50\x2a\x4d\x18" + (1000).to_bytes(4, "little") + bytes(1000),
+    "comes after one to be skipped": b"\x50\x2a\x4d\x18\4\0\0\0abcd" + zstandard.compress(bytes(HALF)),
+    "has another checksum": zstandard.ZstdCompressor(write_checksum=True).compress(bytes(HALF))[:-1] + b"x",
+    "is of the first format": b"\x1e\xb5\x2f\xfd" + bytes(100),
+    "is cut": zstandard.compress(random.Random(6).randbytes(1000))[:-1],
+    "is nothing": b"\x28\xb5\x2f\xfd",
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_frame_that_lies_is_refused_in_words_and_costs_at_most_a_segment(name: str) -> None:
+    stored = sealed(FRAMES[name])
+    tracemalloc.start()
+    try:
+        with ends(), pytest.raises(Malformed, match="segment 0"):
+            pack.open(KEY, 0, stored)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2 * SEGMENT + 2 * len(stored)
+
+
+def test_a_frame_that_keeps_its_promise_is_opened_whatever_made_it() -> None:
+    for body in (frame(1000, block(0, 1000, bytes(1000), True)), frame(128 << 10, ZEROS[1])):
+        assert set(pack.open(KEY, 0, sealed(body))) == {0}
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**17), st.binary(max_size=9))))
+def test_any_frame_is_opened_within_a_segment_or_refused(promised: int, blocks: list[tuple[int, int, bytes]]) -> None:
+    body = frame(promised, *[block(*each, last=n == len(blocks) - 1) for n, each in enumerate(blocks)])
+    with suppress(Malformed):
+        assert len(pack.open(KEY, 0, sealed(body))) == promised <= SEGMENT
 
 
 @pytest.mark.parametrize("plain", [b"", bytes(SEGMENT + 1)], ids=["empty", "too-long"])

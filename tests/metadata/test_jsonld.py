@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -365,8 +366,14 @@ def test_reading_any_text_is_malformed(each: ModuleType, text: str) -> None:
         each.read(text)
 
 
-def _told(read: Callable[[str], Description], text: str) -> object:
+def _told(read: Callable[..., Description], text: str) -> object:
+    """What is told to who listens, as publishing does; who does not is told as much or less."""
     try:
-        return read(text)
+        found = read(text, Heard())
     except (Malformed, TooLarge) as error:
+        with pytest.raises((Malformed, TooLarge)):
+            read(text)
         return error
+    with contextlib.suppress(Malformed, TooLarge):
+        assert isinstance(read(text), Description)
+    return found

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from commons import charter
 from commons.core.rights import Rights
 from commons.errors import Malformed, TooLarge
-from commons.metadata import bagit, card, citation, datacite, datapackage, reuse, texts, zenodo
+from commons.metadata import bagit, bids, card, citation, comments, datacite, datapackage, reuse, texts, zenodo
 from commons.metadata.description import Description
+from commons.metadata.reading import Heard
 from tests.conftest import ends
 from tests.metadata.samples import FULL, HOSTILE, MIXED
 
@@ -199,14 +200,27 @@ def test_dois_are_known_in_all_their_spellings() -> None:
 
 # -- every reader, with anything ---------------------------------------------------------------------------------------
 
-READERS: dict[str, Callable[[str], Any]] = {
+READERS: dict[str, Callable[[str, Heard | None], Any]] = {
     "datapackage": datapackage.read,
     "datacite": datacite.read,
     "citation": citation.read,
     "zenodo": zenodo.read,
     "kaggle": zenodo.read_kaggle,
-    "card": lambda text: card.read(f"---\n{text}\n---\n"),
+    "card": lambda text, heard: card.read(f"---\n{text}\n---\n", heard),
+    "bids": bids.read,
+    "bag-info": bagit.read_info,
 }
+NONE = ("card", "bids")  # read None where a file of this name is another's
+
+
+def read_or_refused(name: str, text: str) -> None:
+    """By who listens, as publishing does, and by who does not."""
+    for heard in (None, Heard()):
+        with contextlib.suppress(Malformed, TooLarge):
+            read = READERS[name](text, heard)
+            assert isinstance(read, Description) or (name in NONE and read is None)
+
+
 KEYS = [
     "title",
     "name",
@@ -307,11 +321,9 @@ FOUND = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=12)
 @pytest.mark.parametrize("name", READERS)
 @given(found=FOUND)
 def test_any_json_is_read_or_refused(name: str, found: dict[str, Any]) -> None:
-    full = {"resources": [], "titles": [{"title": "x"}], "cff-version": "1.2.0", "title": "x", **found}
+    full = {"resources": [], "titles": [{"title": "x"}], "cff-version": "1.2.0", "title": "x", "Name": "x", **found}
     for value in (found, full):
-        with contextlib.suppress(Malformed, TooLarge):
-            read = READERS[name](json.dumps(value))
-            assert isinstance(read, Description) or (name, read) == ("card", None)
+        read_or_refused(name, json.dumps(value))
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -322,9 +334,52 @@ def test_any_json_is_read_or_refused(name: str, found: dict[str, Any]) -> None:
 @example(text="\ud800")
 @example(text='{"title": "\\ud800", "titles": [{"title": "\\ud800"}], "resources": [], "cff-version": 1}')
 def test_any_text_is_read_or_refused(name: str, text: str) -> None:
-    with contextlib.suppress(Malformed, TooLarge):
-        read = READERS[name](text)
-        assert isinstance(read, Description) or (name, read) == ("card", None)
+    read_or_refused(name, text)
+
+
+BIG = {
+    "numbers": '{"title": "T", "Name": "T", "resources": [' + "0," * 60_000 + "0]}",
+    "texts": '{"title": "T", "Name": "T", "keywords": [' + '"ab",' * 40_000 + '"a"]}',
+    "keys": '{"title": "T", "Name": "T"' + "".join(f',"{n}": {n}' for n in range(20_000)) + "}",
+    "long numbers": '{"title": "T", "Name": "T", "creators": [' + ("9" * 4000 + ",") * 40 + "0]}",
+    "numbers beyond all": '{"title": "T", "Name": "T", "version": 1e999, "resources": [{"path": "a", "bytes": 1e999}]}',
+    "faults": '{"title": "T", "Name": "T", "Authors": [' + "[5]," * 10_000 + '5], "resources": ['
+    + ",".join(f'{{"path": "../{n}"}}' for n in range(5_000)) + "]}",
+    "names": '{"title": "T", "Name": "T", "license": "' + "a AND " * 20_000 + 'b", "resources": []}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("big", BIG)
+@pytest.mark.parametrize("name", ["datapackage", "zenodo", "kaggle", "bids"])
+def test_what_is_read_takes_memory_in_proportion(name: str, big: str) -> None:
+    tracemalloc.start()
+    with ends(), contextlib.suppress(Malformed, TooLarge):
+        READERS[name](BIG[big], Heard())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 60 * len(BIG[big]) + 1_000_000
+
+
+YAMLS = {
+    "values": "keywords: [" + "a," * 3_000 + "a]",
+    "maps": "keywords: [" + "{}," * 3_000 + "a]",
+    "aliases of a long text": f"x: &x {'y' * 100_000}\nauthors:\n"
+    + "".join(f"- {{family-names: *x, given-names: a{n}}}\n" for n in range(200)),
+    "aliases of a list": "x: &x [" + "a," * 300 + "a]\nkeywords:\n" + "- *x\n" * 90,
+    "comments": "#" * 100_000 + "\n" + "# a\n" * 20_000,
+    "anchors": "".join(f"a{n}: &a{n} {n}\n" for n in range(1_000)),
+}
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_yaml_takes_memory_in_proportion(name: str) -> None:
+    text = f"cff-version: 1.2.0\ntitle: T\n{YAMLS[name]}"
+    tracemalloc.start()
+    with ends(), contextlib.suppress(Malformed, TooLarge):
+        citation.read(text, Heard())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 600 * len(text) + 1_000_000
 
 
 WRITTEN: dict[str, tuple[bytes, Callable[[str], Any]]] = {
@@ -369,11 +424,29 @@ INSIDE = [b"version = 1\n", b"SPDX-License-Identifier: MIT", b"\xff\xfe\0", b"\x
 
 @given(st.dictionaries(st.sampled_from(PLACES), st.binary(max_size=80) | st.sampled_from(INSIDE)))
 def test_any_folder_is_read_or_refused(folder: dict[str, bytes]) -> None:
-    try:
-        found = reuse.rights(folder, folder.__getitem__)
-    except (Malformed, TooLarge):
-        return
-    assert all(isinstance(each, Rights) for each in found.values())
+    for heard in (None, Heard()):
+        with contextlib.suppress(Malformed, TooLarge):
+            found = reuse.rights(folder, folder.__getitem__, heard)
+            assert all(isinstance(each, Rights) for each in found.values())
+
+
+PIECES = [
+    "# ", "/*", "*/", "<!--", "-->", "\n", "SPDX-License-Identifier: MIT", "Copyright 2020 Ana", '"""', "©", "\r", "\0",
+    "SPDX-SnippetBegin", "REUSE-IgnoreStart", "```", "<meta ",
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from(["a.py", "a.svg", "a.md", "a.csv", "a", "Makefile", "a.PO"]),
+    st.lists(
+        st.sampled_from(PIECES) | st.text(max_size=9),
+        max_size=20,
+    ),
+)  # fmt: skip
+def test_the_beginning_of_any_file_is_read_or_refused(path: str, pieces: list[str]) -> None:
+    with contextlib.suppress(Malformed):
+        said = comments.own(path, "".join(pieces)).encode("utf-8", "surrogatepass")
+        assert isinstance(reuse.header(said), Rights | None)
 
 
 # -- TOML --------------------------------------------------------------------------------------------------------------

@@ -218,6 +218,9 @@ async def test_an_error_number_that_means_nothing_is_unreachable(net: Client, er
     [
         (b"", 404, NotFound), (b"<html>", 404, NotFound), (b"[1]", 404, NotFound), (b'"error"', 404, NotFound),
         (b"{}", 404, NotFound), (b"\xff\xfe", 404, NotFound), (b"9" * 60_000, 404, NotFound),
+        (b"[" * 60_000, 404, NotFound), (b'{"error":' * 7_000, 404, NotFound), (b'{"error": NaN}', 404, Unreachable),
+        (b'{"error": 1e999}', 404, Unreachable), (b'{"error": 4, "error": 4}', 404, NotFound),
+        (b'{"error": 4, "message": "\\ud800", "hint": "\\udfff"}', 404, NotFound),
         (b"", 403, Unreachable), (b"<html>", 502, Unreachable), (b"", 300, Unreachable), (b"", 201, Unreachable),
         (b"", 304, Unreachable), (b"", 599, Unreachable),
     ],
@@ -229,8 +232,9 @@ async def test_a_stranger_that_is_no_commons_node_is_told_apart(
         return web.Response(status=status, body=body)
 
     async with Server(answers) as url:
-        with pytest.raises(error):
+        with pytest.raises(error) as caught:
             await net.get(url, "/x", limit=100)
+    assert 0 < len(str(caught.value).encode()) < 1000
 
 
 async def test_what_follows_an_answer_is_not_taken_for_the_next_one(net: Client) -> None:
