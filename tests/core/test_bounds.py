@@ -188,6 +188,7 @@ def test_a_rule_asks_colleges_that_there_are_and_no_more_people_than_they_have(r
     with pytest.raises(Malformed, match=told):
         governance.expand(rule, COLLEGES)
     assert governance.expand("group g 3 *users *workers\nquorum g", COLLEGES).quorum is not None
+    assert governance.expand("# of all *elders and others\nquorum none", COLLEGES).quorum is None
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ def test_a_community_is_like_another_of_the_same_entries_and_like_nothing_else()
 @pytest.mark.parametrize(
     "rule",
     ["group w 4 *workers\nquorum w", "group w any *elders\nquorum w", "quorum none", "", "quorum w",
-     "group w all *workers *workers\nquorum w", "group w majority\nquorum w"],
+     "group w all *workers *workers\nquorum w", "group w majority\nquorum w", "group w\nquorum w"],
 )  # fmt: skip
 def test_a_charter_that_locks_itself_out_is_refused_when_it_is_written(rule: str) -> None:
     powers = (Power(action="amend-charter", rule=rule, days=7),)

@@ -224,6 +224,19 @@ def given_on(n: int, *of: tuple[int, dict[str, bytes]]) -> list[handover.Given]:
     return found
 
 
+def test_what_was_passed_on_of_one_share_is_no_part_of_another() -> None:
+    one, alone = custodians(1, 1), WORLD.keys(custodians(1, 1))
+    first, second = (0, passed(0)[1]), (2, passed(2)[1])
+    holder = custody.take(second[1]["c1"], KEEPERS[1].identity.peer, KEEPERS[1].custody())
+    further = (1, custody.pass_on(holder, alone, KEEPERS[1].identity, os.urandom, one)[1])
+    given = [*(each for n in (0, 4) for each in given_on(n, first, second)), *given_on(0, further)]
+    assert not handover.suffices(OPENED, given)
+    assert handover.assemble(OPENED, given) == (None, frozenset())
+    given += given_on(3, first)
+    assert handover.suffices(OPENED, given)
+    assert handover.assemble(OPENED, given) == (SECRET, frozenset())
+
+
 def test_new_custodians_give_what_two_old_ones_passed_on() -> None:
     old = [(n, passed(n)[1]) for n in (0, 2)]
     given = [each for n in (0, 1, 4) for each in given_on(n, *old)]

@@ -37,6 +37,12 @@ def test_a_name_of_content_that_is_not_in_its_only_spelling_is_malformed(text: s
     assert "bafkrei" in caught.value.hint
 
 
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_a_name_of_a_digest_of_another_length_is_malformed(length: int) -> None:
+    with pytest.raises(Malformed):
+        ids.digest_of(ids.cid_of_digest(bytes(length)))
+
+
 def test_a_name_whose_unused_bits_are_set_is_malformed() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz234567"
     others = [EMPTY[:-1] + letter for letter in letters if letter != EMPTY[-1]]
