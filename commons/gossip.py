@@ -117,7 +117,7 @@ class Gossip:
             return
         forks.check_whole(self.home.shelf, key.vkey)
         ours = self.head(key)
-        if ours is None or ours.checkpoint == theirs.checkpoint:
+        if ours is None:
             return
         old, new = sorted((ours, theirs), key=lambda head: head.checkpoint.size)
         lead: tuple[bytes, ...] = ()

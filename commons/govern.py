@@ -71,9 +71,9 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
     found = []
     for asked in sorted(community.unsettled):
         outcome, expires = community.verdicts[asked]
-        access = state.accesses.get(asked)
+        access = state.access(asked)
         due = "grant" if outcome == "revoke" else "pending"
-        if access is not None and access.outcome == due and asked not in state.redacted:
+        if access.outcome == due and asked not in state.redacted:
             days = state.datasets[access.entry.dataset].entry.grant_days
             leaf = Decision(
                 type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted",
@@ -90,7 +90,7 @@ def stamped(head: bytes, size: int) -> Draft:
     def draft(state: State, _index: int, now: int) -> list[Record]:
         community = state.founded
         waiting = () if community.heir else community.counted.values()
-        if all(each.met is None or each.met >= size for each in waiting):
+        if all((each.met or 0) >= size for each in waiting):
             return []
         return [record(Stamp(type=entries.STAMP, time=now, head=head))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import replace
@@ -37,7 +38,7 @@ from commons.errors import (
 )
 from commons.govern import AHEAD, Seat
 from commons.limits import Buckets
-from tests.conftest import MakeHome, Party, Start
+from tests.conftest import MakeHome, Party, Start, until
 from tests.core.test_time import Watched
 from tests.dishonest import Asker, wrapped
 from tests.keeper import BOB, EVE, Keeper, custodians
@@ -344,6 +345,18 @@ async def test_a_request_is_forgotten_after_so_many_days_and_one_that_cannot_be_
     assert retention.due(bare.home.log.state, last + 1) == []
 
 
+async def test_what_is_due_is_looked_at_again_after_each_pause(alice: Party) -> None:
+    looked = list[float]()
+
+    def clock() -> float:
+        looked.append(time.time())
+        return looked[-1]
+
+    task = asyncio.create_task(retention.daily(alice.node.registrar, clock, 0.001))
+    await until(lambda: len(looked) > 3)
+    task.cancel()
+
+
 # -- what members sign -------------------------------------------------------------------------------------------------
 
 
@@ -472,6 +485,11 @@ def test_what_ballots_decided_is_logged_once_as_long_as_it_is_due() -> None:
     state, _ = log.fold()
     (last,) = govern.settled(state, 0, log.clock)
     assert (last.entry.request, last.entry.outcome) == (2, "revoke")  # type: ignore[union-attr]
+    log.revoke(2)  # by a steward, before the log had it
+    state, wrong = log.fold()
+    assert (wrong, govern.settled(state, 0, log.clock)) == ([], [])
+    log.data.pop()
+    state, _ = log.fold()
     state.founded.heir = Proposal(
         commons=log.commons, action="change-registrar", time=1, nonce=bytes(16), peer=BOB.identity.peer,
         log_key=bytes(32), next_key=bytes(32),

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from commons import gossip
-from commons.core import checkpoint, merkle, tiles
+from commons.core import checkpoint, ids, manifest, merkle, tiles
 from commons.core.checkpoint import Checkpoint
+from commons.core.entries import REDACTION, Redaction
 from commons.disk.home import Home
-from commons.errors import CommonsError, Malformed, NotFound, SplitView, TimedOut, TooLarge, TooMany, Unreachable
+from commons.disk.records import record
+from commons.errors import (
+    CommonsError,
+    Malformed,
+    NotFound,
+    SplitView,
+    Stale,
+    StorageFailed,
+    TimedOut,
+    TooLarge,
+    TooMany,
+    Unreachable,
+)
 from commons.gossip import Gossip
 from commons.limits import Buckets
-from tests.conftest import LIMIT, MakeHome
+from tests.conftest import LIMIT, MakeHome, until
 from tests.flows.test_gossip import padded
 from tests.keeper import BOB, EVE, KEEPERS, Keeper
+from tests.vectors.generate import MANIFEST
 
 LONG = 600  # entries
 TREE = merkle.grow(0, (), [merkle.leaf(b"entry %d" % n) for n in range(LONG)])[0]
@@ -176,6 +192,97 @@ async def test_three_of_those_who_keep_a_log_are_asked_and_nobody_else(met: Met)
     asked = {source for source, _ in met.doors.asked}
     assert len(asked) == 3
     assert asked <= {at(n) for n in (*range(5), 6)}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
+async def test_a_head_that_contradicts_ones_own_log_is_kept_with_its_proof(met: Met, size: int) -> None:
+    """One of more entries than there are proves nothing: it shuts the log by somebody's word."""
+    log = met.bob.log
+    for _ in range(4):
+        said = Redaction(type=REDACTION, time=log.state.time, entries=(0,), reason="x")
+        log.append(lambda _state, _index, _now, said=said: [record(said)]).result(LIMIT)  # type: ignore[misc]
+    lie = Checkpoint(origin=log.origin, size=size, root=b"\7" * 32)
+    head = checkpoint.open(checkpoint.sign(lie, met.bob.keys.log(0)), log.key)
+    with pytest.raises(Stale if size > 5 else StorageFailed):
+        await met.gossip.compare(log.key, head, "eve")
+    assert met.forks() == (size <= 5)
+
+
+def answers(*told: bytes | CommonsError) -> Callable[[str], Awaitable[bytes]]:
+    """What a peer says, the last of it for ever."""
+    left = [*told]
+
+    async def say(path: str) -> bytes:
+        said = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(said, CommonsError):
+            raise said
+        return said
+
+    return say
+
+
+async def test_what_a_peer_answers_or_is_accused_with_is_verified_and_compared(met: Met) -> None:
+    met.gossip.known = lambda: [met.log.log]  # type: ignore[method-assign]
+    lie, true = met.head(3, bytes(32)), met.head(3)
+    for said, forks in (
+        (b"", 0), (true, 0), (b"nonsense", 0), (Unreachable("no", evidence=(lie.decode(),)), 0),
+        (Unreachable("no", evidence=(true.decode(), true.decode())), 0), (lie, 1),
+        (Unreachable("no", evidence=(true.decode(), lie.decode())), 1),
+        (Unreachable("no", evidence=(lie.decode(), true.decode(), "and more")), 1),
+    ):  # fmt: skip
+        met.trusts(3)
+        met.doors.posts = answers(said)
+        met.gossip._due.clear()
+        await met.gossip.talk(at(0))
+        assert met.forks() == forks, said
+        met.bob.shelf.drop_fork(met.log.log.vkey)  # and what was trusted of it
+
+
+@pytest.mark.parametrize("how", ["answered", "accused", "shown"])
+async def test_what_contradicts_ones_own_log_shuts_it_whoever_shows_it(met: Met, how: str) -> None:
+    log = met.bob.log
+    lie = checkpoint.sign(Checkpoint(origin=log.origin, size=1, root=bytes(32)), met.bob.keys.log(0))
+    both = (log.head.note.decode(), lie.decode())
+    if how == "shown":
+        met.gossip.shown(both)
+        await asyncio.gather(*met.gossip._tasks, return_exceptions=True)
+    else:
+        met.doors.posts = answers(lie if how == "answered" else Unreachable("no", evidence=both))
+        await met.gossip.talk(at(0))
+    assert log.broken is not None
+    assert met.forks() == 1
+
+
+def test_who_answers_for_a_log_is_read_from_the_manifests_that_are_here(met: Met) -> None:
+    commons = met.log.commons
+    met.bob.shelf.put_seat(commons, met.log.signer.public, [])
+    for n in (1, 2):
+        met.bob.shelf.add_peer(at(n))
+    for n in (1, 2):
+        assert {*met.gossip.keepers(commons)} == {at(each) for each in range(1, n)}
+        value = replace(MANIFEST, commons=commons, registrar=KEEPERS[n].identity.peer)
+        data = manifest.sign(value, EVE.identity)
+        met.bob.shelf.put_manifest(ids.cid(data), data, "seen", served=True)
+    assert {*met.gossip.keepers(commons)} == {at(1), at(2)}
+
+
+async def test_rounds_go_on_until_they_are_stopped_and_what_fails_in_them_is_nobodys_noise(met: Met) -> None:
+    noise = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: noise.append(told))
+
+    async def fails() -> None:
+        raise StorageFailed("a disk that refuses")
+
+    met.gossip.start()
+    for n in (1, 2):
+        met.gossip.now.set()
+        await until(lambda n=n: met.gossip.rounds == n)  # type: ignore[misc]
+    met.gossip._do(fails())
+    await asyncio.sleep(0)
+    await met.gossip.stop()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert (noise, met.gossip._tasks) == ([], set())
 
 
 # -- who is talked to, and when ----------------------------------------------------------------------------------------

@@ -45,11 +45,13 @@ from commons.errors import (
     SplitView,
     StorageFailed,
     TimedOut,
+    TooMany,
     Undated,
     Unreachable,
     Untrue,
 )
 from commons.follow import Follower
+from commons.limits import Buckets
 from tests.conftest import LIMIT
 from tests.flows.crash_driver import in_child
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, T0, TERMS, Keeper, custodians
@@ -911,6 +913,32 @@ async def test_what_somebody_shared_who_is_a_member_no_more_is_passed_on_and_not
     assert len(done) == 1
     with pytest.raises(Refused, match="who publishes"):
         await made.entrust(rule=voted)
+
+
+async def test_what_nothing_was_published_of_is_passed_on_for_a_member_only(build: Any) -> None:
+    made = build(custodians(3, 2), custodians=str(custodians(3, 2)))
+    await made.entrust()
+    made.log.propose("change-custodians", custodians=str(custodians(2, 2)))
+    for each in made.followers.values():
+        await each.follow()
+        each.state.founded._arrange({"members": ()})
+    with pytest.raises(Refused, match="who publishes"):
+        await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons)
+
+
+@pytest.mark.parametrize("which", ["each", "everyone"])
+async def test_what_is_asked_of_a_custodian_is_limited_for_each_and_for_all(town: Built, which: str) -> None:
+    made, _, _ = town
+    one = made.custodians["c0"]
+    setattr(one, which, Buckets(rate=0.001, burst=1))
+    one._limit("bob")
+    with pytest.raises(TooMany):
+        one._limit("bob")
+    if which == "each":
+        one._limit("eve")
+    else:
+        with pytest.raises(TooMany):
+            one._limit("eve")
 
 
 async def test_a_commons_that_names_nobody_leaves_it_to_its_publishers(build: Any) -> None:
