@@ -13,17 +13,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from commons import credit, licensing
-from commons.core import names
+from commons.core import manifest, names
 from commons.core.contents import File
-from commons.core.rights import Rights
+from commons.core.manifest import KEYWORDS
+from commons.core.rights import NOTICES, Rights
 from commons.disk import folder
 from commons.disk.folder import Source
 from commons.errors import Conflict, Malformed, NotFound, TooLarge
 from commons.metadata.description import LIMIT, Description, Entry
-from commons.metadata.reading import Fault, Heard, spellings
+from commons.metadata.reading import Fault, Heard, Reading, spellings
+
+T = TypeVar("T")
 
 Reader = Callable[[str, Heard | None], Description | None]
 Given = Mapping[str, Any]  # what the publisher said, by field; it wins
@@ -111,7 +114,7 @@ def gather(sources: Sequence[Source], given: Given | None = None, ignored: Colle
             texts[name] = text_of(by_path[name])
             description = read(texts[name], heard)
             if description is not None:
-                found.append((name, _with_texts(description, heard, sources)))
+                found.append((name, _with_texts(_fitting(description, heard), heard, sources)))
         except (Malformed, TooLarge) as error:
             heard.faults = {Fault(field="", why=error.message): None}
         faults += judged(name, heard.faults, given or {})
@@ -145,6 +148,37 @@ def _of(field: str) -> str:
 def _said_instead(name: str) -> str:
     aside = f"--ignore-metadata {name} passes over it" if name else "--ignore-metadata FILE passes over a file"
     return f"--licence says what holds, whatever stands there; {aside}"
+
+
+def _fitting(description: Description, heard: Heard) -> Description:
+    """The same without the words that no manifest holds, and with at most 100 keywords."""
+    reading = Reading(heard)
+
+    def fits(field: str, words: T, *checked: Any) -> T | None:
+        try:
+            manifest.check_words(*checked)
+        except Malformed as error:
+            reading.fault(field, error.message)
+            return None
+        return words
+
+    title, text = description.title, description.description
+    keywords = [each for each in dict.fromkeys(description.keywords) if fits("keywords", each, "T", "", (each,))]
+    if len(keywords) > KEYWORDS:
+        reading.fault("keywords", f"{len(keywords) - KEYWORDS} more than the {KEYWORDS} that a dataset has")
+    files = tuple(
+        each if len(each.copyright or "") <= NOTICES else _unsaid(each, reading) for each in description.files
+    )
+    return replace(
+        description, title=fits("title", title, title, "") if title else None,
+        description=fits("description", text, "T", text) if text else None,
+        keywords=tuple(keywords[:KEYWORDS]), files=files,
+    )  # fmt: skip
+
+
+def _unsaid(entry: Entry, reading: Reading) -> Entry:
+    reading.fault("files", f"{entry.path}: its copyright notices have more than {NOTICES} characters")
+    return replace(entry, copyright=None)
 
 
 def _with_texts(description: Description, heard: Heard, sources: Sequence[Source]) -> Description:

@@ -15,7 +15,7 @@ from typing import Any
 import licences
 from commons import gather, licensing, lint
 from commons.core import manifest, names
-from commons.core.rights import Creator, Label, Origin, Rights, check_url
+from commons.core.rights import Creator, Label, Origin, Rights, check_url, licence_ids
 from commons.core.rules import Rule
 from commons.core.terms import Terms
 from commons.disk import folder
@@ -122,9 +122,10 @@ def prepare(said: Publication) -> Prepared:
     said, rights, whole, mixed = _licence(said, rights, sources, chosen)
     notices += mixed
     said = replace(said, licence_texts=_texts(said, sources, gathered))
+    _check_texts(said, rights)
     terms, rule = _terms(said), Rule(kind=said.access, peers=tuple(sorted(set(said.allow))), college=said.college)
     notices += _derived(said, terms, whole)
-    _check_words(said, gathered)
+    _check_words(said)
     if found.asked:
         notices.append(f"published as --hidden asks: {aside(found.asked)}")
     return Prepared(
@@ -139,14 +140,9 @@ def aside(found: Sequence[Aside]) -> str:
     return names.listed([f"{each.path} ({each.why})" for each in found], 1000)
 
 
-def _check_words(said: Publication, gathered: Gathered) -> None:
+def _check_words(said: Publication) -> None:
     """Malformed for what no manifest holds: now, not after an hour of sealing."""
-    try:
-        manifest.check_words(said.title or "", said.description or "", said.keywords)
-    except Malformed as error:
-        taken = [f"{f} from {n}" for f, n in gathered.taken if f in ("title", "description", "keywords")]
-        hint = f"{', '.join(taken)}: say your own with --title, --description, --keyword" if taken else error.hint
-        raise Malformed(error.message, hint=hint) from error
+    manifest.check_words(said.title or "", said.description or "", said.keywords)
     check_url("where the data comes from", said.source_url)
     manifest.check_identifier(said.identifier)
 
@@ -233,6 +229,17 @@ def _texts(said: Publication, sources: Sequence[Source], gathered: Gathered) -> 
         if text is not None:
             given[id] = text
     return tuple(given.items())
+
+
+def _check_texts(said: Publication, rights: Mapping[str, Rights]) -> None:
+    """Malformed, with a file, for a licence of its own that files name, and whose text is nowhere."""
+    for path, own in sorted(rights.items()):
+        for id in licence_ids(own.licence) if "LicenseRef-" in own.licence else ():
+            if id.startswith("LicenseRef-") and id not in dict(said.licence_texts):
+                raise Malformed(
+                    f"{path} is under {id}, a licence of somebody's own: its text is needed",
+                    hint=f"--licence-text {id}=FILE, or --ignore-metadata FILE for the file that says so",
+                )
 
 
 def _more(count: int) -> str:

@@ -21,6 +21,7 @@ from commons.errors import Malformed, TooLarge, Untrue
 
 TYPE = "commons/manifest/v1"
 LIMIT = 4 << 20  # bytes
+KEYWORDS = 100  # at most
 CUSTODY = 96 << 10  # bytes of a sharing
 
 
@@ -127,11 +128,11 @@ def check_words(title: str, description: str, keywords: tuple[str, ...] = ()) ->
     if not title.strip() or len(title) > 300 or len(description) > 20_000:
         raise Malformed("a title has 1 to 300 characters, a description at most 20000")
     if (
-        len(keywords) > 100
+        len(keywords) > KEYWORDS
         or len(set(keywords)) != len(keywords)
         or not all(0 < len(k.strip()) <= 100 for k in keywords)
     ):
-        raise Malformed("a dataset has at most 100 keywords, each once, of 1 to 100 characters")
+        raise Malformed(f"a dataset has at most {KEYWORDS} keywords, each once, of 1 to 100 characters")
     if any("\ud800" <= c <= "\udfff" for c in "".join((title, description, *keywords))):
         raise Malformed("the title or the description is not Unicode text", hint="write it in UTF-8")
 

@@ -17,6 +17,7 @@ from commons.errors import Malformed
 _EXPRESSION = re.compile(r"[A-Za-z0-9.+():-]+(?: [A-Za-z0-9.+():-]+)*")
 _OPERATORS = frozenset({"AND", "OR", "WITH"})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~\u00a1-\ud7ff\ue000-\U0010ffff]+")
+NOTICES = 20_000  # characters of a file's copyright notices
 _LINES = 2000  # characters of a short text: a name, a title, an address, a copyright notice
 _PAGES = 1 << 20  # characters of a long one
 
@@ -97,7 +98,7 @@ class Rights:
     def __post_init__(self) -> None:
         if self.licence:
             check_expression(self.licence)
-        if len(self.copyright) > 20_000:
+        if len(self.copyright) > NOTICES:
             raise Malformed("the copyright notices of a file are too long")
 
 

@@ -85,10 +85,12 @@ def test_a_broken_card_is_an_error_that_names_it_once(folder: Path) -> None:
 def test_keywords_are_taken_once_and_too_many_are_told_with_their_file(folder: Path) -> None:
     write(folder, "datapackage.json", DATAPACKAGE | {"keywords": ["a", "a", "b"]})
     assert prepared(folder).said.keywords == ("a", "b")
-    write(folder, "datapackage.json", DATAPACKAGE | {"keywords": [str(n) for n in range(101)]})
-    with pytest.raises(Malformed, match="100 keywords") as caught:
-        prepared(folder)
-    assert "keywords from datapackage.json" in caught.value.hint
+    write(folder, "datapackage.json", DATAPACKAGE | {"keywords": [*map(str, range(103)), "x" * 101]})
+    ready = prepared(folder)
+    assert ready.said.keywords == tuple(map(str, range(100)))
+    told = [each.why for each in ready.passed if (each.file, each.field) == ("datapackage.json", "keywords")]
+    assert told[0] == "a dataset has at most 100 keywords, each once, of 1 to 100 characters"
+    assert told[1:] == ["3 more than the 100 that a dataset has"]
     assert prepared(folder, keywords=["mine"]).said.keywords == ("mine",)
     write(folder, "README.md", "---\ntags: [2020, rivers]\n---\n")
     (folder / "datapackage.json").unlink()
@@ -176,6 +178,37 @@ def test_many_faults_of_one_file_are_read_soon_and_told_in_few_lines(folder: Pat
     write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
     (notice,) = prepared(folder).notices
     assert notice.startswith("datapackage.json: licence of 0.csv and 49 more passed over: unknown licence 'O-By'")
+
+
+@pytest.mark.parametrize("field", ["name", "description"])
+def test_words_that_no_manifest_holds_are_passed_over_and_the_others_taken(folder: Path, field: str) -> None:
+    record = {"@type": "Dataset", "name": "Rivers", "description": "Long ones", "creator": "Ana", field: "x" * 30_000}
+    write(folder, "croissant.json", record)
+    write(folder, "datapackage.json", {"name": "springs", "resources": [], "description": "Cold ones"})
+    ready = prepared(folder, title=None)
+    title, description = ("springs", "Long ones") if field == "name" else ("Rivers", "Cold ones")
+    assert (ready.terms.title, ready.said.description, ready.terms.creators[0].name) == (title, description, "Ana")
+    passed = {(each.file, each.field): each.why for each in ready.passed}
+    assert "at most 20000" in passed["croissant.json", {"name": "title"}.get(field, field)]
+
+
+def test_notices_of_a_file_that_no_table_holds_are_passed_over(folder: Path) -> None:
+    node = {"@type": "FileObject", "contentUrl": "rivers.csv", "copyrightNotice": "©\n" * 15_000}
+    write(folder, "croissant.json", {"@type": "Dataset", "name": "T", "distribution": [node]})
+    ready = prepared(folder)
+    assert dict(ready.rights) == {}
+    assert "croissant.json: files passed over: rivers.csv: its copyright notices have more than" in ready.notices[0]
+
+
+def test_a_licence_whose_text_is_nowhere_is_named_with_a_file_and_the_ways_out(folder: Path) -> None:
+    table = 'version = 1\n[[annotations]]\npath = "*.csv"\nSPDX-License-Identifier = "LicenseRef-Valley"\n'
+    write(folder, "REUSE.toml", table)
+    with pytest.raises(Malformed, match=r"\Arivers.csv is under LicenseRef-Valley") as caught:
+        prepared(folder)
+    assert "--ignore-metadata" in caught.value.hint
+    assert prepared(folder, ignore_metadata=["REUSE.toml"]).terms.licence == "CC0-1.0"
+    ready = prepared(folder, licence_texts=[f"LicenseRef-Valley={TEXT}"])
+    assert ready.terms.licence == "CC0-1.0 AND LicenseRef-Valley"
 
 
 def test_a_licence_in_prose_is_quoted_as_it_stands_and_the_hint_names_its_file(folder: Path) -> None:

@@ -132,7 +132,7 @@ def test_only_a_file_that_is_there_is_passed_over(folder: Path) -> None:
 
 
 SMALL: dict[str, tuple[str, Any, str]] = {  # field by field: what else the file says is taken
-    "keywords": ("datapackage.json", package(title="X", keywords="a, b"), "keywords"),
+    "keywords": ("datapackage.json", package(title="X", keywords={"a": "b"}), "keywords"),
     "a title": ("datapackage.json", package(title=5, keywords=["a"]), "title"),
     "a creator": (".zenodo.json", {"title": "X", "license": "cc0-1.0", "creators": [1]}, "creators"),
     "bytes": ("datapackage.json", package(resource("rivers.csv", bytes="9")), "files"),
