@@ -329,7 +329,7 @@ class Log(Stored):
         restored or the owner goes on without.
         """
         theirs = succession.open_head(head, self.origin, self.state.tenures).checkpoint
-        if theirs.size == 0 or (theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root):
+        if theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root:
             return theirs.size
         if theirs.size <= self.state.tenures[-1].since:
             what = "the log went on from before that head, which is by a key that keeps it no more"

@@ -915,6 +915,27 @@ async def test_what_somebody_shared_who_is_a_member_no_more_is_passed_on_and_not
         await made.entrust(rule=voted)
 
 
+async def test_what_was_passed_on_is_passed_on_again_only_where_that_is_asked(build: Any) -> None:
+    made = build(custodians(3, 2), custodians=str(custodians(3, 2)))
+    made.log.publish()
+    sharing = await made.entrust()
+    made.log.propose("change-custodians", custodians=str(custodians(2, 2)))
+    for again, done in ((False, 1), (False, 0), (True, 1)):
+        passed = await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons, again=again)
+        assert passed == [custody.digest(sharing)] * done
+
+
+async def test_what_the_ballots_granted_is_given(build: Any) -> None:
+    made = build()
+    dataset = made.log.publish(access := Rule(kind="vote"))
+    sharing = await made.entrust(access)
+    said = made.log.ask(BOB, dataset)
+    made.log.propose("grant", target=made.log.last)
+    made.log.decide(reason="voted")
+    given = made.log.answer(2, 4)
+    assert only(await made.hand(made.claim(said, sharing, given))).below == ()
+
+
 async def test_what_nothing_was_published_of_is_passed_on_for_a_member_only(build: Any) -> None:
     made = build(custodians(3, 2), custodians=str(custodians(3, 2)))
     await made.entrust()

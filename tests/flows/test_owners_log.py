@@ -13,6 +13,7 @@ import pytest
 
 from commons import keeping, ledger
 from commons.core import ids
+from commons.core.terms import DAY
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed, Unreachable
 from commons.keeping import Logs, Near
 from commons.sources import HERE
@@ -92,7 +93,11 @@ async def test_an_entry_that_is_damaged_in_the_file_ends_the_audit(alice: Party)
         await alice.desk.audit()
 
 
-async def test_the_desk_shows_what_waits_and_all_of_it_where_that_is_asked(alice: Party) -> None:
+def test_no_source_is_none() -> None:
+    assert ledger.checked(None) == ledger.checked([]) == []
+
+
+async def test_the_desk_shows_what_waits_and_all_of_it_where_that_is_asked(alice: Party, folder: Path) -> None:
     assert (await alice.desk.requests())["requests"] == []
     (row,) = (await alice.desk.requests(everything=True))["requests"]
     assert (row["request"], row["outcome"], row["details"], row["damaged"]) == (2, "grant", None, "")
@@ -100,6 +105,9 @@ async def test_the_desk_shows_what_waits_and_all_of_it_where_that_is_asked(alice
     await alice.desk.erase(entry=2)
     (row,) = (await alice.desk.requests(everything=True))["requests"]
     assert (row["who"], row["details"], row["damaged"]) == (None, None, "")
+    waits = await Asker(alice, await alice.publish(folder, title="Seas", access="approval")).ask()
+    assert [row["request"] for row in (await alice.desk.requests())["requests"]] == [waits]
+    assert [row["request"] for row in (await alice.desk.requests(everything=True))["requests"]] == [2, waits]
     for outcome in ("pending", "", "voted"):
         with pytest.raises(Malformed, match="not an outcome"):
             await alice.desk.decide(request=2, outcome=outcome)
@@ -117,6 +125,8 @@ async def test_the_clock_of_a_log_is_that_of_its_own_home_or_of_one_it_keeps_sha
     assert (told["log"], told["right"]) == (follower.state.time, None)
     told = await alice.desk._date_of(alice.home.commons, True)
     assert told["right"] is not None
+    alice.home.log._clock = lambda: time.time() + 400 * DAY  # it was said of another day
+    assert (await alice.desk._date_of(alice.home.commons, False))["right"] is None
 
 
 async def test_only_ones_own_addresses_that_can_be_dialled_are_announced(alice: Party) -> None:
