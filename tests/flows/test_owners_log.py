@@ -43,11 +43,14 @@ async def test_a_log_is_named_by_who_keeps_it_or_where_it_lies(alice: Party, tmp
         await alice.desk.audit(source=str(tmp_path / "none"))
     for commons in (None, alice.home.commons):
         assert (await alice.desk.audit(commons=commons))["entries"] == 4
+    shelf, key = alice.home.shelf, alice.home.log.key
+    assert shelf.head(key.vkey) is None  # one's own log is not taken on trust
     path = str(tmp_path / "log")
     told = await alice.desk.export_log(path=path)
     assert (told["entries"], told["faults"], told["damaged"]) == (4, [], [])
     for commons in (None, alice.home.commons):
         assert (await alice.desk.audit(source=path, commons=commons))["entries"] == 4
+    assert shelf.head(key.vkey) == alice.home.log.head.note
     with pytest.raises(CommonsError):
         await alice.desk.audit(source=path, commons=OTHER)
 
