@@ -119,7 +119,7 @@ def unbundle(data: bytes, width: int) -> tuple[bytes, ...]:
     for _ in range(width):
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        if start > len(data) or at > len(data):
+        if at > len(data):
             raise Malformed(f"the bundle ends within entry {len(entries)} of {width}")
         entries.append(data[start:at])
     if at != len(data):

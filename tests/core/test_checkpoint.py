@@ -139,7 +139,7 @@ def grown(history: bytes, size: int) -> tuple[merkle.Reader, bytes]:
 def test_a_log_without_entries_contradicts_nothing_whatever_the_proof() -> None:
     empty = Checkpoint(origin=LOG.name, size=0, root=merkle.EMPTY)
     for proof in ((), (ROOT,), (ROOT, ROOT)):
-        with ends():
+        with ends(1):
             assert not checkpoint.contradicts(empty, SEVEN, proof)
 
 

@@ -85,5 +85,5 @@ def test_a_host_name_of_a_peer_is_a_dns_label_and_back() -> None:
     assert len(host) <= 63
     assert ids.peer_of_host(host) == SPEC
     for wrong in (host.upper(), host[1:], "q" + host[1:], host[:-1], host + "a", "p", ""):
-        with pytest.raises(Malformed):
+        with pytest.raises(Malformed, match="not a peer's host name"):
             ids.peer_of_host(wrong)

@@ -61,6 +61,7 @@ def test_everything_to_carry_is_the_packs_and_then_the_contents() -> None:
         {"keywords": ("a", "a")}, {"keywords": ("",)}, {"keywords": ("k" * 101,)}, {"keywords": ("\ud800",)},
         {"keywords": tuple(str(n) for n in range(101))}, {"identifier": ""}, {"identifier": "10.1/x"},
         {"identifier": "doi"}, {"identifier": "10.5281/a b"},
+        {"custody": b"x", "rule": Rule(kind="public"), "key": NEW},
         {"custody": b""}, {"custody": bytes(manifest.CUSTODY + 1)},
         {"created": -1}, {"packs": (PackRef(root=MANIFEST.contents.root, size=1),)},
         {"packs": (PackRef(root=salt(1), size=1), PackRef(root=salt(1), size=2))},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commons.core import checkpoint, custody, entries, envelope, handover, merkle
+from commons.core import checkpoint, custody, entries, envelope, handover, ids, merkle
 from commons.core.answer import Shown
 from commons.core.entries import Asked
 from commons.core.envelope import Opened
@@ -117,8 +117,10 @@ def test_false_evidence_is_refused() -> None:
         accuse(release, case.log.charter, [replace(true, opening=case.log.openings[4])])
     with pytest.raises(Untrue, match="charter"):
         accuse(release, Keeper(members=(BOB.identity.peer,)).charter)
-    with pytest.raises(CommonsError):
-        accuse(release, case.log.data[1])
+    for data in case.log.data[1:3]:  # another statement, and an entry that nobody signed
+        for about in (case.log.commons, ids.cid(data)):
+            with pytest.raises(Untrue, match="not the charter of the commons"):
+                accuse(lied(release, commons=about), data)
 
 
 def test_a_release_for_a_request_that_is_not_in_the_log_convicts() -> None:
@@ -143,6 +145,8 @@ def test_a_release_without_a_grant_convicts() -> None:
     assert case.verdicts(case.release(case.eve, request=2, decision=4)) == (
         "request 2 was made by somebody else", "request 2 was decided by entry 3, not 4",
     )  # fmt: skip
+    nothing = accuse(case.release(decision=4), case.log.charter, [case.log.shown(4)])
+    assert nothing == "entry 4 grants nothing to request 2"
     case.log.decide("refuse", "purpose", request=4)
     told = case.verdicts(case.release(case.eve, request=4, decision=5))
     assert told[0] == "entry 5 grants nothing to request 4"
@@ -194,6 +198,12 @@ def test_an_invented_head_convicts() -> None:
     case = Case()
     true = checkpoint.open(case.log.head(), case.log.log).checkpoint
     invented = checkpoint.sign(replace(true, root=merkle.leaf(b"mine")), MALLORY.identity)
+    assert "never signed" in accuse(case.release(head=b""), case.log.charter)
+    longer = checkpoint.sign(replace(true, size=true.size + 1), case.log.signer)
+    with pytest.raises(Untrue, match="not the entries under the head"):
+        judge(case.release(head=longer), case.log.data)
+    with pytest.raises(Untrue, match="not the entries under the head"):
+        judge(case.release(), [*case.log.data[:4], case.log.data[3]])
     for words in ({"head": invented}, {"shown": invented}, {"head": b""}, {"shown": b"\xff"}):
         assert case.verdicts(case.release(**words)) == ("it rests on a head that the log never signed",) * 2
 
@@ -201,6 +211,7 @@ def test_an_invented_head_convicts() -> None:
 def test_two_heads_that_contradict_each_other_convict() -> None:
     case = Case()
     older = case.log.head(4)
+    assert case.verdicts(case.release(shown=older)) == ("", "")
     true = checkpoint.open(case.log.head(), case.log.log).checkpoint
     forked = checkpoint.sign(replace(true, root=merkle.leaf(b"fork")), case.log.signer)
     for words in ({"shown": case.log.head(), "head": older}, {"shown": forked}):
@@ -241,3 +252,7 @@ def test_a_head_by_a_later_key_convicts_nobody_by_the_charter_alone() -> None:
     later = checkpoint.sign(checkpoint.open(case.log.head(), case.log.log).checkpoint, BOB.log(0, case.log.commons))
     with pytest.raises(Untrue, match="another key"):
         accuse(case.release(head=later), case.log.charter)
+    base = checkpoint.open(case.log.head(4), case.log.log).checkpoint
+    key = BOB.log(0, case.log.commons).public
+    kept = [*case.kept, Tenure(since=4, registrar=BOB.identity.peer, key=key, base=base)]
+    assert accuse(case.release(head=later), case.log.charter, case.everything(), kept) == ""

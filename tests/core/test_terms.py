@@ -75,6 +75,8 @@ def test_an_expression_names_several_licences_sorted_and_what_follows_with_is_no
 @pytest.mark.parametrize("licence", ["", " ", "CC  BY", " CC0-1.0", "é", "a\n", "\x1b[2J", "a" * 2001, "a\x7f"])
 def test_an_expression_is_short_and_prints(licence: str) -> None:
     assert rights.check_expression("a" * 2000)
+    with pytest.raises(Malformed, match="not a licence expression"):
+        rights.check_expression("a" * 2001)
     with pytest.raises(Malformed, match="expression"):
         replace(FREE, licence=licence)
 
@@ -86,7 +88,8 @@ def test_an_update_has_a_day(day: str) -> None:
         replace(FREE, updated=day)
 
 
-@pytest.mark.parametrize("url", ["", "ana", "orcid.org/0", "https:", "https://a b", "https://a\n", "x" * 2001])
+@pytest.mark.parametrize("url", ["", "ana", "orcid.org/0", "https:", "https://a b", "https://a\n", "x" * 2001,
+                                 f"https://{'x' * 1993}"])  # fmt: skip
 def test_a_creators_address_is_absolute(url: str) -> None:
     assert replace(ANA, url="https://orcid.org/0000-0002-1825-0097").url
     assert replace(ANA, url="https://" + "x" * 1992).url
