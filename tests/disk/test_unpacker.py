@@ -471,10 +471,13 @@ def test_a_folder_moved_away_while_it_unpacks_is_told(
         unpack(store, result, tmp_path / "out", progress=move)
 
 
+@pytest.mark.parametrize("batch", [1, 1 << 40])
 def test_a_disk_with_too_little_space_is_seen_before_a_byte_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
+    """What is not there yet needs its room, however little of it is written at once."""
     store, result = packed(tmp_path, FILES)
+    monkeypatch.setattr(unpacker, "_BATCH_BYTES", batch)
     whole = sum(map(len, FILES.values()))
     monkeypatch.setattr(space, "free", lambda path: whole - 1)
     with pytest.raises(StorageFailed, match="disk full") as caught:

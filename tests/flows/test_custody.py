@@ -341,6 +341,47 @@ async def test_a_requester_asks_many_at_once(build: Any) -> None:
     assert got.secret == SECRET
 
 
+@pytest.mark.parametrize(
+    ("count", "need", "there", "first"),
+    [(8, 2, 8, 8), (9, 2, 9, 3), (9, 9, 9, 11), (16, 9, 16, 11), (12, 10, 9, 9), (12, 10, 11, 12)],
+)
+def test_as_many_custodians_are_asked_at_first_as_suffice_and_some_more(
+    count: int, need: int, there: int, first: int
+) -> None:
+    """All of a few; and all where those who are there do not suffice, whom others may have come after."""
+    rule = custodians(count, need)
+    data, _ = Keeper().deposit(SECRET, rule, os.urandom)
+    peers = [peer(n) for n in range(there)]
+    order, at_first = keeping._order(custody.open_sharing(data).value, [*peers])
+    assert (sorted(order), at_first) == (sorted(peers), first)
+
+
+@pytest.mark.parametrize("hedge", [3600.0, 0.01])
+async def test_for_each_that_fails_one_more_is_asked_and_all_where_nobody_is_left_or_nothing_comes(
+    monkeypatch: pytest.MonkeyPatch, hedge: float
+) -> None:
+    monkeypatch.setattr(keeping, "HEDGE", hedge)
+    asked, going = list[str](), asyncio.Event()
+
+    async def ask(who: str, source: str) -> str:
+        asked.append(who)
+        if who in "ax":
+            raise Refused("no")
+        if who == "b" or (who == "c" and hedge < 1):
+            await going.wait()
+        return who
+
+    sources = {each: [each] for each in "abcdexy"}
+    found, failed = await keeping._all(sources, "abcde", ask, LIMIT, lambda found: bool(found), 2)
+    if hedge > 1:
+        assert (asked, [*found], [*failed]) == (["a", "b", "c"], ["c"], ["a"])
+    else:
+        assert (sorted(asked), [*failed]) == (["a", "b", "c", "d", "e"], ["a"])
+    asked.clear()
+    found, failed = await keeping._all(sources, "xdy", ask, LIMIT, at_first=1)
+    assert (asked, sorted(found), [*failed]) == (["x", "d", "y"], ["d", "y"], ["x"])
+
+
 @pytest.mark.parametrize("missing", ["nobody", "refusing", "silent"])
 async def test_of_many_custodians_no_more_are_asked_than_are_needed(
     build: Any, missing: str, monkeypatch: pytest.MonkeyPatch
