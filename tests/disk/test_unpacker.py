@@ -493,6 +493,17 @@ def test_a_disk_with_too_little_space_is_seen_before_a_byte_is_written(
     unpack(store, result, tmp_path / "out")  # of what is half there, the rest counts
 
 
+def test_what_stands_as_it_should_is_not_written_again_when_others_are_replaced(tmp_path: Path) -> None:
+    store, result = packed(tmp_path, FILES)
+    unpack(store, result, tmp_path / "out")
+    before = (tmp_path / "out/a/large").stat()
+    (tmp_path / "out/top").write_bytes(b"other")
+    unpack(store, result, tmp_path / "out", replace=True)
+    after = (tmp_path / "out/a/large").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert out(tmp_path / "out") == FILES
+
+
 def test_what_is_replaced_needs_no_room_twice_but_for_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, result = packed(tmp_path, FILES)
     unpack(store, result, tmp_path / "out")
