@@ -128,7 +128,7 @@ def check_inclusion(index: int, size: int, leaf_hash: bytes, root: bytes, proof:
             raise Untrue(f"the inclusion proof of entry {index} of {size} is too long")
         if fn & 1 or fn == sn:
             top = node(sibling, top)
-            while not fn & 1:  # it is not 0, as `sn` is not
+            while fn and not fn & 1:
                 fn, sn = fn >> 1, sn >> 1
         else:
             top = node(top, sibling)
@@ -165,7 +165,7 @@ def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proo
             raise Untrue(f"the consistency proof from {old} to {new} is too long")
         if fn & 1 or fn == sn:
             old_top, new_top = node(step, old_top), node(step, new_top)
-            while not fn & 1:  # it is not 0, as `sn` is not
+            while fn and not fn & 1:
                 fn, sn = fn >> 1, sn >> 1
         else:
             new_top = node(new_top, step)
