@@ -121,7 +121,7 @@ def names(path: Path) -> list[str]:
             return Zipped(path, tiles.CHECKPOINT).names()
         top = _top(path)
         return [(Path(folder) / name).relative_to(top).as_posix() for folder, _, each in os.walk(top) for name in each]
-    except OSError as error:
+    except (OSError, zipfile.BadZipFile) as error:
         raise Malformed(f"{path} is no exported log", hint="commons log export FILE.zip makes one") from error
 
 

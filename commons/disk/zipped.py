@@ -26,8 +26,8 @@ def open_plain(path: Path) -> int:
 
 class Zipped:
     """Opened once, so that what is read is what was looked at. `top` names a file that the wanted folder holds: whoever
-    unpacked and packed it again may have put others around it. Malformed for what is no .zip, where a name stands
-    twice, or files share bytes; what the disk raises, and, for a part that cannot be read, what `zipfile` does."""
+    unpacked and packed it again may have put others around it. Malformed where a name stands twice, or files share
+    bytes; BadZipFile for what is no .zip; what the disk raises, and, for a part that cannot be read, `zipfile`."""
 
     def __init__(self, path: Path, top: str) -> None:
         file = os.fdopen(open_plain(path), "rb")
@@ -35,7 +35,7 @@ class Zipped:
         try:
             self._file = zipfile.ZipFile(file)
         except Exception as error:  # of zipfile, struct and codecs, each with kinds of its own
-            raise Malformed(f"{path} is no .zip that can be read") from error
+            raise zipfile.BadZipFile(f"{path} is no .zip that can be read") from error
         self._rows: dict[str, zipfile.ZipInfo] = {}
         end = 0
         for row in sorted(self._file.infolist(), key=lambda row: row.header_offset):
