@@ -7,6 +7,7 @@ nobody in is reached by those to whom it keeps one: the registrars of its commun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -17,7 +18,7 @@ from commons import registrar
 from commons.core import custody
 from commons.core.address import is_peer, peer_of
 from commons.disk.home import Home
-from commons.errors import CommonsError, TimedOut, Unreachable
+from commons.errors import CommonsError, StorageFailed, TimedOut, Unreachable
 from commons.sources import Network, first
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ class Contact:
             for _, opened, role, _ in shelf.manifests():
                 if role != "seen":
                     value = opened.value
-                    peers.add(registrar.known(self.home, value).peer)
+                    with contextlib.suppress(StorageFailed):  # damaged, which `status` says
+                        peers.add(registrar.known(self.home, value).peer)
                     if value.custody is not None:
                         policies.append(custody.open_sharing(value.custody).value.parsed())
             peers |= {member.peer for policy in policies if policy for member in policy.members}

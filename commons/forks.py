@@ -99,6 +99,5 @@ def _known(shelf: Shelf, log: str, more: str = "") -> SplitView:
 
 def forget(home: Home, log: str) -> None:
     """Trust a log again, from the next head on that it shows: the one remembered is forgotten too. NotFound."""
-    if log not in home.shelf.forks() and home.shelf.head(log) is None:
+    if not home.shelf.drop_fork(log):
         raise NotFound("no fork of this log is known here", hint="`commons status` lists the known ones")
-    home.shelf.drop_fork(log)

@@ -16,7 +16,6 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 from commons import forks
@@ -88,8 +87,8 @@ class Gossip:
         shelf, witnessed = self.home.shelf, self.home.witnessed
         keys = [self.home.log.key]
         for commons, public, _ in shelf.seats():
-            key = shelf.unread.read("seats", commons, partial(Verifier, name=f"commons/{commons}", public=public))
-            keys += [] if key is None else [key]
+            with contextlib.suppress(Malformed):
+                keys.append(Verifier(name=f"commons/{commons}", public=public))
         keys += shelf.logs()
         keys += [key for origin in witnessed.origins() for key in witnessed.keys(origin)]
         return [key for key in dict.fromkeys(keys) if key.name.startswith("commons/")]
@@ -98,9 +97,11 @@ class Gossip:
         """The head of a log that this node stands on, under the log's signature alone; None without one."""
         if key == self.home.log.key:
             return self.home.log.head
-        data = self.home.shelf.head(key.vkey)
-        if data is None and (seen := self.home.witnessed.last(key.name)) is not None:
-            data = seen.head.note
+        data: bytes | None = None
+        with contextlib.suppress(StorageFailed):  # damaged: this log's is not compared, and `status` says why
+            data = self.home.shelf.head(key.vkey)
+            if data is None and (seen := self.home.witnessed.last(key.name)) is not None:
+                data = seen.head.note
         if data is None:
             return None
         with contextlib.suppress(Malformed, Untrue):  # a witness may have signed extension lines, or by another key
@@ -179,8 +180,10 @@ class Gossip:
             for _, opened, _, _ in shelf.manifests():
                 found.setdefault(opened.value.commons, set()).add(opened.value.registrar)
             self._registrars = (shelf.edition, found)
-        kept = shelf.keeper(commons)
-        registrars = self._registrars[1].get(commons, set()) | ({kept[1]} if kept else set())
+        registrars = set(self._registrars[1].get(commons, ()))
+        with contextlib.suppress(StorageFailed):  # damaged, which `status` says
+            if (kept := shelf.keeper(commons)) is not None:
+                registrars.add(kept[1])
         seats = [source for seat, _, sources in shelf.seats() if seat == commons for source in sources if source]
         return list(dict.fromkeys([*seats, *(a for a in shelf.known() if is_peer(a) and peer_of(a) in registrars)]))
 

@@ -89,7 +89,6 @@ class Ledger:
 
     def _damage(self) -> list[damage.Damage]:
         """The rows here that cannot be read, of those that anything is done with."""
-        self.home.shelf.manifests()
         self.node.gossip.known()
         for ask in self.home.shelf.asks():
             request.readable(self.home, ask)

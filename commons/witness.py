@@ -5,6 +5,7 @@ Any node is one, for the logs its owner names. Who asks need not be known: what 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from commons.core.checkpoint import Signed
 from commons.core.note import COSIGNATURE, ED25519, Verifier
 from commons.disk.home import Home
 from commons.disk.witnessed import Seen
-from commons.errors import Conflict, Malformed, NotFound
+from commons.errors import Conflict, Malformed, NotFound, StorageFailed
 
 
 class Witness:
@@ -90,7 +91,9 @@ class Witness:
             self.remove(remove)
         rows = []
         for origin in self._kept.origins():
-            seen, fork = self._kept.last(origin), self._kept.fork(origin)
+            seen, fork = None, self._kept.fork(origin)
+            with contextlib.suppress(StorageFailed):  # `status` says that it is damaged
+                seen = self._kept.last(origin)
             rows.append({
                 "origin": origin, "keys": [key.vkey for key in self._kept.keys(origin)],
                 "size": seen.head.checkpoint.size if seen else None, "time": seen.time if seen else None,

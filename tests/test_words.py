@@ -177,7 +177,15 @@ def test_a_word_that_is_too_long_is_not_repeated_whole() -> None:
 # -- no other place ----------------------------------------------------------------------------------------------------
 
 OURS = (CommonsError, LicenceError)
-TOLD = {"refusal", "why", "place", "foreign", "_unreadable", "_wrong"}  # functions that say it in words of ours
+TOLD = {
+    "refusal",
+    "why",
+    "place",
+    "foreign",
+    "_unreadable",
+    "_wrong",
+    "_is_damaged",
+}  # functions that say it in words of ours
 FACTS = {  # of a foreign error: numbers, places, what was wrong; no words
     "errno", "lineno", "colno", "start", "end", "status", "problem_mark", "exceptions", "__cause__", "__context__",
     "__traceback__",

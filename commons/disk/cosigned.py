@@ -11,12 +11,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from commons.core import checkpoint, note
+from commons.core.note import parse_vkey
 from commons.disk import sql
+from commons.disk.damage import Unread
+from commons.errors import StorageFailed
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS heads(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS lines(size INTEGER, vkey TEXT, line BLOB NOT NULL, PRIMARY KEY(size, vkey)) WITHOUT ROWID;
 """
+
+
+def _head(size: int, data: bytes) -> None:
+    if checkpoint.parse(note.peek(data)).size != size:
+        raise StorageFailed("it is a head of another size", hint=sql.MEND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +44,23 @@ class Cosigned:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
         self._lock = threading.Lock()
+        self.unread = Unread(path.name, self._db, {"heads": _head, "lines": self._check})
         self.edition = 0
         with sql.door(path):
+            rows = self.unread.rows("heads", check=_head)
             lines: dict[int, dict[str, bytes]] = {}
-            for size, vkey, line in self._db.execute("SELECT size, vkey, line FROM lines"):
+            for size, vkey, line in self.unread.rows("lines", check=self._check):
                 lines.setdefault(size, {})[vkey] = line
-            rows = self._db.execute("SELECT size, note FROM heads ORDER BY size DESC").fetchall()
-        self.heads: tuple[Head, ...] = tuple(Head(size, note, lines.get(size, {})) for size, note in rows)
+        self.heads: tuple[Head, ...] = tuple(
+            Head(size, data, lines.get(size, {})) for size, data in sorted(rows, reverse=True)
+        )
+
+    def _check(self, size: int, vkey: str, line: bytes) -> None:
+        """Raises for a line that does not verify. Those that no head is stored for, nobody reads."""
+        row = self._db.execute("SELECT note FROM heads WHERE size = ?", (size,)).fetchone()
+        if row is not None:
+            key = parse_vkey(vkey)
+            note.open(note.only(note.add(sql.blob(row[0], "the head"), line), [key]), [key])
 
     def close(self) -> None:
         with self._lock:  # a thread may be writing still, whose task was cancelled

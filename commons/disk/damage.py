@@ -6,15 +6,16 @@ Where they are damaged themselves, the stored hashes that lead to that head say 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from commons.core import checkpoint, merkle, note, tiles
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.disk import sql
-from commons.errors import CommonsError
+from commons.errors import CommonsError, StorageFailed
 
 T = TypeVar("T")
 
@@ -50,29 +51,84 @@ def told(found: Sequence[Damage]) -> str:
     return "; ".join(map(str, found[:5])) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
 
 
+Check = Callable[..., object]  # of a row's values, in the order of its columns; raises for what is damaged
+Row = tuple[Any, ...]
+Found = dict[tuple[str, str], Damage]  # by table and row
+
+
 class Unread:
     """The rows of one file that could not be read when they were, and were passed over: no damaged row ends what is
-    done with all others."""
+    done with all others. `checks` are those of tables whose rows say more than their types."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._found: dict[tuple[str, str], Damage] = {}
+    def __init__(self, file: str, db: sql.Connection, checks: Mapping[str, Check] | None = None) -> None:
+        self.file, self._db, self._checks = file, db, checks or {}
+        self._stored, self._found = Found(), Found()
+        self._columns: dict[str, list[tuple[str, type, int, int]]] = {}  # name, type, whether filled, which of the key
+
+    def rows(self, table: str, where: str = "", *values: object, check: Check = lambda *row: None) -> list[Row]:
+        """The rows of `table` that can be read, whole, in the order of their keys. Which those are is said by the types
+        of its columns, and by `check`."""
+        if table not in self._columns:
+            told = self._db.execute(f"PRAGMA table_info({table})").fetchall()
+            self._columns[table] = [(name, _TYPES[kind], filled or key, key) for _, name, kind, filled, _, key in told]
+        columns = self._columns[table]
+        keys = ", ".join(name for _, name in sorted((key, name) for name, _, _, key in columns if key))
+        found, lost = sql.scan(self._db, table, where, values, keys)
+
+        def read(row: Row) -> Row:
+            for value, (name, kind, filled, _) in zip(row, columns, strict=True):
+                if not isinstance(value, kind) and (filled or value is not None):
+                    raise StorageFailed(f"its {name} is no such value as is stored there", hint=sql.MEND)
+            check(*row)
+            return row
+
+        for number in lost:
+            self._note(self._stored, table, f"number {number}", "it cannot be read")
+        named = [(row, ", ".join(_said(value) for value, (*_, key) in zip(row, columns, strict=True) if key))
+                 for row in found]  # fmt: skip
+        good = [self._read(self._stored, table, name, partial(read, row)) for row, name in named]
+        return [row for row in good if row is not None]
+
+    def renew(self, table: str, where: str, *values: object, check: Check = lambda *row: None) -> None:
+        """Before a row is stored that stays if it is there: delete the one of that key, where it is damaged."""
+        there = self._db.execute(f"SELECT 1 FROM {table} {where}", values).fetchone() is not None
+        if there and not self.rows(table, where, *values, check=check):
+            self._db.execute(f"DELETE FROM {table} {where}", values)
+
+    def look(self) -> None:
+        """Read all of the file: what is stored there and damaged is known then, and nothing else."""
+        self._stored.clear()
+        for (table,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            self.rows(table, check=self._checks.get(table, lambda *row: None))
 
     def read(self, table: str, row: str, read: Callable[[], T]) -> T | None:
-        """What is read; None, and remembered until it can be read again, where it is damaged."""
-        try:
-            value = read()
-        except CommonsError as error:
-            self._found[table, row] = Damage(table=f"{self._file} {table}", row=row, what=error.message)
-            return None
-        self._found.pop((table, row), None)
-        return value
+        """What is read of a stored row; None, and remembered until it can be read again, where it is damaged."""
+        return self._read(self._found, table, row, read)
 
     def all(self) -> list[Damage]:
-        return [*self._found.values()]
+        return [*({**self._stored, **self._found}).values()]
 
     def any(self, table: str) -> bool:
-        return any(name == table for name, _ in self._found)
+        return any(name == table for name, _ in (*self._stored, *self._found))
+
+    def _read(self, into: Found, table: str, row: str, read: Callable[[], T]) -> T | None:
+        try:
+            value = read()
+        except (CommonsError, ValueError, LookupError, TypeError) as error:
+            self._note(into, table, row, error.message if isinstance(error, CommonsError) else "it is something else")
+            return None
+        into.pop((table, row), None)
+        return value
+
+    def _note(self, into: Found, table: str, row: str, what: str) -> None:
+        into[table, row] = Damage(table=f"{self.file} {table}", row=row, what=what)
+
+
+_TYPES: dict[str, type] = {"TEXT": str, "BLOB": bytes, "INTEGER": int}
+
+
+def _said(key: object) -> str:
+    return key.hex() if isinstance(key, bytes) else str(key)
 
 
 class Tree:

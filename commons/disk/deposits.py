@@ -60,8 +60,9 @@ class Gave:
 
 class Deposits:
     def __init__(self, path: Path) -> None:
-        self._path, self.unread = path, Unread(path.name)
+        self._path = path
         self._db = sql.connect(path, SCHEMA)
+        self.unread = Unread(path.name, self._db)
         with sql.door(path):
             sql.forget(self._db)  # what a crash kept `drop` from forgetting
 
@@ -71,6 +72,7 @@ class Deposits:
     def put(self, kept: Kept) -> None:
         """Durable when it returns. The same again is no error; Conflict for more than `MOST` of one key by one peer."""
         with sql.door(self._path):
+            self.unread.renew("deposits", "WHERE sharing = ?", kept.sharing)
             self._db.execute(
                 "INSERT OR IGNORE INTO deposits SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM deposits "
                 "WHERE (commons, series, epoch, signer) = (?, ?, ?, ?)) < ?",
@@ -103,7 +105,7 @@ class Deposits:
 
     def _kept(self, by: str, value: str | bytes) -> list[Kept]:
         with sql.door(self._path):
-            rows = self._db.execute(f"SELECT * FROM deposits WHERE {by} = ? ORDER BY sharing", (value,)).fetchall()
+            rows = self.unread.rows("deposits", f"WHERE {by} = ?", value)
         return [Kept(**dict(zip(Kept.__slots__, row, strict=True))) for row in rows]
 
     def drop(self, sharing: bytes) -> bool:
@@ -136,14 +138,13 @@ class Deposits:
 
     def gave(self, statement: bytes, decision: int, sharing: bytes) -> Gave | None:
         with sql.door(self._path):
-            row = self._db.execute(
-                "SELECT * FROM releases WHERE (statement, decision, sharing) = (?, ?, ?)",
-                (statement, decision, sharing),
-            ).fetchone()
-        return None if row is None else Gave(**dict(zip(Gave.__slots__, row, strict=True)))
+            said = "WHERE (statement, decision, sharing) = (?, ?, ?)"
+            rows = self.unread.rows("releases", said, statement, decision, sharing)
+        return next((Gave(**dict(zip(Gave.__slots__, row, strict=True))) for row in rows), None)
 
     def releases(self) -> list[Gave]:
         """Everything this custodian gave, oldest first."""
         with sql.door(self._path):
-            rows = self._db.execute("SELECT * FROM releases ORDER BY time, request").fetchall()
-        return [Gave(**dict(zip(Gave.__slots__, row, strict=True))) for row in rows]
+            rows = self.unread.rows("releases")
+        found = [Gave(**dict(zip(Gave.__slots__, row, strict=True))) for row in rows]
+        return sorted(found, key=lambda each: (each.time, each.request))

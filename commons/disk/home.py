@@ -23,17 +23,18 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from commons.core import envelope
+from commons.core import envelope, succession
 from commons.core.governance import CHARTER, Charter, College
 from commons.core.keys import Keys
 from commons.core.succession import Tenure
 from commons.disk import sql, stored
 from commons.disk.cosigned import Cosigned
-from commons.disk.damage import Damage
+from commons.disk.damage import Damage, Unread
 from commons.disk.dating import Dating
 from commons.disk.deposits import Deposits
 from commons.disk.log import Log
@@ -116,9 +117,19 @@ class Home:
         self._opened.close()
 
     def damage(self) -> list[Damage]:
-        """The rows here that are damaged: of the log, and of the rest those that were passed over so far."""
-        return [*self.log.damage, *(d for each in (self.shelf.unread, self.witnessed.unread, self.deposits.unread)
-                                    for d in each.all())]  # fmt: skip
+        """The rows here that are damaged: of the log as it was opened, and of all that is stored beside it."""
+        for each in self._unread():
+            with sql.door(self.path / each.file):
+                each.look()
+        log = self.log
+        for head in self.cosigned.heads:
+            opens = partial(succession.open_head, head.note, log.origin, log.state.tenures)
+            self.cosigned.unread.read("heads", str(head.size), opens)
+        return [*log.damage, *(found for each in self._unread() for found in each.all())]
+
+    def _unread(self) -> tuple[Unread, ...]:
+        stores = (self.shelf, self.witnessed, self.cosigned, self.deposits, self.pleas, self.notes)
+        return tuple(each.unread for each in stores)
 
     def learn_keeper(self, commons: str, tenures: Sequence[Tenure]) -> None:
         """Remember who keeps a log by now, and did before, as its fold says."""
@@ -128,7 +139,11 @@ class Home:
     def check_keeper(self) -> None:
         """Shut the log if it is known here that somebody keeps it under a later key: nothing is added to what they have
         left behind."""
-        kept = self.shelf.keeper(self.commons)
+        try:
+            kept = self.shelf.keeper(self.commons)
+        except StorageFailed as error:  # it was somebody, and nobody knows any more who
+            self.log.broken = self.log.broken or error
+            return
         if kept is not None and self.log.broken is None and kept[0] not in {t.key for t in self.log.state.tenures}:
             self.log.broken = Conflict(f"{kept[1]} keeps this log by now", hint="name its community with --in")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from commons.disk import sql
+from commons.disk.damage import Unread
+from commons.errors import StorageFailed
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes(
@@ -29,12 +31,36 @@ class Noted:
     said: dict[str, Any]
 
 
+# What is said in notes and marks of a kind; a row that says something else is damaged.
+SAID: dict[str, dict[str, type]] = {
+    "resumed": {"how": str, "who": list, "files": list},
+    "next": {"how": str, "who": list, "files": list},
+    "ahead": {"head": str, "by": str},
+    "go-on": {"size": int, "head": str, "over": int, "silent": list},
+    "clock": {"commons": str, "logged": int, "size": int, "past": int},
+}
+
+
+def _mark(kind: str, time: int, said: str) -> Noted:
+    found = json.loads(said)
+    if not isinstance(found, dict) or any(
+        not isinstance(found.get(name), of) for name, of in SAID.get(kind, {}).items()
+    ):
+        raise StorageFailed("it does not say what is noted there", hint=sql.MEND)
+    return Noted(kind, time, found)
+
+
+def _note(_: int, kind: str, time: int, said: str) -> Noted:
+    return _mark(kind, time, said)
+
+
 class Notes:
     """Notes are added and stay, the newest last; of each kind of mark there is one. From any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
         self._db = sql.connect(path, SCHEMA)
+        self.unread = Unread(path.name, self._db, {"notes": _note, "marks": _mark})
 
     def close(self) -> None:
         with self._lock:
@@ -49,8 +75,8 @@ class Notes:
     def of(self, kind: str) -> list[Noted]:
         """Of one kind, the oldest first."""
         with self._lock, sql.door(self._path):
-            rows = self._db.execute("SELECT kind, time, said FROM notes WHERE kind = ? ORDER BY id", (kind,)).fetchall()
-        return [Noted(kind, time, json.loads(said)) for kind, time, said in rows]
+            rows = self.unread.rows("notes", "WHERE kind = ?", kind, check=_note)
+        return [_note(*row) for row in rows]
 
     def mark(self, kind: str, time: int, **said: Any) -> None:
         """In place of the last mark of this kind. A loss of power may undo it, a crash of this program does not."""
@@ -60,8 +86,8 @@ class Notes:
 
     def marked(self, kind: str) -> Noted | None:
         with self._lock, sql.door(self._path):
-            row = self._db.execute("SELECT kind, time, said FROM marks WHERE kind = ?", (kind,)).fetchone()
-        return None if row is None else Noted(row[0], row[1], json.loads(row[2]))
+            rows = self.unread.rows("marks", "WHERE kind = ?", kind, check=_mark)
+        return next((_mark(*row) for row in rows), None)
 
     def unmark(self, kind: str) -> None:
         with self._lock, sql.door(self._path):

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from commons.core import codec, entries, ids, plea
 from commons.disk import sql
-from commons.errors import TooMany
+from commons.disk.damage import Unread
+from commons.errors import StorageFailed, TooMany
 
 EACH, LOG, ALL = 4, 512, 4096  # not logged yet of one signer in one log, of one log; and of all, logged or not
 
@@ -40,13 +43,23 @@ class Plea:
     answer: bytes | None = None
 
 
-_NAMES = ", ".join(Plea.__slots__)
+def _check(*row: Any) -> None:
+    """Raises for one that could be neither delivered nor published."""
+    kept = Plea(**dict(zip(Plea.__slots__, row, strict=True)))
+    handed = codec.decode(plea.Handed, kept.body, plea.LIMIT)
+    if entries.statement_digest(handed.statement) != kept.statement:
+        raise StorageFailed("it is not the request that was handed in", hint=sql.MEND)
+    ids.check_commons(kept.commons), ids.check_peer(kept.signer)
+    plea.Waiting(
+        statement=kept.statement, dataset=kept.dataset, time=kept.time, size=kept.size, tried=kept.tried, said=kept.said
+    )
 
 
 class Pleas:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
+        self.unread = Unread(path.name, self._db, {"pleas": _check})
         with sql.door(path):
             sql.forget(self._db)  # what a crash kept `forget` from overwriting
 
@@ -58,6 +71,7 @@ class Pleas:
         values = tuple(getattr(plea, name) for name in Plea.__slots__)
         waits = "SELECT count(*) FROM pleas WHERE entry IS NULL AND commons = ?"
         with sql.door(self._path):
+            self.unread.renew("pleas", "WHERE statement = ?", plea.statement, check=_check)
             self._db.execute(
                 f"INSERT OR IGNORE INTO pleas SELECT {', '.join('?' * len(values))} WHERE ({waits} AND signer = ?) < ? "
                 f"AND ({waits}) < ? AND (SELECT count(*) FROM pleas) < ?",
@@ -75,7 +89,8 @@ class Pleas:
 
     def waiting(self, commons: str | None = None) -> list[Plea]:
         """Those that are in no log as far as is known, of one commons or of all; oldest first."""
-        return self._read("WHERE entry IS NULL AND commons = ifnull(?, commons) ORDER BY time, statement", commons)
+        found = self._read("WHERE entry IS NULL AND commons = ifnull(?, commons)", commons)
+        return sorted(found, key=lambda each: (each.time, each.statement))
 
     def tried(self, statement: bytes, time: int, said: str) -> None:
         with sql.door(self._path):
@@ -94,5 +109,5 @@ class Pleas:
 
     def _read(self, where: str, value: object) -> list[Plea]:
         with sql.door(self._path):
-            rows = self._db.execute(f"SELECT {_NAMES} FROM pleas {where}", (value,)).fetchall()
+            rows = self.unread.rows("pleas", where, value, check=_check)
         return [Plea(**dict(zip(Plea.__slots__, row, strict=True))) for row in rows]

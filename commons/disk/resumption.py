@@ -50,7 +50,10 @@ class Resumption:
         log.admits.append(self._admit)
         log.stored, log.outran = self.left, self._outran
         log.waived = max((each.said["over"] for each in self.words()), default=0)
-        if (ahead := self._notes.marked(AHEAD)) is not None:
+        ahead = self._notes.marked(AHEAD)
+        if self._notes.unread.any("marks"):  # perhaps that one
+            self.free = False
+        if ahead is not None:
             try:
                 log.compare(ahead.said["head"].encode(), ahead.said["by"])
                 self._notes.unmark(AHEAD)  # a newer copy was restored, or its owner went on

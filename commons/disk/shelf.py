@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from commons.core import address, ids, manifest
+from commons.core import address, checkpoint, envelope, governance, ids, manifest, note, notice
 from commons.core.envelope import Opened
+from commons.core.governance import Proposal, Vote
 from commons.core.ids import Cid
 from commons.core.manifest import Manifest
 from commons.core.note import Verifier, parse_vkey
+from commons.core.notice import Notice
 from commons.disk import sql
-from commons.disk.damage import Unread
+from commons.disk.damage import Check, Row, Unread
 from commons.errors import StorageFailed
 
 SCHEMA = """
@@ -88,7 +90,7 @@ class Shelf:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
-        self.unread = Unread(path.name)
+        self.unread = Unread(path.name, self._db, _CHECKS)
         self.edition = 0  # grows with every change of what is served
         self.trusted = 0  # grows with every log whose head is trusted for the first time
 
@@ -127,10 +129,8 @@ class Shelf:
 
     def manifests(self) -> list[tuple[Cid, Opened[Manifest], str, bool]]:
         """Those that can be read, opened, each with its role and whether it is served."""
-        with sql.door(self._path):
-            rows = self._db.execute("SELECT cid, data, role, served FROM manifests ORDER BY cid").fetchall()
         found = []
-        for cid, data, role, served in rows:
+        for cid, data, role, served in self._rows("manifests"):
             opened = self.unread.read("manifests", cid, lambda: manifest.open(_exact(cid, data)))  # noqa: B023
             if opened is not None:
                 found.append((Cid(cid), opened, role, bool(served)))
@@ -152,13 +152,8 @@ class Shelf:
         )
 
     def asks(self) -> list[Ask]:
-        with sql.door(self._path):
-            rows = self._db.execute(
-                "SELECT log, series, epoch, terms, dataset, submission, request, outcome, reason, secret, receipt "
-                "FROM asks ORDER BY log, request"
-            ).fetchall()
-        names = Ask.__slots__
-        return [Ask(**dict(zip(names, row, strict=True))) for row in rows]
+        found = [Ask(**dict(zip(Ask.__slots__, row, strict=True))) for row in self._rows("asks")]
+        return sorted(found, key=lambda each: (each.log, -1 if each.request is None else each.request))
 
     # -- withdrawals ------------------------------------------------------------------------------------------------
 
@@ -176,17 +171,16 @@ class Shelf:
 
     def withdrawals(self) -> dict[str, Withdrawal]:
         """By dataset."""
-        with sql.door(self._path):
-            rows = self._db.execute("SELECT * FROM withdrawals ORDER BY dataset").fetchall()
+        rows = self._rows("withdrawals")
         found = [Withdrawal(**dict(zip(Withdrawal.__slots__, row, strict=True))) for row in rows]
         return {each.dataset: replace(each, applied=bool(each.applied)) for each in found}
 
     # -- heads: the last checkpoint verified of each log --------------------------------------------------------------
 
     def head(self, log: str) -> bytes | None:
-        with sql.door(self._path):
-            row = self._db.execute("SELECT note FROM heads WHERE log = ?", (log,)).fetchone()
-        return None if row is None else row[0]
+        """StorageFailed where it is damaged: whoever forgets a head trusts another history."""
+        found = self._one("heads", "log", log)
+        return None if found is None else found[1]
 
     def advance(self, log: str, old: bytes | None, new: bytes) -> bool:
         """Compare and swap: whether `old` was still the head. The new one was proven consistent with `old`."""
@@ -203,9 +197,8 @@ class Shelf:
         """The keys of the logs of which a head is trusted, or that were asked."""
         found = []
         for table in ("heads", "asks"):
-            with sql.door(self._path):
-                rows = self._db.execute(f"SELECT DISTINCT log FROM {table} ORDER BY log").fetchall()
-            found += [self.unread.read(f"{table}.log", log, lambda: parse_vkey(log)) for (log,) in rows]  # noqa: B023
+            for log in dict.fromkeys(row[0] for row in self._rows(table)):
+                found.append(self.unread.read(f"{table}.log", log, lambda: parse_vkey(log)))  # noqa: B023
         return [*dict.fromkeys(key for key in found if key is not None)]
 
     # -- forks: logs that signed two histories, and both signed heads ------------------------------------------------
@@ -220,20 +213,23 @@ class Shelf:
             self._db.execute("INSERT OR IGNORE INTO forks VALUES(?, ?, ?)", (log, *heads))
 
     def forks(self) -> dict[str, tuple[str, ...]]:
+        """One that is damaged is a fork all the same."""
+        self._rows("forks")
         with sql.door(self._path):
-            return {log: (one, other) for log, one, other in self._db.execute("SELECT * FROM forks ORDER BY log")}
+            rows, _ = sql.scan(self._db, "forks", "", (), "log")
+        return {str(log): (str(one), str(other)) for log, one, other in rows}
 
     def lead(self, log: str) -> bytes:
         """What shows that the two heads of a fork contradict each other; empty where they do so by themselves."""
-        with sql.door(self._path):
-            row = self._db.execute("SELECT proof FROM leads WHERE log = ?", (log,)).fetchone()
-        return b"" if row is None else row[0]
+        return next((proof for _, proof in self._rows("leads", "WHERE log = ?", log)), b"")
 
-    def drop_fork(self, log: str) -> None:
+    def drop_fork(self, log: str) -> bool:
+        """Forget what is known of a log: whether there was something."""
+        gone = []
         with sql.door(self._path):
-            self._db.execute("DELETE FROM leads WHERE log = ?", (log,))
-            self._db.execute("DELETE FROM heads WHERE log = ?", (log,))
-            self._db.execute("DELETE FROM forks WHERE log = ?", (log,))
+            for table in ("leads", "heads", "forks"):
+                gone += self._db.execute(f"DELETE FROM {table} WHERE log = ? RETURNING 1", (log,)).fetchall()
+        return bool(gone)
 
     # -- seats: the communities this node takes part in, the key of each one's log, and where its registrar is ------
 
@@ -242,9 +238,7 @@ class Shelf:
             self._db.execute("INSERT OR REPLACE INTO seats VALUES(?, ?, ?)", (commons, key, "\n".join(sources)))
 
     def seats(self) -> list[tuple[str, bytes, list[str]]]:
-        with sql.door(self._path):
-            rows = self._db.execute("SELECT commons, key, sources FROM seats ORDER BY commons").fetchall()
-        return [(commons, key, sources.split("\n")) for commons, key, sources in rows]
+        return [(commons, key, sources.split("\n")) for commons, key, sources in self._rows("seats")]
 
     # -- keepers: who keeps a log since its registrar was replaced, as far as this home has verified it ----------------
 
@@ -256,10 +250,8 @@ class Shelf:
     def keeper(self, commons: str) -> tuple[bytes, str, list[str]] | None:
         """The key of the log (32 bytes), the peer who keeps it, and those who kept it before; None where it is as its
         charter says."""
-        with sql.door(self._path):
-            said = "SELECT key, peer, before FROM keepers WHERE commons = ?"
-            row = self._db.execute(said, (commons,)).fetchone()
-        return None if row is None else (row[0], row[1], row[2].split())
+        row = self._one("keepers", "commons", commons)
+        return None if row is None else (row[1], row[2], row[3].split())
 
     # -- bids: to keep a log whose registrar does not answer, the members who may vote, and their ballots --------------
 
@@ -268,22 +260,20 @@ class Shelf:
             self._db.execute("INSERT OR REPLACE INTO bids VALUES(?, ?, ?)", (commons, proposal, " ".join(members)))
 
     def bid(self, commons: str) -> tuple[bytes, list[str]] | None:
-        with sql.door(self._path):
-            row = self._db.execute("SELECT proposal, members FROM bids WHERE commons = ?", (commons,)).fetchone()
-        return None if row is None else (row[0], row[1].split())
+        rows = self._rows("bids", "WHERE commons = ?", commons)
+        return next(((proposal, members.split()) for _, proposal, members in rows), None)
 
     def put_ballot(self, proposal: bytes, peer: str, vote: bytes) -> bytes:
         """The one of this member that is kept: the first."""
         with sql.door(self._path):
+            self.unread.renew("ballots", "WHERE (proposal, peer) = (?, ?)", proposal, peer)
             self._db.execute("INSERT OR IGNORE INTO ballots VALUES(?, ?, ?)", (proposal, peer, vote))
             said = "SELECT vote FROM ballots WHERE (proposal, peer) = (?, ?)"
             (kept,) = self._db.execute(said, (proposal, peer)).fetchone()
         return bytes(kept)
 
     def ballots(self, proposal: bytes) -> list[bytes]:
-        with sql.door(self._path):
-            rows = self._db.execute("SELECT vote FROM ballots WHERE proposal = ?", (proposal,)).fetchall()
-        return [vote for (vote,) in rows]
+        return [vote for _, _, vote in self._rows("ballots", "WHERE proposal = ?", proposal)]
 
     # -- offers: what was signed here for communities' logs, by what its publisher said (SHA-256) ---------------------
 
@@ -293,9 +283,8 @@ class Shelf:
 
     def offer(self, commons: str, said: bytes) -> str | None:
         """The CID of the manifest that was made of the same words and files for this commons."""
-        with sql.door(self._path):
-            row = self._db.execute("SELECT cid FROM offers WHERE (commons, said) = (?, ?)", (commons, said)).fetchone()
-        return None if row is None else row[0]
+        rows = self._rows("offers", "WHERE (commons, said) = (?, ?)", commons, said)
+        return next((cid for _, _, cid in rows), None)
 
     # -- peers ------------------------------------------------------------------------------------------------------
 
@@ -313,8 +302,51 @@ class Shelf:
         return [each for each in dict.fromkeys((*seats, *self.peers())) if each and not address.is_wild(each)]
 
     def peers(self) -> list[str]:
+        return [known for (known,) in self._rows("peers")]
+
+    def _rows(self, table: str, where: str = "", *values: object) -> list[Row]:
         with sql.door(self._path):
-            return [known for (known,) in self._db.execute("SELECT address FROM peers ORDER BY address")]
+            return self.unread.rows(table, where, *values)
+
+    def _one(self, table: str, by: str, value: str) -> Row | None:
+        """The row of one key; None without one, StorageFailed where it is damaged."""
+        if found := self._rows(table, f"WHERE {by} = ?", value):
+            return found[0]
+        with sql.door(self._path):
+            there = self._db.execute(f"SELECT 1 FROM {table} WHERE {by} = ?", (value,)).fetchone()
+        if there is not None:
+            raise StorageFailed(f"what {self._path.name} says in {table} of {value} is damaged", hint=sql.MEND)
+        return None
+
+
+def _notice(dataset: str, data: bytes, entry: int, *_: object) -> None:
+    said = envelope.open(notice.NOTICE, Notice, data).value
+    if (said.dataset, said.entry) != (dataset, entry):
+        raise StorageFailed("its notice is about something else", hint=sql.MEND)
+
+
+def _lead(_log: str, proof: bytes) -> None:
+    if not proof or len(proof) % 32:
+        raise StorageFailed("no hashes are stored", hint=sql.MEND)
+
+
+def _key(commons: str, key: bytes, *_: object) -> Verifier:
+    return Verifier(name=f"commons/{ids.check_commons(commons)}", public=key)
+
+
+_CHECKS: dict[str, Check] = {
+    "manifests": lambda cid, data, *_: manifest.open(_exact(cid, data)),
+    "asks": lambda log, *_: parse_vkey(log),
+    "withdrawals": _notice,
+    "heads": lambda log, data: checkpoint.open(data, parse_vkey(log)),
+    "seats": _key,
+    "forks": lambda log, *heads: [parse_vkey(log), *(checkpoint.parse(note.peek(each.encode())) for each in heads)],
+    "keepers": lambda commons, key, peer, before: [_key(commons, key), *map(ids.check_peer, (peer, *before.split()))],
+    "bids": lambda commons, data, _: envelope.open(governance.PROPOSAL, Proposal, data),
+    "ballots": lambda _, peer, data: envelope.open(governance.VOTE, Vote, data),
+    "leads": _lead,
+    "offers": lambda commons, _, cid: [ids.check_cid(cid), ids.check_commons(commons)],
+}
 
 
 def _exact(cid: str, data: object) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def door(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED:
+        if _is_damaged(error):
             raise StorageFailed(f"{path.name} is damaged: it is no whole database", hint=MEND) from error
         if frozen(path.parent):
             raise unwritable(path.parent) from error
@@ -108,6 +108,30 @@ def _read_only(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA query_only=ON")
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # a file that is no database is told here
         return db
+
+
+def scan(db: Connection, table: str, where: str, values: Sequence[object], keys: str) -> tuple[list[Any], list[int]]:
+    """The rows of `table` that a WHERE chooses, whole, in the order of their `keys`; and which rows of it, counted in
+    that order from 1, are so damaged that SQLite does not read them: then each of the others is read by itself."""
+    try:
+        return db.execute(f"SELECT * FROM {table} {where} ORDER BY {keys}", values).fetchall(), []
+    except sqlite3.DatabaseError as error:
+        if not _is_damaged(error):
+            raise
+    found, lost = list[Any](), list[int]()
+    for n in range(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]):
+        try:
+            one = f"SELECT * FROM {table} ORDER BY {keys} LIMIT 1 OFFSET {n}"
+            found += db.execute(f"SELECT * FROM ({one}) {where}", values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not _is_damaged(error):
+                raise
+            lost.append(n + 1)
+    return found, lost
+
+
+def _is_damaged(error: BaseException) -> bool:
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
 
 
 def blob(value: object, what: str) -> bytes:

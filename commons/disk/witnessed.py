@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from commons.core import checkpoint, note
 from commons.core.checkpoint import Checkpoint, Signed
 from commons.core.note import Verifier, parse_vkey
 from commons.disk import sql
-from commons.disk.damage import Unread
+from commons.disk.damage import Check, Unread
 from commons.errors import CommonsError, StorageFailed
 
 SCHEMA = """
@@ -44,7 +46,7 @@ class Witnessed:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
         self._lock = threading.Lock()
-        self.unread = Unread(path.name)
+        self.unread = Unread(path.name, self._db, {**_CHECKS, "heads": self._check})
         self.broken: CommonsError | None = None
 
     def close(self) -> None:
@@ -66,30 +68,34 @@ class Witnessed:
 
     def keys(self, origin: str) -> tuple[Verifier, ...]:
         with self._lock, sql.door(self._path):
-            rows = self._db.execute("SELECT vkey FROM logs WHERE origin = ? ORDER BY vkey", (origin,)).fetchall()
-        found = [self.unread.read("logs", vkey, lambda: parse_vkey(vkey)) for (vkey,) in rows]  # noqa: B023
+            rows = self.unread.rows("logs", "WHERE origin = ?", origin)
+        found = [self.unread.read("logs", vkey, lambda: parse_vkey(vkey)) for vkey, _ in rows]  # noqa: B023
         return tuple(key for key in found if key is not None)
 
     def origins(self) -> list[str]:
         """All ever cosigned, or to be."""
         with self._lock, sql.door(self._path):
-            said = "SELECT origin FROM logs UNION SELECT origin FROM heads ORDER BY origin"
-            return [origin for (origin,) in self._db.execute(said)]
+            found = {origin for _, origin in self.unread.rows("logs")}
+            return sorted(found | {origin for origin, *_ in self.unread.rows("heads")})
+
+    def _check(self, origin: str, *row: Any) -> None:
+        """Raises for a stored head that is none, or is not signed as its log's keys, where they are known, sign."""
+        data = _head(origin, *row).head.note
+        if keys := [parse_vkey(vkey) for vkey, _ in self.unread.rows("logs", "WHERE origin = ?", origin, check=_log)]:
+            note.open(note.only(data, keys), keys)
 
     # -- heads ------------------------------------------------------------------------------------------------------
 
     def last(self, origin: str) -> Seen | None:
+        """StorageFailed where it is damaged: whoever forgets it signs a second history."""
         with self._lock, sql.door(self._path):
             return self._last(origin)
 
     def _last(self, origin: str) -> Seen | None:
-        said = "SELECT size, root, time, line, note FROM heads WHERE origin = ?"
-        row = self._db.execute(said, (origin,)).fetchone()
-        if row is None:
-            return None
-        size, root, time, line, note = row
-        head = Signed(checkpoint=Checkpoint(origin=origin, size=size, root=root), note=note)
-        return Seen(head=head, time=time, line=line)
+        rows = self.unread.rows("heads", "WHERE origin = ?", origin, check=_head)
+        if not rows and self._db.execute("SELECT 1 FROM heads WHERE origin = ?", (origin,)).fetchone() is not None:
+            raise StorageFailed(f"the last head of {origin} that was cosigned here is damaged", hint=sql.MEND)
+        return next(map(_head, *zip(*rows, strict=True)), None) if rows else None
 
     def step(self, origin: str, work: Step) -> Seen:
         """Compare and persist in one transaction: whatever `work` compares with is still the last head when its answer
@@ -136,4 +142,23 @@ class Witnessed:
 
     def fork(self, origin: str) -> tuple[str, str] | None:
         with self._lock, sql.door(self._path):
-            return self._db.execute("SELECT ours, theirs FROM forks WHERE origin = ?", (origin,)).fetchone()  # type: ignore[no-any-return]
+            rows = self.unread.rows("forks", "WHERE origin = ?", origin)
+        return next(((ours, theirs) for _, ours, theirs in rows), None)
+
+
+def _head(origin: str, size: int, root: bytes, time: int, line: bytes, data: bytes) -> Seen:
+    head = Signed(checkpoint=Checkpoint(origin=origin, size=size, root=root), note=data)
+    if note.peek(data) != head.checkpoint.text():
+        raise StorageFailed("it is not the head that its note says", hint=sql.MEND)
+    return Seen(head=head, time=time, line=line)
+
+
+def _log(vkey: str, origin: str) -> None:
+    if parse_vkey(vkey).name != origin:
+        raise StorageFailed("its key is of another log", hint=sql.MEND)
+
+
+_CHECKS: dict[str, Check] = {
+    "logs": _log,
+    "forks": lambda origin, *heads: [checkpoint.parse(note.peek(each.encode())) for each in heads],
+}

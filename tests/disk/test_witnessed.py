@@ -179,7 +179,7 @@ def test_after_a_failed_commit_nothing_is_signed_until_it_is_opened_anew(tmp_pat
     kept.step(LOG.name, step(Log(3).asks(0)))
     Failing.stores = stores
     kept._db.close()
-    kept._db = sqlite3.connect(path, factory=Failing, isolation_level=None, check_same_thread=False)
+    kept._db = kept.unread._db = sqlite3.connect(path, factory=Failing, isolation_level=None, check_same_thread=False)
     for old in (3, 3, 7):
         with pytest.raises(StorageFailed, match="cannot be stored"):
             kept.step(LOG.name, step(Log(7).asks(old)))
@@ -202,21 +202,30 @@ def test_it_is_durable_and_nobody_elses_to_read(tmp_path: Path) -> None:
 # -- what was signed of our own heads ----------------------------------------------------------------------------------
 
 
+def cosigned_by(data: bytes, name: str) -> dict[str, bytes]:
+    signer = Signer(name.encode().ljust(32))
+    line = note.cosign(note.peek(data), name, signer, 1)
+    return {Verifier(name=name, type=COSIGNATURE, public=signer.public).vkey: line}
+
+
 def test_lines_of_one_head_are_never_anothers(tmp_path: Path) -> None:
     ours = Cosigned(tmp_path / "cosigned.db")
-    ours.put(3, b"head three", {"w1": b"one"})
-    ours.put(3, b"head three", {"w2": b"two"})
-    ours.put(7, b"head seven", {"w1": b"seven"})
-    assert [(head.size, dict(head.lines)) for head in ours.heads] == [
-        (7, {"w1": b"seven"}), (3, {"w1": b"one", "w2": b"two"}),
-    ]  # fmt: skip
-    ours.put(3, b"another three", {"w1": b"other"})
-    assert dict(ours.heads[1].lines) == {"w1": b"other"}
+    three, another, seven = Log(3).note, Log(3, fork=1).note, Log(7).note
+    one, two, of_seven, other = (
+        cosigned_by(data, name) for data, name in ((three, "w1"), (three, "w2"), (seven, "w1"), (another, "w1"))
+    )
+    ours.put(3, three, one)
+    ours.put(3, three, two)
+    ours.put(7, seven, of_seven)
+    assert [(head.size, dict(head.lines)) for head in ours.heads] == [(7, of_seven), (3, one | two)]
+    ours.put(3, another, other)
+    assert dict(ours.heads[1].lines) == other
     ours.close()
     again = Cosigned(tmp_path / "cosigned.db")
     assert [(head.size, head.note, dict(head.lines)) for head in again.heads] == [
-        (7, b"head seven", {"w1": b"seven"}), (3, b"another three", {"w1": b"other"}),
-    ]  # fmt: skip
+        (7, seven, of_seven),
+        (3, another, other),
+    ]
     again.prune({3, 9})
     assert [head.size for head in again.heads] == [7]
     again.close()

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commons import notices, titles
+from commons import notices, takeover, titles
+from commons.core import checkpoint, codec, entries, envelope, governance, ids, note, notice
+from commons.core.entries import Asked
+from commons.core.governance import Vote
+from commons.core.keys import Signer
+from commons.core.note import Verifier
+from commons.core.notice import Notice
+from commons.core.plea import Handed
 from commons.core.reference import parse
+from commons.disk.deposits import Gave, Kept
+from commons.disk.home import Home
+from commons.disk.pleas import Plea
+from commons.disk.shelf import Withdrawal
+from commons.disk.witnessed import Seen
 from commons.errors import NotFound, StorageFailed, Untrue
-from tests.conftest import LIMIT, Party, Start
+from tests.conftest import LIMIT, MakeHome, Party, Start
 from tests.disk.test_log import flipped
 from tests.forked import program
-from tests.test_cli import Commons
+from tests.test_cli import ANY, Commons
 
 
 def flip(db: sqlite3.Connection, table: str, column: str, where: str = "1 = 1") -> str:
@@ -186,3 +203,151 @@ def test_an_export_with_a_damaged_opening_says_so_and_is_no_success(ana: Commons
     told = ana.json("ana", "log", "export", "copy.zip", "--openings", fails=StorageFailed.number)
     assert told["damaged"] == [index]
     assert ana.json("ana", "log", "export", "plain")["damaged"] == []
+
+
+# -- what is stored beside the log, by commands and a node -------------------------------------------------------------
+
+NOW = int(time.time())
+
+
+class Stored:
+    """The homes of Ana, whose files hold a row or two of everything, and of Ben, of whom they speak."""
+
+    def __init__(self, make_home: MakeHome) -> None:
+        self.path, cid = make_home("ana"), ids.cid(b"a dataset")
+        with Home(make_home("ben")) as ben, Home(self.path) as ana:
+            ana.dating.right(ana.log.state, NOW)
+            ana.resumption.word(ana.log.head, 0, ["somebody"])
+            signer, key = ana.keys.witness(), ben.log.key
+            for name in ("one", "two"):
+                by = Signer(name.encode().ljust(32))
+                line = note.cosign(note.peek(ana.log.head.note), name, by, NOW)
+                witness = Verifier(name=name, type=note.COSIGNATURE, public=by.public)
+                ana.cosigned.put(1, ana.log.head.note, {witness.vkey: line})
+            ana.witnessed.add(key)
+            line = note.cosign(note.peek(ben.log.head.note), "w", signer, NOW)
+            ana.witnessed.step(key.name, lambda _: Seen(head=ben.log.head, time=NOW, line=line))
+            shelf, me = ana.shelf, ben.keys.identity
+            shelf.advance(key.vkey, None, ben.log.head.note)
+            shelf.put_seat(ben.commons, key.public, ["/ip4/127.0.0.1/tcp/9/p2p/" + me.peer])
+            shelf.put_keeper(ben.commons, key.public, me.peer, [me.peer])
+            shelf.add_peer("/ip4/127.0.0.1/tcp/8/p2p/" + me.peer)
+            told = Notice(commons=ben.commons, dataset=cid, entry=1, time=NOW, holders=0, dropped=0)
+            shelf.put_withdrawal(Withdrawal(dataset=cid, notice=notice.sign(told, me), entry=1, applied=True))
+            offered = takeover.offer(ana.keys, ben.commons, ben.log.state, own=False)
+            proposal = envelope.sign(governance.PROPOSAL, offered, ana.keys.identity)
+            shelf.put_bid(ben.commons, proposal, [me.peer])
+            digest = sha256(proposal).digest()
+            vote = Vote(commons=ben.commons, proposal=digest, choice="yes", reason="", time=NOW)
+            shelf.put_ballot(digest, me.peer, envelope.sign(governance.VOTE, vote, me))
+            other = checkpoint.sign(replace(ben.log.head.checkpoint, root=bytes(32)), ben.keys.log(0))
+            shelf.put_fork(ben.log.key.vkey, (ben.log.head.note.decode(), other.decode()), bytes(64))
+            ana.witnessed.keep(key.name, ben.log.head.note.decode(), other.decode())
+            shelf.put_offer(ben.commons, bytes(32), cid)
+            asked = Asked(
+                commons=ben.commons, dataset=cid, terms=bytes(32), epoch=0, purpose="research", details=None,
+                hpke=bytes(32), nonce=bytes(32), time=NOW,
+            )  # fmt: skip
+            statement = envelope.sign(entries.REQUEST, asked, me)
+            ana.pleas.put(Plea(
+                statement=entries.statement_digest(statement), commons=ben.commons, dataset=cid, signer=me.peer,
+                time=NOW, size=1, body=codec.encode(Handed(statement=statement, details=None, sources=())),
+                acknowledged=b"signed",
+            ))  # fmt: skip
+            ana.deposits.put(Kept(
+                sharing=bytes(32), root=bytes(32), commons=ben.commons, series=bytes(16), epoch=0, signer=me.peer,
+                data=b"a deposit",
+            ))  # fmt: skip
+            ana.deposits.record(Gave(
+                statement=bytes(32), decision=1, sharing=bytes(32), commons=ben.commons, dataset=cid,
+                requester=me.peer, request=1, time=NOW, data=b"a release",
+            ))  # fmt: skip
+            ana.deposits.put_passed(bytes(32), "group g any a")
+
+
+BESIDE = [
+    ("pleas.db", "pleas", "body"), ("pleas.db", "pleas", "statement"), ("pleas.db", "pleas", "said"),
+    ("shelf.db", "withdrawals", "notice"), ("shelf.db", "withdrawals", "dataset"), ("shelf.db", "bids", "proposal"),
+    ("shelf.db", "ballots", "vote"), ("shelf.db", "keepers", "peer"), ("shelf.db", "keepers", "commons"),
+    ("shelf.db", "heads", "note"), ("shelf.db", "heads", "log"), ("shelf.db", "seats", "commons"),
+    ("shelf.db", "forks", "one"), ("shelf.db", "offers", "cid"), ("witness.db", "heads", "note"),
+    ("witness.db", "heads", "root"), ("witness.db", "logs", "vkey"), ("cosigned.db", "heads", "note"),
+    ("cosigned.db", "lines", "line"), ("notes.db", "notes", "said"), ("notes.db", "marks", "said"),
+]  # fmt: skip
+TYPES = [
+    ("pleas.db", "pleas", "time"), ("shelf.db", "withdrawals", "entry"), ("shelf.db", "bids", "members"),
+    ("shelf.db", "ballots", "vote"), ("shelf.db", "keepers", "key"), ("shelf.db", "heads", "note"),
+    ("shelf.db", "seats", "sources"), ("shelf.db", "leads", "proof"), ("shelf.db", "forks", "other"),
+    ("shelf.db", "peers", "address"), ("witness.db", "heads", "size"), ("witness.db", "forks", "ours"),
+    ("cosigned.db", "heads", "note"), ("cosigned.db", "lines", "line"), ("notes.db", "notes", "time"),
+    ("notes.db", "marks", "said"), ("deposits.db", "deposits", "data"), ("deposits.db", "releases", "data"),
+]  # fmt: skip
+
+
+COMMANDS = (
+    "status",
+    "audit",
+    "requests",
+    "list",
+    "witness list",
+    "witness submitted",
+    "custody status --in {}",
+    "community status --in {}",
+    "log date",
+    "peer list",
+    "log export out",
+    "publish d --title D --licence CC0-1.0",
+)
+
+
+def mangle(home: Path, file: str, table: str, column: str, how: str) -> None:
+    with closing(sqlite3.connect(home / file, isolation_level=None)) as db:
+        if how == "a bit":
+            flip(db, table, column)
+        else:
+            db.execute(f"UPDATE {table} SET {column} = CASE typeof({column}) WHEN 'blob' THEN 'x' ELSE x'ff' END")
+
+
+@pytest.mark.parametrize("how", ["a bit", "a type"])
+def test_damaged_rows_beside_the_log_are_named_and_end_nothing(make_home: MakeHome, tmp_path: Path, how: str) -> None:
+    """Each in a copy of the home of its own, closed while its file changes; then all of them in one."""
+    Stored(make_home)
+    commons, rows = Commons(tmp_path), BESIDE if how == "a bit" else TYPES
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x.csv").write_text("1")
+    shutil.copytree(tmp_path / "ana", tmp_path / "all")
+    for n, (file, table, column) in enumerate(rows):
+        shutil.copytree(tmp_path / "ana", tmp_path / f"ana-{n}")
+        mangle(tmp_path / f"ana-{n}", file, table, column, how)
+        with contextlib.suppress(TypeError):  # a value in the same row has gone before
+            mangle(tmp_path / "all", file, table, column, how)
+        damaged = [each["table"] for each in commons.json(f"ana-{n}", "status")["damaged"]]
+        assert f"{file} {table}" in damaged, (table, column, damaged)
+        assert all(each.startswith(file) for each in damaged), (table, column, damaged)
+    told = commons.json("all", "status")
+    named = {f"{file} {table}" for file, table, _ in rows} - {"notes.db marks"}  # which are made anew
+    assert {each["table"] for each in told["damaged"]} >= named
+    for words in COMMANDS:
+        done = commons.run("--home", "all", *words.format(told["commons"]).split())
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    with commons.node("all", "--listen", ANY):
+        assert commons.json("all", "status")["damaged"]
+        assert "No request waits" in commons.run("--home", "all", "requests").stdout
+        assert commons.run("--home", "all", "audit").returncode == 0
+    done = commons.run("--home", "all", "status")
+    assert all(f"DAMAGED     {each}" in done.stdout for each in named), done.stdout
+
+
+def test_who_keeps_a_log_by_now_is_not_forgotten_where_the_row_is_damaged(make_home: MakeHome, tmp_path: Path) -> None:
+    """Else this home would go on with a log that somebody took over."""
+    commons = Commons(tmp_path)
+    with Home(make_home("ana")) as ana:
+        ana.shelf.put_keeper(ana.commons, bytes(32), ana.keys.identity.peer, [])
+    mangle(tmp_path / "ana", "shelf.db", "keepers", "key", "a type")
+    told = commons.json("ana", "status")
+    assert [(each["table"], each["row"]) for each in told["damaged"]] == [("shelf.db keepers", told["commons"])]
+    assert commons.run("--home", "ana", "audit").returncode == 0
+    (tmp_path / "x.csv").write_text("1")
+    done = commons.run("--home", "ana", "publish", "x.csv", "--title", "X", "--licence", "CC0-1.0")
+    assert done.returncode == StorageFailed.number, done.stderr
+    assert "shelf.db says in keepers" in done.stderr

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from commons import unlogged
-from commons.core import codec, entries, envelope, hpke, plea
+from commons.core import codec, entries, envelope, hpke, ids, plea
 from commons.core.answer import Answer, Submission
 from commons.core.entries import Asked
 from commons.core.keys import Keys
@@ -440,14 +440,19 @@ async def test_what_waited_when_a_witness_stopped_is_delivered_when_it_starts(
 
 
 def test_a_logged_request_is_not_told_of_as_waiting(tmp_path: Path) -> None:
-    kept = pleas.Pleas(tmp_path / "pleas.db")
+    kept, commons = pleas.Pleas(tmp_path / "pleas.db"), ids.cid(b"c")
     one = pleas.Plea(
-        statement=bytes(32), commons="c", dataset="d", signer="s", time=5, size=0, body=b"b", acknowledged=b"a"
-    )
+        statement=entries.statement_digest(b"s"), commons=commons, dataset=ids.cid(b"d"), time=5, size=0,
+        signer=Keys(bytes(32)).identity.peer, body=handed(b"s"), acknowledged=b"a",
+    )  # fmt: skip
     assert kept.put(one) == one
     assert kept.put(replace(one, acknowledged=b"another")) == one
+    kept._db.execute("UPDATE pleas SET body = 'no bytes'")  # damaged, and handed in again
+    assert (kept.waiting(), [each.row for each in kept.unread.all()]) == ([], [one.statement.hex()])
+    assert kept.put(one) == one
+    assert kept.unread.all() == []
     kept.tried(one.statement, 9, "refused")
-    assert kept.waiting("c") == [replace(one, tried=9, said="refused")]
+    assert kept.waiting(commons) == [replace(one, tried=9, said="refused")]
     assert kept.waiting("other") == []
     kept.logged(one.statement, 7, codec.encode(Answer(shown=(), head=b"", consistency=())))
     assert kept.waiting() == []
