@@ -91,6 +91,12 @@ def test_names_that_would_meet_on_some_disk_are_refused(paths: list[str], why: s
         names.check_all(reversed(paths))
 
 
+def test_a_file_that_is_also_a_folder_is_told_with_the_first_that_is_in_it() -> None:
+    for paths in (["a", "a/b/c", "a/b/d", "a/e"], ["a/b/c", "a/e", "a"]):
+        with pytest.raises(Malformed, match="'a' is also a folder, of 'a/b/c'"):
+            names.check_all(paths)
+
+
 def test_two_that_look_alike_are_told_apart_by_their_characters() -> None:
     with pytest.raises(Malformed, match=r"'a' and 'A' are the same") as plain:
         names.check_all(["a", "A"])
