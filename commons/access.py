@@ -164,7 +164,7 @@ class Registrar:
         if index is None:
             raise NotFound("this request is not in the log", hint="submit it first")
         access = self.log.granted(index, self._judged(index))
-        decision = access.decision or 0  # whatever is granted has one
+        decision = access.decision if access.decision is not None else self.log.size  # which nobody has cosigned
         cosigning.demand(self.home, decision)
         published = self.log.state.published(access.entry.dataset)
         if published.publisher != self.home.keys.identity.peer:

@@ -137,7 +137,7 @@ class Facts:
         access = self.access(index)
         if index in self.redacted:
             raise Gone(f"request {index} was erased at entry {self.redacted[index]}", hint="ask again")
-        if access.outcome == "pending":
+        if access.outcome == "pending" or access.decision is None:
             raise Pending(f"request {index} waits for a decision", hint="fetch again later; nothing has to be repeated")
         if access.outcome != "grant":
             said = "revoked" if access.outcome == "revoke" else "refused"

@@ -315,7 +315,7 @@ class Log(Stored):
         """The access whose key may be released: granted by a *durable* decision of a log that can still be written."""
         self._whole()
         access = self.state.granted(index, now)
-        if (access.decision or 0) >= self.size:  # whatever is granted has one
+        if access.decision is None or access.decision >= self.size:
             raise Pending(f"the decision on request {index} is being written", hint="try again")
         return access
 

@@ -219,6 +219,10 @@ def test_only_a_grant_that_stands_is_granted() -> None:
         timed.granted(2, now=20)
     with pytest.raises(Gone):
         fold(charter(), publish(), request(), decision(2), redaction(2)).granted(2, now=10)
+    nobodys = fold(charter(), publish(), request())
+    nobodys.access(2).outcome = "grant"  # without an entry that says so
+    with pytest.raises(Pending):
+        nobodys.granted(2, now=10)
 
 
 def test_a_grant_is_revoked_for_the_key_it_gave_and_no_other() -> None:
