@@ -53,6 +53,15 @@ def test_a_licence_is_named_and_a_text_is_of_one_that_is(tmp_path: Path) -> None
         publication.prepare(publication.from_words(**words, licence_texts=["LicenseRef-x=Do as you like."]))
 
 
+def test_a_licence_of_somebodys_own_without_its_text_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("x\n")
+    (tmp_path / "one.csv.license").write_text("SPDX-License-Identifier: LicenseRef-river\n")
+    (tmp_path / "two.csv").write_text("x\n")
+    (tmp_path / "two.csv.license").write_text("SPDX-License-Identifier: CC0-1.0\n")
+    with pytest.raises(Malformed, match=r"one\.csv is under LicenseRef-river, a licence of somebody's own"):
+        publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
+
+
 def origin(licence: str) -> Origin:
     return Origin(manifest=ids.cid(b"rivers"), title="Rivers", licence=licence, credit="")
 
