@@ -401,9 +401,10 @@ async def test_a_log_of_another_commons_is_not_taken_for_this_one(party: Party, 
     other = await start("other", listen=())
     path = Forger(party.home).write(tmp_path / "log")
     await audited(path, party.home.commons)
-    for commons in (other.home.commons, "nonsense"):
-        with pytest.raises(Untrue, match="not of"):
-            await audited(path, commons)
+    with pytest.raises(Untrue, match="not of"):
+        await audited(path, other.home.commons)
+    with pytest.raises(Malformed, match="not a commons id: 'nonsense'"):
+        await audited(path, "nonsense")
     forger = Forger(party.home)
     forger.entries[CHARTER] = other.home.log.entry(0)  # under this log's name and key
     with pytest.raises(Untrue, match="calls itself"):
