@@ -94,7 +94,8 @@ def test_what_stands_already_is_kept_and_the_rest_comes(tmp_path: Path) -> None:
     (dest / "top").unlink()
     (dest / "mine").write_bytes(b"not of the dataset")
     unpack(store, result, dest)
-    assert (dest / "a/large").stat() == before
+    after = (dest / "a/large").stat()  # it was read, so when that was may differ
+    assert (after.st_ino, after.st_mtime_ns, after.st_size) == (before.st_ino, before.st_mtime_ns, before.st_size)
     assert out(dest) == FILES | {"mine": b"not of the dataset"}
     for entry in result.packs:
         store.remove(entry.root)

@@ -208,6 +208,8 @@ async def test_each_verb_says_through_the_node_what_it_says_in_process(
         "show": {"dataset": reference}, "refer": {"dataset": reference}, "announce": {"addresses": []},
     }.items():  # fmt: skip
         through, here = await door.run(verb, **more), await desk.call(verb, more)
+        if verb == "status":  # a second may have passed
+            through["dated"]["clock"] = here["dated"]["clock"]
         assert through == json.loads(json.dumps(here)), verb
     exported = await door.run("export_log", path=str(tmp_path / "a.zip"))
     assert exported["bytes"] == (await desk.export_log(path=str(tmp_path / "b.zip")))["bytes"]
