@@ -158,11 +158,13 @@ class Unlogged:
     def _forget(self, now: float) -> None:
         """Delete what was handed in too long ago by two readings of the clock, an hour apart, where nobody whose clock
         counts says that it is ahead: one that is wrong at a start deletes nothing."""
-        earlier, at = self._read or (now, self._elapsed())
-        if (passed := self._elapsed() - at >= APART) or self._read is None:
-            self._read = (now, self._elapsed())
+        at = self._elapsed()
+        earlier, then = self._read = self._read or (now, at)
+        if at - then < APART:
+            return
+        self._read = now, at
         doubt = self.home.dating.doubt(int(now))
-        if passed and (doubt is None or doubt.whose == "entry"):  # of a log that is quiet the clock may well be right
+        if doubt is None or doubt.whose == "entry":  # of a log that is quiet the clock may well be right
             self.kept.forget(int(min(now, earlier)) - KEEP)
 
     async def _try(self, kept: Plea) -> None:

@@ -49,7 +49,8 @@ def _check(*row: Any) -> None:
     handed = codec.decode(plea.Handed, kept.body, plea.LIMIT)
     if entries.statement_digest(handed.statement) != kept.statement:
         raise StorageFailed("it is not the request that was handed in", hint=sql.MEND)
-    ids.check_commons(kept.commons), ids.check_peer(kept.signer)
+    ids.check_commons(kept.commons)
+    ids.check_peer(kept.signer)
     plea.Waiting(
         statement=kept.statement, dataset=kept.dataset, time=kept.time, size=kept.size, tried=kept.tried, said=kept.said
     )
