@@ -89,6 +89,15 @@ class Unread:
         good = [self._read(self._stored, table, name, partial(read, row)) for row, name in named]
         return [row for row in good if row is not None]
 
+    def one(self, table: str, where: str, value: str, check: Check = lambda *row: None) -> Row | None:
+        """The row that a WHERE chooses by a key; None without one. StorageFailed where it is damaged: for what must not
+        be forgotten."""
+        if found := self.rows(table, where, value, check=check):
+            return found[0]
+        if self._db.execute(f"SELECT 1 FROM {table} {where}", (value,)).fetchone() is not None:
+            raise StorageFailed(f"what {self.file} says in {table} of {value} is damaged", hint=sql.MEND)
+        return None
+
     def renew(self, table: str, where: str, *values: object, check: Check = lambda *row: None) -> None:
         """Before a row is stored that stays if it is there: delete the one of that key, where it is damaged."""
         there = self._db.execute(f"SELECT 1 FROM {table} {where}", values).fetchone() is not None

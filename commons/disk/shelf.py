@@ -309,14 +309,8 @@ class Shelf:
             return self.unread.rows(table, where, *values)
 
     def _one(self, table: str, by: str, value: str) -> Row | None:
-        """The row of one key; None without one, StorageFailed where it is damaged."""
-        if found := self._rows(table, f"WHERE {by} = ?", value):
-            return found[0]
         with sql.door(self._path):
-            there = self._db.execute(f"SELECT 1 FROM {table} WHERE {by} = ?", (value,)).fetchone()
-        if there is not None:
-            raise StorageFailed(f"what {self._path.name} says in {table} of {value} is damaged", hint=sql.MEND)
-        return None
+            return self.unread.one(table, f"WHERE {by} = ?", value)
 
 
 def _notice(dataset: str, data: bytes, entry: int, *_: object) -> None:

@@ -92,10 +92,8 @@ class Witnessed:
             return self._last(origin)
 
     def _last(self, origin: str) -> Seen | None:
-        rows = self.unread.rows("heads", "WHERE origin = ?", origin, check=_head)
-        if not rows and self._db.execute("SELECT 1 FROM heads WHERE origin = ?", (origin,)).fetchone() is not None:
-            raise StorageFailed(f"the last head of {origin} that was cosigned here is damaged", hint=sql.MEND)
-        return next(map(_head, *zip(*rows, strict=True)), None) if rows else None
+        row = self.unread.one("heads", "WHERE origin = ?", origin, check=_head)
+        return None if row is None else _head(*row)
 
     def step(self, origin: str, work: Step) -> Seen:
         """Compare and persist in one transaction: whatever `work` compares with is still the last head when its answer
