@@ -52,13 +52,17 @@ ENV = {"LC_ALL": "C.UTF-8", "PYTHONWARNINGS": "error,ignore::DeprecationWarning"
 @functools.cache
 def program() -> str:
     """The path of the program. The process that imports ends with this one, whose end closes its standard input."""
+    root = Path(__file__).parents[1]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     server = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tests.forked"], cwd=Path(__file__).parents[1], env={**os.environ, **ENV},
+        [sys.executable, "-P", "-m", "tests.forked"], cwd=root, env={**os.environ, **ENV, "PYTHONPATH": path},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     atexit.register(server.communicate)
     assert server.stdout is not None
-    return server.stdout.readline().rstrip("\n")
+    said = server.stdout.readline().rstrip("\n")
+    assert said, "the process that forks commands ended before it said where it is reached; see its words above"
+    return said
 
 
 class Clock:
