@@ -174,9 +174,8 @@ class _Ground:
             with suppress(OSError):
                 self._wipe()
                 os.rmdir(STAGING, dir_fd=self._root)
-        for fd in (self._root, self._staging, self._last[1] if self._last else -1):
-            if fd >= 0:
-                os.close(fd)
+        for fd in {self._root, self._staging, self._last[1] if self._last else -1} - {-1}:
+            os.close(fd)
 
     def state(self, file: File) -> bool | None:
         """True if `file` stands here as it should, False if something else does, None if nothing."""

@@ -11,7 +11,10 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import wait
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from commons.core.pack import HEADER, SEGMENT
 from commons.disk import folder, packer, space, unpacker
 from commons.disk.packer import Packed
 from commons.disk.packs import Store
+from commons.disk.sealed import Shelf
 from commons.errors import Busy, CommonsError, Conflict, Internal, Malformed, NotFound, StorageFailed, Untrue
 
 HERE = Path(__file__).parents[2]
@@ -550,3 +554,97 @@ def test_files_are_named_in_batches_of_so_many_files_or_bytes(
     )
     assert seen == named
     assert len(out(tmp_path / "out")) == 5
+
+
+# -- what is read ahead, and held --------------------------------------------------------------------------------------
+
+
+class Recorded:
+    """A shelf that says which segments were read."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf, self.read_of = shelf, list[tuple[int, int]]()
+
+    def read(self, index: int, number: int) -> bytes:
+        self.read_of.append((index, number))
+        return self._shelf.read(index, number)
+
+
+def test_of_a_large_file_a_few_segments_are_opened_ahead_each_once(tmp_path: Path) -> None:
+    """However large it is: what is held in memory is bounded."""
+    data = random.Random(6).randbytes(9 * SEGMENT)
+    store, result = packed(tmp_path, {"large": data})
+    with closing(Shelf(result.contents, store, secret, SERIES)) as shelf:
+        recorded = Recorded(shelf)
+        segments = unpacker._Segments(recorded, result.contents.files)  # type: ignore[arg-type]
+        for number in range(9):
+            for _ in range(2):
+                assert segments.get((0, number)) == data[number * SEGMENT : (number + 1) * SEGMENT]
+            wait([coming for _, coming in segments._coming])
+            ahead = min(9, number + unpacker._AHEAD)
+            assert sorted(recorded.read_of) == [(0, each) for each in range(ahead)]
+        segments.close()
+
+
+def test_a_pipe_in_the_place_of_an_empty_file_is_no_file(tmp_path: Path) -> None:
+    """Both have no bytes."""
+    store, result = packed(tmp_path, FILES)
+    unpack(store, result, tmp_path / "out")
+    (tmp_path / "out/a/empty").unlink()
+    os.mkfifo(tmp_path / "out/a/empty")
+    assert unpacker.verify(tmp_path / "out", result.contents) == ("a/empty",)
+    with pytest.raises(Conflict, match="a/empty exists and is another file"):
+        unpack(store, result, tmp_path / "out")
+
+
+def test_what_stands_there_with_another_size_is_not_read_to_see_that_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, result = packed(tmp_path, {"large": NOISE})
+    (tmp_path / "out").mkdir()
+    with open(tmp_path / "out/large", "wb") as file:
+        file.truncate(1 << 40)
+
+    def readv(*_: Any) -> int:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(os, "readv", readv)
+    assert unpacker.verify(tmp_path / "out", result.contents) == ("large",)
+
+
+@pytest.mark.parametrize(("size", "alone"), [(SEGMENT - 1, False), (SEGMENT, False), (SEGMENT + 1, True)])
+def test_every_file_is_on_the_disk_before_it_has_its_name_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, alone: bool
+) -> None:
+    """A large one by itself, small ones with all that the system holds back."""
+    store, result = packed(tmp_path, {"file": NOISE[:size]})
+    happened = list[str]()
+    for name in ("fsync", "sync", "link"):
+        real = getattr(os, name)
+
+        def call(*words: Any, name: str = name, real: Any = real, **more: Any) -> Any:
+            happened.append(name)
+            return real(*words, **more)
+
+        monkeypatch.setattr(os, name, call)
+    unpack(store, result, tmp_path / "out")
+    assert happened == ["fsync" if alone else "sync", "link", "sync"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_descriptor_and_no_thread_stays_behind(tmp_path: Path, fails: bool) -> None:
+    store, result = packed(tmp_path, FILES)
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    before = held()
+    for replace_it in (False, True):
+        if fails:
+            with pytest.raises(Untrue):
+                unpack(store, result, tmp_path / "out", keys=lambda epoch: secret(1), replace=replace_it)
+        else:
+            unpack(store, result, tmp_path / "out", replace=replace_it)
+        assert held() == before
+    assert (unpacker.verify(tmp_path / "out", result.contents) == ()) == (not fails)
+    assert held() == before

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from commons import govern, retention
 from commons.access import Registrar
-from commons.core import codec, entries, envelope, governance, ids, manifest, opening, release
+from commons.core import codec, entries, envelope, governance, ids, manifest, note, opening, release
 from commons.core.answer import SKEW, Answer
 from commons.core.entries import Received
 from commons.core.governance import Proposal
@@ -41,6 +41,7 @@ from commons.limits import Buckets
 from tests.conftest import MakeHome, Party, Start, until
 from tests.core.test_time import Watched
 from tests.dishonest import Asker, wrapped
+from tests.flows.test_witness import KEY2, SECOND, make, policy
 from tests.keeper import BOB, EVE, Keeper, custodians
 
 
@@ -244,6 +245,25 @@ async def test_each_limit_holds_by_itself(alice: Party, which: str) -> None:
         registrar._met.clear()
         with pytest.raises(TooMany):  # newcomers' room is nobody's who asks too often
             registrar._limit(known)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_by_what_witnesses_saw_last_and_the_owner_said_the_end_of_a_grant_is_judged(
+    tmp_path: Path, watched: bool
+) -> None:
+    """The log is dated ten days ahead of this node's clock."""
+    path = make(tmp_path / "watched", policy(1, (KEY2, "http://127.0.0.1:1")) if watched else "")
+    with Home(path) as home:
+        now, state = 1_900_000_000, home.log.state
+        registrar = Registrar(home, lambda: now + 0.5)
+        state.time = now + 10 * DAY
+        assert registrar._judged(7) == state.time
+        head = home.log.head
+        line = note.cosign(head.checkpoint.text(), KEY2.name, SECOND, now + 60)
+        home.cosigned.put(head.checkpoint.size, head.note, {KEY2.vkey: line})
+        assert registrar._judged(7) == (now + 60 + DAY if watched else state.time)
+        home.dating.right(state, now)
+        assert registrar._judged(7) == (now + 60 + DAY if watched else now)
 
 
 # -- the steward's desk ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from commons.core.checkpoint import Checkpoint
 from commons.core.entries import REDACTION, Redaction
 from commons.disk.home import Home
 from commons.disk.records import record
+from commons.disk.witnessed import Seen
 from commons.errors import (
     CommonsError,
     Malformed,
@@ -481,3 +482,25 @@ async def test_the_head_of_a_log_is_given_without_the_lines_of_others_and_only_b
         await met.gossip.meet("another", met.head(3), None)
     with pytest.raises(CommonsError):
         await met.gossip.meet(met.log.commons, met.bob.log.head.note, None)
+
+
+async def test_what_was_read_of_a_log_goes_before_what_was_cosigned_of_it_and_neither_is_replaced_by_damage(
+    met: Met,
+) -> None:
+    shelf, witnessed, log = met.bob.shelf, met.bob.witnessed, met.log.log
+
+    def found() -> bytes | None:
+        head = met.gossip.head(log)
+        return None if head is None else head.note
+
+    assert found() is None
+    witnessed.add(log)
+    assert found() is None
+    seen = checkpoint.open(met.head(2), log)
+    witnessed.step(log.name, lambda _: Seen(head=seen, time=1, line=b"line"))
+    assert found() == met.head(2)
+    met.trusts(3)
+    assert found() == met.head(3)
+    with shelf._db as db:
+        db.execute("UPDATE heads SET note = substr(note, 2)")
+    assert found() is None  # not the older one

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from commons import quorum
-from commons.core import checkpoint, codec, envelope, governance, ids, tiles
+from commons.core import checkpoint, codec, envelope, governance, ids, proof, tiles
 from commons.core.answer import Checked
 from commons.core.entries import STAMP, Stamp
 from commons.errors import CommonsError, NotFound, Pending, Untrue
@@ -28,6 +28,9 @@ class Door:
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         path = path.removeprefix(f"/{self._log.commons}/")
         if path != "cosigned":
+            part = None if path.startswith("consistency/") else tiles.parse(path)
+            if isinstance(part, tiles.Tile):
+                return tiles.tile_bytes(part, self._log.reader(len(self._log.data)))
             data = await self._log.read(path)
             if self._first and path.endswith(".p/1"):
                 return tiles.bundle([self._first])
@@ -66,6 +69,10 @@ class Case:
     def shown(self, cosigned: bytes | None, checked: Checked | None = None) -> bytes:
         door, log = Door(self.watched, cosigned, self.lies, self.first), self.watched.log.log
         return asyncio.run(quorum.shown(door, "door", self.value, log, checked or self.checked))
+
+    def proven(self, checked: Checked, head: bytes) -> bytes:
+        door, log = Door(self.watched, None, self.lies, self.first), self.watched.log.log
+        return asyncio.run(quorum.proven(door, "door", self.value, log, checked, head))
 
 
 def test_no_key_is_used_before_witnesses_have_seen_the_entry_that_grants_it() -> None:
@@ -170,3 +177,20 @@ def test_a_log_whose_first_entry_is_another_charter_tells_nobody_whom_its_member
     case.checked = replace(case.checked, head=checkpoint.open(log.head(), log.log))
     with pytest.raises(Untrue, match="not those that the head signs"):
         case.check(case.watched.head(3))
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_the_proof_that_is_kept_is_of_the_last_entry_of_the_answer_under_the_head_that_is_witnessed(
+    decided: bool,
+) -> None:
+    """The decision where there is one, else the request; whatever the witnesses signed after it."""
+    case = Case()
+    log = case.watched.log
+    index = case.granted if decided else case.index
+    checked = case.checked if decided else replace(case.checked, decision=None, entry=log.data[case.index])
+    head = case.watched.head(3, 3, None)
+    made = proof.parse(case.proven(checked, head))
+    assert (made.index, made.note) == (index, head)
+    assert proof.check(made, log.data[index], log.log, KEYS).checkpoint.size == len(log.data)
+    with pytest.raises(Untrue):
+        case.proven(replace(checked, entry=log.data[1]), head)
