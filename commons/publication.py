@@ -155,16 +155,12 @@ def _own(rights: Rights, said: Publication) -> Rights | None:
 
 
 def _complete(said: Publication, gathered: Gathered) -> tuple[Publication, dict[str, str]]:
-    """With the words of the folder where the publisher has none; and from which file each comes."""
-    words = {
-        field: getattr(gathered.said, field)
-        for field in gather.TAKEN
-        if not getattr(said, field) and getattr(gathered.said, field)
-    }
+    """With the words of the folder, which are gathered where the publisher has none; and from which file each comes."""
+    words = {field: word for field in gather.TAKEN if (word := getattr(gathered.said, field))}
     if words.get("description") == gathered.said.title:
         words.pop("description", None)  # the title again says nothing; formats that demand one are given it
     labels = tuple(dict.fromkeys((*said.labels, *gathered.said.labels)))  # none is ever dropped
-    taken = {field: name for field, name in gathered.taken if field in words or (field == "labels" and labels)}
+    taken = {field: name for field, name in gathered.taken if field in words}
     return replace(said, **(words | {"labels": labels})), taken
 
 

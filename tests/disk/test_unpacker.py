@@ -476,6 +476,28 @@ def test_a_folder_moved_away_while_it_unpacks_is_told(
         unpack(store, result, tmp_path / "out", progress=move)
 
 
+@pytest.mark.parametrize(("path", "what"), [("a/empty", "pipe"), ("a/small", "more"), ("a/small", "nothing")])
+def test_what_was_written_and_became_something_else_meanwhile_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, what: str
+) -> None:
+    store, result = packed(tmp_path, FILES)
+    monkeypatch.setattr(unpacker, "_BATCH_FILES", 1)
+    place, done = tmp_path / "out" / path, list[int]()
+
+    def change(_: int) -> None:
+        if place.exists() and not done:
+            done.append(1)
+            if what == "more":
+                place.write_bytes(b"smaller")
+            else:
+                place.unlink()
+            if what == "pipe":
+                os.mkfifo(place)
+
+    with pytest.raises(Conflict, match=f"{path} was moved while it was written"):
+        unpack(store, result, tmp_path / "out", progress=change)
+
+
 @pytest.mark.parametrize("batch", [1, 1 << 40])
 def test_a_disk_with_too_little_space_is_seen_before_a_byte_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int

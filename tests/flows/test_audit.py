@@ -318,6 +318,8 @@ async def test_a_damaged_opening_is_one_row_and_ends_nothing(party: Party, tmp_p
     assert (await party.desk.status())["log"] == "writable"
     exported = await party.desk.export_log(path=str(tmp_path / "export"), openings=True)
     assert exported["bytes"] > 0
+    assert WAITED in exported["damaged"]
+    assert (await party.desk.export_log(path=str(tmp_path / "bare")))["damaged"] == []
     again = await audited(tmp_path / "export")  # by whoever is given it
     assert [row["state"].split(":")[0] for row in again["rows"]] == ["verified", "damaged", "verified"]
     assert (await party.desk.decide(request=WAITED, outcome="revoke", reason="gone"))["entry"] == LAST
@@ -638,6 +640,15 @@ async def test_what_is_made_while_a_log_is_exported_stays(
             await party.desk.export_log(path=str(tmp_path / name))
         assert (tmp_path / name).read_text() == "mine"
     assert [p for p in tmp_path.iterdir() if p.name.startswith(".log")] == []
+
+
+async def test_a_copy_of_a_copy_is_as_large_as_the_log(party: Party, start: Start, tmp_path: Path) -> None:
+    """And not as the log of who copies it."""
+    bob = await start("bob", listen=())
+    first = await party.desk.export_log(path=str(tmp_path / "first"))
+    again = await bob.desk.export_log(path=str(tmp_path / "again"), source=str(tmp_path / "first"))
+    assert first["entries"] == again["entries"] == LAST
+    assert bob.home.shelf.head(party.home.log.key.vkey) == party.home.log.head.note
 
 
 async def test_a_copy_of_a_log_has_its_name_only_once_it_is_verified(party: Party, tmp_path: Path) -> None:

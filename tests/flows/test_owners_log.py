@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from commons import keeping, ledger
 from commons.core import ids
 from commons.core.terms import DAY
-from commons.errors import CommonsError, Malformed, NotFound, StorageFailed, Unreachable
+from commons.errors import CommonsError, Malformed, NotFound, Pending, StorageFailed, Unreachable
 from commons.keeping import Logs, Near
 from commons.sources import HERE
 from tests.conftest import Party, Start
@@ -39,6 +40,8 @@ async def alice(start: Start, folder: Path) -> Party:
 async def test_a_log_is_named_by_who_keeps_it_or_where_it_lies(alice: Party, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="this home keeps the log of"):
         await alice.desk.audit(commons=OTHER)
+    with pytest.raises(Malformed):
+        await alice.desk.audit(commons="rivers")
     with pytest.raises(NotFound, match="there is no "):
         await alice.desk.audit(source=str(tmp_path / "none"))
     for commons in (None, alice.home.commons):
@@ -161,6 +164,32 @@ async def test_a_status_gives_registrars_who_are_away_no_more_than_their_time(
     alice.home.log.broken = StorageFailed("it is full", hint="make room")
     told = await alice.desk.status()
     assert (told["log"], told["next"]) == ("it is full", "make room")
+
+
+async def test_a_status_asks_again_after_what_waits_and_hands_in_the_receipts_that_are_owed(
+    alice: Party, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    steward, bob = await start("steward"), await start("bob", listen=())
+    reference = await steward.publish(folder, access="approval")
+    for n in (1, 2):
+        with pytest.raises(Pending):
+            await bob.fetch(reference, tmp_path / f"copy{n}", steward.address)
+
+    async def mine() -> list[str]:
+        return [row["outcome"] for row in (await bob.desk.status())["my_requests"]]
+
+    assert await mine() == ["pending"]
+    (request,) = [row["request"] for row in (await steward.desk.requests())["requests"]]
+    await steward.desk.decide(request=request, outcome="grant", reason="welcome")
+    assert await mine() == ["grant"]
+    await bob.fetch(reference, tmp_path / "copy", steward.address)
+    assert await mine() == ["receipted"]
+    (ask,), size = bob.home.shelf.asks(), steward.home.log.size
+    bob.home.shelf.put_ask(replace(ask, outcome="fetched"))
+    assert (await mine(), steward.home.log.size) == (["receipted"], size)  # which is one receipt, however often
+    bob.home.shelf.put_ask(replace(ask, outcome="fetched"))
+    bob.home.shelf._db.execute("DELETE FROM manifests")
+    assert await mine() == ["fetched"]  # of what is here no more
 
 
 # -- where a log is read -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +35,7 @@ def test_nothing_is_published_out_of_a_folder_without_a_file_whatever_else_is_in
         words = {"path": str(top), "title": "T", "licence": "CC0-1.0"}
         with pytest.raises(NotFound, match="holds no file") as told:
             publication.prepare(publication.from_words(**words))
-        assert ("--hidden" in told.value.hint) == bool(hidden)
+        assert ("--hidden" in told.value.hint) == ("but what is left out" in told.value.message) == bool(hidden)
         (top / "one.txt").write_text("x")
         assert [each.path for each in publication.prepare(publication.from_words(**words)).sources] == ["one.txt"]
 
@@ -60,6 +61,44 @@ def test_a_licence_of_somebodys_own_without_its_text_is_told_with_the_file_that_
     (tmp_path / "two.csv.license").write_text("SPDX-License-Identifier: CC0-1.0\n")
     with pytest.raises(Malformed, match=r"one\.csv is under LicenseRef-river, a licence of somebody's own"):
         publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
+
+
+def test_a_file_that_names_the_datasets_own_copyright_keeps_its_licence(tmp_path: Path) -> None:
+    """What a file says as the dataset does is not said again, and nothing else of it is lost."""
+    for name, said in {
+        "same.csv": "SPDX-FileCopyrightText: 2020 Ana\n", "own.csv": "SPDX-License-Identifier: CC0-1.0\n",
+        "both.csv": "SPDX-FileCopyrightText: 2020 Ana\nSPDX-License-Identifier: CC0-1.0\n",
+        "other.csv": "SPDX-FileCopyrightText: 2020 Ben\n",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text("x\n")
+        (tmp_path / f"{name}.license").write_text(said)
+    words = {"path": str(tmp_path), "title": "T", "licence": "CC-BY-4.0", "creators": ["Ana"]}
+    copyright = publication.prepare(publication.from_words(**words)).rights["same.csv"].copyright
+    ready = publication.prepare(publication.from_words(**words, copyright=copyright))
+    licences = {path: ready.rights[path].licence for path in ("same.csv", "own.csv", "both.csv", "other.csv")}
+    assert licences == {"same.csv": "CC-BY-4.0", "own.csv": "CC0-1.0", "both.csv": "CC0-1.0", "other.csv": "CC-BY-4.0"}
+    assert ready.rights["same.csv"].copyright == ready.rights["both.csv"].copyright == ""
+    assert "Ben" in ready.rights["other.csv"].copyright
+    for name in ("own.csv", "both.csv"):
+        (tmp_path / name).unlink()
+        (tmp_path / f"{name}.license").unlink()
+    assert [*publication.prepare(publication.from_words(**words, copyright=copyright)).rights] == ["other.csv"]
+
+
+def test_words_of_the_folder_are_taken_where_there_are_none_and_labels_are_added(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("x\n")
+    usage = [{"@type": "CreativeWork", "name": "TK", "text": "Ask the elders."}]
+    said = {"@context": "https://schema.org/", "@type": "Dataset", "name": "Theirs", "description": "Theirs",
+            "usageInfo": usage}  # fmt: skip
+    (tmp_path / "croissant.json").write_text(json.dumps(said))
+    words = {"path": str(tmp_path), "licence": "CC0-1.0"}
+    ready = publication.prepare(publication.from_words(**words))
+    assert (ready.said.title, ready.said.description) == ("Theirs", None)  # the title again says nothing
+    assert ready.taken == {"title": "croissant.json", "labels": "croissant.json"}
+    ready = publication.prepare(publication.from_words(**words, title="Mine", labels=["BC=Ask us."]))
+    assert (ready.said.title, ready.said.description) == ("Mine", "Theirs")
+    assert [each.name for each in ready.said.labels] == ["BC", "TK"]
+    assert ready.taken == {"description": "croissant.json", "labels": "croissant.json"}
 
 
 def origin(licence: str) -> Origin:
