@@ -9,10 +9,12 @@ few of data that SPDX lacks. `licences.compat` combines licences, and loads only
 from __future__ import annotations
 
 from licences.attribution import Work, attribution
-from licences.catalogue import all, custom, get, ids, others, ports
+from licences.catalogue import custom, get, others, ports
 from licences.errors import AmbiguousLicence, InvalidLicence, LicenceError, UnknownLicence
 from licences.expression import Expression, parse
+from licences.files import ids
 from licences.licence import NOT_LEGAL_ADVICE, USES, Adaptation, Answer, Licence, Outcome, Plain, Use
+from licences.records import all
 
 
 def resolve(text: str) -> Licence:

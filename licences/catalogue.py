@@ -1,5 +1,5 @@
-"""Licences by their exact ids, and those of one's own. In files: all that can be asked in full, read one at a time and
-kept once read. By rule: Creative Commons' ports without an SPDX id. By name only: the rest of SPDX's list.
+"""Licences by their exact ids, and those of one's own. Asked in full: those of `records`, in files and by rule. By name
+only: the rest of SPDX's list, and a few of data that it lacks.
 
 Knows nothing of names in the wild (that is `names`) nor of law.
 """
@@ -7,23 +7,16 @@ Knows nothing of names in the wild (that is `names`) nor of law.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
+from licences import records
 from licences.errors import InvalidLicence, UnknownLicence
-from licences.files import room, table
-from licences.licence import Adaptation, Answer, Licence, Plain
+from licences.files import ids
+from licences.licence import Adaptation, Licence, Plain
 
 _OWN: Final = r"LicenseRef-[A-Za-z0-9.-]{1,100}"
 _OWN_TEXT_LIMIT: Final = 1 << 20  # characters
-
-
-@cache
-def ids() -> tuple[str, ...]:
-    """The ids of the licences that have a file here, sorted. Reads a folder, no file."""
-    names = (f.name for f in room("data").iterdir())
-    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != "_"))
 
 
 def ports() -> tuple[str, ...]:
@@ -60,14 +53,12 @@ def get(id: str) -> Licence:
 
     A port that SPDX has no id for is found as "CC-BY-3.0-FR" and as "LicenseRef-CC-BY-3.0-FR", its SPDX spelling.
     """
-    if id in ids():
-        return read(table(id))
-    from licences import jurisdictions, spdx, unlisted
+    if (known := records.licence(id)) is not None:
+        return known
+    from licences import spdx, unlisted
 
     if id.startswith("LicenseRef-") and is_without_spdx(named := id.removeprefix("LicenseRef-")):
         return get(named)
-    if (record := jurisdictions.record(id)) is not None:
-        return read(record)
     if (other := spdx.licence(id) or unlisted.licence(id)) is not None:
         return other
     if (successors := spdx.withdrawn().get(id)) is not None:
@@ -76,39 +67,6 @@ def get(id: str) -> Licence:
     from licences.hints import near
 
     raise UnknownLicence(id, "no licence has this id", near(id) if id.startswith("CC-") else ())
-
-
-@cache
-def all() -> tuple[Licence, ...]:
-    """Every licence that has a file here, sorted by id; not the ports and others beside them."""
-    return tuple(get(id) for id in ids())
-
-
-def shipped_text(id: str) -> str:
-    return (room("texts") / f"{id}.txt").read_bytes().decode()
-
-
-def read(record: Mapping[str, Any]) -> Licence:
-    """A licence from its record, as the JSON files hold it."""
-    fields: dict[str, Any] = {k: record[k] for k in _AS_IT_IS}
-    fields |= {k: frozenset(record[k]) for k in ("permits", "requires", "prohibits")}
-    adaptation: dict[str, Any] = record["adaptation"]
-    return Licence(
-        **fields,
-        elements=tuple(record["elements"]),
-        adaptation=Adaptation(**(adaptation | {"also": tuple(adaptation["also"])})),
-        clauses=tuple(record["clauses"].items()),
-        answers=tuple((use, Answer(**answer)) for use, answer in record["answers"].items()),
-        sentences=Plain(*(tuple(record["plain"][k]) for k in Plain._fields)),
-        fields=tuple(record["asks"]),
-        text_sha256=bytes.fromhex(record["text_sha256"]) if record["text_sha256"] else None,
-    )
-
-
-_AS_IT_IS: Final = (
-    "id", "name", "name_fr", "short", "url", "legalcode", "spdx", "kind", "family", "version", "jurisdiction",
-    "database_rights", "title_required", "mark_modifications", "cure_days", "irrevocable", "retired",
-)  # fmt: skip
 
 
 def custom(id: str, name: str, text: str, url: str | None = None) -> Licence:

@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 from typing import Final, Literal
 
+from licences.catalogue import get, is_without_spdx
 from licences.errors import InvalidLicence, UnknownLicence
 
 _LONGEST: Final = 2000  # characters
@@ -50,8 +51,6 @@ class Expression:
     @property
     def spdx(self) -> str:
         """As SPDX wants it written: a port that has no SPDX id is spelt as a LicenseRef, "LicenseRef-CC-BY-3.0-FR"."""
-        from licences.catalogue import get
-
         return self._written({id: id if re.fullmatch(_OWN, id) else get(id).spdx_expression for id in self.ids})
 
     def alternatives(self) -> tuple[tuple[str, ...], ...]:
@@ -186,17 +185,10 @@ def _one(text: str) -> Expression:
             raise InvalidLicence(
                 f"not an id of a licence of one's own: {name[:80]!r}; ids look like LicenseRef-Ours-1.0"
             )
-        return Expression(id=own["name"] if _is_without_spdx(own["name"]) else f"LicenseRef-{own['name']}")
+        return Expression(id=own["name"] if is_without_spdx(own["name"]) else f"LicenseRef-{own['name']}")
     if name.lower().startswith("documentref-"):
         raise UnknownLicence(name, "it points into a document that is not here")
     return Expression(id=_identify(name))
-
-
-def _is_without_spdx(name: str) -> bool:
-    """Whether "LicenseRef-NAME" is how SPDX wants a licence written that it has no id for."""
-    from licences.catalogue import is_without_spdx
-
-    return is_without_spdx(name)
 
 
 def _identify(text: str, hints: bool = True) -> str:

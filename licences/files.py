@@ -1,7 +1,8 @@
-"""Where the package's own files lie, and how they are read. A file whose name begins with "_" holds a table."""
+"""The package's own files: which there are, and how they are read. One whose name begins with "_" holds a table."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,3 +21,15 @@ def table(name: str) -> dict[str, Any]:
 
     found: dict[str, Any] = json.loads((room("data") / f"{name}.json").read_text("utf-8"))
     return found
+
+
+@cache
+def ids() -> tuple[str, ...]:
+    """The ids of the licences that have a file here, sorted. Reads a folder, no file."""
+    names = (f.name for f in room("data").iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != "_"))
+
+
+def shipped_text(id: str) -> str:
+    """What `texts/ID.txt` holds, with its own line ends."""
+    return (room("texts") / f"{id}.txt").read_bytes().decode()

@@ -8,12 +8,12 @@ or restrict anything leave no hint at all.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
-from licences import spdx
-from licences.catalogue import get, ids
-from licences.creative import Glimpse, closest, glimpsed
+from licences import grammar, jurisdictions, records, spdx
+from licences.files import ids
 from licences.fold import fold
+from licences.grammar import ELEMENTS
 from licences.titles import Form, candidates, found, read
 
 _LONGEST: Final = 200  # characters; what is longer says more than a name
@@ -34,6 +34,14 @@ _SAYING: Final = frozenset(re.split(r"\s+", """
     licensed licenced under the this that data dataset database is are be released
     published available a an see file spdx identifier of in with http https org
 """.strip()))  # fmt: skip
+
+
+class Glimpse(NamedTuple):
+    elements: frozenset[str]
+    versions: tuple[str, ...]
+    ports: tuple[str, ...]
+    named: bool  # Creative Commons is named, or the text begins as its units do
+    rest: tuple[str, ...]  # words that are not understood
 
 
 def near(text: str) -> tuple[str, ...]:
@@ -57,6 +65,46 @@ def of_place(place: str) -> tuple[str, ...]:
         return ()
     elements = frozenset(unit["unit"].upper().split("-"))
     return closest(Glimpse(elements, (unit["version"],) if unit["version"] else (), (), True, ()))[:_MOST]
+
+
+def closest(glimpse: Glimpse) -> tuple[str, ...]:
+    """The licences that keep everything a text says of one: all its elements, its version if there is one of that
+    number, its port if there is one. NoDerivatives leaves nothing for ShareAlike to be about."""
+    elements = glimpse.elements - {"SA"} if {"ND", "SA"} <= glimpse.elements else glimpse.elements
+    unit = "-".join(e for e in ELEMENTS if e in elements)
+    made = jurisdictions.of(unit, "")
+    if not made:
+        return ()
+    exact = tuple(id for id in made if id.rpartition("-")[2] in glimpse.versions)
+    ported = jurisdictions.of(unit, glimpse.ports[0]) if len(set(glimpse.ports)) == 1 else ()
+    named = tuple(id for id in ported if id.split("-")[-2] in glimpse.versions)
+    national = () if exact else tuple(id for v in glimpse.versions for id in jurisdictions.numbered(unit, v))
+    return named or (*exact, *ported) or national or made
+
+
+def glimpsed(word: str) -> Glimpse:
+    """What the folded `word` says of such a licence."""
+    word = grammar.spaced(word)
+    elements, versions, ports, rest = set[str](), list[str](), list[str](), list[str]()
+    named = bool(re.match(r"by (?:nc|nd|sa)(?!\w)", word))
+    at = 0
+    while at < len(word):
+        token = grammar.at(word, at) if at == 0 or not (word[at - 1].isalnum() and word[at].isalnum()) else None
+        if token is None:
+            skipped = re.compile(r"\w+|.", re.DOTALL).match(word, at)
+            rest.append(skipped[0] if skipped else word[at])
+            at += len(rest[-1])
+            continue
+        kind, written = token
+        named = named or kind == "cc"
+        if kind == "version":
+            versions.append(written)
+        elif kind.upper() in ELEMENTS:
+            elements.add(kind.upper())
+        elif kind.isupper():
+            ports.append(kind)
+        at += len(written)
+    return Glimpse(frozenset(elements), tuple(versions), tuple(ports), named, tuple(rest))
 
 
 def _written(word: str, glimpse: Glimpse) -> tuple[str, ...]:
@@ -90,7 +138,7 @@ def _numbered(word: str) -> tuple[str, ...]:
         return ()
     others = candidates(Form(words, frozenset(), form.licence))
     # of a family none of which is read here nobody knows what another version allows
-    return others if any(get(id).kind != "other" for id in others) else ()
+    return others if any(records.licence(id) for id in others) else ()
 
 
 def _typed(word: str) -> tuple[str, ...]:
@@ -128,8 +176,8 @@ def _off_by_one(a: str, b: str) -> bool:
 
 def _no_more(id: str, glimpse: Glimpse) -> bool:
     """Whether every condition that the words speak of is one of this licence."""
-    licence = get(id)
-    if licence.kind == "other":
+    licence = records.licence(id)
+    if licence is None:
         return not glimpse.elements & {"NC", "ND", "SA"}
     free = "cc:DerivativeWorks" in licence.permits
     kept = {

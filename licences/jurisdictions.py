@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from licences.files import table
+from licences.files import ids, table
 
 _ID: Final = re.compile(r"CC-(?P<unit>BY(?:-NC)?(?:-SA|-ND)?)-(?P<version>\d\.\d)-(?P<jurisdiction>[A-Z]+)", re.ASCII)
 _UNITS: Final = ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")
@@ -40,22 +40,13 @@ def ports() -> tuple[str, ...]:
 
 
 def of(unit: str, jurisdiction: str) -> tuple[str, ...]:
-    """The ids of one licence's ports of one jurisdiction, newest first."""
+    """The ids of one licence's ports of one jurisdiction, newest first; of its own versions where that is ""."""
+    if not jurisdiction:
+        return tuple(sorted((id for id in ids() if id.rpartition("-")[0] == f"CC-{unit}"), reverse=True))
     versions = sorted((version for version, codes in _made().items() if jurisdiction in codes), reverse=True)
-    return tuple(f"CC-{unit}-{version}-{jurisdiction}" for version in versions)
+    return tuple(f"CC-{unit}-{version}-{jurisdiction}" for version in versions if unit in _UNITS)
 
 
 def numbered(unit: str, version: str) -> tuple[str, ...]:
     """The ids of one licence's ports of one version."""
     return tuple(f"CC-{unit}-{version}-{code}" for code in sorted(_made().get(version, ())))
-
-
-def record(id: str) -> dict[str, Any] | None:
-    """The record of a port that SPDX has no id for; None where there is no such port."""
-    found = _ID.fullmatch(id)
-    if found is None or not exists(id):
-        return None
-    from licences.rule import record as by_rule
-
-    made = by_rule(found["unit"], found["version"], found["jurisdiction"], spdx=False)
-    return made | {"text_sha256": None}

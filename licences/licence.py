@@ -1,12 +1,14 @@
 """A licence as a value: what it permits, requires and prohibits, and how it answers plain questions.
 
-Terms are ccREL's (creativecommons.org/ns). A licence knows no file, no other licence and no dataset.
+Terms are ccREL's (creativecommons.org/ns). A licence knows its own text, no other licence and no dataset.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
+
+from licences.files import shipped_text
 
 Outcome = Literal["yes", "no", "conditional", "unknown"]
 Use = Literal["commercial", "redistribute", "adapt", "adapt-privately", "p2p-share"]
@@ -145,6 +147,4 @@ class Licence:
         """The full text, None where only its address is known. Same bytes (as UTF-8) as `text_sha256`."""
         if self.own_text is not None or self.text_sha256 is None:
             return self.own_text
-        from licences.catalogue import shipped_text
-
         return shipped_text(self.id)

@@ -11,12 +11,14 @@ from typing import Final
 
 from licences import spdx, titles, unlisted
 from licences.aliases import HOMONYMS, NAMES, REFUSED, SEVERAL, TOGETHER
-from licences.catalogue import all, ids, is_port
+from licences.catalogue import is_port
 from licences.creative import meant
 from licences.errors import AmbiguousLicence, UnknownLicence
+from licences.files import ids
 from licences.fold import fold
 from licences.hints import near
 from licences.places import ADDRESS, at
+from licences.records import all
 from licences.titles import Form, read
 
 _LONGEST: Final = 500  # characters; no licence has a longer name or address

@@ -13,10 +13,11 @@ from typing import Final
 
 from licences import spdx, titles, unlisted
 from licences.aliases import EUROPE, NAMES, PLACES, SEVERAL, SHARED, SLUGS, STRANGERS
-from licences.catalogue import all, ids
-from licences.creative import UNITS, chosen, meant
+from licences.creative import chosen, meant
 from licences.errors import AmbiguousLicence, UnknownLicence
-from licences.files import table
+from licences.files import ids, table
+from licences.hints import near, of_place
+from licences.records import all
 from licences.titles import newest_first, number_of, root
 
 ADDRESS: Final = re.compile(
@@ -25,6 +26,7 @@ ADDRESS: Final = re.compile(
 _CC: Final = re.compile(
     r"creativecommons\.org/licenses/(?P<unit>[a-z-]+)(?:/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2}|igo|scotland))?)?"
 )
+_CC_UNITS: Final = ("by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd", "by-nd-nc", "sa")
 _CC_FREE: Final = re.compile(r"creativecommons\.org/publicdomain/(?P<what>zero|mark)(?:/1\.0(?:/[a-z]{2})?)?")
 _CC_TAIL: Final = re.compile(
     r"/(?:deed|legalcode|rdf|summary)(?:-plain)?(?:[._][a-z]{2,3}(?:[-_@][a-z0-9]{2,8})*)?(?:\.html|\.txt)?$"
@@ -63,8 +65,6 @@ _OTHERS: Final = {  # hosts whose pages name no licence known here, and what the
 
 def at(text: str, scheme: str, rest: str) -> str:
     """The licence at an address; `rest` is what follows "https://www."."""
-    from licences.hints import near, of_place
-
     whole = re.sub(r":(?:80|443)(?=/|$)", "", rest)
     path = re.split(r"[?#]", whole, maxsplit=1)[0]
     path = re.sub(r"/{2,}", "/", path).rstrip("/")
@@ -89,8 +89,6 @@ def at(text: str, scheme: str, rest: str) -> str:
 
 
 def _creative_commons(text: str, path: str) -> tuple[str, ...]:
-    from licences.hints import of_place
-
     place = _CC_TAIL.sub("", path).rstrip("/")
     if found := _CC_FREE.fullmatch(place):
         return ("CC0-1.0",) if found["what"] == "zero" else ("CC-PDM-1.0",)
@@ -98,7 +96,7 @@ def _creative_commons(text: str, path: str) -> tuple[str, ...]:
         return (PLACES[place],)
     if (found := _CC.fullmatch(place)) is None:
         return ()
-    if found["unit"] not in UNITS:
+    if found["unit"] not in _CC_UNITS:
         raise UnknownLicence(text, "Creative Commons has, or keeps, no such licence", of_place(place))
     return (chosen(text, found["unit"].upper().split("-"), found["version"], (found["port"] or "").upper()),)
 
@@ -108,8 +106,6 @@ def _listed(text: str, path: str) -> tuple[str, ...]:
     found = _LISTS.fullmatch(path)
     if found is None:
         return ()
-    from licences.hints import near
-
     id = re.sub(r"\.(?:html|json|txt|php)$", "", found["id"])
     if found["host"] == "opensource.org" and (slug := SLUGS.get(id)):
         return (slug,)

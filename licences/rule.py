@@ -65,6 +65,14 @@ def record(unit: str, version: str, jurisdiction: str | None = None, spdx: bool 
     }
 
 
+def port(id: str) -> Record | None:
+    """The record of a port that SPDX has no id for; None where there is no such port."""
+    if not jurisdictions.exists(id):
+        return None
+    unit, version, jurisdiction = id.removeprefix("CC-").rsplit("-", 2)
+    return record(unit, version, jurisdiction, spdx=False) | {"text_sha256": None}
+
+
 def _database_rights(version: str, jurisdiction: str | None) -> str:
     if version == "4.0":
         return "licensed"

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 from licences import spdx, unlisted
 from licences.aliases import NAMES, SEVERAL, TITLES
-from licences.catalogue import all
 from licences.fold import fold
+from licences.records import all
 
 _NUMBER: Final = r"\d{1,4}(?:\.\d{1,4}){0,3}[a-z]?"
 _TOKEN: Final = re.compile(

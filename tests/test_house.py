@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import io
 import re
 import tokenize
@@ -119,6 +120,26 @@ def test_licences_and_examples_know_nothing_of_commons_and_pure_nouns_nothing_of
         or (here(path) in ("core", "disk", "net", "errors") and room(module) in ("licences", "examples"))
     ]
     assert forbidden == []
+
+
+def test_no_circle_of_files_in_licences() -> None:
+    """Imports within functions count, and those for types alone."""
+    files = {
+        ".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text())
+        for path in (HOUSE / "licences").rglob("*.py")
+    }
+    asked = {
+        ours: {
+            theirs if theirs in files else node.module or ""
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for theirs in (f"{node.module}.{alias.name}" for alias in node.names)
+        }
+        | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        for ours, tree in files.items()
+    }
+    floors = [*graphlib.TopologicalSorter(asked).static_order()]  # CycleError names the circle
+    assert floors.index("licences.files") < floors.index("licences")
 
 
 def test_core_knows_no_clock_disk_socket_or_chance() -> None:
