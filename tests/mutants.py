@@ -53,6 +53,8 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/keeping.py": ["tests/flows/test_owners_log.py", *_KEEPS],
     "commons/offer.py": ["tests/flows/test_offering.py", "tests/flows/test_publishing.py"],
     "commons/govern.py": _DECIDES,
+    "commons/request.py": ["tests/flows/test_request.py", "tests/flows/test_unlogged.py"],
+    "commons/recourse.py": ["tests/flows/test_request.py", "tests/flows/test_unlogged.py"],
     "commons/quorum.py": ["tests/flows/test_quorum.py", "tests/flows/test_witness.py"],
     "commons/takeover.py": ["tests/flows/test_takeover.py", "tests/flows/test_succession.py",
                             "tests/flows/test_hostile_succession.py"],
