@@ -199,7 +199,7 @@ def _licence(
         notices.append(f"{whole} holds for {rest[0]}{_more(len(rest) - 1)} only: all data names its own licence")
     parts = list(dict.fromkeys([*([whole] if whole else []), *own]))
     where = {each: f"{paths[0]}{_more(len(paths) - 1)}" for each, paths in own.items()} | {whole: "the dataset"}
-    expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts)) if len(parts) > 1 else parts[0]
+    expression = licensing.expression_of(" AND ".join(f"({part})" for part in parts))
     notices += _mixture(parts, where, said.collection)
     if len(parts) == 1:  # the dataset's own, which need not be said of each
         rights = {path: replace(r, licence="") for path, r in rights.items() if r.copyright}

@@ -447,7 +447,7 @@ def test_a_proposal_is_made_of_all_that_it_needs_and_of_nothing_else(action: str
         with pytest.raises(Malformed, match="not something to decide"):
             govern.check_words(action, None, [])
         return
-    govern.check_words(action, "members", needed)
+    govern.check_words(action, "members" if "access" in needed else None, needed)
     for more in ("of", "until", "peer", "file", "entry"):
         if more in (*needed, *govern._TAKES.get(action, ())):
             govern.check_words(action, "members", {*needed, more})
@@ -515,6 +515,21 @@ def test_what_ballots_decided_is_logged_once_as_long_as_it_is_due() -> None:
         log_key=bytes(32), next_key=bytes(32),
     )  # fmt: skip
     assert govern.settled(state, 0, log.clock) == []  # it is for whom they chose to log it
+
+
+def test_of_two_decisions_on_one_request_that_the_members_made_the_first_is_logged() -> None:
+    """A draft of both would be refused by the fold, for ever."""
+    log = Keeper(members=(BOB.identity.peer,))
+    log.ask(EVE, log.publish(Rule(kind="vote")))
+    opened = [log.propose(each, target=log.last) for each in ("grant", "refuse")]
+    for each, logged in zip(opened, ("grant", None), strict=True):
+        log.vote(BOB, each)
+        state, wrong = log.fold()
+        assert wrong == []
+        made = govern.settled(state, 0, log.clock)
+        assert [new.entry.outcome for new in made] == [logged] * bool(logged)  # type: ignore[union-attr]
+        for new in made:
+            log.add(new.data)
 
 
 def test_a_stamp_is_logged_where_ballots_that_count_wait_for_a_head_of_that_size() -> None:

@@ -246,8 +246,20 @@ def test_an_option_that_holds_for_no_file_says_what_the_files_name(tmp_path: Pat
     ready = prepared(tmp_path, case)
     assert ready.terms.licence == "CC-BY-4.0 AND CC0-1.0"
     assert "CC-BY-4.0 holds for REUSE.toml only: all data names its own licence" in ready.notices
+    row = '[[annotations]]\npath = "datapackage.json"\nSPDX-FileCopyrightText = "2020 Ana"\n'  # whose, and no licence
+    write(tmp_path, "REUSE.toml", f"version = 1\n{row}")
+    write(tmp_path, "datapackage.json", "{}")
+    told = "CC-BY-4.0 holds for REUSE.toml and 1 more only: all data names its own licence"
+    assert told in prepared(tmp_path, case).notices
     write(tmp_path, "more.bin", "x")
     assert prepared(tmp_path, case).terms.licence == "CC-BY-4.0 AND CC0-1.0"
+
+
+def test_what_is_about_other_files_alone_has_no_data_that_names_a_licence(tmp_path: Path) -> None:
+    write(tmp_path, "datapackage.json", "{}")
+    ready = prepared(tmp_path, Case(files={}, option="CC-BY-4.0", whole=None))
+    assert ready.terms.licence == "CC-BY-4.0"
+    assert not any("names its own licence" in each for each in ready.notices)
 
 
 def test_one_expression_that_nobody_could_use_as_a_mixture_is_asked_about(tmp_path: Path) -> None:
