@@ -69,18 +69,14 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
     if community.heir is not None:
         return []
     found = []
-    for asked in sorted(community.unsettled):
+    for asked in sorted(community.unsettled - state.redacted.keys()):
         outcome, expires = community.verdicts[asked]
-        access = state.access(asked)
-        due = "grant" if outcome == "revoke" else "pending"
-        if access.outcome == due and asked not in state.redacted:
-            days = state.datasets[access.entry.dataset].entry.grant_days
-            leaf = Decision(
-                type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted",
-                basis=state.datasets[access.entry.dataset].basis,
-                expires=entries.until(outcome, now, days, expires), statement=None,
-            )  # fmt: skip
-            found.append(record(leaf))
+        published = state.datasets[state.access(asked).entry.dataset]
+        leaf = Decision(
+            type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted", basis=published.basis,
+            expires=entries.until(outcome, now, published.entry.grant_days, expires), statement=None,
+        )  # fmt: skip
+        found.append(record(leaf))
     return found
 
 

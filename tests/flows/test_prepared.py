@@ -49,6 +49,9 @@ def test_a_licence_is_named_and_a_text_is_of_one_that_is(tmp_path: Path) -> None
     with pytest.raises(Malformed, match=r"no licence was named for one\.csv$") as told:
         publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
     assert told.value.hint.startswith("--licence names that of everything")
+    (tmp_path / "one.csv.license").write_text("SPDX-FileCopyrightText: 2020 Ana\n")  # whose, and no licence
+    with pytest.raises(Malformed, match=r"no licence was named for one\.csv$"):
+        publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
     words = {"path": str(tmp_path), "title": "T", "licence": "CC0-1.0"}
     with pytest.raises(Malformed, match="the licence does not name LicenseRef-x"):
         publication.prepare(publication.from_words(**words, licence_texts=["LicenseRef-x=Do as you like."]))
@@ -59,8 +62,16 @@ def test_a_licence_of_somebodys_own_without_its_text_is_told_with_the_file_that_
     (tmp_path / "one.csv.license").write_text("SPDX-License-Identifier: LicenseRef-river\n")
     (tmp_path / "two.csv").write_text("x\n")
     (tmp_path / "two.csv.license").write_text("SPDX-License-Identifier: CC0-1.0\n")
+    words = {"path": str(tmp_path), "title": "T"}
     with pytest.raises(Malformed, match=r"one\.csv is under LicenseRef-river, a licence of somebody's own"):
-        publication.prepare(publication.from_words(path=str(tmp_path), title="T"))
+        publication.prepare(publication.from_words(**words))
+    (tmp_path / "LICENSES").mkdir()
+    (tmp_path / "LICENSES/LicenseRef-river.txt").write_text("As the folder says.")
+    for said, text in (([], "As the folder says."), (["LicenseRef-river=As I say."], "As I say.")):
+        ready = publication.prepare(publication.from_words(**words, licence_texts=said))
+        assert ready.said.licence_texts == (("LicenseRef-river", text),)
+    (tmp_path / "one.csv.license").write_text("SPDX-License-Identifier: LicenseRef-river OR CC-BY-4.0\n")
+    assert publication.prepare(publication.from_words(**words, creators=["Ana"])).rights["one.csv"].licence != ""
 
 
 def test_a_file_that_names_the_datasets_own_copyright_keeps_its_licence(tmp_path: Path) -> None:
