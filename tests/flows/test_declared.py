@@ -255,6 +255,20 @@ def test_an_option_that_holds_for_no_file_says_what_the_files_name(tmp_path: Pat
     assert prepared(tmp_path, case).terms.licence == "CC-BY-4.0 AND CC0-1.0"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [("ODbL-1.0", "CC-BY-4.0", True), ("ODC-By-1.0", "CC-BY-4.0", False), ("CC0-1.0", "CC-BY-4.0", False)],
+)
+def test_licences_of_data_and_of_works_with_it_are_told_to_stay_apart(
+    tmp_path: Path, one: str, other: str, told: bool
+) -> None:
+    """And a condition that both can keep together is nothing to tell."""
+    case = Case(files={"a.csv": ("sidecar", one), "sub/b.csv": ("sidecar", other)}, option=None, whole=None)
+    lay(tmp_path, case)
+    found = [each for each in prepared(tmp_path, case).notices if "stay side by side" in each]
+    assert len(found) == told
+
+
 def test_what_is_about_other_files_alone_has_no_data_that_names_a_licence(tmp_path: Path) -> None:
     write(tmp_path, "datapackage.json", "{}")
     ready = prepared(tmp_path, Case(files={}, option="CC-BY-4.0", whole=None))

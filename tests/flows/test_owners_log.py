@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from commons import keeping, ledger
+from commons import audit, keeping, ledger
 from commons.core import ids
+from commons.core.entries import REDACTION, Redaction
 from commons.core.terms import DAY
+from commons.disk.records import record
 from commons.errors import CommonsError, Malformed, NotFound, Pending, StorageFailed, Unreachable
 from commons.keeping import Logs, Near
 from commons.sources import HERE
@@ -97,6 +99,28 @@ async def test_an_entry_that_is_damaged_in_the_file_ends_the_audit(alice: Party)
         db.commit()
     with pytest.raises(StorageFailed, match="damaged: entries 2"):
         await alice.desk.audit()
+
+
+async def test_the_words_by_which_a_log_went_on_are_told_of_ones_own_log_alone(alice: Party, tmp_path: Path) -> None:
+    alice.home.resumption.word(alice.home.log.head, 9, [])
+    await alice.desk.export_log(path=str(tmp_path / "log"))
+    for source, over in ((None, [9]), (str(tmp_path / "log"), [])):
+        assert [each["over"] for each in (await alice.desk.audit(source=source))["words"]] == over
+
+
+async def test_a_log_that_grows_while_its_owner_audits_it_is_told_whole_and_not_taken_on_trust(
+    alice: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, true = alice.home.log, audit.audit
+
+    async def meanwhile(*words: Any, **more: Any) -> Any:
+        said = Redaction(type=REDACTION, time=log.state.time, entries=(), reason="x")
+        await asyncio.wrap_future(log.append(lambda _state, _index, _now: [record(said)]))
+        return await true(*words, **more)
+
+    monkeypatch.setattr(audit, "audit", meanwhile)
+    assert (await alice.desk.audit())["entries"] == 5
+    assert alice.home.shelf.head(log.key.vkey) is None
 
 
 def test_no_source_is_none() -> None:
