@@ -346,7 +346,7 @@ def impossible(terms: Terms) -> str | None:
     enough."""
     origins = tuple({origin.licence: origin for origin in terms.origins}.values())
     why = None
-    for each in terms.licences if 0 < len(origins) <= _JUDGED and len(terms.licences) <= _JUDGED else ():
+    for each in terms.licences if max(len(origins), len(terms.licences)) <= _JUDGED else ():
         try:
             check_origins(origins, each.id)
             return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import licences
 from commons import credit, describe, gather, library, publication
 from commons.core import manifest
 from commons.core.envelope import Opened
@@ -34,6 +36,9 @@ HUGGING_FACE = {
          "encodingFormat": "git+https", "sha256": "https://github.com/mlcommons/croissant/issues/80"},
     ],
 }  # fmt: skip
+NARROWER = sorted(
+    each for each in licences.ids() if re.fullmatch(r"CC-BY(-NC|-ND|-NC-ND|-NC-SA)?-\d.\d", each)
+)  # or other than ShareAlike
 
 
 def prepared(folder: Path, **words: Any) -> Prepared:
@@ -314,6 +319,19 @@ def test_a_claim_that_is_too_long_is_not_judged() -> None:
     with ends():
         assert publication.impossible(terms(mine, many)) is None
         assert "impossible" in (publication.impossible(terms("CC0-1.0", many)) or "")
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("which", ["origins", "licences"])
+def test_a_claim_is_judged_up_to_so_many_licences_of_its_own_and_of_its_sources(which: str, over: int) -> None:
+    cid = "bafkreiekffp7g4otxgrigfmkazarafwxqjipjiwqg5vqzsmiihj4rg4kha"
+    count = publication._JUDGED + over
+    of = ["CC-BY-SA-4.0", *(f"LicenseRef-{n}" for n in range(1, count if which == "origins" else 1))]
+    mine = " AND ".join(NARROWER[: count if which == "licences" else 1])
+    claim = terms(mine, tuple(Origin(manifest=cid, title="t", licence=each, credit="") for each in of))
+    assert max(len(claim.licences), len(claim.origins)) == count
+    assert ("impossible" in (publication.impossible(claim) or "")) == (not over)
+    assert publication.impossible(terms(mine)) is None
 
 
 @pytest.mark.parametrize("licence", ["Foo-1.0", "cc by", "Nonsense (", "AND", "MIT )"])

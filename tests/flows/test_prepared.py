@@ -142,3 +142,19 @@ def test_what_the_sources_allow_is_published_without_a_word_and_what_is_open_is_
 def test_what_no_source_allows_is_refused() -> None:
     with pytest.raises(Conflict, match="impossible"):
         publication.check_origins([origin("CC-BY-SA-4.0")], "CC-BY-4.0")
+
+
+def test_what_is_made_from_others_is_judged_by_what_its_files_name_where_nothing_is_named_for_all(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "one.csv").write_text("x\n")
+    for licence in ("CC-BY-SA-4.0", "CC-BY-4.0"):
+        (tmp_path / "one.csv.license").write_text(f"SPDX-License-Identifier: {licence}\n")
+        said = publication.from_words(
+            path=str(tmp_path), title="T", creators=["Ana"], changes="All of it.", origins=(origin("CC-BY-SA-4.0"),)
+        )
+        if licence == "CC-BY-SA-4.0":
+            assert publication.prepare(said).terms.licence == licence
+        else:
+            with pytest.raises(Conflict, match=f"{licence} is impossible for what is based on"):
+                publication.prepare(said)
