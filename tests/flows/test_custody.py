@@ -37,6 +37,7 @@ from commons.disk.deposits import Deposits
 from commons.disk.shelf import Shelf
 from commons.errors import (
     CommonsError,
+    Conflict,
     Gone,
     Malformed,
     NotFound,
@@ -868,6 +869,23 @@ async def test_a_key_is_shared_anew_by_its_publisher_and_generations_do_not_mix(
     assert (await made.gather(said, newer)).secret == SECRET
     with pytest.raises(NotFound):
         await made.gather(said, sharing)
+
+
+async def test_of_series_that_are_in_no_log_so_many_keys_of_one_publisher_are_kept(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is kept already, or was published since, is none more."""
+    monkeypatch.setattr("commons.custodian.UNBEGUN", 2)
+    made, series = build(), [bytes([n]) * 16 for n in range(4)]
+    for each, generation in ((0, 0), (1, 0), (0, 1)):
+        await made.entrust(series=series[each], generation=generation)
+    with pytest.raises(Conflict, match="of which nothing was ever published"):
+        await made.entrust(series=series[2])
+    made.log.publish(series=series[0])
+    await made.entrust(series=series[2])
+    with pytest.raises(Conflict, match="of which nothing was ever published"):
+        await made.entrust(series=series[3])
+    await made.entrust(series=series[0], generation=2)
 
 
 async def test_a_publisher_learns_who_did_not_keep_a_share(build: Any) -> None:

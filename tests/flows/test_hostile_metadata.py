@@ -36,9 +36,8 @@ HUGGING_FACE = {
          "encodingFormat": "git+https", "sha256": "https://github.com/mlcommons/croissant/issues/80"},
     ],
 }  # fmt: skip
-NARROWER = sorted(
-    each for each in licences.ids() if re.fullmatch(r"CC-BY(-NC|-ND|-NC-ND|-NC-SA)?-\d.\d", each)
-)  # or other than ShareAlike
+_CC = re.compile(r"CC-BY(-NC|-ND|-NC-ND|-NC-SA)?-\d.\d")
+CLOSED = sorted(each for each in licences.ids() if _CC.fullmatch(each))  # to what is made from CC BY-SA
 
 
 def prepared(folder: Path, **words: Any) -> Prepared:
@@ -327,7 +326,7 @@ def test_a_claim_is_judged_up_to_so_many_licences_of_its_own_and_of_its_sources(
     cid = "bafkreiekffp7g4otxgrigfmkazarafwxqjipjiwqg5vqzsmiihj4rg4kha"
     count = publication._JUDGED + over
     of = ["CC-BY-SA-4.0", *(f"LicenseRef-{n}" for n in range(1, count if which == "origins" else 1))]
-    mine = " AND ".join(NARROWER[: count if which == "licences" else 1])
+    mine = " AND ".join(CLOSED[: count if which == "licences" else 1])
     claim = terms(mine, tuple(Origin(manifest=cid, title="t", licence=each, credit="") for each in of))
     assert max(len(claim.licences), len(claim.origins)) == count
     assert ("impossible" in (publication.impossible(claim) or "")) == (not over)
