@@ -49,7 +49,7 @@ BESIDE = {  # where the tests of what is changed are looked for
                           "tests/flows/test_damaged.py"],
     "commons/retention.py": ["tests/flows/test_answering.py", "tests/flows/test_community.py"],
     "commons/registrar.py": ["tests/flows/test_whose_log.py", "tests/flows/test_anchor.py"],
-    "commons/custody.py": _KEEPS, "commons/custodian.py": _KEEPS,
+    "commons/custody.py": _KEEPS, "commons/custodian.py": _KEEPS, "commons/follow.py": _KEEPS,
     "commons/keeping.py": ["tests/flows/test_owners_log.py", *_KEEPS],
     "commons/offer.py": ["tests/flows/test_offering.py", "tests/flows/test_publishing.py"],
     "commons/govern.py": _DECIDES,
@@ -59,10 +59,12 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/takeover.py": ["tests/flows/test_takeover.py", "tests/flows/test_succession.py",
                             "tests/flows/test_hostile_succession.py"],
     "commons/gossip.py": ["tests/flows/test_comparing.py", "tests/flows/test_gossip.py", "tests/flows/test_forks.py"],
+    "commons/forks.py": ["tests/flows/test_comparing.py", "tests/flows/test_gossip.py", "tests/flows/test_forks.py"],
     "commons/publication.py": ["tests/flows/test_prepared.py", "tests/flows/test_hostile_metadata.py",
                                "tests/flows/test_licences.py", "tests/flows/test_declared.py",
                                "tests/flows/test_others.py"],
     "commons/disk/log.py": ["tests/disk/test_log.py", "tests/disk/test_damage.py"],
+    "commons/disk/stored.py": ["tests/disk/test_log.py", "tests/disk/test_damage.py"],
     "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
 }  # fmt: skip
 KILLER = ".killer"  # in a mutant's folder, the name of the test that failed
