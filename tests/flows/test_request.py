@@ -71,8 +71,9 @@ class Doors:
             log.openings[log.last] = codec.encode(hidden)
             self.logged[said.data] = [log.last]
         if self.outcome is not None and len(self.logged[said.data]) == 1:
-            by = {} if self.outcome == "grant" else {"steward": ALICE.identity}
-            self.logged[said.data].append(log.decide(self.outcome, "said", **by))
+            outcome, by_rule, _ = self.outcome.partition(" by rule")
+            by = {} if by_rule or outcome == "grant" else {"steward": ALICE.identity}
+            self.logged[said.data].append(log.decide(outcome, "said", **by))
         return self.logged[said.data]
 
     def _shown(self, old: bytes, *places: int) -> bytes:
@@ -224,7 +225,7 @@ def test_a_request_that_nobody_has_is_outdated_half_way_to_where_nobody_takes_it
 # -- what comes of it --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", ["grant", "refuse", "revoke", None])
+@pytest.mark.parametrize("outcome", ["grant", "refuse", "refuse by rule", "revoke", None])
 def test_what_was_decided_is_kept_with_its_proof_and_told(case: Case, outcome: str | None) -> None:
     ask = case.asked()
     case.doors.outcome = "grant" if outcome == "revoke" else outcome  # type: ignore[assignment]
@@ -237,12 +238,18 @@ def test_what_was_decided_is_kept_with_its_proof_and_told(case: Case, outcome: s
         assert (sent.registrars, sent.said.data) == ([at(ALICE)], request.said_in(ask).data)
         assert codec.decode(Answer, sent.given).head == sent.checked.head.note == case.log.head()
     else:
-        verb = {"refuse": "refused", "revoke": "revoked"}.get(outcome or "")
-        with pytest.raises(Pending if verb is None else Refused, match=f"was {verb}.*: so$" if verb else "waits for"):
+        told = {
+            "refuse": "was refused .*: so$",
+            "refuse by rule": "was refused .*: said$",
+            "revoke": "was revoked .*: so$",
+        }
+        with pytest.raises(Refused if outcome else Pending, match=told.get(outcome or "", "waits for a person")):
             case.send(ask)
     kept, places = case.kept(), case.doors.logged[request.said_in(ask).data]
-    assert (kept.request, kept.outcome) == (places[0], outcome or "pending")
-    assert kept.reason == {"grant": "said", None: ""}.get(outcome, "so")  # the steward's own words before a code
+    assert (kept.request, kept.outcome) == (places[0], outcome.split()[0] if outcome else "pending")
+    assert kept.reason == {"grant": "said", "refuse by rule": "said", None: ""}.get(
+        outcome, "so"
+    )  # the steward's own words before a code
     name = f"{ask.dataset}-{places[-1]}"
     made = proof.parse((case.home.path / "proofs" / f"{name}.tlog-proof").read_bytes())
     proof.check(made, case.log.data[places[-1]], case.log.log)
