@@ -27,7 +27,7 @@ dist:
 locks:
 	$(PYTHON) locks/renew.py
 
-# Guards that no test misses: `make mutants FILES="commons/core/succession.py"`, or `PART=1/8` of all, or what changed
+# Guards that no test misses: `make mutants FILES="commons/core/state/transfer.py"`, or `PART=1/8` of all, or what changed
 # since a commit (SINCE), or as many as there is time for (MINUTES), or one KIND: drop, bound, negate, side. Hours for all.
 mutants:
 	$(PYTHON) -m tests.mutants $(FILES) $(if $(PART),--part $(PART)) $(if $(SINCE),--since $(SINCE)) \

@@ -19,11 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from commons import fetch, obtain
-from commons.core.reference import parse
+from commons.access import obtain
+from commons.core.dataset.reference import parse
+from commons.datasets import fetch
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node import Node
+from commons.node.node import Node
 
 CLI = [sys.executable, "-m", "commons.cli"]
 

@@ -14,13 +14,15 @@ import statistics
 import sys
 import time
 
-from commons.core import codec, entries, envelope, governance, ids
-from commons.core.entries import Decision, Publish, Request
-from commons.core.governance import Charter, College, Power, Proposal, Vote
-from commons.core.keys import Signer
-from commons.core.rules import Rule
-from commons.core.state import State
-from commons.judge import Judge, Report
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.rule import Rule
+from commons.core.state import charter as governance
+from commons.core.state import entries
+from commons.core.state.charter import Charter, College, Power, Proposal, Vote
+from commons.core.state.entries import Decision, Publish, Request
+from commons.core.state.fold import State
+from commons.log.judge import Judge, Report
 
 RULE = "group m majority *members\nquorum m\n"
 
@@ -106,7 +108,7 @@ def main(members: int, count: int) -> None:
     signed = one.sign(data)
     began = time.perf_counter()
     for _ in range(2000):
-        from commons.core.keys import verify
+        from commons.core.crypto.keys import verify
 
         verify(one.public, signed, data)
     limit = 2000 / (time.perf_counter() - began)

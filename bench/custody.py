@@ -20,10 +20,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from commons.core import codec, custody, handover, keys, shares
-from commons.core.handover import Claim
-from commons.custody import gather
-from tests.flows.test_custody import SECRET, Inside, Town
+from commons.core.crypto import codec, keys
+from commons.custody import handover, shares
+from commons.custody import sharing as custody
+from commons.custody.client import gather
+from commons.custody.handover import Claim
+from tests.custody.test_custody import SECRET, Inside, Town
 from tests.keeper import BOB, KEEPERS, Keeper, custodians
 
 

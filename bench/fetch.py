@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 
 from commons import examples
-from commons.desk import Desk
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node import Node
+from commons.node.desk import Desk
+from commons.node.node import Node
 
 ROUNDS = 3
 

@@ -17,17 +17,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from commons.audit import audit
-from commons.core import entries, envelope, hpke, ids, merkle
-from commons.core.entries import DECISION, PUBLISH, REQUEST, Asked, Decision, Publish
-from commons.core.envelope import Opened
-from commons.core.keys import Signer
-from commons.core.rules import Rule
-from commons.core.state import State
+from commons.core.crypto import envelope, hpke, ids
+from commons.core.crypto.envelope import Opened
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.rule import Rule
+from commons.core.state import entries
+from commons.core.state.entries import DECISION, PUBLISH, REQUEST, Asked, Decision, Publish
+from commons.core.state.fold import State
+from commons.core.tlog import merkle
 from commons.disk import home
 from commons.disk.home import Home
 from commons.disk.records import Record, record
-from commons.node import Node
+from commons.log.audit import audit
+from commons.node.node import Node
 
 
 def fsyncs(folder: Path, seconds: float) -> float:

@@ -31,8 +31,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from commons.core import ids
-from commons.core.address import peer_of
+from commons.core.crypto import ids
+from commons.core.dataset.address import peer_of
 from commons.disk import home
 from commons.errors import CommonsError
 from commons.net import descriptors

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from commons.core import blocks
+from commons.core.dataset import pieces
 from commons.disk import folder, packer
 from commons.disk.packs import Store
 
@@ -137,7 +137,7 @@ def limit(root: Path, out: Path) -> float:
             whole.digest()
 
     def hash_blocks() -> None:
-        hasher = blocks.Hasher()
+        hasher = pieces.Hasher()
         for _ in range(parts):
             hasher.update(buffer)
         hasher.finish()

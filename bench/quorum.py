@@ -19,13 +19,14 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from commons import fetch, obtain
-from commons.charter import founding
-from commons.core.reference import parse
-from commons.desk import Desk
+from commons.access import obtain
+from commons.community.charter import founding
+from commons.core.dataset.reference import parse
+from commons.datasets import fetch
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node import Node
+from commons.node.desk import Desk
+from commons.node.node import Node
 
 ANY = "/ip4/127.0.0.1/tcp/0"
 

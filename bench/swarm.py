@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from aiohttp import ClientSession, web
 
-from commons.core.ids import PeerId
+from commons.core.crypto.ids import PeerId
 from commons.net.connector import Connector, serve, url_of
 from commons.net.swarm import Swarm
 

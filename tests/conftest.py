@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from commons.charter import founding
-from commons.desk import Desk
+from commons.access import obtain
+from commons.community.charter import founding
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node import Node
+from commons.node.desk import Desk
+from commons.node.node import Node
+from commons.witness import cosigning
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell starts with "&": children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,9 +37,9 @@ Start = Callable[..., Any]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files whose tests wait for processes and peers come first, so that none of them is left over at the end for
-    one worker, with nothing for the others to do beside it: flows, then the command line and the pages."""
-    first = ("flows", "tests")
-    items.sort(key=lambda item: first.index(folder) if (folder := item.path.parent.name) in first else len(first))
+    one worker, with nothing for the others to do beside it."""
+    quick = ("core", "disk", "licences", "metadata")
+    items.sort(key=lambda item: item.path.parent.name in quick)
 
 
 @pytest.fixture
@@ -162,3 +164,85 @@ def folder(tmp_path: Path) -> Path:
     (root / "notes" / "lisez-moi é.txt").write_text("mesuré au printemps\n")
     (root / "empty").write_bytes(b"")
     return root
+
+
+# -- people whose nodes are stopped and started again, in one community ---------------------------------------------
+
+CHARTER = """
+name = "River watch"
+[colleges]
+workers = ["me"]
+[powers.admit]
+rule = "group w any *workers\\nquorum w"
+[powers.change-custodians]
+rule = "group w any *workers\\nquorum w"
+[powers.amend-charter]
+rule = "group w majority *workers\\nquorum w"
+"""
+
+
+class Village:
+    """Homes on this disk, each with a node that can be stopped and started again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.nodes = path, dict[str, AsyncExitStack]()
+
+    async def start(self, name: str, charter: str | None = None, **words: Any) -> Party:
+        path, now = self.path / name, int(time.time())
+        if not path.exists():
+            home.create(path, founding(charter, now) if charter else home.personal(name, "members", now), {})
+        self.nodes[name] = stack = AsyncExitStack()
+        opened = stack.enter_context(Home(path))
+        return Party(await stack.enter_async_context(Node(opened, **{"listen": (ANY,), **words})))
+
+    async def stop(self, name: str) -> None:
+        await self.nodes.pop(name).aclose()
+
+    async def restart(self, name: str) -> Party:
+        await self.stop(name)
+        return await self.start(name)
+
+
+@pytest.fixture
+async def village(tmp_path: Path) -> AsyncIterator[Village]:
+    made = Village(tmp_path)
+    yield made
+    for name in list(made.nodes):
+        await made.stop(name)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again is asked again soon."""
+    monkeypatch.setattr(cosigning, "FIRST", 0.05)
+    monkeypatch.setattr(cosigning, "LONGEST", 0.2)
+    monkeypatch.setattr(obtain, "WAITS", (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2))
+
+
+Found = Callable[..., Awaitable[dict[str, Party]]]
+
+
+@pytest.fixture
+def found(village: Village) -> Found:
+    async def make(*names: str, charter: str = CHARTER, witness: Party | None = None) -> dict[str, Party]:
+        """A registrar, and workers with homes of their own."""
+        seats = {"coop": await village.start("coop", charter)}
+        if witness is not None:
+            witness.node.site.witness.add(seats["coop"].home.log.key.vkey)
+        for name in names:
+            seats[name] = await village.start(name)
+            invited = await seats["coop"].desk.invite(college="workers")
+            await decided(seats["coop"])
+            await seats[name].desk.join(text=invited["invitation"])
+            await seats["coop"].desk.peers(add=seats[name].address)
+        return seats
+
+    return make
+
+
+async def chosen(seats: dict[str, Party], heir: str, *voters: str) -> int:
+    """By vote in the registrar's own log."""
+    opened = await seats[heir].desk.propose(action="change-registrar", words="She has the time")
+    for name in voters:
+        await seats[name].desk.vote(proposal=opened["proposal"], choice="yes")
+    return int(opened["proposal"])

@@ -21,17 +21,20 @@ from typing import Any
 import msgpack
 from aiohttp import web
 
-from commons.core import checkpoint, codec, entries, envelope, hpke, ids, listing, merkle, release, tiles
-from commons.core.answer import Answer, Shown, Submission
-from commons.core.entries import Asked
-from commons.core.ids import PeerId as PeerId
-from commons.core.keys import Keys, Signer
-from commons.core.manifest import TYPE as MANIFEST
-from commons.core.manifest import open as open_manifest
-from commons.core.opening import decode as opening_of
+from commons.access import listing, release
+from commons.core.crypto import codec, envelope, hpke, ids
+from commons.core.crypto.ids import PeerId as PeerId
+from commons.core.crypto.keys import Keys, Signer
+from commons.core.dataset.manifest import TYPE as MANIFEST
+from commons.core.dataset.manifest import open as open_manifest
+from commons.core.state import entries
+from commons.core.state.entries import Asked
+from commons.core.state.opening import decode as opening_of
+from commons.core.tlog import checkpoint, merkle, tiles
 from commons.disk.home import Home
 from commons.errors import NotFound, Refused, SplitView, StorageFailed
-from commons.site import Shown as Honest
+from commons.log.answer import Answer, Shown, Submission
+from commons.node.site import Shown as Honest
 
 # -- mirrors ---------------------------------------------------------------------------------------------------------
 
@@ -504,7 +507,7 @@ class Asker:
         said = Asked(
             commons=self.party.home.commons, dataset=self.cid, terms=self.manifest.terms.digest(),
             epoch=self.manifest.epoch, purpose="research", details=None, hpke=hpke.public_of(bytes(31) + b"\1"),
-            nonce=os.urandom(32), time=int(self.registrar._clock()),
+            nonce=os.urandom(32), time=int(self.registrar.clock()),
         )  # fmt: skip
         return replace(said, **lies)  # type: ignore[arg-type]
 

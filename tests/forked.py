@@ -79,10 +79,10 @@ class Clock:
 def main() -> None:
     """Until standard input ends."""
     time.time = clock = Clock()
-    import commons.control
     import commons.net.host
-    import commons.net.swarm  # noqa: F401  what commands import when they need it
-    from commons import commands
+    import commons.net.swarm
+    import commons.node.control  # noqa: F401  what commands import when they need it
+    from commons.cli import commands
 
     gc.freeze()
     running: dict[int, socket.socket] = {}

@@ -10,19 +10,22 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from commons.core import checkpoint, codec, custody, entries, envelope, hpke, ids, merkle, note, policy, tiles
-from commons.core.answer import Answer, Checked, Shown
-from commons.core.answer import check as check_answer
-from commons.core.custody import CustodyKey
-from commons.core.entries import Asked, Decided, Decision, Publish, Redaction
-from commons.core.envelope import Opened
-from commons.core.governance import CHARTER, PROPOSAL, VOTE, Charter, College, Proposal, Vote, custodians_digest
-from commons.core.keys import Keys, Signer
-from commons.core.opening import SALT
-from commons.core.policy import Policy
-from commons.core.rules import Rule
-from commons.core.state import State
+from commons.core.crypto import codec, envelope, hpke, ids
+from commons.core.crypto.envelope import Opened
+from commons.core.crypto.keys import Keys, Signer
+from commons.core.dataset.rule import Rule
+from commons.core.state import entries
+from commons.core.state.charter import CHARTER, PROPOSAL, VOTE, Charter, College, Proposal, Vote, custodians_digest
+from commons.core.state.entries import Asked, Decided, Decision, Publish, Redaction
+from commons.core.state.fold import State
+from commons.core.state.opening import SALT
+from commons.core.tlog import checkpoint, merkle, note, policy, tiles
+from commons.core.tlog.policy import Policy
+from commons.custody import sharing
+from commons.custody.sharing import CustodyKey
 from commons.errors import CommonsError, NotFound
+from commons.log.answer import Answer, Checked, Shown
+from commons.log.answer import check as check_answer
 
 ALICE = Keys(b"alice".ljust(32))  # publishes, and keeps the log
 BOB, EVE = Keys(b"bob".ljust(32)), Keys(b"eve".ljust(32))
@@ -183,13 +186,13 @@ class Keeper:
         found = {}
         for member in rule.members:
             who = next(each for each in KEEPERS if each.identity.peer == member.peer)
-            data = custody.announce(self.commons, hpke.public_of(who.custody()), who.identity)
-            found[member.name] = custody.open_key(data, self.commons, member.peer)
+            data = sharing.announce(self.commons, hpke.public_of(who.custody()), who.identity)
+            found[member.name] = sharing.open_key(data, self.commons, member.peer)
         return found
 
     def deposit(
         self, secret: bytes, rule: Policy, chance: Callable[[int], bytes], access: Rule | None = None, **words: Any
     ) -> tuple[bytes, dict[str, bytes]]:
         said = {"commons": self.commons, "series": SERIES, "epoch": 0,
-                "bound": custody.binding(TERMS, access or Rule(kind="acknowledge"))}  # fmt: skip
-        return custody.deposit(secret, self.keys(rule), ALICE.identity, chance, rule=rule, **{**said, **words})
+                "bound": sharing.binding(TERMS, access or Rule(kind="acknowledge"))}  # fmt: skip
+        return sharing.deposit(secret, self.keys(rule), ALICE.identity, chance, rule=rule, **{**said, **words})

@@ -17,12 +17,14 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from commons import archive, charter, export, invitation
-from commons.core import ids
-from commons.core.address import quoted
+from commons.community import charter, invitation
+from commons.community.invitation import Invitation
+from commons.core.crypto import ids
+from commons.core.dataset.address import quoted
+from commons.datasets import export
 from commons.disk import private, sql
 from commons.errors import CommonsError, Malformed, NotFound
-from commons.invitation import Invitation
+from commons.log import files
 from commons.metadata.description import Description, Entry
 from tests.conftest import ends
 from tests.vectors import generate
@@ -113,11 +115,11 @@ def packed(path: Path) -> bytes:
 def opened(path: Path) -> None:
     """Its names and its parts, or an error of ours."""
     with contextlib.suppress(CommonsError):
-        archive.names(path)
-    read = archive.files(path)
+        files.names(path)
+    read = files.files(path)
     for name in ("checkpoint", "tile/0/000", "openings/000"):
         with contextlib.suppress(Malformed, NotFound):
-            assert len(asyncio.run(read(name))) <= archive.most(name)
+            assert len(asyncio.run(read(name))) <= files.most(name)
 
 
 @SHARED

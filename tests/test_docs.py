@@ -18,11 +18,11 @@ from pathlib import Path
 import click
 import pytest
 
-from commons import commands as everything
 from commons import errors
+from commons.cli import commands as everything
+from tests.cli.test_cli import environment
 from tests.conftest import LIMIT
 from tests.forked import program
-from tests.test_cli import environment
 
 HOUSE = Path(__file__).parents[1]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])

@@ -135,7 +135,7 @@ def test_we_install_two_packages_and_no_name_of_others(wheels: list[Path]) -> No
     assert top(ours) == {"commons", "licences", f"{ours.name.partition('-py3')[0]}.dist-info"}
     assert top(standin) == {"fastecdsa", "fastecdsa-2.3.2+commons.dist-info"}
     inside = zipfile.ZipFile(ours).namelist()
-    assert {"commons/cli.py", "commons/py.typed", "licences/texts/CC-BY-4.0.txt"} <= set(inside)
+    assert {"commons/cli/__main__.py", "commons/py.typed", "licences/texts/CC-BY-4.0.txt"} <= set(inside)
     assert any(name.startswith("commons/examples/penguins/") for name in inside)
     assert not [name for name in inside if "__pycache__" in name or name.startswith("commons/examples/examples")]
 

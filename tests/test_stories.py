@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from commons import charter, examples
-from commons.core import governance
-from commons.core.community import Community
-from commons.core.governance import Charter
-from commons.core.keys import Keys
+from commons import examples
+from commons.community import charter
+from commons.core.crypto.keys import Keys
+from commons.core.state import charter as governance
+from commons.core.state.charter import Charter
+from commons.core.state.community import Community
 from commons.errors import Malformed
 
 HOUSE = Path(__file__).parents[1]

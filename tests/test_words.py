@@ -19,8 +19,8 @@ import trio
 
 import commons
 import licences
-from commons import charter
-from commons.core import contents
+from commons.community import charter
+from commons.core.dataset import contents
 from commons.disk import sql
 from commons.disk.home import Home, read_config
 from commons.disk.ignored import Rules

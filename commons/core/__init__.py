@@ -1,0 +1,1 @@
+"""The pure nouns: no clock, no disk, no socket and no chance in here."""

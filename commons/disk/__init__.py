@@ -1,0 +1,1 @@
+"""What is durable: the home, its log, its packs and its tables. One file a table."""

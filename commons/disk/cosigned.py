@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from commons.core import checkpoint, note
-from commons.core.note import parse_vkey
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.note import parse_vkey
 from commons.disk import sql
 from commons.disk.damage import Unread
 from commons.errors import StorageFailed

@@ -12,8 +12,8 @@ from functools import partial
 from itertools import product
 from typing import Any, TypeVar
 
-from commons.core import checkpoint, merkle, note, tiles
-from commons.core.checkpoint import Checkpoint, Signed
+from commons.core.tlog import checkpoint, merkle, note, tiles
+from commons.core.tlog.checkpoint import Checkpoint, Signed
 from commons.disk import sql
 from commons.errors import CommonsError, StorageFailed
 

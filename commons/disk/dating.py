@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from commons.core import clock, succession, witness
-from commons.core.address import is_peer, peer_of
-from commons.core.clock import Doubt, Word
-from commons.core.facts import Facts
-from commons.core.policy import Policy
+from commons.core.dataset.address import is_peer, peer_of
+from commons.core.state import clock, transfer
+from commons.core.state.clock import Doubt, Word
+from commons.core.state.facts import Facts
+from commons.core.tlog import cosignature
+from commons.core.tlog.policy import Policy
 from commons.disk.log import Log
 from commons.disk.notes import Notes
 from commons.disk.records import Record
@@ -130,7 +131,7 @@ class Dating:
 
 
 def policy_of(state: Facts) -> Policy:
-    return witness.quorum(state.charter.witnesses if state.charter else "")
+    return cosignature.quorum(state.charter.witnesses if state.charter else "")
 
 
 def stamp(state: Facts, heads: Sequence[bytes]) -> int | None:
@@ -138,8 +139,8 @@ def stamp(state: Facts, heads: Sequence[bytes]) -> int | None:
     asked, found = policy_of(state), list[int]()
     for each in heads if asked.quorum is not None else ():
         try:
-            signed, _ = witness.open(each, succession.signer(each, f"commons/{state.commons}", state.tenures), asked)
-            found.append(witness.seen(signed, asked)[0])
+            signed, _ = cosignature.open(each, transfer.signer(each, f"commons/{state.commons}", state.tenures), asked)
+            found.append(cosignature.seen(signed, asked)[0])
         except CommonsError:  # too few signed that one
             continue
     return max(found, default=None)
@@ -147,7 +148,7 @@ def stamp(state: Facts, heads: Sequence[bytes]) -> int | None:
 
 def judged(state: Facts, now: int, heads: Sequence[bytes], index: int, word: Word | None) -> int:
     """The time by which the end of the grant of request `index` is judged. Undated where it is in doubt: see
-    `core.clock`; a grant without an end does not ask."""
+    `core.state.clock`; a grant without an end does not ask."""
     at, sure = clock.judged(now, state.time, stamp(state, heads), word)
     access = state.accesses.get(index)
     if not sure and access is not None and access.expires is not None and now < access.expires:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from commons.core import names
+from commons.core.dataset import names
 from commons.disk import ignored, private
 from commons.disk.ignored import Rules
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, StorageFailed, refusal

@@ -28,11 +28,13 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from commons.core import envelope, succession
-from commons.core.governance import CHARTER, Charter, College
-from commons.core.keys import Keys
-from commons.core.succession import Tenure
+from commons.core.crypto import envelope
+from commons.core.crypto.keys import Keys
+from commons.core.state import transfer
+from commons.core.state.charter import CHARTER, Charter, College
+from commons.core.state.transfer import Tenure
 from commons.disk import sql, stored
+from commons.disk.complaints import Pleas
 from commons.disk.cosigned import Cosigned
 from commons.disk.damage import Damage, Unread
 from commons.disk.dating import Dating
@@ -40,7 +42,6 @@ from commons.disk.deposits import Deposits
 from commons.disk.log import Log
 from commons.disk.notes import Notes
 from commons.disk.packs import Store
-from commons.disk.pleas import Pleas
 from commons.disk.resumption import Resumption
 from commons.disk.shelf import Shelf
 from commons.disk.witnessed import Witnessed
@@ -123,7 +124,7 @@ class Home:
                 each.look()
         log = self.log
         for head in self.cosigned.heads:
-            opens = partial(succession.open_head, head.note, log.origin, log.state.tenures)
+            opens = partial(transfer.open_head, head.note, log.origin, log.state.tenures)
             self.cosigned.unread.read("heads", str(head.size), opens)
         return [*log.damage, *(found for each in self._unread() for found in each.all())]
 

@@ -13,10 +13,10 @@ import time
 import traceback
 from pathlib import Path
 
-from commons.core.entries import Decision, Dropped, Entry, Publish, Receipt, Redaction, Request, Stamp
-from commons.core.envelope import Opened
-from commons.core.governance import Charter, Join, Proposal, Vote
-from commons.core.state import State
+from commons.core.crypto.envelope import Opened
+from commons.core.state.charter import Charter, Join, Proposal, Vote
+from commons.core.state.entries import Decision, Dropped, Entry, Publish, Receipt, Redaction, Request, Stamp
+from commons.core.state.fold import State
 from commons.errors import CommonsError, tame
 
 log = logging.getLogger("commons")

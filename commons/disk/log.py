@@ -15,14 +15,15 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from commons.core import checkpoint, entries, merkle, note, succession, tiles
-from commons.core.checkpoint import Signed
-from commons.core.envelope import Opened
-from commons.core.governance import Charter
-from commons.core.grants import Access
-from commons.core.ids import cid
-from commons.core.keys import Signer
-from commons.core.state import State
+from commons.core.crypto.envelope import Opened
+from commons.core.crypto.ids import cid
+from commons.core.crypto.keys import Signer
+from commons.core.state import entries, transfer
+from commons.core.state.charter import Charter
+from commons.core.state.fold import State
+from commons.core.state.grants import Access
+from commons.core.tlog import checkpoint, merkle, note, tiles
+from commons.core.tlog.checkpoint import Signed
 from commons.disk import damage, journal, sql
 from commons.disk.records import Appended, Draft, Record, record
 from commons.disk.stored import Stored, alarmed, damaged, outrun, rolled_back
@@ -146,7 +147,7 @@ class Log(Stored):
 
     def _find(self, db: sql.Connection, tree: damage.Tree, newest: int) -> list[damage.Damage]:
         def open_head(data: bytes) -> Signed:
-            return succession.open_head(data, tree.origin, self.state.tenures)
+            return transfer.open_head(data, tree.origin, self.state.tenures)
 
         return damage.find(db, tree, self._leaves, open_head, newest)
 
@@ -328,7 +329,7 @@ class Log(Stored):
         takes it). A larger head alone is the word of who shows it: it shuts the log too, Stale, until a newer copy is
         restored or the owner goes on without.
         """
-        theirs = succession.open_head(head, self.origin, self.state.tenures).checkpoint
+        theirs = transfer.open_head(head, self.origin, self.state.tenures).checkpoint
         if theirs.size <= self.size and merkle.root(theirs.size, self.read) == theirs.root:
             return theirs.size
         if theirs.size <= self.state.tenures[-1].since:

@@ -15,8 +15,9 @@ from contextlib import suppress
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from commons.core import codec, opening
-from commons.core.opening import Opening
+from commons.core.crypto import codec
+from commons.core.state import opening
+from commons.core.state.opening import Opening
 from commons.disk import sql
 from commons.errors import StorageFailed
 

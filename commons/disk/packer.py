@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from commons.core import contents
-from commons.core.contents import Contents, File, PackEntry, Run
-from commons.core.pack import SEGMENT
-from commons.core.rights import Rights
+from commons.core.dataset import contents
+from commons.core.dataset.contents import Contents, File, PackEntry, Run
+from commons.core.dataset.pack import SEGMENT
+from commons.core.dataset.rights import Rights
 from commons.disk import folder
 from commons.disk.folder import Source
 from commons.disk.packs import Store
-from commons.disk.sealed import Line, Shelf, Slot
+from commons.disk.pipeline import Line, Shelf, Slot
 from commons.errors import NotFound
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from commons.core import blocks
-from commons.core.blocks import Buffer, Tree
-from commons.core.manifest import PackRef
+from commons.core.dataset import pieces
+from commons.core.dataset.manifest import PackRef
+from commons.core.dataset.pieces import Buffer, Tree
 from commons.errors import Busy, Conflict, NotFound, StorageFailed, Untrue, refusal
 
 
@@ -72,13 +72,13 @@ class Store:
     def layer(self, root: bytes) -> bytes:
         """The piece hashes, checked; NotFound, Untrue if the disk changed them."""
         size = self.size(root)
-        if size <= blocks.PIECE:
+        if size <= pieces.PIECE:
             return root
         try:
             layer = self._layer(root).read_bytes()
         except OSError as error:
             raise _absent(root) from error
-        blocks.check_layer(root, size, layer)
+        pieces.check_layer(root, size, layer)
         return layer
 
     def open(self, root: bytes) -> int:
@@ -103,7 +103,7 @@ class Store:
                 temp.unlink(missing_ok=True)
                 raise
             # 2. The layer, durable with its name. A crash here leaves it without a pack: swept out.
-            if tree.size > blocks.PIECE:
+            if tree.size > pieces.PIECE:
                 _replace(self._layer(tree.root), tree.layer, self.temp())
                 _sync(self.folder)
             # 3. The name, then the folder. Whoever sees the name sees whole bytes with their layer; a crash here
@@ -138,9 +138,9 @@ class Partial:
 
     def __init__(self, store: Store, root: bytes, size: int, layer: bytes) -> None:
         """Untrue if `layer` is not `root`'s, Busy if another Partial has this root."""
-        blocks.check_layer(root, size, layer)
+        pieces.check_layer(root, size, layer)
         self._store, self._tree = store, Tree(root=root, size=size, layer=layer)
-        self._have = bytearray(blocks.piece_count(size))
+        self._have = bytearray(pieces.piece_count(size))
         self._path = store.part(root)
         self._lock = threading.Lock()
         with door(f"open {self._path}"):
@@ -162,8 +162,8 @@ class Partial:
 
     def write(self, index: int, data: Buffer) -> None:
         """Untrue, and nothing written, unless `data` is piece `index`."""
-        start, end = blocks.piece_range(index, self._tree.size)
-        if len(data) != end - start or blocks.piece_hash(data, self._tree.size) != self._hash(index):
+        start, end = pieces.piece_range(index, self._tree.size)
+        if len(data) != end - start or pieces.piece_hash(data, self._tree.size) != self._hash(index):
             raise Untrue(f"piece {index} of {self._tree.root.hex()} is not what was asked for")
         with door(f"write the pack {self._tree.root.hex()}"):
             write(self._fd, data, start)
@@ -188,7 +188,7 @@ class Partial:
         return self._tree.layer[index * 32 : index * 32 + 32]
 
     def _verify(self) -> None:
-        buffer = memoryview(bytearray(blocks.PIECE))
+        buffer = memoryview(bytearray(pieces.PIECE))
         at, size = 0, self._tree.size
         while at < size:
             try:
@@ -197,10 +197,10 @@ class Partial:
                 if error.errno == errno.ENXIO:  # holes to the end
                     return
                 data = at  # a disk that cannot tell
-            index = data // blocks.PIECE
-            start, at = blocks.piece_range(index, size)
+            index = data // pieces.PIECE
+            start, at = pieces.piece_range(index, size)
             piece = buffer[: os.preadv(self._fd, [buffer[: at - start]], start)]
-            self._have[index] = blocks.piece_hash(piece, size) == self._hash(index)
+            self._have[index] = pieces.piece_hash(piece, size) == self._hash(index)
 
 
 def _absent(root: bytes) -> NotFound:

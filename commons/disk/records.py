@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from commons.core import codec
-from commons.core.checkpoint import Signed
-from commons.core.entries import Entry
-from commons.core.envelope import Opened
-from commons.core.opening import Opening
-from commons.core.state import State
+from commons.core.crypto import codec
+from commons.core.crypto.envelope import Opened
+from commons.core.state.entries import Entry
+from commons.core.state.fold import State
+from commons.core.state.opening import Opening
+from commons.core.tlog.checkpoint import Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

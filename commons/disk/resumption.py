@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from commons.core import checkpoint, note
-from commons.core.checkpoint import Signed
-from commons.core.terms import DAY
+from commons.core.dataset.terms import DAY
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.checkpoint import Signed
 from commons.disk.log import Log
 from commons.disk.notes import Noted, Notes
 from commons.disk.records import Record

@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from commons.core import address, checkpoint, envelope, governance, ids, manifest, note, notice
-from commons.core.envelope import Opened
-from commons.core.governance import Proposal, Vote
-from commons.core.ids import Cid
-from commons.core.manifest import Manifest
-from commons.core.note import Verifier, parse_vkey
-from commons.core.notice import Notice
+from commons.core.crypto import envelope, ids
+from commons.core.crypto.envelope import Opened
+from commons.core.crypto.ids import Cid
+from commons.core.dataset import address, manifest
+from commons.core.dataset.manifest import Manifest
+from commons.core.state import charter, notice
+from commons.core.state.charter import Proposal, Vote
+from commons.core.state.notice import Notice
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.note import Verifier, parse_vkey
 from commons.disk import sql
 from commons.disk.damage import Check, Row, Unread
 from commons.errors import StorageFailed
@@ -336,8 +339,8 @@ _CHECKS: dict[str, Check] = {
     "seats": _key,
     "forks": lambda log, *heads: [parse_vkey(log), *(checkpoint.parse(note.peek(each.encode())) for each in heads)],
     "keepers": lambda commons, key, peer, before: [_key(commons, key), *map(ids.check_peer, (peer, *before.split()))],
-    "bids": lambda commons, data, _: envelope.open(governance.PROPOSAL, Proposal, data),
-    "ballots": lambda _, peer, data: envelope.open(governance.VOTE, Vote, data),
+    "bids": lambda commons, data, _: envelope.open(charter.PROPOSAL, Proposal, data),
+    "ballots": lambda _, peer, data: envelope.open(charter.VOTE, Vote, data),
     "leads": _lead,
     "offers": lambda commons, _, cid: [ids.check_cid(cid), ids.check_commons(commons)],
 }

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from commons.core import checkpoint, merkle, note
-from commons.core.checkpoint import Signed
-from commons.core.opening import Opening
+from commons.core.state.opening import Opening
+from commons.core.tlog import checkpoint, merkle, note
+from commons.core.tlog.checkpoint import Signed
 from commons.disk import sql
 from commons.disk.damage import Damage
 from commons.disk.openings import SCHEMA as OPENINGS

@@ -19,13 +19,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-from commons.core import contents as table
-from commons.core.contents import Contents, File, PackEntry
-from commons.core.manifest import Manifest
-from commons.core.pack import SEGMENT
+from commons.core.dataset import contents as table
+from commons.core.dataset.contents import Contents, File, PackEntry
+from commons.core.dataset.manifest import Manifest
+from commons.core.dataset.pack import SEGMENT
 from commons.disk import naming, packs, space
 from commons.disk.packs import Store
-from commons.disk.sealed import Shelf, Unlocked
+from commons.disk.pipeline import Shelf, Unlocked
 from commons.errors import Busy, Conflict, Untrue
 
 STAGING = ".commons:unpacking"  # a name no dataset may hold

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commons.core import checkpoint, note
-from commons.core.checkpoint import Checkpoint, Signed
-from commons.core.note import Verifier, parse_vkey
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.checkpoint import Checkpoint, Signed
+from commons.core.tlog.note import Verifier, parse_vkey
 from commons.disk import sql
 from commons.disk.damage import Check, Unread
 from commons.errors import CommonsError, StorageFailed

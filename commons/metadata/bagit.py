@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from commons.core import names
+from commons.core.dataset import names
 from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description, Entry, encoded

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import texts
 from commons.metadata.description import Description, Entry

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
-from commons.core import rights
-from commons.core.rights import Creator, Label, Origin
+from commons.core.dataset import rights
+from commons.core.dataset.rights import Creator, Label, Origin
 from commons.errors import Malformed
 from commons.metadata import jsonld
 from commons.metadata.description import Description, Entry

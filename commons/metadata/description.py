@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from commons.core.rights import Creator, Label, Origin
+from commons.core.dataset.rights import Creator, Label, Origin
 from commons.errors import Malformed
 
 LIMIT = 16 << 20  # bytes of a metadata file

@@ -17,7 +17,7 @@ from types import NoneType
 from typing import Any
 from urllib.parse import unquote
 
-from commons.core import names, rights
+from commons.core.dataset import names, rights
 from commons.errors import Malformed, TooLarge
 from commons.metadata.description import LIMIT, UNSEEN, encoded
 from commons.metadata.reading import Reading

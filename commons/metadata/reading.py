@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from commons.core import names
+from commons.core.dataset import names
 from commons.errors import Malformed, TooLarge
 from commons.metadata.description import Description, Entry
 

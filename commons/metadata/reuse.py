@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from commons.core import names
-from commons.core.rights import Rights, licence_ids
+from commons.core.dataset import names
+from commons.core.dataset.rights import Rights, licence_ids
 from commons.errors import Malformed, TooLarge
 from commons.metadata import texts
 from commons.metadata.description import LIMIT, Description, encoded

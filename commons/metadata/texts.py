@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-from commons.core import ids, names
-from commons.core.rights import Creator, check_date, check_url
+from commons.core.crypto import ids
+from commons.core.dataset import names
+from commons.core.dataset.rights import Creator, check_date, check_url
 from commons.errors import Malformed, TooLarge
 from commons.metadata.description import UNSEEN, Description, Entry, encoded
 from commons.metadata.reading import Reading

@@ -11,7 +11,7 @@ from typing import Any
 
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-from commons.core.ids import PeerId
+from commons.core.crypto.ids import PeerId
 from commons.errors import Conflict, Malformed, Unreachable, refusal
 
 NAMES = 4  # addresses that are dialled of one name

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp
 
 from commons import __version__
-from commons.core import witness
-from commons.core.address import peer_of
-from commons.core.ids import PeerId
+from commons.core.crypto.ids import PeerId
+from commons.core.dataset.address import peer_of
+from commons.core.tlog import cosignature
 from commons.errors import (
     KINDS,
     Busy,
@@ -164,8 +164,8 @@ async def _failure(answer: aiohttp.ClientResponse, source: str) -> CommonsError:
     """What the other side said went wrong, as our own error; who said it is part of the message."""
     try:
         body = await _read(answer, ERROR_LIMIT, source)
-        if answer.status == 409 and answer.content_type == witness.SIZE:
-            return witness.Behind.parse(body)
+        if answer.status == 409 and answer.content_type == cosignature.SIZE:
+            return cosignature.Behind.parse(body)
         told = json.loads(body)
         error = from_dict(told) if isinstance(told, dict) and "error" in told else None
     except (ValueError, RecursionError, TooLarge, Untrue, Malformed):  # a web server's own page, or nonsense

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from commons.core.ids import PeerId, peer_host, peer_of_host
+from commons.core.crypto.ids import PeerId, peer_host, peer_of_host
 from commons.errors import Conflict, Malformed
 from commons.net import causes, crowd
 from commons.net.swarm import Swarm

@@ -23,7 +23,7 @@ from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 
-from commons.core.ids import PeerId, check_peer
+from commons.core.crypto.ids import PeerId, check_peer
 from commons.errors import CommonsError, Conflict, TimedOut, Unreachable
 from commons.net import causes
 from commons.net.addresses import bare, found, named, parse, probe

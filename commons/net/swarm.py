@@ -16,8 +16,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commons.core.ids import PeerId
-from commons.core.keys import Signer
+from commons.core.crypto.ids import PeerId
+from commons.core.crypto.keys import Signer
 from commons.errors import CommonsError, Conflict, Internal, Unreachable
 from commons.net.descriptors import Places
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from commons.core import address, ids
+from commons.core.crypto import ids
+from commons.core.dataset import address
 from commons.errors import Malformed
 
 PEER, OTHER = ids.peer_id(bytes(32)), ids.peer_id(bytes([1]) * 32)

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from commons.core import address, amendment, codec, entries, governance, ids, note, plea
-from commons.core.contents import File, Run
-from commons.core.custody import Sharing
-from commons.core.facts import Facts
-from commons.core.governance import College, Power, Proposal
-from commons.core.pack import HEADER, OVERHEAD, SEGMENT
-from commons.core.rights import Label, LicenceText, Origin, Rights
-from commons.core.rules import Rule
-from commons.core.terms import DAY
+from commons.core.crypto import codec, ids
+from commons.core.dataset import address
+from commons.core.dataset.contents import File, Run
+from commons.core.dataset.pack import HEADER, OVERHEAD, SEGMENT
+from commons.core.dataset.rights import Label, LicenceText, Origin, Rights
+from commons.core.dataset.rule import Rule
+from commons.core.dataset.terms import DAY
+from commons.core.state import amendment, charter, complaint, entries
+from commons.core.state.charter import College, Power, Proposal
+from commons.core.state.facts import Facts
+from commons.core.tlog import note
+from commons.custody.sharing import Sharing
 from commons.errors import Malformed, Refused, Untrue
 from tests.vectors import generate
 from tests.vectors.generate import ALICE, BOB, COMMONS, EVE, OWNER, salt
@@ -166,9 +169,9 @@ def test_without_a_charter_there_is_no_community() -> None:
 
 
 def test_a_founders_registrar_is_one_of_its_members() -> None:
-    assert governance.check_founding(generate.CHARTER) is generate.CHARTER
+    assert charter.check_founding(generate.CHARTER) is generate.CHARTER
     with pytest.raises(Malformed, match="its registrar is a member"):
-        governance.check_founding(replace(generate.CHARTER, registrar=OWNER.log(0).peer))
+        charter.check_founding(replace(generate.CHARTER, registrar=OWNER.log(0).peer))
 
 
 COLLEGES = {"users": (EVE.peer,), "workers": (ALICE.peer, BOB.peer)}
@@ -186,9 +189,9 @@ COLLEGES = {"users": (EVE.peer,), "workers": (ALICE.peer, BOB.peer)}
 )
 def test_a_rule_asks_colleges_that_there_are_and_no_more_people_than_they_have(rule: str, told: str) -> None:
     with pytest.raises(Malformed, match=told):
-        governance.expand(rule, COLLEGES)
-    assert governance.expand("group g 3 *users *workers\nquorum g", COLLEGES).quorum is not None
-    assert governance.expand("# of all *elders and others\nquorum none", COLLEGES).quorum is None
+        charter.expand(rule, COLLEGES)
+    assert charter.expand("group g 3 *users *workers\nquorum g", COLLEGES).quorum is not None
+    assert charter.expand("# of all *elders and others\nquorum none", COLLEGES).quorum is None
 
 
 @pytest.mark.parametrize(
@@ -200,9 +203,9 @@ def test_a_rule_asks_colleges_that_there_are_and_no_more_people_than_they_have(r
     ],
 )
 def test_no_charter_locks_itself_out(rule: str, told: str) -> None:
-    governance.check_livable((Power(action="admit", rule="group g 1 *users\nquorum g", days=1),), COLLEGES)
+    charter.check_livable((Power(action="admit", rule="group g 1 *users\nquorum g", days=1),), COLLEGES)
     with pytest.raises(Malformed, match=told):
-        governance.check_livable((Power(action="admit", rule=rule, days=1),), COLLEGES)
+        charter.check_livable((Power(action="admit", rule=rule, days=1),), COLLEGES)
 
 
 def amendments() -> Iterator[tuple[dict[str, Any], str]]:
@@ -229,7 +232,7 @@ def test_an_amendment_changes_nothing_that_has_a_vote_of_its_own() -> None:
 @pytest.mark.parametrize("bound", [True, False])
 def test_who_may_read_is_only_ever_widened_where_that_was_promised(bound: bool) -> None:
     old = replace(generate.CHARTER, ratchets=("readers",) if bound else ())
-    order = governance.READERS
+    order = charter.READERS
     for before in order:
         for after in order:
             kept, said = replace(old, readers=before), replace(old, readers=after)
@@ -242,10 +245,10 @@ def test_who_may_read_is_only_ever_widened_where_that_was_promised(bound: bool) 
 
 def test_details_are_those_that_the_request_commits_to() -> None:
     fits = replace(generate.HANDED, statement=generate.ASKED_BYTES, details=generate.DETAILS)
-    assert plea.open_handed(codec.encode(fits))[0] == fits
+    assert complaint.open_handed(codec.encode(fits))[0] == fits
     for other in (None, replace(generate.DETAILS, value=b"else"), replace(generate.DETAILS, salt=salt(99))):
         with pytest.raises(Malformed, match="not those that the request commits to"):
-            plea.open_handed(codec.encode(replace(fits, details=other)))
+            complaint.open_handed(codec.encode(replace(fits, details=other)))
 
 
 @pytest.mark.parametrize(

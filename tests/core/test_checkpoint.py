@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commons import errors
-from commons.core import checkpoint, merkle, note
-from commons.core.checkpoint import Checkpoint
-from commons.core.keys import Signer
+from commons.core.crypto.keys import Signer
+from commons.core.tlog import checkpoint, merkle, note
+from commons.core.tlog.checkpoint import Checkpoint
 from commons.errors import CommonsError, Malformed, Untrue
 from tests.conftest import ends
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commons.core.clock import APART, QUIET, Word, ahead, doubt, judged, median
-from commons.core.terms import DAY
+from commons.core.dataset.terms import DAY
+from commons.core.state.clock import APART, QUIET, Word, ahead, doubt, judged, median
 
 T0 = 1_750_000_000
 TIMES = st.integers(T0 - 900 * DAY, T0 + 900 * DAY)

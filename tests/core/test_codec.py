@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from commons.core import codec
+from commons.core.crypto import codec
 from commons.errors import Malformed, TooLarge
 from tests.core.test_decoders import KINDS
 

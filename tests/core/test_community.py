@@ -11,14 +11,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from commons.core import codec, entries, envelope, governance, ids
-from commons.core.community import Ballot
-from commons.core.entries import Decision, Publish, Request
-from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
-from commons.core.keys import Signer
-from commons.core.rules import Rule, as_wide
-from commons.core.state import State
-from commons.core.terms import DAY
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.rule import Rule, as_wide
+from commons.core.dataset.terms import DAY
+from commons.core.state import charter as governance
+from commons.core.state import entries
+from commons.core.state.charter import Charter, College, Join, Power, Proposal, Vote
+from commons.core.state.community import Ballot
+from commons.core.state.entries import Decision, Publish, Request
+from commons.core.state.fold import State
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
 ANA, BEN, CLEO, DORA, EMIL, EVE = (Signer(bytes([n]) * 32) for n in range(1, 7))

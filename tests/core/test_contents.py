@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commons.core import contents
-from commons.core.contents import FORMAT, Contents, File, PackEntry, Run
-from commons.core.pack import HEADER, OVERHEAD, SEGMENT
-from commons.core.rights import Rights
+from commons.core.dataset import contents
+from commons.core.dataset.contents import FORMAT, Contents, File, PackEntry, Run
+from commons.core.dataset.pack import HEADER, OVERHEAD, SEGMENT
+from commons.core.dataset.rights import Rights
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from tests.conftest import ends
 

@@ -14,50 +14,35 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from commons.core import (
-    address,
-    answer,
-    codec,
-    custody,
-    entries,
-    envelope,
-    governance,
-    handover,
-    hpke,
-    ids,
-    listing,
-    manifest,
-    notice,
-    opening,
-    plea,
-    reference,
-    release,
-    rules,
-    succession,
-    terms,
-)
-from commons.core.contents import PackEntry
-from commons.core.envelope import Envelope, Opened
-from commons.core.keys import Signer
-from commons.core.manifest import Manifest, PackRef
-from commons.core.opening import Field, Opening
-from commons.core.reference import Reference
-from commons.core.rights import Creator, Label, LicenceText, Origin
+from commons.access import listing, release
+from commons.core.crypto import codec, envelope, hpke, ids
+from commons.core.crypto.envelope import Envelope, Opened
+from commons.core.crypto.keys import Signer
+from commons.core.dataset import address, manifest, reference, terms
+from commons.core.dataset import rule as rules
+from commons.core.dataset.contents import PackEntry
+from commons.core.dataset.manifest import Manifest, PackRef
+from commons.core.dataset.reference import Reference
+from commons.core.dataset.rights import Creator, Label, LicenceText, Origin
+from commons.core.state import charter, complaint, entries, notice, opening, transfer
+from commons.core.state.opening import Field, Opening
+from commons.custody import handover, sharing
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
+from commons.log import answer
 from tests.conftest import ends
 from tests.vectors import generate
 
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, governance.Charter, governance.Proposal,
-        governance.Vote, governance.Join, succession.Succession, entries.Publish, entries.Asked,
+        envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, charter.Charter, charter.Proposal,
+        charter.Vote, charter.Join, transfer.Succession, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         entries.Stamp,
         entries.Dropped, notice.Notice, notice.Dropping,
         opening.Opening, answer.Submission, answer.Answer, listing.Offer, release.Bound,
-        custody.CustodyKey, custody.Sharing, custody.Deposit, handover.Claim, handover.Released, handover.Handover,
-        plea.Handed, plea.Submitted, plea.Taken, plea.Unlogged,
+        sharing.CustodyKey, sharing.Sharing, sharing.Deposit, handover.Claim, handover.Released, handover.Handover,
+        complaint.Handed, complaint.Submitted, complaint.Taken, complaint.Unlogged,
     )
 }  # fmt: skip
 VALUES: dict[str, Any] = {
@@ -77,7 +62,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "manifest.open": manifest.open,
     "entries.decode": entries.decode,
     "opening.decode": opening.decode,
-    "plea.open_handed": plea.open_handed,
+    "plea.open_handed": complaint.open_handed,
     "release.open": lambda data: release.open(data, SEED, generate.BOUND),
     "release.unlock": lambda data: release.unlock(generate.NEW, data, generate.SERIES, 0),
     "codec.raw": codec.raw,
@@ -348,19 +333,19 @@ def manifests(draw: st.DrawFn) -> Manifest:
 field = st.builds(Field, name=st.sampled_from(["requester", "statement", "details"]), salt=b32, value=st.binary())
 charters = st.lists(peers, min_size=1, max_size=3, unique=True).flatmap(
     lambda all_: st.builds(
-        governance.Charter, name=st.text(min_size=1, max_size=9), purpose=text, time=some,
-        colleges=st.just((governance.College(name="workers", members=tuple(sorted(all_))),)),
+        charter.Charter, name=st.text(min_size=1, max_size=9), purpose=text, time=some,
+        colleges=st.just((charter.College(name="workers", members=tuple(sorted(all_))),)),
         powers=st.just(()) | st.builds(
-            lambda days: (governance.Power(
+            lambda days: (charter.Power(
                 action="amend-charter", rule="group w majority *workers\nquorum w", days=days),), st.integers(1, 366)
         ),
-        registrar=st.sampled_from(all_), log_key=b32, next_key=b32, readers=st.sampled_from(governance.READERS),
+        registrar=st.sampled_from(all_), log_key=b32, next_key=b32, readers=st.sampled_from(charter.READERS),
         retention_days=st.none() | st.integers(1, 36_500), witnesses=st.just(""), custodians=st.just("quorum none"),
         ratchets=st.sampled_from([(), ("access",), ("access", "readers")]),
     )
 )  # fmt: skip
 nonce = st.binary(min_size=16, max_size=16)
-proposal = partial(st.builds, governance.Proposal, commons=cids, time=some, nonce=nonce, words=text)
+proposal = partial(st.builds, charter.Proposal, commons=cids, time=some, nonce=nonce, words=text)
 proposals = st.one_of(
     proposal(action=st.sampled_from(["admit", "expel"]), college=st.just("workers"), peer=peers),
     proposal(action=st.just("admit"), college=st.just("workers"), key=b32, expires=some),
@@ -372,17 +357,17 @@ proposals = st.one_of(
     proposal(action=st.just("amend-charter"), charter=charters),
 )
 sharings = st.builds(
-    lambda marks, **words: custody.Sharing(
+    lambda marks, **words: sharing.Sharing(
         policy=str(generate.CUSTODIANS), parent=None, part="",
-        shares=tuple(custody.Mark(name=each.name, mark=mark)
+        shares=tuple(sharing.Mark(name=each.name, mark=mark)
                      for each, mark in zip(generate.SHARING.shares, marks, strict=True)), **words),
     marks=st.tuples(b32, b32, b32), commons=cids, series=nonce, epoch=some, generation=some, bound=b32, mark=b32,
 )  # fmt: skip
 VALID: dict[str, st.SearchStrategy[Any]] = {
-    "CustodyKey": st.builds(custody.CustodyKey, commons=cids, peer=peers, hpke=b32),
+    "CustodyKey": st.builds(sharing.CustodyKey, commons=cids, peer=peers, hpke=b32),
     "Sharing": sharings,
     "Deposit": st.builds(
-        custody.Deposit, above=tuples(st.binary()), sharing=st.binary(), name=text, sealed=st.binary()
+        sharing.Deposit, above=tuples(st.binary()), sharing=st.binary(), name=text, sealed=st.binary()
     ),
     "Claim": st.builds(
         handover.Claim, statement=st.binary(), answer=st.binary(), witnessed=st.binary(), sharing=b32
@@ -392,14 +377,15 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         request=some, decision=some, shown=st.binary(), head=st.binary(), time=some, sealed=st.binary(),
     ),
     "Handed": st.builds(
-        plea.Handed, statement=st.binary(), sources=st.lists(st.just(GOOD_TEXTS["address"]), max_size=4).map(tuple),
+        complaint.Handed, statement=st.binary(),
+        sources=st.lists(st.just(GOOD_TEXTS["address"]), max_size=4).map(tuple),
         details=st.none() | st.builds(Field, name=text, salt=b32, value=st.binary()),
     ),
-    "Submitted": st.builds(plea.Submitted, commons=cids, dataset=cids, statement=b32, time=some, size=some),
-    "Taken": st.builds(plea.Taken, acknowledged=st.binary(), answer=st.none() | st.binary()),
+    "Submitted": st.builds(complaint.Submitted, commons=cids, dataset=cids, statement=b32, time=some, size=some),
+    "Taken": st.builds(complaint.Taken, acknowledged=st.binary(), answer=st.none() | st.binary()),
     "Unlogged": st.builds(
-        plea.Unlogged, commons=cids, time=some, after=some, waiting=tuples(st.builds(
-            plea.Waiting, statement=b32, dataset=cids, time=some, size=some, tried=st.none() | some,
+        complaint.Unlogged, commons=cids, time=some, after=some, waiting=tuples(st.builds(
+            complaint.Waiting, statement=b32, dataset=cids, time=some, size=some, tried=st.none() | some,
             said=st.sampled_from(["", "unreachable", "a" * 32]),
         )),
     ),
@@ -413,13 +399,13 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Charter": charters,
     "Proposal": proposals,
     "Vote": st.builds(
-        governance.Vote, commons=cids, proposal=b32, choice=st.sampled_from(governance.CHOICES), reason=text, time=some
+        charter.Vote, commons=cids, proposal=b32, choice=st.sampled_from(charter.CHOICES), reason=text, time=some
     ),
     "Succession": st.builds(
-        succession.Succession, commons=cids, head=st.binary(min_size=1, max_size=100), time=some
+        transfer.Succession, commons=cids, head=st.binary(min_size=1, max_size=100), time=some
     ),
     "Join": st.builds(
-        governance.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
+        charter.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
     ),
     "Publish": st.builds(
         entries.Publish, commons=cids, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),

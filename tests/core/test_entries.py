@@ -8,11 +8,13 @@ from typing import Any
 import msgpack
 import pytest
 
-from commons.core import codec, entries, envelope, ids, opening, tiles
-from commons.core.entries import Asked, Decided, Received, Unknown
-from commons.core.envelope import Opened
-from commons.core.notice import Dropping
-from commons.core.opening import Field, Opening
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.envelope import Opened
+from commons.core.state import entries, opening
+from commons.core.state.entries import Asked, Decided, Received, Unknown
+from commons.core.state.notice import Dropping
+from commons.core.state.opening import Field, Opening
+from commons.core.tlog import tiles
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from tests.vectors.generate import (
     ALICE,

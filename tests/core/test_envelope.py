@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from commons.core import codec, envelope, ids
-from commons.core.envelope import Envelope
-from commons.core.keys import Signer
-from commons.core.rules import Rule
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.envelope import Envelope
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.rule import Rule
 from commons.errors import Malformed, TooLarge, Untrue
 
 KIND = "commons/rule/v1"

@@ -8,15 +8,17 @@ from itertools import combinations
 
 import pytest
 
-from commons.core import checkpoint, codec, envelope, governance, ids, note
-from commons.core.community import OPEN
-from commons.core.entries import STAMP, Stamp
-from commons.core.governance import Power, Proposal
-from commons.core.keys import Signer
-from commons.core.note import COSIGNATURE, LIMIT, Verifier
-from commons.core.rules import Rule
-from commons.core.succession import SUCCESSION, Succession, Tenure, check_head, quorum_at, signer_of
-from commons.core.terms import DAY
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.rule import Rule
+from commons.core.dataset.terms import DAY
+from commons.core.state import charter as governance
+from commons.core.state.charter import Power, Proposal
+from commons.core.state.community import OPEN
+from commons.core.state.entries import STAMP, Stamp
+from commons.core.state.transfer import SUCCESSION, Succession, Tenure, check_head, quorum_at, signer_of
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.note import COSIGNATURE, LIMIT, Verifier
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Refused, Untrue
 from tests.core.test_community import ANA, BEN, CLEO, EVE, WORKERS, Log
 from tests.core.test_succession import Handed

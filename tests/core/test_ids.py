@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from commons.core import ids
+from commons.core.crypto import ids
 from commons.errors import Malformed
 
 EMPTY = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"  # IPFS's name of the raw block without bytes

@@ -7,9 +7,9 @@ import hmac
 
 import pytest
 
-from commons.core import keys
-from commons.core.ids import public_key
-from commons.core.keys import Keys, Signer
+from commons.core.crypto import keys
+from commons.core.crypto.ids import public_key
+from commons.core.crypto.keys import Keys, Signer
 
 # RFC 8032 section 7.1, TEST 2
 SECRET = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")

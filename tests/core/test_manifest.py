@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from commons.core import envelope, ids, manifest
-from commons.core.contents import Contents, File, PackEntry, Run
-from commons.core.manifest import Manifest, PackRef
-from commons.core.pack import OVERHEAD, SEGMENT
-from commons.core.rules import Rule
+from commons.core.crypto import envelope, ids
+from commons.core.dataset import manifest
+from commons.core.dataset.contents import Contents, File, PackEntry, Run
+from commons.core.dataset.manifest import Manifest, PackRef
+from commons.core.dataset.pack import OVERHEAD, SEGMENT
+from commons.core.dataset.rule import Rule
 from commons.errors import Malformed, TooLarge, Untrue
 from tests.vectors.generate import ALICE, DATASET, EVE, MANIFEST, MANIFEST_BYTES, NEW, PUBLISH, RULE, salt
 

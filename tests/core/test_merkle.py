@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commons import errors
-from commons.core import merkle
+from commons.core.tlog import merkle
 from commons.errors import CommonsError, Malformed, Untrue
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "tlog.json").read_text())

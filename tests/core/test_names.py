@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commons.core import names
+from commons.core.dataset import names
 from commons.errors import Malformed
 
 FINE = [

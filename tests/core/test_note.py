@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from commons import errors
-from commons.core import note
-from commons.core.keys import Signer
+from commons.core.crypto.keys import Signer
+from commons.core.tlog import note
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "tlog.json").read_text())

@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
-from commons.core import answer, entries, envelope, governance, ids, merkle, notice
-from commons.core.answer import Answer, Shown
-from commons.core.checkpoint import Checkpoint
-from commons.core.checkpoint import sign as sign_head
-from commons.core.codec import encode
-from commons.core.entries import DROPPED, Dropped, Redaction
-from commons.core.governance import Proposal
-from commons.core.keys import Signer
-from commons.core.note import Verifier
-from commons.core.notice import Dropping, Notice
-from commons.core.state import State
+from commons.core.crypto import envelope, ids
+from commons.core.crypto.codec import encode
+from commons.core.crypto.keys import Signer
+from commons.core.state import charter as governance
+from commons.core.state import entries, notice
+from commons.core.state.charter import Proposal
+from commons.core.state.entries import DROPPED, Dropped, Redaction
+from commons.core.state.fold import State
+from commons.core.state.notice import Dropping, Notice
+from commons.core.tlog import merkle
+from commons.core.tlog.checkpoint import Checkpoint
+from commons.core.tlog.checkpoint import sign as sign_head
+from commons.core.tlog.note import Verifier
 from commons.errors import Conflict, Malformed, NotFound, Untrue
+from commons.log import answer
+from commons.log.answer import Answer, Shown
 from tests.core.test_state import ALICE, EVE, charter, decision, fold, publish, receipt, request
 
 COMMONS = ids.cid(charter().data)

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from commons.core import codec, opening
-from commons.core.opening import Field, Opening
+from commons.core.crypto import codec
+from commons.core.state import opening
+from commons.core.state.opening import Field, Opening
 from commons.errors import Malformed, Untrue
 
 WHO = Field(name="requester", salt=b"\1" * 32, value=b"bob")

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commons import errors
-from commons.core import pack
-from commons.core.pack import HEADER, OVERHEAD, SEGMENT
+from commons.core.dataset import pack
+from commons.core.dataset.pack import HEADER, OVERHEAD, SEGMENT
 from commons.errors import CommonsError, Malformed, Untrue
 from tests.conftest import ends
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commons.core import ids, note, policy
-from commons.core.keys import Signer
-from commons.core.note import Verifier
-from commons.core.policy import Policy
+from commons.core.crypto import ids
+from commons.core.crypto.keys import Signer
+from commons.core.tlog import note, policy
+from commons.core.tlog.note import Verifier
+from commons.core.tlog.policy import Policy
 from commons.errors import CommonsError, Malformed, TooLarge
 
 

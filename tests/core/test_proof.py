@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commons import errors
-from commons.core import merkle, note, proof
-from commons.core.proof import Proof
+from commons.core.tlog import merkle, note, proof
+from commons.core.tlog.proof import Proof
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "tlog.json").read_text())

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from commons.core import ids, reference
-from commons.core.reference import Reference
+from commons.core.crypto import ids
+from commons.core.dataset import reference
+from commons.core.dataset.reference import Reference
 from commons.errors import Malformed
 
 CID, PEER = ids.cid(b"d"), ids.peer_id(bytes(32))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from commons.core import ids, rules
-from commons.core.rules import KINDS, Rule, Verdict
+from commons.core.crypto import ids
+from commons.core.dataset import rule as rules
+from commons.core.dataset.rule import KINDS, Rule, Verdict
 from commons.errors import Malformed, Refused
 
 ALICE, BOB, EVE = sorted(ids.peer_id(bytes([n]) * 32) for n in (1, 2, 3))

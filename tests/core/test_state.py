@@ -9,8 +9,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from commons.core import entries, envelope, ids
-from commons.core.entries import (
+from commons.core.crypto import envelope, ids
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.rule import Rule
+from commons.core.state import entries
+from commons.core.state.charter import College
+from commons.core.state.entries import (
     CHARTER,
     DECISION,
     DROPPED,
@@ -26,11 +30,8 @@ from commons.core.entries import (
     Redaction,
     Request,
     Unknown,
-)  # fmt: skip
-from commons.core.governance import College
-from commons.core.keys import Signer
-from commons.core.rules import Rule
-from commons.core.state import State
+)
+from commons.core.state.fold import State
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
 ALICE, EVE = Signer(b"\1" * 32), Signer(b"\2" * 32)

@@ -9,15 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from commons.core import checkpoint, codec, entries, envelope, note
-from commons.core.community import Community
-from commons.core.entries import STAMP, Stamp
-from commons.core.governance import PROPOSAL, Proposal
-from commons.core.keys import Keys, Signer
-from commons.core.note import Verifier
-from commons.core.rules import Rule
-from commons.core.succession import SUCCESSION, Succession
-from commons.core.terms import DAY
+from commons.core.crypto import codec, envelope
+from commons.core.crypto.keys import Keys, Signer
+from commons.core.dataset.rule import Rule
+from commons.core.dataset.terms import DAY
+from commons.core.state import entries
+from commons.core.state.charter import PROPOSAL, Proposal
+from commons.core.state.community import Community
+from commons.core.state.entries import STAMP, Stamp
+from commons.core.state.transfer import SUCCESSION, Succession
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.note import Verifier
 from commons.errors import Refused
 from tests.core.test_community import ANA, PEOPLE, AnyCommunity, Log, people
 from tests.keeper import ALICE, BOB, Keeper

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from commons.core import codec, ids, rights, terms
-from commons.core.rights import Creator, Label, LicenceText, Origin
-from commons.core.terms import Terms
+from commons.core.crypto import codec, ids
+from commons.core.dataset import rights, terms
+from commons.core.dataset.rights import Creator, Label, LicenceText, Origin
+from commons.core.dataset.terms import Terms
 from commons.errors import Malformed, Refused, Unacknowledged
 
 BY = LicenceText(id="CC-BY-4.0", url="https://creativecommons.org/licenses/by/4.0/", sha256=None, text=None)

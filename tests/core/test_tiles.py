@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commons import errors
-from commons.core import merkle, tiles
-from commons.core.tiles import Bundle, Tile
+from commons.core.tlog import merkle, tiles
+from commons.core.tlog.tiles import Bundle, Tile
 from commons.errors import CommonsError, Malformed, NotFound, TooLarge, Untrue
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "tlog.json").read_text())

@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from commons.core import checkpoint, codec, entries, envelope, governance, note, witness
-from commons.core.checkpoint import Signed
-from commons.core.community import Community
-from commons.core.entries import STAMP, Stamp
-from commons.core.keys import Signer
-from commons.core.note import COSIGNATURE, Verifier
-from commons.core.succession import SUCCESSION, Succession
-from commons.core.terms import DAY
+from commons.core.crypto import codec, envelope
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.terms import DAY
+from commons.core.state import charter, entries
+from commons.core.state.community import Community
+from commons.core.state.entries import STAMP, Stamp
+from commons.core.state.transfer import SUCCESSION, Succession
+from commons.core.tlog import checkpoint, cosignature, note
+from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.note import COSIGNATURE, Verifier
 from commons.errors import Gone, Malformed, Pending, Refused, Untrue
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
@@ -157,8 +159,8 @@ def test_an_invitation_is_taken_when_its_witnesses_have_seen_that_it_passed() ->
     opened = case.log.propose("admit", college="members", key=Signer(b"t" * 32).public, expires=case.log.clock + DAY)
     case.log.vote(BOB, opened)
     community = case.community()
-    proof = governance.take(case.log.commons, Signer(b"t" * 32), EVE.identity.peer)
-    said = governance.Join(commons=case.log.commons, invitation=opened, proof=proof, time=case.log.clock)
+    proof = charter.take(case.log.commons, Signer(b"t" * 32), EVE.identity.peer)
+    said = charter.Join(commons=case.log.commons, invitation=opened, proof=proof, time=case.log.clock)
     with pytest.raises(Pending, match="waits for the witnesses"):
         community.join(9, EVE.identity.peer, said, case.log.clock)
 
@@ -198,11 +200,11 @@ def test_a_log_goes_on_from_a_head_by_the_witnesses_of_its_day() -> None:
         replace(each, members=()) for each in community.charter.colleges))  # fmt: skip
     case.log.vote(BOB, case.log.propose("amend-charter", charter=amended))
     keys = [BOB.log(n, case.log.commons).public for n in (0, 1)]
-    said = governance.Proposal(
+    said = charter.Proposal(
         commons=case.log.commons, action="change-registrar", time=case.log.clock, nonce=bytes(16),
         peer=BOB.identity.peer, log_key=keys[0], next_key=hashlib.sha256(keys[1]).digest(),
     )  # fmt: skip
-    opened = case.log.add(envelope.sign(governance.PROPOSAL, said, BOB.identity))
+    opened = case.log.add(envelope.sign(charter.PROPOSAL, said, BOB.identity))
     case.log.vote(ALICE, opened)
     taken = Succession(commons=case.log.commons, head=base, time=case.log.clock)
     case.log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
@@ -221,14 +223,14 @@ def test_of_two_decisions_about_one_thing_the_first_stamped_holds() -> None:
 def test_when_a_head_was_seen() -> None:
     log = Verifier(name="log.example", public=Signer(b"l" * 32).public)
     head = checkpoint.Checkpoint(origin="log.example", size=1, root=bytes(32))
-    asked = witness.quorum(TWO)
+    asked = cosignature.quorum(TWO)
     bare = checkpoint.sign(head, Signer(b"l" * 32))
 
     def seen(*times: int) -> tuple[int, int]:
         lines = [note.cosign(head.text(), KEYS[n].name, SIGNERS[n], at) for n, at in enumerate(times)]
-        signed, _ = witness.open(note.add(bare, *lines) if lines else bare, log, asked)
+        signed, _ = cosignature.open(note.add(bare, *lines) if lines else bare, log, asked)
         assert isinstance(signed, Signed)
-        return witness.seen(signed, asked)
+        return cosignature.seen(signed, asked)
 
     assert seen(10, 20, 30) == (20, 20)
     assert seen(30, 10) == (30, 10)

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from commons import errors
-from commons.core import codec, entries, envelope, hpke, ids, keys, manifest, opening, reference, release
-from commons.core.keys import Keys
+from commons.access import release
+from commons.core.crypto import codec, envelope, hpke, ids, keys
+from commons.core.crypto.keys import Keys
+from commons.core.dataset import manifest, reference
+from commons.core.state import entries, opening
 from commons.errors import Untrue
 from tests.vectors import generate
 

@@ -11,7 +11,7 @@ import pytest
 
 from commons.disk.deposits import MOST, Deposits, Gave, Kept
 from commons.errors import Conflict, StorageFailed
-from tests.flows.crash_driver import die_at, in_child
+from tests.crash_driver import die_at, in_child
 
 KEPT = Kept(
     sharing=b"0" * 32, root=b"0" * 32, commons="c", series=b"s" * 16, epoch=0, signer="alice", data=b"a sealed share"

@@ -19,7 +19,7 @@ from commons.disk import home
 from commons.disk.home import Home
 from commons.errors import Busy, CommonsError, Conflict, Malformed, NotFound, StorageFailed
 from tests.conftest import MakeHome, frozen
-from tests.flows.crash_driver import die_at, in_child, told
+from tests.crash_driver import die_at, in_child, told
 
 
 def create(path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from commons.core import envelope, ids
-from commons.core.entries import PUBLISH, Publish
-from commons.core.rules import Rule
+from commons.core.crypto import envelope, ids
+from commons.core.dataset.rule import Rule
+from commons.core.state.entries import PUBLISH, Publish
 from commons.disk import home
 from commons.disk.home import Home
 from commons.disk.records import record

@@ -18,13 +18,15 @@ from typing import Any
 
 import pytest
 
-from commons.access import Registrar
-from commons.core import checkpoint, codec, entries, envelope, ids, merkle
-from commons.core.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
-from commons.core.governance import CHARTER, PROPOSAL, Charter, Proposal
-from commons.core.keys import Keys, Signer
-from commons.core.rules import Rule
-from commons.core.succession import SUCCESSION, Succession
+from commons.access.registrar import Registrar
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.keys import Keys, Signer
+from commons.core.dataset.rule import Rule
+from commons.core.state import entries
+from commons.core.state.charter import CHARTER, PROPOSAL, Charter, Proposal
+from commons.core.state.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
+from commons.core.state.transfer import SUCCESSION, Succession
+from commons.core.tlog import checkpoint, merkle
 from commons.disk import home, sql
 from commons.disk.home import Home
 from commons.disk.log import BATCH, Log
@@ -42,7 +44,7 @@ from commons.errors import (
     Untrue,
 )
 from tests.conftest import LIMIT, MakeHome
-from tests.flows.crash_driver import die_at, in_child
+from tests.crash_driver import die_at, in_child
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
 DATASET = ids.cid(b"dataset")

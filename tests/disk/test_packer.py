@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commons.core import blocks, pack
-from commons.core.contents import Contents, File
-from commons.core.pack import HEADER, OVERHEAD, SEGMENT
-from commons.disk import folder, packer, sealed, unpacker
+from commons.core.dataset import pack, pieces
+from commons.core.dataset.contents import Contents, File
+from commons.core.dataset.pack import HEADER, OVERHEAD, SEGMENT
+from commons.disk import folder, packer, pipeline, unpacker
 from commons.disk.packer import Packed
 from commons.disk.packs import Store
-from commons.disk.sealed import Unlocked
+from commons.disk.pipeline import Unlocked
 from commons.errors import Conflict, Internal, StorageFailed
 
 HERE = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def check(store: Store, result: Packed, files: dict[str, bytes]) -> None:
         assert file.sha256 == hashlib.sha256(files[file.path]).digest()
         assert plain(store, result.contents, file) == files[file.path]
     for entry in (*result.packs, result.contents_pack):
-        data, hasher = store.path(entry.root).read_bytes(), blocks.Hasher()
+        data, hasher = store.path(entry.root).read_bytes(), pieces.Hasher()
         hasher.update(data)
         assert (hasher.finish().root, len(data)) == (entry.root, entry.size)
     read = unpacker.read_contents(store, result.contents_pack, secret(result.contents_pack.epoch), SERIES)
@@ -206,7 +206,7 @@ def test_packs_no_file_refers_to_are_dropped_from_the_table(tmp_path: Path) -> N
 
 
 def test_a_dataset_of_many_packs_needs_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "_OPEN", 5)  # one more than are read at once
+    monkeypatch.setattr(pipeline, "_OPEN", 5)  # one more than are read at once
     store, files, contents = Store(tmp_path / "store"), dict[str, bytes](), None
     for version in range(9):
         files[f"{version}"] = NOISE[version : version + 50]
@@ -315,7 +315,7 @@ def test_a_disk_that_refuses_is_named_and_leaves_nothing_half_done(
     for path in (tmp_path / "store").iterdir():  # at most the data pack, whole
         assert path.suffix in ("", ".layer")
         if not path.suffix:
-            hasher = blocks.Hasher()
+            hasher = pieces.Hasher()
             hasher.update(path.read_bytes())
             assert hasher.finish().root.hex() == path.name
     check(store, packed(store, root), {"a": NOISE, "b": b"b" * 100})

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commons.core import blocks
-from commons.core.blocks import PIECE, Tree
+from commons.core.dataset import pieces
+from commons.core.dataset.pieces import PIECE, Tree
 from commons.disk.packs import Partial, Store
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, Untrue
 
@@ -27,7 +27,7 @@ HERE = Path(__file__).parents[2]
 
 
 def tree_of(data: bytes) -> Tree:
-    hasher = blocks.Hasher()
+    hasher = pieces.Hasher()
     hasher.update(data)
     return hasher.finish()
 
@@ -37,7 +37,7 @@ SMALL = tree_of(DATA[:100])
 
 
 def piece(index: int, data: bytes = DATA) -> bytes:
-    start, end = blocks.piece_range(index, len(data))
+    start, end = pieces.piece_range(index, len(data))
     return data[start:end]
 
 
@@ -171,7 +171,7 @@ def test_pieces_come_in_any_order_over_any_number_of_lives(
     tmp_path_factory: pytest.TempPathFactory, size: int, chance: random.Random
 ) -> None:
     store, data = Store(tmp_path_factory.mktemp("store")), DATA[:size]
-    order = list(range(blocks.piece_count(size)))
+    order = list(range(pieces.piece_count(size)))
     chance.shuffle(order)
     partial = fetching(store, data)
     for count, index in enumerate(order):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from commons import gather
 from commons.disk import folder, private
 from commons.disk.home import Home
 from commons.errors import Malformed, Refused, TooLarge
+from commons.metadata import gather
 
 MakeHome = Callable[[str], Path]
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from commons.core.manifest import PackRef
+from commons.core.dataset.manifest import PackRef
 from commons.disk import space
 from commons.disk.packs import Partial, Store
 from commons.errors import StorageFailed

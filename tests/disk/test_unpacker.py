@@ -21,14 +21,14 @@ from typing import Any
 
 import pytest
 
-from commons.core import contents as table
-from commons.core import pack
-from commons.core.contents import Contents, PackEntry
-from commons.core.pack import HEADER, SEGMENT
+from commons.core.dataset import contents as table
+from commons.core.dataset import pack
+from commons.core.dataset.contents import Contents, PackEntry
+from commons.core.dataset.pack import HEADER, SEGMENT
 from commons.disk import folder, packer, space, unpacker
 from commons.disk.packer import Packed
 from commons.disk.packs import Store
-from commons.disk.sealed import Shelf
+from commons.disk.pipeline import Shelf
 from commons.errors import Busy, CommonsError, Conflict, Internal, Malformed, NotFound, StorageFailed, Untrue
 
 HERE = Path(__file__).parents[2]

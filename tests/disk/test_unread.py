@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from commons.disk import cosigned, deposits, notes, pleas, shelf, sql, witnessed
+from commons.disk import complaints, cosigned, deposits, notes, shelf, sql, witnessed
 from commons.disk.damage import Unread
 
 SCHEMAS = {
-    each.__name__.rpartition(".")[2]: each.SCHEMA for each in (shelf, witnessed, cosigned, notes, pleas, deposits)
+    each.__name__.rpartition(".")[2]: each.SCHEMA for each in (shelf, witnessed, cosigned, notes, complaints, deposits)
 }
 TABLES = [
     (room, table)

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from commons.core import note, witness
-from commons.core.checkpoint import Signed
-from commons.core.keys import Signer
-from commons.core.note import COSIGNATURE, Verifier
-from commons.core.witness import Behind, Request
+from commons.core.crypto.keys import Signer
+from commons.core.tlog import cosignature, note
+from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.cosignature import Behind, Request
+from commons.core.tlog.note import COSIGNATURE, Verifier
 from commons.disk.cosigned import Cosigned
 from commons.disk.witnessed import Seen, Witnessed
 from commons.errors import CommonsError, Malformed, StorageFailed
-from tests.core.test_witness import LOG, Log
-from tests.flows.crash_driver import die_at, in_child, told
+from tests.core.test_cosignature import LOG, Log
+from tests.crash_driver import die_at, in_child, told
 
 OURS = Signer(b"o" * 32)
 KEY = Verifier(name="commons-witness/test", type=COSIGNATURE, public=OURS.public)
@@ -37,7 +37,7 @@ def kept(tmp_path: Path) -> Iterator[Witnessed]:
 
 def step(request: Request, time: int = 1) -> Callable[[Seen | None], Seen]:
     def work(last: Seen | None) -> Seen:
-        head = witness.check(request, [LOG], last.head if last else None)
+        head = cosignature.check(request, [LOG], last.head if last else None)
         line = note.cosign(note.peek(head.note), KEY.name, OURS, time)
         return Seen(head=Signed(checkpoint=head.checkpoint, note=note.add(head.note, line)), time=time, line=line)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from commons.core import ids
-from commons.core.rights import Creator, Label, Origin
+from commons.core.crypto import ids
+from commons.core.dataset.rights import Creator, Label, Origin
 from commons.metadata.description import Description, Entry
 
 TABLE, PICTURE, NOTE = "rivers.csv", "images/gauge.bin", "field notes/Flüsse 2024.txt"

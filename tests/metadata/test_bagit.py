@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import bagit
 from commons.metadata.description import Entry

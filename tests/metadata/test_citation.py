@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import licences
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import citation, texts
 from commons.metadata.description import Description

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from commons import publication
-from commons.core.rights import Rights
+from commons.core.dataset.rights import Rights
+from commons.datasets import prepare
 from commons.metadata import comments, reuse
 from tests.conftest import ends
 
@@ -91,9 +91,7 @@ def test_a_folder_of_data_has_no_rights_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(f"text\n{TAG}\n{NOTICE}\n")
     (tmp_path / "plot.py").write_text(f"# {TAG}\n")
     (tmp_path / "rows.csv.license").write_text("SPDX-License-Identifier: CC-BY-4.0\n")  # which is no guess
-    ready = publication.prepare(
-        publication.from_words(path=str(tmp_path), title="T", licence="CC0-1.0", creators=["A"])
-    )
+    ready = prepare.prepare(prepare.from_words(path=str(tmp_path), title="T", licence="CC0-1.0", creators=["A"]))
     assert ready.terms.licence == "CC0-1.0 AND MIT AND CC-BY-4.0"
     assert {path: right.licence for path, right in ready.rights.items()} == {
         "vocab.txt": "CC0-1.0", "tokenizer.json": "CC0-1.0", "plot.py": "MIT", "rows.csv": "CC-BY-4.0",

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from commons.core import ids
-from commons.core.rights import Creator, Label
+from commons.core.crypto import ids
+from commons.core.dataset.rights import Creator, Label
 from commons.errors import Malformed
 from commons.metadata import croissant
 from commons.metadata.description import Description, Entry

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import datacite
 from commons.metadata.description import Description

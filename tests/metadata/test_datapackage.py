@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import licences
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import datapackage
 from commons.metadata.description import Description, Entry

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import dcat
 from commons.metadata.description import Description, Entry

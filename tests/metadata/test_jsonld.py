@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commons.core import ids
+from commons.core.crypto import ids
 from commons.errors import Malformed, TooLarge
 from commons.metadata import croissant, dcat, jsonld, rocrate
 from commons.metadata.description import LIMIT, Description

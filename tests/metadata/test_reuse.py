@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commons.core.rights import Creator, Rights
+from commons.core.dataset.rights import Creator, Rights
 from commons.errors import Malformed
 from commons.metadata import reuse
 from tests.conftest import LIMIT, ends

@@ -16,8 +16,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from commons import charter
-from commons.core.rights import Rights
+from commons.community import charter
+from commons.core.dataset.rights import Rights
 from commons.errors import Malformed, TooLarge
 from commons.metadata import bagit, bids, card, citation, comments, datacite, datapackage, reuse, texts, zenodo
 from commons.metadata.description import Description

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commons.core.rights import Creator
+from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import zenodo
 from commons.metadata.description import Description

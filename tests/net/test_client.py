@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from commons.core.keys import Signer
+from commons.core.crypto.keys import Signer
 from commons.errors import (
     KINDS,
     CommonsError,
@@ -23,7 +23,7 @@ from commons.errors import (
     TooMany,
     Unreachable,
     Untrue,
-)  # fmt: skip
+)
 from commons.net import client
 from commons.net.client import Client
 from commons.net.swarm import Swarm

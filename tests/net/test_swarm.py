@@ -19,8 +19,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from commons.core.ids import PeerId, peer_host
-from commons.core.keys import Signer
+from commons.core.crypto.ids import PeerId, peer_host
+from commons.core.crypto.keys import Signer
 from commons.errors import Conflict, Malformed, Unreachable
 from commons.net.connector import Connector, Handler, serve, url_of
 from commons.net.swarm import Swarm

@@ -17,40 +17,28 @@ from typing import Any
 
 import msgpack
 
-from commons.core import (
-    codec,
-    custody,
-    entries,
-    envelope,
-    governance,
-    handover,
-    hpke,
-    ids,
-    keys,
-    manifest,
-    notice,
-    opening,
-    plea,
-    policy,
-    release,
-    shares,
-)  # fmt: skip
-from commons.core.answer import Answer, Shown, Submission
-from commons.core.contents import PackEntry
-from commons.core.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction, Stamp
-from commons.core.governance import Charter, College, Join, Power, Proposal, Vote
-from commons.core.keys import Keys, Signer
-from commons.core.listing import Offer
-from commons.core.manifest import Manifest, PackRef
-from commons.core.notice import Dropping, Notice
-from commons.core.opening import Field, Opening
-from commons.core.reference import Reference
-from commons.core.release import Bound
-from commons.core.rights import Creator, Label, LicenceText, Origin
-from commons.core.rules import Rule
-from commons.core.succession import SUCCESSION as SUCCESSION_TYPE
-from commons.core.succession import Succession
-from commons.core.terms import Terms
+from commons.access import release
+from commons.access.listing import Offer
+from commons.access.release import Bound
+from commons.core.crypto import codec, envelope, hpke, ids, keys
+from commons.core.crypto.keys import Keys, Signer
+from commons.core.dataset import manifest
+from commons.core.dataset.contents import PackEntry
+from commons.core.dataset.manifest import Manifest, PackRef
+from commons.core.dataset.reference import Reference
+from commons.core.dataset.rights import Creator, Label, LicenceText, Origin
+from commons.core.dataset.rule import Rule
+from commons.core.dataset.terms import Terms
+from commons.core.state import charter, complaint, entries, notice, opening
+from commons.core.state.charter import Charter, College, Join, Power, Proposal, Vote
+from commons.core.state.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction, Stamp
+from commons.core.state.notice import Dropping, Notice
+from commons.core.state.opening import Field, Opening
+from commons.core.state.transfer import SUCCESSION as SUCCESSION_TYPE
+from commons.core.state.transfer import Succession
+from commons.core.tlog import policy
+from commons.custody import handover, shares, sharing  # fmt: skip
+from commons.log.answer import Answer, Shown, Submission
 
 FILE = Path(__file__).parent / "formats.json"
 TIME = 1_767_225_600  # 2026-01-01
@@ -171,27 +159,27 @@ PROPOSAL = Proposal(
     key=salt(9), expires=TIME + 9,
 )  # fmt: skip
 BALLOT = Vote(
-    commons=COMMONS, proposal=hashlib.sha256(envelope.sign(governance.PROPOSAL, PROPOSAL, ALICE)).digest(),
+    commons=COMMONS, proposal=hashlib.sha256(envelope.sign(charter.PROPOSAL, PROPOSAL, ALICE)).digest(),
     choice="yes", reason="Gladly", time=TIME + 8,
 )  # fmt: skip
 SUCCESSION = Succession(commons=COMMONS, head=b"commons/x\n4\n", time=TIME + 9)
-JOINED = Join(commons=COMMONS, invitation=7, proof=governance.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
+JOINED = Join(commons=COMMONS, invitation=7, proof=charter.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
 
 CUSTODIANS = policy.parse(
     f"member ana {ALICE.peer}\nmember bob {BOB.peer}\nmember eve {EVE.peer}\ngroup two 2 ana bob eve\nquorum two"
 )
-CUSTODY_KEY = custody.CustodyKey(commons=COMMONS, peer=ALICE.peer, hpke=hpke.public_of(OWNER.custody()))
-SHARING = custody.Sharing(
+CUSTODY_KEY = sharing.CustodyKey(commons=COMMONS, peer=ALICE.peer, hpke=hpke.public_of(OWNER.custody()))
+SHARING = sharing.Sharing(
     commons=COMMONS, series=SERIES, epoch=1, generation=0, parent=None, part="",
-    bound=custody.binding(TERMS.digest(), RULE), policy=str(CUSTODIANS), mark=shares.commitment(NEW, "secret"),
+    bound=sharing.binding(TERMS.digest(), RULE), policy=str(CUSTODIANS), mark=shares.commitment(NEW, "secret"),
     shares=tuple(
-        custody.Mark(name=name, mark=shares.commitment(salt(30 + n), "share"))
+        sharing.Mark(name=name, mark=shares.commitment(salt(30 + n), "share"))
         for n, name in enumerate(("ana", "bob", "eve"))
     ),
 )  # fmt: skip
-SHARING_BYTES = envelope.sign(custody.SHARING, SHARING, ALICE)
-SEALED = b"".join(salt(40 + n) for n in range(3))[: custody.SEALED]  # no ciphertext: it would be another one each time
-DEPOSIT = custody.Deposit(above=(), sharing=SHARING_BYTES, name="bob", sealed=SEALED)
+SHARING_BYTES = envelope.sign(sharing.SHARING, SHARING, ALICE)
+SEALED = b"".join(salt(40 + n) for n in range(3))[: sharing.SEALED]  # no ciphertext: it would be another one each time
+DEPOSIT = sharing.Deposit(above=(), sharing=SHARING_BYTES, name="bob", sealed=SEALED)
 RELEASED = handover.Released(
     commons=COMMONS, dataset=DATASET, epoch=1, sharing=hashlib.sha256(SHARING_BYTES).digest(), name="bob",
     requester=EVE.peer, request=2, decision=3, shown=b"commons/x\n4\n", head=b"commons/x\n9\n", time=TIME + 10,
@@ -204,19 +192,19 @@ HANDOVER = handover.Handover(
     parts=(handover.Part(released=envelope.sign(handover.RELEASED, RELEASED, BOB), below=()),)
 )  # fmt: skip
 
-HANDED = plea.Handed(
+HANDED = complaint.Handed(
     statement=ASKED_BYTES, details=DETAILS, sources=(f"/dns4/registrar.example/tcp/4001/p2p/{ALICE.peer}",)
 )  # fmt: skip
-SUBMITTED = plea.Submitted(
+SUBMITTED = complaint.Submitted(
     commons=COMMONS, dataset=DATASET, statement=entries.statement_digest(ASKED_BYTES), time=TIME + 11, size=2
 )  # fmt: skip
-TAKEN = plea.Taken(acknowledged=envelope.sign(plea.SUBMITTED, SUBMITTED, BOB), answer=codec.encode(ANSWER))
-UNLOGGED = plea.Unlogged(
+TAKEN = complaint.Taken(acknowledged=envelope.sign(complaint.SUBMITTED, SUBMITTED, BOB), answer=codec.encode(ANSWER))
+UNLOGGED = complaint.Unlogged(
     commons=COMMONS, time=TIME + 700, after=600,
     waiting=(
-        plea.Waiting(statement=SUBMITTED.statement, dataset=DATASET, time=TIME + 11, size=2, tried=TIME + 650,
+        complaint.Waiting(statement=SUBMITTED.statement, dataset=DATASET, time=TIME + 11, size=2, tried=TIME + 650,
                      said="unreachable"),
-        plea.Waiting(statement=salt(50), dataset=DATASET, time=TIME + 12, size=0, tried=None, said=""),
+        complaint.Waiting(statement=salt(50), dataset=DATASET, time=TIME + 12, size=0, tried=None, said=""),
     ),
 )  # fmt: skip
 
@@ -236,16 +224,16 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "received": (entries.RECEIPT, RECEIVED, BOB),
     "notice": (notice.NOTICE, NOTICE, ALICE),
     "dropping": (entries.DROPPED, DROPPING, BOB),
-    "proposal": (governance.PROPOSAL, PROPOSAL, ALICE),
-    "vote": (governance.VOTE, BALLOT, BOB),
-    "join": (governance.JOIN, JOINED, BOB),
+    "proposal": (charter.PROPOSAL, PROPOSAL, ALICE),
+    "vote": (charter.VOTE, BALLOT, BOB),
+    "join": (charter.JOIN, JOINED, BOB),
     "succession": (SUCCESSION_TYPE, SUCCESSION, BOB),
-    "custody-key": (custody.CUSTODY_KEY, CUSTODY_KEY, ALICE),
-    "sharing": (custody.SHARING, SHARING, ALICE),
-    "deposit": (custody.DEPOSIT, DEPOSIT, ALICE),
+    "custody-key": (sharing.CUSTODY_KEY, CUSTODY_KEY, ALICE),
+    "sharing": (sharing.SHARING, SHARING, ALICE),
+    "deposit": (sharing.DEPOSIT, DEPOSIT, ALICE),
     "released": (handover.RELEASED, RELEASED, BOB),
-    "submitted": (plea.SUBMITTED, SUBMITTED, BOB),
-    "unlogged": (plea.UNLOGGED, UNLOGGED, BOB),
+    "submitted": (complaint.SUBMITTED, SUBMITTED, BOB),
+    "unlogged": (complaint.UNLOGGED, UNLOGGED, BOB),
 }
 ENCODED: dict[str, bytes] = {name: codec.encode(value) for name, value in PLAIN.items()} | {
     name: envelope.sign(kind, value, signer) for name, (kind, value, signer) in SIGNED.items()

@@ -1,0 +1,1 @@
+"""Asking for a key and answering: the requester's side, and the registrar's."""

@@ -1,0 +1,192 @@
+"""Getting a dataset's key: acknowledge the terms, sign the request, check the log's proof, only then open the key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from commons.access.anchor import Listed
+from commons.core.crypto import codec, envelope, hpke, ids
+from commons.core.crypto.envelope import Opened
+from commons.core.dataset import terms
+from commons.core.dataset.address import is_peer
+from commons.core.dataset.manifest import Manifest
+from commons.core.state import entries
+from commons.core.state.entries import Asked
+from commons.core.state.opening import SALT, Field, commit
+from commons.core.tlog import note
+from commons.core.tlog.checkpoint import Signed
+from commons.disk.home import Home, write_secret
+from commons.disk.shelf import Ask
+from commons.errors import Malformed, Pending, Refused, TooLarge
+from commons.log import answer
+from commons.log import registrars as registrar
+from commons.log.answer import Answer, Checked, Submission
+from commons.log.registrars import Keeper
+from commons.log.submit import exchange
+from commons.net.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request that is in the log: the statement, the registrars asked, their answer in exact bytes, and checked."""
+
+    said: Opened[Asked]
+    registrars: Sequence[str]
+    given: bytes
+    checked: Checked
+
+
+def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
+    """The epoch secret (32 bytes) where nobody need be asked: printed in the manifest, this home's own, or given."""
+    value = dataset.value
+    if value.key is not None:
+        return value.key
+    if dataset.signer == home.keys.identity.peer:
+        return home.keys.epoch(value.series, value.epoch)
+    ask = held(home, value)
+    return ask.secret if ask is not None else None
+
+
+def held(home: Home, value: Manifest) -> Ask | None:
+    """This home's request for a dataset's key, if it made one under these very terms. One that is damaged and brought
+    no key is none: the next takes its place."""
+    ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
+    return ask if ask is not None and (ask.secret is not None or readable(home, ask) is not None) else None
+
+
+def readable(home: Home, ask: Ask) -> Opened[Asked] | None:
+    """What it states; None where it is damaged."""
+    return home.shelf.unread.read("asks", ask.dataset, lambda: said_in(ask))
+
+
+def is_over(ask: Ask | None) -> bool:
+    """Whether the next fetch makes a new request, and so has the terms acknowledged anew."""
+    return ask is None or ask.outcome in ("refuse", "revoke", "gone")
+
+
+def begun(
+    home: Home, dataset: Opened[Manifest], acknowledge: str | None, purpose: str, details: str | None
+) -> Ask:  # fmt: skip
+    """A new request, its terms acknowledged, stored before anybody is told of it. Unacknowledged."""
+    terms.acknowledge(dataset.value.terms, acknowledge)
+    new = made(home, dataset, purpose, details)
+    home.shelf.put_ask(new)
+    return new
+
+
+def words(ask: Ask) -> tuple[str, str | None]:
+    """The purpose and the details that it states."""
+    details = codec.decode(Submission, ask.submission).details
+    return said_in(ask).value.purpose, details.value.decode("utf-8", "replace") if details else None
+
+
+def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
+    value = dataset.value
+    if details is not None and len(details) > entries.DETAILS_LIMIT:
+        raise TooLarge(f"the details have {len(details)} characters, at most {entries.DETAILS_LIMIT} are possible")
+    nonce = secrets.token_bytes(32)
+    free = None if not details else Field(name="details", salt=os.urandom(SALT), value=details.encode())
+    said = Asked(
+        commons=value.commons, dataset=ids.cid(dataset.data), terms=value.terms.digest(), epoch=value.epoch,
+        purpose=terms.check_purpose(purpose), details=commit(free.name, free.salt, free.value) if free else None,
+        hpke=hpke.public_of(home.keys.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
+    )  # fmt: skip
+    statement = envelope.sign(entries.REQUEST, said, home.keys.identity)
+    return Ask(
+        log=verifier(value).vkey, series=value.series, epoch=value.epoch, terms=said.terms, dataset=said.dataset,
+        submission=codec.encode(Submission(statement=statement, details=free, head=b"")),
+    )  # fmt: skip
+
+
+async def resubmit(
+    home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: Ask
+) -> Sent:  # fmt: skip
+    """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
+    does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
+    value = listed.dataset.value
+    try:
+        sent = await registrar.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
+    except Malformed:
+        if outdated(ask):
+            home.shelf.put_ask(replace(ask, outcome="gone"))
+        raise
+    checked = sent.checked
+    home.shelf.put_ask(answered(ask, checked))
+    keep_proof(home, ask.dataset, checked)
+    if checked.outcome == "pending":
+        raise Pending(
+            f"request {checked.request} is in the log and waits for a person's decision",
+            hint="repeat the same fetch later, or look at `commons status`",
+        )
+    if checked.outcome != "grant":
+        verb = "revoked" if checked.outcome == "revoke" else "refused"
+        raise Refused(
+            f"request {checked.request} was {verb} at entry {checked.decision}: {checked.words or checked.reason}",
+            hint="ask the steward of this dataset; a new fetch makes a new request",
+        )
+    return sent
+
+
+async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keeper: Keeper) -> Sent:
+    with registrar.recourse():
+        registrars = registrar.addresses(keeper, sources)
+    submission, said, found = codec.decode(Submission, ask.submission), said_in(ask), list[Checked]()
+
+    def check(got: Answer, head: bytes) -> Signed:
+        found.append(answer.check(got, said, keeper.log, head, keeper.stewards))
+        return found[0].head
+
+    def met(source: str) -> None:
+        if is_peer(source):
+            home.shelf.add_peer(source)  # whom a later command asks again
+
+    with registrar.recourse():
+        given, _ = await exchange(
+            home, net, keeper.log, registrars, f"/{said.value.commons}/entries", what="an answer to the request",
+            body=lambda head: codec.encode(replace(submission, head=head)), check=check, met=met,
+        )  # fmt: skip
+    return Sent(said=said, registrars=registrars, given=given, checked=found[0])
+
+
+def unsent(ask: Ask, purpose: str, details: str | None) -> str:
+    """That a request was made with other words than these, which were not sent; "" for the same words, or none."""
+    first, because = words(ask)
+    if purpose in ("unstated", first) and details in (None, because):
+        return ""
+    also = f" and the details {because!r}" if because else " and without details"
+    return f"it was made with the purpose {first}{also}: the words given now were not sent"
+
+
+def outdated(ask: Ask) -> bool:
+    return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
+
+
+def said_in(ask: Ask) -> Opened[Asked]:
+    return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
+
+
+def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
+    """The last entry of an answer, and that it is in the log, for who has to show it."""
+    name = f"{dataset}-{checked.request if checked.decision is None else checked.decision}"
+    write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
+    write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
+
+
+def answered(ask: Ask, checked: Checked) -> Ask:
+    return replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
+
+
+def forget_key(home: Home, value: Manifest) -> None:
+    """A released key that opens nothing is no key."""
+    ask = held(home, value)
+    if ask is not None:
+        home.shelf.put_ask(replace(ask, secret=None))
+
+
+def verifier(value: Manifest) -> note.Verifier:
+    """The key of the log that a dataset is accounted in, as its manifest says; by now another may be in force."""
+    return note.Verifier(name=f"commons/{value.commons}", public=value.log_key)

@@ -1,0 +1,265 @@
+"""The commands of communities: found one, take part, propose, vote, see how it stands and what its gate-keepers did."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commons.cli import show, stop
+from commons.cli.show import Told, count, say, table, when
+from commons.cli.terminal import PLACE, Context, go_on, pass_context, read_text, source_of
+from commons.errors import Malformed
+
+ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "revoke", "publish", "withdraw",
+           "open-identity", "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
+named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
+
+
+@click.group()
+def community() -> None:
+    """Communities that govern their data: charter, colleges, proposals, votes."""
+
+
+@community.command("new")
+@click.argument("charter", type=PLACE)
+@pass_context
+def community_new(c: Context, charter: Path) -> None:
+    """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
+    with stop.AtOnce():
+        from commons.community.charter import founding
+        from commons.disk import home
+
+    home.create(c.home, founding(read_text(charter), int(time.time())), {})
+    c.tell(c.call("community"), tell_community)
+
+
+@community.command("status")
+@named
+@click.option("--all", "everything", is_flag=True, help="Closed proposals too.")
+@pass_context
+def community_status(c: Context, named: str | None, everything: bool) -> None:
+    """Who is in it, what is open, who has not voted and what is missing. Read anew from the log, and verified."""
+    c.tell(c.call("community", bar="Verifying", named=named, everything=everything), tell_community)
+
+
+@community.command("invite")
+@click.argument("college")
+@click.option("--days", type=int, default=14, show_default=True, help="How long the invitation may be taken.")
+@click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
+@click.option("--lan", is_flag=True, help="Include the addresses of this node's home network.")
+@named
+@go_on
+@pass_context
+def community_invite(c: Context, /, **words: Any) -> None:
+    """Propose to admit whoever holds a new invitation into COLLEGE, and print the invitation."""
+    c.tell(c.call("invite", **words), tell_invited)
+
+
+@community.command("join")
+@click.argument("invitation", default="-", metavar="[-]")
+@pass_context
+def community_join(c: Context, invitation: str) -> None:
+    """Take an invitation, pasted or from standard input: your peer id stands in the log of the community from then on.
+
+    It is no argument: whoever holds an invitation can take it, and every user of a machine sees the words of a command.
+    """
+    if invitation != "-":
+        raise Malformed(
+            "an invitation can be taken by whoever sees it, and the words of a command are seen by all on this machine",
+            hint="`commons community join` asks for it, or reads it from standard input",
+        )
+    c.check_writable()
+    asked = sys.stdin.isatty() and not c.json
+    text = click.prompt("Paste the invitation (it is not shown)", hide_input=True) if asked else sys.stdin.readline()
+    c.tell(c.call("join", text=text.strip()), tell_joined)
+
+
+@community.command("follow")
+@click.argument("address")
+@click.option("--commons", metavar="ID", help="Which community it must be.")
+@pass_context
+def community_follow(c: Context, address: str, commons: str | None) -> None:
+    """Take part in the community whose node is at ADDRESS, if its charter lists you; watch it, if not."""
+    c.tell(c.call("follow", bar="Verifying", source=address, commons=commons), tell_community)
+
+
+@community.command("propose")
+@click.argument("action", type=click.Choice(ACTIONS))
+@click.option("--college", help="Into or from which college.")
+@click.option("--peer", metavar="PEER", help="Whom to admit or expel.")
+@click.option("--dataset", metavar="REF", help="Which dataset to publish or withdraw, or whose rule to set.")
+@click.option("--access", metavar="RULE", help="The rule to set: acknowledge, members, approval or vote.")
+@click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
+@click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")
+@click.option("--until", metavar="DATE", help="The last day of a grant (UTC).")
+@click.option("--file", type=PLACE, help="The amended charter (TOML), or the custodians.")
+@click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
+@named
+@go_on
+@pass_context
+def community_propose(c: Context, /, file: Path | None, until: str | None, **words: Any) -> None:
+    """Propose something that the charter lets members decide. Whoever proposes has voted yes."""
+    text = read_text(file) if file else None
+    c.tell(c.call("propose", file=text, expires=show.end(until), **words), tell_voted)
+
+
+@community.command("vote")
+@click.argument("proposal", type=int)
+@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.option("--reason", default="", help="Why, in words; public to all who read the log.")
+@named
+@go_on
+@pass_context
+def community_vote(c: Context, /, **words: Any) -> None:
+    """Cast your ballot, once. It is signed, and public to all who read the log."""
+    c.tell(c.call("vote", **words), tell_voted)
+
+
+@community.command("take-over")
+@click.argument("source", required=False)
+@click.option("--anew", is_flag=True, help="Make a new offer, in the place of the one that was rejected or expired.")
+@named
+@go_on
+@pass_context
+def community_take_over(c: Context, source: str | None, anew: bool, named: str | None) -> None:
+    """Keep the log of a community from now on: offer it, and once its members have chosen you, go on from the last head
+    that its witnesses signed. SOURCE shows the log if its registrar does not: a peer, a URL, a folder or a .zip."""
+    c.tell(c.call("take_over", bar="Verifying", source=source_of(source), anew=anew, named=named), tell_taken_over)
+
+
+@community.command("vote-at")
+@click.argument("address")
+@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.option("--reason", default="", help="Why, in words; public to all who read the log.")
+@named
+@pass_context
+def community_vote_at(c: Context, /, **words: Any) -> None:
+    """Vote on the offer of the node at ADDRESS to keep a log whose registrar does not answer."""
+    c.tell(
+        c.call("vote_at", **words),
+        lambda told: say(
+            f"Your ballot is with {told['registrar']}: {told['choice']} to let them keep the log of {told['commons']}."
+        ),
+    )
+
+
+@community.command("statistics")
+@click.argument("source", required=False)
+@click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
+@click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
+@named
+@pass_context
+def community_statistics(c: Context, source: str | None, since: str | None, until: str | None,
+                         named: str | None) -> None:  # fmt: skip
+    """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
+    words: dict[str, Any] = {"source": source_of(source), "named": named, **show.span(since, until)}
+    c.tell(c.call("statistics", bar="Verifying", **words), tell_statistics)
+
+
+def tell_community(told: Told) -> None:
+    say(f"{told['name']} ({told['commons']})")
+    if told["purpose"]:
+        say(told["purpose"])
+    say(f"Registrar   {told['registrar']}; openings are read by: {told['readers']}")
+    if told["heir"]:
+        say(f"Chosen      {told['heir']} is to keep the log, and has not taken it over yet")
+    if told["faults"]:
+        say(f"FAULTS      {count(told['faults'], 'entry')} of this log are faulty, and give no right: `commons audit` "
+            "shows them, and members can choose another registrar")  # fmt: skip
+    for name, peers in told["colleges"].items():
+        say(f"College     {name}, {': '.join(filter(None, (count(len(peers), 'member'), ', '.join(peers))))}")
+    say(f"You are     {'in ' + ', '.join(told['mine']) if told['mine'] else 'no member'}")
+    for power in told["powers"]:
+        rule = "; ".join(line.strip() for line in power["rule"].splitlines() if line.strip())
+        say(f"Decides     {power['action']}, within {count(power['days'], 'day')}: {rule}")
+    if told["ratchets"]:
+        say(f"Only wider  {', '.join(told['ratchets'])}")
+    if told["retention_days"]:
+        say(f"Forgets     who asked for what, {count(told['retention_days'], 'day')} after they did")
+    for cid, entry in told["withdrawn"].items():
+        say(f"Withdrawn   commons:{cid}, by entry {entry}")
+    for each in told["proposals"]:
+        say()
+        tell_proposal(each)
+        for line in each["means"]:
+            say(f"  That is: {line}")
+        for ballot in each["ballots"]:
+            because = f", because: {ballot['reason']}" if ballot["reason"] else ""
+            say(f"  {ballot['peer']}: {ballot['choice']}{because}")
+    counted = sum(each["standing"] == "counted" for each in told["proposals"])
+    if counted and not any(each["standing"] == "open" for each in told["proposals"]):
+        say(f"Nobody has to vote. Waiting for witnesses: {count(counted, 'proposal')}.")
+    if not told["proposals"]:
+        say("No proposal is open.")
+
+
+def tell_proposal(told: Told) -> None:
+    closed = f" at entry {told['closed']}" if told["closed"] is not None else ""
+    say(f"Proposal {told['proposal']}: {told['action']}, {told['about']}. It is {told['standing']}{closed}: "
+        f"{told['yes']} yes, {told['no']} no, {told['abstain']} abstain.")  # fmt: skip
+    if told["words"]:
+        say(f"  Because: {told['words']}")
+    if told["why"]:
+        say(f"  It had no effect: {told['why']}")
+    if told["standing"] == "counted":
+        say(f"  It has its votes, and waits for witnesses who have seen them in time: {told['witnesses']}.")
+    if told["standing"] == "open":
+        say(f"  Until {when(told['deadline'])}. Missing: {told['missing']}.")
+        if told["silent"]:
+            say(f"  Has not voted: {', '.join(told['silent'])}")
+
+
+def tell_voted(told: Told) -> None:
+    tell_proposal(told["outcome"])
+
+
+def tell_invited(told: Told) -> None:
+    tell_proposal(told["outcome"])
+    show.tell_reach(told)
+    say(f"Give this to one person, in private; it can be taken once the proposal has passed:\n{told['invitation']}")
+
+
+def tell_joined(told: Told) -> None:
+    say(f"You take part in {told['commons']} from entry {told['entry']} on. `commons community status` shows it.")
+
+
+def tell_taken_over(told: Told) -> None:
+    for what in told["wrong"]:
+        say(f"A ballot did not count: {what}")
+    if not told["taken"]:
+        if told["outcome"] is not None:
+            tell_proposal(told["outcome"])
+        say("Members vote with: commons community vote-at ADDRESS yes. This node's addresses, while it runs:")
+        say("\n".join(f"  {each}" for each in told["addresses"]) or "  none: start it with `commons node`")
+        return
+    say(f"This home keeps the log of {told['commons']} from its next start on: it goes on from a head of "
+        f"{count(told['base'], 'entry')}, and has {told['entries']}.")  # fmt: skip
+    if told["manifests"] < told["datasets"]:
+        say(f"Only {told['manifests']} of {count(told['datasets'], 'dataset')} could be had from where it was kept.")
+    if told["known"] < told["requests"]:
+        say(f"Who asked is known for {told['known']} of {count(told['requests'], 'request')}: "
+            "a copy with openings has more.")  # fmt: skip
+    say(
+        "Stop the node and start it again. Then tell the members and the witnesses:\n"
+        "  commons community follow ADDRESS     each member\n"
+        "  commons witness add VKEY             each witness; `commons witness list` shows it"
+    )
+
+
+def tell_statistics(told: Told) -> None:
+    if not told["datasets"]:
+        say(f"No request is in the log of {told['commons']}, or none in that time.")
+        return
+    table(("dataset", "requests", "granted", "refused", "waiting", "median time", "reasons"), [
+        (f"{row['title']} v{row['version']}", row["requests"], row["granted"], row["refused"], row["waiting"],
+         "" if row["median_seconds"] is None else f"{row['median_seconds']} s",
+         ", ".join(f"{reason} {count}" for reason, count in sorted(row["reasons"].items())))
+        for row in told["datasets"]
+    ])  # fmt: skip
+
+
+COMMANDS = (community,)

@@ -1,0 +1,75 @@
+"""The commands of custodians: keep shares of a community's keys, and see whether enough of those who do are there."""
+
+from __future__ import annotations
+
+import click
+
+from commons.cli.community import named
+from commons.cli.show import Told, count, say
+from commons.cli.terminal import Context, pass_context
+
+
+@click.group()
+def custody() -> None:
+    """Shared custody: keys that nobody can give out alone."""
+
+
+@custody.command("keep")
+@named
+@pass_context
+def custody_keep(c: Context, named: str | None) -> None:
+    """Agree to keep shares of a community's keys. This node then follows its log, and decides by itself."""
+    c.tell(c.call("keep", named=named), lambda told: say(f"This home keeps shares for {', '.join(told['commons'])}."))
+
+
+@custody.command("status")
+@named
+@pass_context
+def custody_status(c: Context, named: str | None) -> None:
+    """Who keeps the shares of a community's keys, and who of them is there now."""
+    c.tell(c.call("custody", named=named), tell_custody)
+
+
+@custody.command("pass-on")
+@click.option("--again", is_flag=True, help="Also what was passed on to them before, if they have lost it.")
+@named
+@pass_context
+def custody_pass_on(c: Context, named: str | None, again: bool) -> None:
+    """Share what this home keeps among the custodians chosen since. Each of them must be there."""
+    c.tell(c.call("pass_on", named=named, again=again), tell_passed)
+
+
+def tell_passed(told: Told) -> None:
+    for row in told["passed"]:
+        of = ", ".join(repr(title) for title in row["titles"]) or f"series {row['series']}, never published"
+        say(f"Passed on: this home's share of the key of {of}, epoch {row['epoch']}.")
+    if told["passed"]:
+        say(f"It is shared now among {', '.join(told['to'])}; once enough of those before have done the same, they can "
+            "give the key.")  # fmt: skip
+    else:
+        say(f"Nothing to pass on: {count(told['kept'], 'share')} kept here, and the custodians in force have theirs.")
+
+
+def tell_custody(told: Told) -> None:
+    if not told["custodians"]:
+        say("No custodians were chosen: the registrar keeps the keys.")
+    for each in told["custodians"]:
+        say(f"{each['name']:<11} {each['peer']}  {there(each)}")
+    if any(not each["known"] for each in told["custodians"]):
+        say("Ask for the address of whom none is known here, and give it: `commons peer add ADDRESS`.")
+    if told["warning"]:
+        say(f"Warning: {told['warning']}.")
+    if told["keeps"]:
+        say(f"This home keeps shares for {', '.join(told['keeps'])}.")
+
+
+def there(each: Told) -> str:
+    """Whether a custodian can be asked, in words."""
+    if each["reachable"]:
+        return "reachable"
+    if each["unready"]:
+        return "answers, and has not agreed to keep shares (`commons custody keep`)"
+    return "does not answer" if each["known"] else "no address known"
+
+
+COMMANDS = (custody,)

@@ -1,0 +1,354 @@
+"""The commands of the log: answer requests, audit, export, erase."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commons.cli import show, stop
+from commons.cli.show import Told, amount, count, say, table, when
+from commons.cli.terminal import PLACE, Context, go_on, pass_context, source_of
+from commons.errors import CommonsError, NotFound, StorageFailed, Untrue
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Decided ones too.")
+@pass_context
+def requests(c: Context, everything: bool) -> None:
+    """Who asks for what: the steward's desk."""
+    c.tell(c.call("requests", everything=everything), tell_requests)
+
+
+@click.command()
+@click.argument("request", type=int, nargs=-1, required=True)
+@click.option("--until", metavar="DATE", help="The grants end with this day (UTC), e.g. 2030-12-31, or at this time.")
+@click.option("--reason", default="", help="Why, in words; part of the signed decision.")
+@go_on
+@pass_context
+def approve(c: Context, request: tuple[int, ...], until: str | None, reason: str) -> None:
+    """Grant the requests with the numbers REQUEST."""
+    _decide(c, request, outcome="grant", reason=reason, expires=show.end(until))
+
+
+@click.command()
+@click.argument("request", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@go_on
+@pass_context
+def refuse(c: Context, request: tuple[int, ...], reason: str) -> None:
+    """Refuse the requests with the numbers REQUEST."""
+    _decide(c, request, outcome="refuse", reason=reason)
+
+
+@click.command()
+@click.argument("request", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@go_on
+@pass_context
+def revoke(c: Context, request: tuple[int, ...], reason: str) -> None:
+    """End the grants of requests number REQUEST. Nothing is taken back: the next version gets a new key."""
+    _decide(c, request, outcome="revoke", reason=reason)
+
+
+def _decide(c: Context, requests: tuple[int, ...], **words: Any) -> None:
+    """Each request by itself: one that fails stops no other, and gives the exit code."""
+    told: Told = {"decisions": [], "failures": []}
+    wrong: CommonsError | None = None
+    for request in dict.fromkeys(requests):
+        try:
+            told["decisions"].append(c.call("decide", request=request, **words))
+        except CommonsError as error:
+            if len(requests) == 1:
+                raise
+            wrong = wrong or error
+            told["failures"].append({"request": request, **error.as_dict()})
+    c.tell(told, tell_decisions)
+    if wrong is not None:
+        sys.exit(wrong.number)
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--commons", metavar="ID", help="Whose log it must be.")
+@click.option("--who", metavar="PEER", help="Only requests by this peer.")
+@click.option("--dataset", metavar="REF", help="Only this dataset: a reference, or a part of its title.")
+@click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
+@click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
+@click.option("--governance", is_flag=True, help="Tell who decided what, in place of who accessed what.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+@pass_context
+def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
+    """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
+    with stop.AtOnce():
+        from commons.log.audit import offline
+
+    if words["governance"] and words["dataset"] is not None:
+        raise click.UsageError("--dataset chooses among requests, and --governance tells none")
+    source = source_of(source)
+    words.update(source=source, **show.span(since, until))
+    if source is not None and os.path.isabs(source) and not (c.home / "config.json").exists():
+        told = asyncio.run(offline(**words))  # no home: nothing is remembered
+    else:
+        told = c.call("audit", bar="Verifying", **words)
+    if as_csv:
+        show.as_csv(*((told["governance"]["rows"], show.DECIDED) if "governance" in told else (told["rows"],)))
+    else:
+        c.tell(told, tell_audit)
+    damaged = told.get("damaged")  # of this home's own log
+    if wrong := told.get("files", {}).get("damaged"):
+        if c.json:
+            sys.exit(Untrue.number)
+        raise Untrue(f"{len(wrong)} files of this export are damaged", hint="get them elsewhere: `commons log export`")
+    if c.json and (told["faults"] or damaged):
+        sys.exit(Untrue.number if told["faults"] else StorageFailed.number)  # the one document tells them
+    if damaged:
+        hint = 'restore a backup into another home: README, "Backing up and restoring"'
+        raise StorageFailed(f"{len(damaged)} rows of this home's log.db are damaged", hint=hint)
+    if told["unmatched"] and not told["faults"]:
+        if c.json:
+            sys.exit(NotFound.number)  # `unmatched` says it
+        raise NotFound(
+            "; ".join(told["unmatched"]), hint="the whole log was verified: without the filter it is all told"
+        )
+    if told["faults"]:
+        raise Untrue(f"{len(told['faults'])} entries of this log are faulty", hint="they are listed above")
+
+
+@click.group()
+def log() -> None:
+    """The commons' own log."""
+
+
+@log.command("export")
+@click.argument("path", type=PLACE)
+@click.option("--openings", is_flag=True, help="With who asked for what: for an auditor, not for the public.")
+@click.option("--from", "source", metavar="ADDRESS", help="The log that is kept there, in place of this home's.")
+@click.option("--commons", metavar="ID", help="With --from: the commons whose log it must be.")
+@pass_context
+def log_export(c: Context, path: Path, openings: bool, source: str | None, commons: str | None) -> None:
+    """Write the log as static files (C2SP tlog-tiles) into a new folder, or into one file that ends in .zip.
+
+    With --from, a copy of somebody else's log, verified, with what this home may see of it: should its registrar
+    disappear, the members can go on from there.
+    """
+    words: dict[str, Any] = {
+        "path": str(path.absolute()),
+        "openings": openings,
+        "source": source_of(source),
+        "commons": commons,
+    }
+    told = c.call("export_log", bar="Exporting" if source else "", **words)
+    c.tell(told, tell_exported)
+    if told["damaged"] and c.json:
+        sys.exit(StorageFailed.number)  # the one document tells them
+    if told["damaged"]:
+        raise StorageFailed(
+            f"the openings of {count(len(told['damaged']), 'entry')} are damaged, and empty in what was written: "
+            f"{', '.join(map(str, told['damaged'][:5]))}{' …' if len(told['damaged']) > 5 else ''}",
+            hint='restore a backup into another home, and export there: README, "Backing up and restoring"',
+        )
+
+
+@log.command("forget-fork")
+@click.argument("vkey")
+@pass_context
+def log_forget_fork(c: Context, vkey: str) -> None:
+    """Trust the log with this VKEY again, once its members have explained why it signed two histories."""
+    c.tell(c.call("forget_fork", log=vkey), lambda told: say(f"{told['log']} is trusted again."))
+
+
+@log.command("date")
+@click.option("--right", is_flag=True, help="Your word that this machine's clock is right. It is noted.")
+@click.option("--commons", metavar="ID", help="The commons whose log is meant, where you keep shares for it.")
+@go_on
+@pass_context
+def log_date(c: Context, right: bool, commons: str | None) -> None:
+    """What this machine's clock, the last entry and the clocks of others say; with --right, that the clock is right.
+
+    Nothing is dated or erased by a clock that is more than ten minutes past the median of the witnesses' clocks, or
+    else the members', or, where nobody can be asked, more than 30 days past the last entry. Your word stands for 30
+    days, and for the gap that there was when you gave it.
+    """
+    c.tell(c.call("date", right=right, commons=commons), tell_dated)
+
+
+@log.command("erase")
+@click.argument("entry", type=int)
+@click.option("--reason", default="requested", show_default=True, help="A word for the log.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@go_on
+@pass_context
+def log_erase(c: Context, entry: int, reason: str, yes: bool) -> None:
+    """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
+    if not yes and c.json:
+        raise click.UsageError("what is erased cannot be brought back: --json wants --yes beside it")
+    if not yes:
+        c.check_writable()
+        click.confirm(f"The details of entry {entry} cannot be brought back. Erase them?", abort=True)
+    c.tell(c.call("erase", entry=entry, reason=reason), tell_erased)
+
+
+def tell_requests(told: Told) -> None:
+    if not told["requests"]:
+        say("No request waits for you.")
+        return
+    table(("request", "time", "who", "dataset", "purpose", "outcome", "details"), [
+        (r["request"], when(r["time"]), r["who"] or _unknown(r), r["title"], r["purpose"],
+         show.decision({"decision": r["outcome"], "reason": "", "ended": r["ended"]}), r["details"])
+        for r in told["requests"]
+    ])  # fmt: skip
+    waiting = [r for r in told["requests"] if r["outcome"] == "pending"]
+    if any(not r["voted"] for r in waiting):
+        say("`commons approve N` or `commons refuse N --reason …` answers.")
+    if voted := [str(r["request"]) for r in waiting if r["voted"]]:
+        say(f"Members decide about {', '.join(voted)}: `commons community propose grant --entry N`, or `refuse`.")
+
+
+def _unknown(row: Told) -> str:
+    return "damaged" if row["damaged"] else "erased"
+
+
+def tell_decisions(told: Told) -> None:
+    for each in told["decisions"]:
+        tell_decided(each)
+    for each in told["failures"]:
+        hint = f" ({each['hint']})" if each["hint"] else ""
+        show.put(show.clean(f"commons: request {each['request']}: {each['message']}{hint}"), err=True)
+
+
+def tell_decided(told: Told) -> None:
+    done = {"grant": "granted", "refuse": "refused", "revoke": "revoked"}[told["outcome"]]
+    end = f", until {when(told['expires'])}" if told["expires"] else ""
+    say(f"Request {told['request']} is {done}{end}: entry {told['entry']} of the log.")
+    if told["outcome"] == "revoke":
+        say("What they hold stays theirs. The next version of this series gets a new key: publish it with --update.")
+        if told["automatic"]:
+            say(f"The rule {told['access']} grants a new request by itself: to end that, publish under another rule.")
+
+
+def tell_exported(told: Told) -> None:
+    shown = "with" if told["openings"] else "without"
+    say(f"Exported {count(told['entries'], 'entry')} {shown} openings, {amount(told['bytes'])}, to {told['path']}")
+    say("`commons audit` verifies it anywhere, without a network.")
+    if told["faults"]:
+        say(f"It has {count(len(told['faults']), 'faulty entry')}: `commons audit` lists them.")
+
+
+def tell_erased(told: Told) -> None:
+    say(f"Erased the details of {', '.join(map(str, told['erased']))}; entry {told['entry']} says so. Backups and the "
+        "requester's own copies are out of reach.")  # fmt: skip
+
+
+def tell_audit(told: Told) -> None:
+    if "governance" in told:
+        tell_governance(told["governance"])
+    else:
+        tell_accesses(told)
+    tell_verdict(told)
+
+
+def tell_governance(told: Told) -> None:
+    """How the community stands by the end of the log, and what was done up to it."""
+    for line in told["charter"]:
+        say(line)
+    for name, peers in told["colleges"].items():
+        say(f"members of {name}: {', '.join(peers) or 'none'}")
+    say()
+    table(("entry", "time", "who", "what", "outcome", "because"), [
+        (r["entry"], when(r["time"]), r["who"] or "–", r["what"], _outcome(r), r["words"]) for r in told["rows"]
+    ])  # fmt: skip
+    if not told["rows"]:
+        say("Nothing of the kind is in this log.")
+    for row in told["rows"]:
+        for line in row["means"]:
+            say(f"Proposal {row['proposal']} means: {line}")
+    say()
+    for each in told["registrars"]:
+        base = f", from a head of {count(each['from'], 'entry')}" if each["from"] is not None else ""
+        say(f"Registrar since entry {each['entry']}: {each['peer']}{base}")
+    if told["heir"]:
+        say(f"Registrar to be: {told['heir']} was chosen, and has not taken the log over")
+    for each in told["custodians"]:
+        say(f"Custodians since entry {each['entry']}: {'; '.join(each['policy']) or 'none'}")
+
+
+def _outcome(row: Told) -> str:
+    closed = f" at entry {row['closed']}" if row["closed"] is not None else ""
+    return f"{row['outcome']}{closed}" + (f" ({row['why']})" if row["why"] else "")
+
+
+def tell_accesses(told: Told) -> None:
+    table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
+        (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
+         show.decision(r),
+         "dropped" if r["dropped"] is not None else "yes" if r["receipt"] is not None else "", r["state"])
+        for r in told["rows"]
+    ])  # fmt: skip
+    if told["filtered"] and not told["rows"] and not told["unmatched"]:
+        say("No request in this log is of that kind.")
+
+
+def tell_verdict(told: Told) -> None:
+    for entry in told["unknown"]:
+        say(f"Entry {entry['entry']} is of a type this version does not know, and was not judged: {entry['type']}")
+    for fault in told["faults"]:
+        say(f"FAULT in entry {fault['entry']}: {fault['what']}")
+    for each in told.get("damaged", ()):
+        say(f"DAMAGED here: {each['table']} {each['row']}: {each['what']}")
+    for line in _files(told["files"]) if "files" in told else ():
+        say(line)
+    verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
+    if told.get("files", {}).get("damaged") and not told["faults"]:
+        verdict = "has damaged files, and entries that were verified"
+    say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
+    if told["fork"]:
+        say("THIS LOG HAS SIGNED TWO HISTORIES. Both heads, each signed by its key:")
+        for head in told["fork"]:
+            say(head)
+    for each in told["words"]:
+        say(f"Its owner's word of {when(each['time'])}: it goes on from {count(each['size'], 'entry')}.")
+    tell_ahead(told["dated"])
+    if told["witnesses"] or told["unwitnessed"]:
+        lacks = f"; missing: {told['unwitnessed']}" if told["unwitnessed"] else ", which is the charter's quorum"
+        say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")
+    if any(row["state"] == "no opening given" for row in told["rows"]):
+        say("Where no opening is given, it was not checked who asked, nor who decided.")
+    say(f"Head: {count(told['entries'], 'entry')}, the last dated {when(told['last'])}, of the commons\n"
+        f"{told['commons']}\nCompare this id with one you had from elsewhere: a log that somebody made up can be "
+        "verified, too.")  # fmt: skip
+
+
+def _files(files: Told) -> list[str]:
+    """What a person is told of it, a line each."""
+    lines = [f"DAMAGED file {each['file']}: {each['what']}" for each in files["damaged"]]
+    for name, what in (("missing", "Missing in this export"), ("unchecked", "No part of a log, and not checked")):
+        if found := files[name]:
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            lines.append(f"{what}: {', '.join(found[:5])}{more}")
+    return lines
+
+
+def tell_ahead(dated: Told) -> None:
+    if dated["ahead"]:
+        days = count(dated["ahead"] // 86_400, "day")
+        say(f"DATED AHEAD: the last entry of this log is dated {when(dated['log'])}, {days} ahead.")
+
+
+def tell_dated(told: Told) -> None:
+    say(f"Clock       {when(told['clock'])}\nLast entry  {when(told['log'])}")
+    for who in ("witnesses", "members"):
+        if told[who] is not None:
+            say(f"{who.capitalize():<12}{when(told[who])}, the median of their clocks")
+    tell_ahead(told)
+    if told["right"]:
+        say(f"Your word   of {when(told['right'])}: the clock is right")
+    if told["doubt"]:
+        say(f"In doubt    {told['doubt']}: nothing is dated or erased by it\n            {told['next']}")
+
+
+COMMANDS = (requests, approve, refuse, revoke, audit, log)

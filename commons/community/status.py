@@ -1,0 +1,81 @@
+"""How a community stands, from the fold of its log alone: members, open proposals, and what its gate-keepers did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from commons.core.state import charter as governance
+from commons.core.state.ballot import Ballot
+from commons.core.state.community import Community
+from commons.core.state.entries import Publish
+from commons.core.state.fold import State
+from commons.core.tlog import cosignature
+from commons.errors import Malformed
+from commons.log import wording
+
+Told = dict[str, Any]
+
+
+def told(state: State, me: str, now: int, everything: bool = False, faults: int = 0) -> Told:
+    """A community in plain words: who is in it, who decides what, what is open and what it lacks; and how many entries
+    of its log are faulty."""
+    community, charter = state.founded, state.founded.charter
+    ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing in ("open", "counted")]
+    return {
+        "commons": state.commons, "name": charter.name, "purpose": charter.purpose, "registrar": charter.registrar,
+        "heir": community.heir.peer if community.heir else None,
+        "readers": charter.readers, "colleges": {name: list(peers) for name, peers in community.colleges.items()},
+        "mine": list(community.colleges_of(me)),
+        "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
+        "ratchets": list(charter.ratchets), "retention_days": charter.retention_days,
+        "proposals": [_ballot(state, community, ballot, me, now) for ballot in ballots],
+        "withdrawn": dict(community.withdrawn), "faults": faults,
+    }  # fmt: skip
+
+
+def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: int) -> Told:
+    standing = wording.stands(ballot, now)
+    try:
+        missing, silent = community.missing(ballot), community.silent(ballot)
+    except Malformed as error:
+        missing, silent = error.message, []
+    return {
+        "proposal": ballot.index, "action": ballot.entry.action, "about": wording.about(ballot.entry),
+        "means": wording.means(state, ballot.entry),
+        "words": ballot.entry.words, "proposer": ballot.proposer, "standing": standing, "closed": ballot.closed,
+        "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
+        "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}
+                    for peer, choice in ballot.votes.items()],
+        **{choice: len(ballot.who(choice)) for choice in governance.CHOICES}, "mine": ballot.votes.get(me),
+        "witnesses": _unstamped(community) if standing == "counted" else "",
+        "missing": missing if standing == "open" else "", "silent": silent if standing == "open" else [],
+    }  # fmt: skip
+
+
+def _unstamped(community: Community) -> str:
+    """Of whom a stamp is waited for: those whom the charter names, enough of whom have to say that they saw it."""
+    return cosignature.quorum(community.charter.witnesses).missing(())
+
+
+def statistics(state: State, since: int | None, until: int | None) -> list[Told]:
+    """What the keepers of the gate did, by dataset: requests, how many were granted, how fast, and why not."""
+    rows: dict[str, list[Any]] = {}
+    for access in state.accesses.values():
+        if (since is None or access.entry.time >= since) and (until is None or access.entry.time < until):
+            rows.setdefault(access.entry.dataset, []).append(access)
+    return [_row(state.datasets[dataset].entry, dataset, accesses) for dataset, accesses in rows.items()]
+
+
+def _row(said: Publish, dataset: str, accesses: Sequence[Any]) -> Told:
+    answered = [each for each in accesses if each.outcome != "pending"]
+    waited = sorted(each.decided - each.entry.time for each in answered if each.decided is not None)
+    granted = sum(each.outcome in ("grant", "revoke") for each in accesses)
+    reasons: dict[str, int] = {}
+    for each in answered:
+        reasons[each.reason] = reasons.get(each.reason, 0) + 1
+    return {
+        "title": said.title, "version": said.version, "dataset": dataset, "requests": len(accesses), "granted": granted,
+        "refused": len(answered) - granted, "waiting": len(accesses) - len(answered),
+        "median_seconds": waited[len(waited) // 2] if waited else None, "reasons": reasons,
+    }  # fmt: skip

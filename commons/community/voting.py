@@ -1,0 +1,196 @@
+"""Governing together: what members sign is sent to the registrar, and taken into the log if the rules allow it.
+
+Nobody closes a vote: everybody computes from the log what passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commons.community.invitation import Invitation
+from commons.core.crypto import codec, envelope, ids
+from commons.core.crypto.ids import PeerId
+from commons.core.crypto.keys import Signer
+from commons.core.dataset.terms import DAY
+from commons.core.state import charter, entries
+from commons.core.state.charter import Join, Proposal, Vote
+from commons.core.state.entries import Decision, Stamp
+from commons.core.state.fold import State
+from commons.core.tlog.note import Verifier
+from commons.disk.home import Home
+from commons.disk.log import Log
+from commons.disk.records import Draft, Record, record
+from commons.errors import Malformed, NotFound
+from commons.log import answer
+from commons.log.answer import SKEW, Submission
+from commons.log.submit import exchange
+from commons.net.network import Network
+
+AHEAD = 10  # seconds that a member's clock may be early: nobody holds up the others
+
+KINDS: dict[str, type[Any]] = {
+    charter.PROPOSAL: Proposal, charter.VOTE: Vote, charter.JOIN: Join
+}  # fmt: skip
+
+
+# -- the registrar's side ---------------------------------------------------------------------------------------------
+
+
+def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId, bytes, Record]:
+    """Who signed a proposal, a ballot or a joining, its digest, and the record it makes. Malformed, NotFound."""
+    kind = codec.decode(envelope.Envelope, statement).type
+    if kind not in KINDS:
+        raise Malformed(f"not something a log takes from others: {kind[:40]!r}")
+    said = envelope.open(kind, KINDS[kind], statement)
+    if said.value.commons != commons:
+        raise NotFound(f"this node keeps the log of {commons}, not of {said.value.commons}")
+    digest = entries.statement_digest(statement)
+    if log.answered(digest) is None:
+        check_date(said.value.time, now)
+    return said.signer, digest, record(said, statement=digest)
+
+
+def check_date(dated: int, now: float) -> None:
+    """Malformed for what a member dates otherwise than this node's clock allows: the log could not go back."""
+    if not -SKEW < dated - now <= AHEAD:
+        raise Malformed(
+            f"it is dated {dated}, this node's clock says {int(now)}",
+            hint=f"set your clock right: it may be {SKEW} s late, and {AHEAD} s early",
+        )
+
+
+async def stamp(log: Log, head: bytes, size: int) -> None:
+    """Log when the witnesses saw the ballots that wait for it, by a head of so many entries that they signed; then what
+    the ballots decided by it."""
+    await asyncio.wrap_future(log.append(stamped(head, size)))
+    await settle(log)
+
+
+def settled(state: State, _index: int, now: int) -> list[Record]:
+    """A draft: the decisions that ballots have made and the log does not have yet."""
+    community = state.founded
+    if community.heir is not None:
+        return []
+    found = []
+    for asked in sorted(community.unsettled - state.redacted.keys()):
+        outcome, expires = community.verdicts[asked]
+        published = state.datasets[state.access(asked).entry.dataset]
+        leaf = Decision(
+            type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted", basis=published.basis,
+            expires=entries.until(outcome, now, published.entry.grant_days, expires), statement=None,
+        )  # fmt: skip
+        found.append(record(leaf))
+    return found
+
+
+def stamped(head: bytes, size: int) -> Draft:
+    """A draft: the stamp of a head with so many entries, if ballots in it wait for one."""
+
+    def draft(state: State, _index: int, now: int) -> list[Record]:
+        community = state.founded
+        waiting = () if community.heir else community.counted.values()
+        if all((each.met or 0) >= size for each in waiting):
+            return []
+        return [record(Stamp(type=entries.STAMP, time=now, head=head))]
+
+    return draft
+
+
+async def settle(log: Log) -> None:
+    """Log what the ballots have decided, if anything is left to."""
+    await asyncio.wrap_future(log.append(settled))
+
+
+# -- a member's side --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A community this home takes part in: whose log (`key`), and where its registrar is reached; nowhere if here."""
+
+    commons: str
+    key: Verifier
+    sources: tuple[str, ...] = ()
+
+
+def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
+    """The community meant: the one `named` by its id, else the only one this home takes part in, else its own."""
+    if named is not None:
+        cid = ids.check_commons(named)
+        found = next((seat for seat in (*seats, own) if seat.commons == cid), None)
+        if found is None:
+            raise NotFound(f"this home takes no part in {cid}", hint="`commons community join` takes an invitation")
+        return found
+    if len(seats) > 1:
+        raise Malformed("this home takes part in several communities", hint="name one with --in ID")
+    return seats[0] if seats else own
+
+
+VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be proposed in words
+_NEEDS = {
+    "admit": ("college", "peer"), "expel": ("college", "peer"), "close-invitation": ("entry",),
+    "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "revoke": ("entry",),
+    "withdraw": ("dataset",),
+    "publish": ("dataset",),
+    "open-identity": ("entry",), "change-custodians": ("file",), "amend-charter": ("file",),
+    "change-registrar": (),
+}  # fmt: skip
+_TAKES = {"set-rule": ("of",), "grant": ("until",)}
+
+
+def check_words(action: str, access: str | None, said: Collection[str]) -> None:
+    """Malformed, with the option that is missing or too many, unless a proposal to `action` can be made of what was
+    `said`: the names of options."""
+    if action not in _NEEDS:
+        raise Malformed(f"not something to decide: {action[:40]!r}", hint=f"one of {', '.join(_NEEDS)}")
+    needed = _NEEDS[action]
+    missing = [f"--{name}" for name in needed if name not in said]
+    if missing:
+        hint = "`commons community invite` admits whoever holds an invitation" if action == "admit" else ""
+        raise Malformed(f"a proposal to {action} needs {' and '.join(missing)}", hint=hint)
+    if more := sorted(set(said) - {*needed, *_TAKES.get(action, ())}):
+        raise Malformed(f"a proposal to {action} takes no --{more[0]}")
+    if action == "set-rule" and access not in VOTABLE:
+        raise Malformed(f"not a rule that can be voted: {str(access)[:40]!r}", hint=f"--access {', '.join(VOTABLE)}")
+
+
+def proposal(commons: str, action: str, **what: Any) -> Proposal:
+    return Proposal(commons=commons, action=action, time=int(time.time()), nonce=secrets.token_bytes(16), **what)
+
+
+def invite(seat: Seat, college: str, days: int, words: str) -> tuple[Proposal, bytes]:
+    """The proposal to admit whoever holds the token, and the token. Malformed for what could never be taken."""
+    if not 1 <= days <= 366:
+        raise Malformed(f"an invitation can be taken for 1 to 366 days, not {days}", hint="--days 14")
+    token = os.urandom(32)
+    said = proposal(
+        seat.commons, "admit", college=college, key=Signer(token).public, expires=int(time.time()) + days * DAY,
+        words=words,
+    )  # fmt: skip
+    return said, token
+
+
+def joining(home: Home, invitation: Invitation) -> Join:
+    proof = charter.take(invitation.commons, Signer(invitation.token), home.keys.identity.peer)
+    return Join(commons=invitation.commons, invitation=invitation.proposal, proof=proof, time=int(time.time()))
+
+
+def sign(home: Home, kind: str, value: Proposal | Vote | Join) -> bytes:
+    return envelope.sign(kind, value, home.keys.identity)
+
+
+async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
+    """Sign, send, and check that the log has exactly that: its index. What was refused is in no log."""
+    statement = sign(home, kind, value)
+    _, got = await exchange(
+        home, net, seat.key, seat.sources, f"/{seat.commons}/entries",
+        body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),
+        check=lambda shown, head: answer.check_entry(shown, statement, seat.key, head),
+    )  # fmt: skip
+    return got.shown[0].index

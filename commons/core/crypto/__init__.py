@@ -1,0 +1,1 @@
+"""Keys, names of things, one spelling of values, signed envelopes, sealed messages."""

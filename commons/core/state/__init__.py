@@ -1,0 +1,1 @@
+"""The fold: entries in, who may what out."""

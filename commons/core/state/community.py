@@ -1,0 +1,310 @@
+"""The part of the fold that is about people: colleges, powers, proposals and what the ballots make of them.
+
+Nobody closes a vote. A proposal passes at the ballot that fulfils its rule, and is rejected at the one after which the
+rule cannot be fulfilled any more; its effect, and the rule it was judged by, are those of that entry. Where the charter
+asks for witnesses, their clocks say whether that ballot was in time: it takes effect at the Stamp that shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from commons.core.dataset.rule import Rule, as_wide
+from commons.core.dataset.terms import DAY
+from commons.core.state import amendment
+from commons.core.state import charter as governance
+from commons.core.state.ballot import Ballot, World
+from commons.core.state.charter import Charter, College, Colleges, Join, Proposal, Vote
+from commons.core.state.office import Office
+from commons.core.tlog import cosignature
+from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.policy import Policy
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused
+
+OPEN = 50  # proposals of one member
+ANSWERS = ("grant", "refuse", "revoke")  # what is decided about a request
+UNTIMED = (
+    "amend-charter",
+    "change-registrar",
+)  # what witnesses or a registrar that are gone must not be able to hold up
+
+
+class Community(Office):
+    """Of a charter and the entries after it. `datasets` and the other arguments are what the rest of the fold knows."""
+
+    def __init__(self, charter: Charter) -> None:
+        super().__init__(charter)
+        self.ballots: dict[int, Ballot] = {}
+        self.changed: list[Proposal] = []  # about datasets, passed at this entry: for the rest of the fold
+        self.counted: dict[int, Ballot] = {}  # those that wait for a stamp
+        self._open: dict[int, Ballot] = {}  # those that wait for ballots
+        self.custodians = charter.custodians
+        self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
+        self.unsettled: set[int] = set()  # of these, what the log has no decision of yet
+        self.approved: set[str] = set()  # datasets that may be published, where members decide about that
+        self.withdrawn: dict[str, int] = {}
+        self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
+        self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
+        self._numbers: dict[bytes, int] = {}  # proposals by digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Community) and _public(self) == _public(other)
+
+    # -- entries ------------------------------------------------------------------------------------------------------
+
+    def propose(self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World) -> None:
+        """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
+        if signer not in self.members:
+            raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
+        if entry.action == "change-registrar" and entry.peer != signer:
+            raise Refused(f"who is to keep the log offers it: only {entry.peer} has the key that is named")
+        self._check(entry, world)
+        rule, days = governance.rule_of(self.charter.powers, entry.action, self.colleges)
+        if entry.action in ANSWERS:
+            known = world.rule(entry.target or 0)
+            college = known.college if known.kind == "vote" else None
+            rule = f"group any any *{college}\nquorum any\n" if college else rule
+        ballot = Ballot(
+            index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY,
+            dated=entry.time,
+        )  # fmt: skip
+        asked = self._policy(ballot).crowds()
+        if entry.action in ANSWERS and not asked.keys() & set(self.colleges_of(signer)):
+            raise Refused(f"{signer} is not among those who decide about this")
+        if sum(each.proposer == signer and now <= each.deadline for each in self._open.values()) >= OPEN:
+            raise Conflict(f"{signer} has {OPEN} proposals open", hint="wait until some are decided")
+        self._expire(now)
+        self.ballots[index] = self._open[index] = ballot
+        self._numbers[digest] = index
+        ballot.votes[signer] = "yes"
+        self._judge(ballot, index, world)
+
+    def vote(self, index: int, signer: str, entry: Vote, now: int, world: World) -> None:
+        """A member's ballot, once. Refused, NotFound, Conflict; Gone after the end."""
+        if signer not in self.members:
+            raise Refused(f"{signer} is no member of this commons and cannot vote in it")
+        ballot = self.ballot(self._numbers.get(entry.proposal, -1))
+        if ballot.standing != "open" or now > ballot.deadline:
+            standing = ballot.standing if ballot.standing != "open" else "expired"
+            closed = "" if ballot.closed is None else f" at entry {ballot.closed}"
+            raise Gone(f"proposal {ballot.index} is {standing}{closed}", hint="nothing is left to decide")
+        if signer in ballot.votes:
+            raise Conflict(f"{signer} has voted on proposal {ballot.index} already", hint="a ballot is cast once")
+        self._expire(now)
+        ballot.votes[signer], ballot.dated = entry.choice, max(ballot.dated, entry.time)
+        if entry.reason:
+            ballot.reasons[signer] = entry.reason
+        self._judge(ballot, index, world)
+
+    def join(self, index: int, signer: str, entry: Join, now: int) -> None:
+        """Somebody takes an invitation. NotFound, Gone, Conflict, Malformed."""
+        ballot = self.ballot(entry.invitation)
+        said, college = ballot.entry, ballot.entry.college or ""
+        if ballot.standing == "counted":
+            raise Pending(f"invitation {entry.invitation} waits for the witnesses of its log", hint="try again later")
+        if said.key is not None and ballot.standing == "open":
+            raise Pending(f"the members have still to decide about invitation {entry.invitation}", hint="try later")
+        if said.key is None or ballot.standing != "passed":
+            raise NotFound(f"proposal {entry.invitation} is no invitation that holds", hint="ask for a new one")
+        if ballot.taken is not None or now >= (said.expires or 0):
+            raise Gone("this invitation was taken, closed, or has expired", hint="ask for a new one")
+        if college not in self.colleges:
+            raise Gone(f"there is no college {college} any more", hint="ask for a new invitation")
+        if college in self.colleges_of(signer):
+            raise Conflict(f"{signer} is in {college} already")
+        governance.check_taking(entry, said.key, signer)
+        self._expire(now)
+        ballot.taken = index
+        self._enter(college, signer)
+
+    def ballot(self, index: int) -> Ballot:
+        if index not in self.ballots:
+            what = f"entry {index} is no proposal" if index >= 0 else "this log has no such proposal"
+            raise NotFound(what, hint="`commons community status` lists them")
+        return self.ballots[index]
+
+    # -- what ballots make --------------------------------------------------------------------------------------------
+
+    def _expire(self, now: int, but: Sequence[str] = ()) -> None:
+        late = [each for each in self._open.values() if now > each.deadline and each.entry.action not in but]
+        for ballot in late:
+            ballot.standing = "expired"
+            del self._open[ballot.index]
+
+    def missing(self, ballot: Ballot) -> str:
+        """What the proposal lacks, in words."""
+        return self._policy(ballot).missing((), self._tally(ballot.who("yes")))
+
+    def silent(self, ballot: Ballot) -> list[str]:
+        """Who is asked and has not voted."""
+        asked = {peer for college in self._policy(ballot).crowds() for peer in self.colleges[college]}
+        return sorted(asked - set(ballot.votes))
+
+    def _policy(self, ballot: Ballot) -> Policy:
+        return governance.expand(ballot.rule, self.colleges)
+
+    def _judge(self, ballot: Ballot, index: int, world: World) -> None:
+        self._count(ballot, index, world)
+        if ballot.standing != "open":
+            del self._open[ballot.index]
+
+    def _count(self, ballot: Ballot, index: int, world: World) -> None:
+        try:
+            rule = self._policy(ballot)
+        except Malformed as error:  # the colleges have changed, and too few are left
+            ballot.standing, ballot.closed, ballot.why = "void", index, error.message
+            return
+        if rule.met((), self._tally(ballot.who("yes"))):
+            if ballot.entry.action not in UNTIMED and cosignature.quorum(self.charter.witnesses).quorum is not None:
+                ballot.standing, ballot.met = "counted", index
+                self.counted[ballot.index] = ballot
+            else:
+                self._pass(ballot, index, world)
+        elif not rule.open((), self._tally(ballot.who("no") | ballot.who("abstain"))):
+            ballot.standing, ballot.closed = "rejected", index
+
+    def _pass(self, ballot: Ballot, index: int, world: World) -> None:
+        ballot.standing, ballot.closed = "passed", index
+        try:
+            self._check(ballot.entry, world)
+            self._effect(ballot, index)
+        except CommonsError as error:  # another proposal was faster
+            ballot.standing, ballot.why = "void", error.message
+        if cosignature.quorum(self.charter.witnesses).quorum is None:  # nobody is left to stamp them
+            for waiting in [*self.counted.values()]:
+                del self.counted[waiting.index]
+                self._pass(waiting, index, world)
+
+    def stamp(self, index: int, head: Signed, world: World) -> None:
+        """The witnesses of the charter have seen a head of this log: what was decided in it takes effect, if they had
+        by the deadline, and what is open by then has expired if by their least time it is past it. Refused."""
+        late, least = cosignature.seen(head, cosignature.quorum(self.charter.witnesses))
+        for ballot in [each for each in self.counted.values() if (each.met or 0) < head.checkpoint.size]:
+            del self.counted[ballot.index]
+            if late <= ballot.deadline:
+                self._pass(ballot, index, world)
+            else:
+                ballot.standing, ballot.closed = "expired", index
+                ballot.why = f"the witnesses saw its votes at {late}, and it ended at {ballot.deadline}"
+        self._expire(least, but=UNTIMED)
+
+    def _check(self, said: Proposal, world: World) -> None:
+        """Whether it could be done now."""
+        if said.college is not None:
+            self._check_college(said.college)
+        if said.action == "admit" and said.college in self.colleges_of(said.peer or ""):
+            raise Conflict(f"{said.peer} is in {said.college} already")
+        if said.action == "expel":
+            if said.college not in self.colleges_of(said.peer or ""):
+                raise NotFound(f"{said.peer} is not in {said.college}")
+            left = self._without(said.college or "", said.peer or "")
+            if self.charter.registrar not in {peer for peers in left.values() for peer in peers}:
+                raise Conflict("the registrar keeps the log, and stays a member")
+            governance.check_livable(self.charter.powers, left)
+        if said.action == "close-invitation":
+            ballot = self.ballot(said.target or 0)
+            if ballot.entry.key is None or ballot.taken is not None:
+                raise Conflict(f"proposal {said.target} is no invitation that could be closed")
+        if said.charter is not None:
+            amendment.check(self.charter, said.charter, self.custodians, self._merged(said.charter))
+        if said.action == "change-registrar":
+            self.check_offer(said)
+        if said.action in (*ANSWERS, "open-identity"):
+            world.check_target(said.action, said.target or 0)
+            before = self.verdicts.get(said.target or 0, ("", None))[0]
+            if said.action != "open-identity" and before in (("revoke",) if said.action == "revoke" else ANSWERS):
+                raise Conflict(f"the members have decided about request {said.target} already")
+        if said.action == "open-identity" and said.target in self.shown:
+            raise Conflict(f"the identity of request {said.target} was opened at entry {self.shown[said.target]}")
+        if said.action == "publish":
+            self._check_offered(said.dataset or "", world)
+        elif said.dataset is not None:
+            world.published(said.dataset)
+            if said.dataset in self.withdrawn:
+                raise Conflict(f"{said.dataset} was withdrawn at entry {self.withdrawn[said.dataset]} already")
+        if said.rule is not None:
+            self.check_rule(said.rule, world.rule_of_series(said.series or b""))
+
+    def _check_offered(self, dataset: str, world: World) -> None:
+        world.check_new(dataset)
+        if not self.screened or dataset in self.approved:
+            what = "any member publishes here" if not self.screened else f"{dataset} may be published already"
+            raise Conflict(f"{what}, so there is nothing to decide", hint="`commons publish`")
+
+    @property
+    def screened(self) -> bool:
+        """Whether the members decide about each dataset before it is published."""
+        return any(power.action == "publish" for power in self.charter.powers)
+
+    def check_approved(self, dataset: str) -> None:
+        """Refused for a dataset that the members have still to decide about."""
+        if self.screened and dataset not in self.approved:
+            raise Refused(
+                f"the members decide what is published here, and have not decided about {dataset}",
+                hint=f"`commons community propose publish --dataset commons:{dataset}`",
+            )
+
+    def check_next(self, series: bytes, rule: Rule, before: Rule | None) -> None:
+        """Whether the next version of a series may be published under a rule; `before` is that of the newest, None for
+        a first version. NotFound, Refused; Conflict where the members have set another."""
+        voted = self.rules.get(series)
+        if voted is not None and voted != rule:
+            raise Conflict(
+                f"the members have set the rule {voted} for this series, and this version is under {rule}",
+                hint=f"publish it with {voted.spoken}, or propose set-rule",
+            )
+        self.check_rule(rule, before)
+
+    def check_rule(self, rule: Rule, before: Rule | None) -> None:
+        """Whether a rule names a college that there is, and is as wide as a ratchet asks. NotFound, Refused."""
+        if rule.college is not None:
+            self._check_college(rule.college)
+        if before is not None and "access" in self.charter.ratchets and not as_wide(rule, before):
+            raise Refused(f"the charter lets access only be widened, and {rule} is not as wide as {before}")
+
+    def _check_college(self, name: str) -> None:
+        if name not in self.colleges:
+            raise NotFound(f"no college is called {name!r}", hint=f"there are {', '.join(self.colleges)}")
+
+    def _effect(self, ballot: Ballot, index: int) -> None:
+        match said := ballot.entry:
+            case Proposal(action="admit", peer=str(peer), college=str(college)):
+                self._enter(college, peer)
+            case Proposal(action="expel", peer=str(peer), college=str(college)):
+                self._arrange(self._without(college, peer))
+            case Proposal(action="close-invitation", target=int(target)):
+                self.ballots[target].taken = index
+            case Proposal(action="set-rule", series=bytes(series), rule=Rule() as rule):
+                self.rules[series] = rule
+                self.changed.append(said)
+            case Proposal(action="grant" | "refuse" | "revoke" as answer, target=int(target)):
+                self.verdicts[target] = answer, said.expires
+                self.unsettled.add(target)
+            case Proposal(action="publish", dataset=str(dataset)):
+                self.approved.add(dataset)
+            case Proposal(action="withdraw", dataset=str(dataset)):
+                self.withdrawn[dataset] = index
+                self.changed.append(said)
+            case Proposal(action="open-identity", target=int(target)):
+                self.shown[target] = index
+            case Proposal(action="change-custodians", custodians=str(custodians)):
+                self.custodians = custodians
+            case Proposal(action="change-registrar"):
+                self.heir, self.chosen = said, ballot.dated
+            case Proposal(action="amend-charter", charter=Charter() as charter):
+                self._arrange(self._merged(charter))
+                colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
+                self.charter = replace(charter, colleges=colleges)
+                self.quorums.append((index, charter.witnesses))
+        if self.heir is not None and self.heir.peer not in self.members:
+            self.heir = None
+
+    def _merged(self, new: Charter) -> Colleges:
+        """The colleges of an amendment: one that stays keeps the members it has by now."""
+        return {each.name: self.colleges.get(each.name, each.members) for each in new.colleges}
+
+
+def _public(community: Community) -> dict[str, object]:
+    """Without what is only remembered to be fast."""
+    return {name: value for name, value in vars(community).items() if not name.startswith("_")}

@@ -1,0 +1,238 @@
+"""The fold: what the log's entries, in order, make true. Nothing about rights lives anywhere else.
+
+`apply` raises and changes nothing when an entry breaks the rules in force before it; a registrar refuses to append such
+an entry, an auditor reports it as a fault and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from commons.core.crypto import ids
+from commons.core.crypto.envelope import Opened
+from commons.core.state import entries, transfer
+from commons.core.state.charter import Charter, Join, Proposal, Vote, check_founding
+from commons.core.state.community import Community
+from commons.core.state.entries import (
+    Decision,
+    Dropped,
+    Entry,
+    Governance,
+    Publish,
+    Receipt,
+    Redaction,
+    Request,
+    Stamp,
+    Unknown,
+)
+from commons.core.state.facts import Facts
+from commons.core.state.grants import Access, Published
+from commons.core.state.transfer import Succession
+from commons.core.tlog import cosignature
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused, Untrue
+
+SLOW = 600  # seconds that a member's clock may be behind the log
+
+
+@dataclass(slots=True)
+class State(Facts):
+    def apply(self, entry: Entry) -> None:
+        """Take the next entry. Malformed, Refused, Conflict or Untrue; then `size` alone has grown."""
+        index = self.size
+        self.size += 1
+        if (index == 0) != (isinstance(entry, Opened) and isinstance(entry.value, Charter)):
+            raise Malformed("the charter is the first entry of a log, and only that")
+        value = entry.value if isinstance(entry, Opened) else entry
+        own, heir = isinstance(value, Proposal | Vote | Join), self.community.heir if self.community else None
+        if heir is not None and not own and not isinstance(value, Succession):
+            raise Conflict(
+                f"the members have chosen {heir.peer} to keep this log, and it waits for that one",
+                hint="ask there: `commons community follow ADDRESS`",
+            )
+        if isinstance(entry, Unknown) or isinstance(value, Unknown):
+            self.attested = self.size
+            return
+        # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
+        slack = SLOW if isinstance(value, Publish) else 0
+        floor = self.community.chosen if self.community and isinstance(value, Succession) else self.time - slack
+        if not own and value.time < floor:
+            raise Untrue(f"entry {index} is dated before the entry in front of it")
+        if isinstance(entry, Opened):
+            self._govern(index, entry, max(value.time, self.time))
+        elif isinstance(entry, Request):
+            self._request(index, entry)
+        elif isinstance(entry, Decision):
+            self._decide(index, entry)
+        elif isinstance(entry, Receipt | Dropped):
+            self._receive(index, entry)
+        elif isinstance(entry, Stamp):
+            self._stamp(index, entry)
+        else:
+            self._redact(index, entry)
+        # a registrar whose clock ran ahead ends no log: whom the members chose begins by a clock of their own
+        self.time = value.time if isinstance(value, Succession) else max(value.time, self.time)
+        if not own:
+            self.attested = self.size
+
+    def take(self, data: bytes) -> CommonsError | None:
+        """The next entry of a log that others keep: what is wrong with it, if anything. Then it gives no right."""
+        index = self.size
+        try:
+            self.apply(entries.decode(data))
+        except CommonsError as error:
+            self.size = index + 1
+            return error
+        return None
+
+    def _govern(self, index: int, entry: Governance, now: int) -> None:
+        value = entry.value
+        if isinstance(value, Charter):
+            if entry.signer not in value.members:
+                raise Refused("a charter is signed by one of its members")
+            self.community, self.commons = Community(check_founding(value)), ids.cid(entry.data)
+            return
+        if self.community is None:
+            raise Malformed("there is no charter in front of this entry")
+        if value.commons != self.commons:
+            raise Conflict(f"this was written for {value.commons}, another commons")
+        if isinstance(value, Publish):
+            self._publish(index, entry.signer, value)
+            return
+        digest = hashlib.sha256(entry.data).digest()
+        if digest in self.governed:
+            raise Conflict("this statement is in the log already", hint="one statement makes one entry")
+        if isinstance(value, Proposal):
+            self.community.propose(index, entry.signer, value, digest, now, self)
+        elif isinstance(value, Vote):
+            self.community.vote(index, entry.signer, value, now, self)
+        elif isinstance(value, Join):
+            self.community.join(index, entry.signer, value, now)
+        else:
+            self.community.succeed(index, entry.signer, value, self.attested, f"commons/{self.commons}")
+        self.governed.add(digest)
+        self._change(index, self.community)
+
+    def _stamp(self, index: int, entry: Stamp) -> None:
+        if self.community is None:
+            raise Malformed("there is no charter in front of this entry")
+        asked = cosignature.quorum(self.community.charter.witnesses)
+        head, _ = cosignature.open(entry.head, transfer.signer(entry.head, self.keeper.name, self.tenures), asked)
+        if (size := head.checkpoint.size) > index:
+            raise Untrue(f"the head in front of entry {index} has {size} entries")
+        self.community.stamp(index, head, self)
+        self._change(index, self.community)
+
+    def _change(self, index: int, community: Community) -> None:
+        """What has passed at this entry and is about datasets."""
+        for said in community.changed:
+            if said.dataset is not None:
+                self._withdraw(index, self.datasets[said.dataset].entry, community.withdrawn)
+            elif said.series is not None:
+                key = (said.series, self.datasets[self.series[said.series]].entry.epoch)
+                for cid, known in self.datasets.items():  # older versions too, whose key is the same
+                    if (known.entry.series, known.entry.epoch) == key:
+                        self.datasets[cid] = replace(known, rule=community.rules[said.series], basis=index)
+        community.changed = []
+
+    def _withdraw(self, index: int, entry: Publish, withdrawn: dict[str, int]) -> None:
+        """With a dataset, other versions under the same key go too, and the next one gets another key."""
+        for cid, known in self.datasets.items():
+            if (known.entry.series, known.entry.epoch) == (entry.series, entry.epoch):
+                withdrawn.setdefault(cid, index)
+        self.epochs[entry.series] = max(self.epochs[entry.series], entry.epoch + 1)
+
+    def check_publish(self, signer: str, value: Publish) -> None:
+        """Whether `signer` may add this entry now: what `apply` will say of it, but for its commons and its date."""
+        if self.community is None or signer not in self.community.members:
+            raise Refused(f"{signer} is no member of this commons and cannot publish in it")
+        self.check_new(value.manifest)
+        newest = self.series.get(value.series)
+        if newest is not None and self.datasets[newest].publisher != signer:
+            raise Refused("a series is continued by who began it")
+        last = self.datasets[newest].entry.version if newest else 0
+        if value.version != last + 1:
+            raise Conflict(f"version {value.version} does not follow version {last} of this series")
+        self.check_rule(value.series, value.rule)
+        needed = self.epoch_for(value.series, value.terms, value.rule)
+        if value.epoch != needed:
+            raise Conflict(
+                f"this version needs key epoch {needed}, not {value.epoch}",
+                hint="terms, rule or grants changed meanwhile: publish again",
+            )
+        if value.custodians != self.custodians(value.rule):
+            raise Conflict(
+                "the key of this version is not kept by those whom the members have chosen",
+                hint="they changed meanwhile: publish again",
+            )
+
+    def _publish(self, index: int, signer: str, value: Publish) -> None:
+        self.check_publish(signer, value)
+        self.founded.check_approved(value.manifest)
+        self.datasets[value.manifest] = Published(
+            index=index, publisher=signer, entry=value, rule=value.rule, basis=index
+        )
+        self.series[value.series] = value.manifest
+        self.epochs[value.series] = value.epoch
+
+    def _request(self, index: int, entry: Request) -> None:
+        known = self.published(entry.dataset)
+        self.check_there(entry.dataset)
+        if entry.terms != known.entry.terms or entry.epoch != known.entry.epoch:
+            raise Conflict("the request names other terms than the dataset's", hint="fetch again to see its terms")
+        self.accesses[index] = Access(index=index, entry=entry)
+
+    def _decide(self, index: int, entry: Decision) -> None:
+        access = self.accesses.get(entry.request)
+        if access is None:
+            raise NotFound(f"there is no request {entry.request}")
+        known = self.datasets[access.entry.dataset]
+        if entry.basis != known.basis:
+            raise Untrue(f"the decision at {index} rests on entry {entry.basis}, which is not what was asked for")
+        if entry.outcome == "revoke":
+            if access.outcome != "grant":
+                raise Conflict(f"request {entry.request} was not granted, so there is nothing to revoke")
+            voted, _ = self.founded.verdicts.get(entry.request, ("", None))
+            if entry.reason == "voted" and voted != "revoke":
+                raise Refused(f"the members have not decided to revoke the grant of request {entry.request}")
+            series = self.datasets[access.entry.dataset].entry.series
+            self.epochs[series] = max(self.epochs[series], access.entry.epoch + 1)
+        elif access.outcome != "pending":
+            raise Conflict(f"request {entry.request} was decided at entry {access.decision}: {access.outcome}")
+        elif entry.reason == "voted" or (known.rule.kind == "vote" and not self._off_purpose(access, entry)):
+            voted, until = self.founded.verdicts.get(entry.request, ("", None))
+            if (voted, "voted") != (entry.outcome, entry.reason) or (until and (entry.expires or until + 1) > until):
+                raise Refused(
+                    f"the members have not decided so about request {entry.request}",
+                    hint=f"propose it: `commons community propose {entry.outcome} --entry {entry.request}`",
+                )
+        access.decision, access.outcome, access.reason = index, entry.outcome, entry.reason
+        access.expires, access.decided = entry.expires, entry.time
+        self.founded.unsettled.discard(entry.request)
+
+    def _off_purpose(self, access: Access, entry: Decision) -> bool:
+        """A refusal that needs no ballots: the purpose is outside the terms."""
+        allowed = self.datasets[access.entry.dataset].entry.purposes
+        off = bool(allowed) and access.entry.purpose not in allowed
+        return off and (entry.outcome, entry.reason) == ("refuse", "purpose")
+
+    def _receive(self, index: int, entry: Receipt | Dropped) -> None:
+        access = self.accesses.get(entry.request)
+        if access is None or access.outcome not in ("grant", "revoke"):
+            raise NotFound(f"there is no granted request {entry.request}")
+        name, dataset = "receipt" if isinstance(entry, Receipt) else "dropped", access.entry.dataset
+        if name == "dropped" and dataset not in self.founded.withdrawn:
+            raise Conflict(f"{dataset} is not withdrawn, so nobody is asked to drop it")
+        if (there := getattr(access, name)) is not None:
+            raise Conflict(f"request {entry.request} has its {name} entry already: {there}")
+        setattr(access, name, index)
+        held, dropped = self.tally.get(dataset, (0, 0))
+        both = access.receipt is not None and access.dropped is not None
+        self.tally[dataset] = (held + (name == "receipt"), dropped + both)
+
+    def _redact(self, index: int, entry: Redaction) -> None:
+        for target in entry.entries:
+            if not 0 <= target < index:
+                raise NotFound(f"there is no entry {target} to erase")
+        for target in entry.entries:
+            self.redacted.setdefault(target, index)

@@ -1,0 +1,80 @@
+"""This node as a custodian: for which communities it keeps shares, the logs it follows for that, and itself among
+others when a key is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from commons.core.dataset.address import is_peer, peer_of
+from commons.core.tlog.policy import Policy
+from commons.disk.home import Home, write_config
+from commons.errors import NotFound
+from commons.log.files import Read, most
+from commons.log.follow import Follower
+from commons.net.network import HERE, Network, first
+
+
+def remote(net: Network, sources: Callable[[], Sequence[str]], commons: str) -> Read:
+    """The log at whichever of the addresses, asked for anew each time, answers first."""
+
+    async def read(path: str) -> bytes:
+        return await first(
+            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=most(path))
+        )
+
+    return read
+
+
+class Logs(Mapping[str, Follower]):
+    """The logs this node follows because it agreed to keep shares for them."""
+
+    def __init__(self, home: Home, net: Network, own: Read) -> None:
+        self._home, self._net, self._own = home, net, own
+        self._followed: dict[str, Follower] = {}
+
+    def __getitem__(self, commons: str) -> Follower:
+        if commons not in self._kept():
+            raise KeyError(commons)
+        if commons not in self._followed:
+            read = self._read(commons)
+            self._followed[commons] = Follower(read, commons, self._home.shelf)
+        return self._followed[commons]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept())
+
+    def __len__(self) -> int:
+        return len(self._kept())
+
+    def _kept(self) -> list[str]:
+        return list(self._home.config.get("custody", []))
+
+    def _read(self, commons: str) -> Read:
+        if commons == self._home.commons:
+            return self._own
+
+        def sources() -> list[str]:
+            return [each for seat, _, known in self._home.shelf.seats() if seat == commons for each in known]
+
+        if not sources():
+            raise NotFound(f"this home takes no part in {commons}", hint="`commons community join` takes an invitation")
+        return remote(self._net, sources, commons)
+
+
+def keep(home: Home, commons: str) -> list[str]:
+    """Agree to keep shares for a community; those this home keeps shares for."""
+    kept = sorted({*home.config.get("custody", []), commons})
+    home.config["custody"] = kept
+    write_config(home.path, home.config)
+    return kept
+
+
+def addresses(policy: Policy, known: Sequence[str], me: str) -> dict[str, list[str]]:
+    """Where the custodians of a policy are reached, by peer id, of the addresses that are `known`."""
+    found: dict[str, list[str]] = {member.peer: [] for member in policy.members}
+    for address in known:
+        if is_peer(address) and (peer := peer_of(address)) in found:
+            found[peer].append(address)
+    if me in found:
+        found[me] = [HERE]
+    return found

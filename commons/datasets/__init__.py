@@ -1,0 +1,1 @@
+"""Datasets on their way: prepared, published and listed; found, fetched, carried, described and exported."""

@@ -1,0 +1,1 @@
+"""Logs read and judged: whoever shows them, everything is verified before it counts."""

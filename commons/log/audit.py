@@ -1,0 +1,215 @@
+"""Audit: recompute a log from its bytes, wherever they come from: who accessed what, and did the rules allow it.
+
+Needs no network, no key and no trust in who gave the bytes: the charter's id is the anchor. Nothing is guessed: a row
+is verified, redacted, without opening, damaged, or faulty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from commons.core.crypto import codec, ids
+from commons.core.crypto.envelope import Opened
+from commons.core.state import clock, entries
+from commons.core.state.charter import Charter
+from commons.core.state.fold import State
+from commons.core.tlog import checkpoint, cosignature, merkle, note, tiles
+from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.policy import Policy
+from commons.errors import Malformed, NotFound, Refused, SplitView, Untrue
+from commons.log import exported, minutes, titles, transfer
+from commons.log.files import Read, bundles, files, names
+from commons.log.judge import Judge, Report
+from commons.progress import Progress
+
+
+async def audit(
+    read: Read, trusted: bytes, expected: str | None, progress: Progress, *, complete: bool = False
+) -> Report:
+    """Verify everything. Untrue or Malformed where the log itself does not hold; SplitView, with both heads, if it
+    contradicts `trusted` (a checkpoint note, or empty); faults of single entries go into the report. From a `complete`
+    source an opening may be missing only where a redaction entry says so."""
+    signed, claimed, _ = await _claimed(read, expected)
+    size, before = claimed.size, checkpoint.parse(note.peek(trusted)) if trusted else None
+    if before is not None and before.size > size:
+        raise Untrue(
+            f"this log ends after {size} entries; {before.size} were verified here before",
+            hint="it is an old copy, or its keeper went back to one: get a newer one",
+            evidence=(trusted.decode(), signed.decode()),
+        )
+    report = Report(state=State())
+    edge: tuple[bytes, ...] = ()
+    seen = {0: merkle.EMPTY}
+    judge = Judge(report)
+    async for start, batch in bundles(read, size):
+        hidden = await openings(read, start, len(batch))
+        if before is not None and start < before.size <= start + len(batch):
+            cut = before.size - start
+            _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch[:cut]])
+            seen[before.size] = merkle.edge_root(edge)
+            _, edge = merkle.grow(before.size, edge, [merkle.leaf(data) for data in batch[cut:]])
+        else:
+            _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
+        for index, data in enumerate(batch, start):
+            judge.take(index, data, hidden.get(index))
+        progress(start + len(batch), size)
+    report.head = head = await transfer.check(read, report.state, signed)
+    if merkle.edge_root(edge) != head.checkpoint.root:
+        raise Untrue(f"the {size} entries do not have the root that the checkpoint signs", hint="get them elsewhere")
+    if before is not None and seen.get(before.size) != before.root:
+        raise SplitView(
+            f"this log of {size} entries does not contain the {before.size} entries it signed before",
+            hint="keep both heads: they prove it. Show them to the members of this commons",
+            evidence=(trusted.decode(), head.note.decode()),
+        )
+    judge.complain(complete)
+    report.rows = judge.rows()
+    return report
+
+
+async def _claimed(read: Read, expected: str | None) -> tuple[bytes, checkpoint.Checkpoint, Charter]:
+    """The head as it is shown, what it says, and the charter that the log's name commits to. Who signed it has to be
+    seen: the founders' registrar, or who came after, as only the whole log tells."""
+    signed = await read("checkpoint")
+    claimed = checkpoint.parse(note.peek(signed))
+    if claimed.size < 1:
+        raise Untrue("the log is empty: it has not even a charter")
+    first = tiles.Bundle(index=0, width=min(tiles.WIDTH, claimed.size))
+    charter = entries.decode(tiles.unbundle(await read(first.path), first.width)[0])
+    if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
+        raise Untrue("the log does not begin with a charter")
+    commons = ids.cid(charter.data)
+    if claimed.origin != f"commons/{commons}":
+        raise Untrue(f"the log calls itself {claimed.origin}, its charter is that of {commons}")
+    if expected is not None and expected != commons:
+        raise Untrue(f"this is the log of {commons}, not of {expected}")
+    return signed, claimed, charter.value
+
+
+async def log_of(read: Read, expected: str | None) -> note.Verifier:
+    """The key under which the log that `read` gives is kept now: its charter's, or, where another signed the head, that
+    which the members chose, as all of the log bears out. Untrue for any other."""
+    signed, claimed, charter = await _claimed(read, expected)
+    key = note.Verifier(name=claimed.origin, public=charter.log_key)
+    with contextlib.suppress(Untrue):
+        checkpoint.open(signed, key)
+        return key
+    report = await audit(read, b"", expected, lambda done, whole: None)
+    return report.log
+
+
+async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
+    """What the entries from `start` on hide, as far as it is shown, by index; unverified. Empty for what is damaged,
+    which all of them are where the list is none."""
+    bundle = tiles.Bundle(index=start // tiles.WIDTH, width=width)
+    lost = dict.fromkeys(range(start, start + width), b"")
+    try:
+        data = await read(f"openings/{bundle.path.removeprefix('tile/entries/')}")
+    except (NotFound, Refused):
+        return {}
+    except Malformed:
+        return lost
+    rows, found = codec.scalars(data), dict[int, bytes]()
+    try:
+        for _ in range(rows.read_array_header()):
+            length, index, value = rows.read_array_header(), rows.unpack(), rows.unpack()
+            if (length, type(index), type(value)) != (2, int, bytes):
+                raise ValueError("a row is none")
+            found[index] = value
+        if rows.tell() != len(data):
+            raise ValueError("something follows")
+    except Exception:  # msgpack raises its own kinds, ValueError and UnicodeDecodeError
+        return lost
+    return found
+
+
+async def damaged(read: Read) -> list[int]:
+    """The entries of a log whose openings are damaged, and so are empty in what is read."""
+    size = checkpoint.parse(note.peek(await read(tiles.CHECKPOINT))).size
+    found = [await openings(read, at, min(tiles.WIDTH, size - at)) for at in range(0, size, tiles.WIDTH)]
+    return [index for each in found for index, value in sorted(each.items()) if not value]
+
+
+def told(
+    report: Report, who: str | None, dataset: str | None, since: int | None, until: int | None, governance: bool = False
+) -> dict[str, Any]:  # fmt: skip
+    """An audit in plain values, with the rows of one person, of the datasets that are named so (see `titles`), and of a
+    time, each None for all. `unmatched` has a sentence for each of the two that is nowhere in the log. With
+    `governance`, how it was decided too: see `minutes`."""
+    here, asked = titles.of_log(report.state), {row["who"] for row in report.rows} - {None}
+    if governance:
+        asked |= minutes.signers(report)
+    wanted = titles.matching(dataset, here) if dataset is not None else []
+    unmatched = []
+    if who is not None and who not in asked:
+        hidden = " (of some requests it does not show who made them)" if _hidden(report) else ""
+        did = "asked for or signed" if governance else "asked for"
+        unmatched.append(f"nobody with the peer id {who[:80]!r} {did} anything in this log{hidden}")
+    if dataset is not None and not wanted:
+        unmatched.append(f"no dataset in this log is called {dataset[:80]!r}{titles.near(dataset, here)}")
+    cids = {each.cid for each in wanted}
+    rows = [
+        row for row in report.rows
+        if (who is None or row["who"] == who) and (dataset is None or row["dataset"] in cids)
+        and (since is None or row["time"] >= since) and (until is None or row["time"] < until)
+    ]  # fmt: skip
+    governed = {"governance": minutes.told(report, who, since, until, int(time.time()))} if governance else {}
+    filtered = (who, dataset, since, until) != (None,) * 4
+    return {**_told(report, rows), **governed, "unmatched": unmatched, "filtered": filtered}
+
+
+def _hidden(report: Report) -> bool:
+    return any(row["who"] is None for row in report.rows)
+
+
+def _told(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    charter, now = report.state.charter, time.time()
+    for row in rows:
+        row["ended"] = ended(row["decision"], row["expires"], now)
+    asked = cosignature.quorum(charter.witnesses if charter else "")
+    head, signed = cosignature.open(report.head.note, report.log, asked)
+    return {
+        "commons": report.state.commons, "name": charter.name if charter else "", "entries": report.state.size,
+        "root": report.head.checkpoint.root.hex(), "head": report.head.note.decode(),
+        "last": report.state.time, "witnesses": sorted(signed), "unwitnessed": asked.missing(signed), "fork": [],
+        "words": [], "dated": _dated(report.state.time, head, asked),
+        "datasets": [
+            {"cid": cid, "title": p.entry.title, "version": p.entry.version, "licence": p.entry.licence,
+             "access": str(p.rule), "epoch": p.entry.epoch, "entry": p.index, "publisher": p.publisher}
+            for cid, p in report.state.datasets.items()
+        ],
+        "rows": rows, "faults": [{"entry": index, "what": what} for index, what in report.faults],
+        "unknown": [{"entry": index, "type": kind} for index, kind in report.unknown],
+    }  # fmt: skip
+
+
+def _dated(logged: int, head: Signed, asked: Policy) -> dict[str, int | None]:
+    """When the last entry is of, and by how much that is ahead: of this clock, or of when its witnesses saw it."""
+    stamp = None
+    with contextlib.suppress(Refused):  # nobody is asked for, or too few signed
+        stamp, _ = cosignature.seen(head, asked)
+    return {"log": logged, "ahead": clock.ahead(logged, int(time.time()), stamp), "witnessed": stamp}
+
+
+async def offline(
+    source: str,
+    commons: str | None,
+    who: str | None,
+    dataset: str | None,
+    since: int | None,
+    until: int | None,
+    governance: bool = False,
+) -> dict[str, Any]:
+    """An audit of exported files by somebody without a home: no head is remembered, none compared."""
+    read = files(Path(source))
+    report = await audit(read, b"", commons and ids.check_commons(commons), lambda done, whole: None)
+    said = told(report, who, dataset, since, until, governance)
+    return {**said, "files": await exported.check(read, names(Path(source)), report)}
+
+
+def ended(outcome: str, expires: int | None, now: float) -> int | None:
+    """When a grant ended; None for one that goes on, and for what is no grant."""
+    return expires if outcome == "grant" and expires is not None and expires <= now else None

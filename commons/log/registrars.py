@@ -1,0 +1,144 @@
+"""Who keeps the log that a dataset is accounted in: as its manifest says, or who the members have chosen since."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from commons.core.crypto import ids
+from commons.core.dataset.address import is_peer, peer_of
+from commons.core.dataset.manifest import Manifest
+from commons.core.state.fold import State
+from commons.core.tlog import note
+from commons.disk.home import Home
+from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
+from commons.log import audit, evidence
+from commons.log.files import most
+from commons.net.network import HERE, Network
+
+T = TypeVar("T")
+
+RECOURSE = "if it stays so, hand it to a witness of that log: `commons witness submit`"
+UNSIGNED = (
+    "nothing was signed; try later, and if it stays so, `commons witness submit` signs a request all the same, and "
+    "hands it to a witness of that log"
+)
+SILENT = (Unreachable, TimedOut, Refused, TooMany)  # a registrar that answers nothing: none is a decision in its log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """`peer` keeps the log, under the key `log`; it may have signed decisions, as may those who kept it `before`; it is
+    `here` where that is this home."""
+
+    peer: str
+    log: note.Verifier
+    before: tuple[str, ...]
+    here: bool = False
+
+    def among(self, sources: Sequence[str]) -> list[str]:
+        """Its addresses."""
+        if self.here:
+            return [HERE]
+        return [source for source in sources if is_peer(source) and peer_of(source) == self.peer]
+
+    @property
+    def stewards(self) -> frozenset[str]:
+        return frozenset({self.peer, *self.before})
+
+
+def known(home: Home, value: Manifest) -> Keeper:
+    """As far as this home has verified it."""
+    key, peer, before = home.shelf.keeper(value.commons) or (value.log_key, value.registrar, [])
+    if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
+        key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
+    log = note.Verifier(name=f"commons/{value.commons}", public=key)
+    return Keeper(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
+
+
+def addresses(keeper: Keeper, sources: Sequence[str]) -> list[str]:
+    """Those of who keeps a log. Unreachable without one."""
+    if not (found := keeper.among(sources)):
+        raise Unreachable(
+            f"no address is known of {keeper.peer}, who answers requests for this dataset",
+            hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
+        )
+    return found
+
+
+@contextmanager
+def recourse(then: str = RECOURSE) -> Iterator[None]:
+    """Who gets no answer is told what can be done about it."""
+    try:
+        yield
+    except SILENT as error:
+        error.hint += f"{'; ' if error.hint else ''}{then}"
+        raise
+
+
+async def asked(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Callable[[Keeper], Awaitable[T]]
+) -> T:
+    """What the keeper of the log answers; where the one known here does not, who took the log over since."""
+    try:
+        return await ask(known(home, value))
+    except (Unreachable, TimedOut, Refused, Conflict):
+        later = await find(home, net, sources, value)
+        if later is None:
+            raise
+        return await ask(later)
+
+
+async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> State | None:
+    """What the log of a dataset's commons has made true by now, as its keeper shows it and an audit verifies it; None
+    where nobody can say."""
+    keeper = known(home, value)
+    if keeper.here:
+        return home.log.state
+    for source in keeper.among(sources):
+        with contextlib.suppress(CommonsError):
+
+            async def read(path: str, at: str = source) -> bytes:
+                return await net.get(at, f"/{value.commons}/{path}", limit=most(path))
+
+            return (await audit.audit(read, b"", value.commons, lambda done, whole: None)).state
+    return None
+
+
+async def find(
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, same: bool = False
+) -> Keeper | None:  # fmt: skip
+    """Who has taken the log over since, if one of the peers at `sources` did (with `same` the one known here, too, who
+    may have changed its key): all of their log has to bear it out, and to contain what this home trusted. It is
+    remembered. None where nobody has."""
+    now = known(home, value)
+    for source in sources:
+        if not is_peer(source) or (peer_of(source) == now.peer and not same):
+            continue
+        try:
+            said = (await net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
+            if said != value.commons:
+                continue
+            report = await audit.audit(
+                lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=most(path)),  # type: ignore[misc]
+                home.shelf.head(now.log.vkey) or b"", ids.check_cid(said, "commons"), lambda done, whole: None,
+            )  # fmt: skip
+        except SplitView as error:
+            if evidence.signed(now.log, error.evidence):  # else somebody else's head, which proves nothing against it
+                home.shelf.put_fork(now.log.vkey, error.evidence)
+                raise
+            continue
+        except CommonsError:  # it cannot be reached, or shows something else
+            continue
+        community = report.state.founded
+        if report.faults or community.charter.registrar != peer_of(source):
+            continue
+        if now.log.public in [each.key for each in community.tenures[:-1]]:
+            home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)
+            home.learn_keeper(value.commons, community.tenures)
+            home.shelf.add_peer(source)
+            return known(home, value)
+    return None

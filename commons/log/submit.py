@@ -1,0 +1,49 @@
+"""Saying something to a log: it goes with the head that this home trusts, and what comes back has to continue that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from commons.core.crypto import codec
+from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.note import Verifier
+from commons.disk.home import Home
+from commons.errors import Conflict
+from commons.log import evidence
+from commons.log.answer import Answer
+from commons.net.network import Network, first
+
+ANSWER_LIMIT = 256 << 10  # bytes
+
+
+async def exchange(
+    home: Home, net: Network, log: Verifier, sources: Sequence[str], path: str, *, body: Callable[[bytes], bytes],
+    check: Callable[[Answer, bytes], Signed], what: str = "the registrar's answer",
+    met: Callable[[str], None] = lambda source: None,
+) -> tuple[bytes, Answer]:  # fmt: skip
+    """Post to the first of these sources that answers, of which `met` is told; its Answer, in exact bytes, and decoded.
+
+    `body` and `check` are given the last head that this home trusts of the log, or nothing; `check` gives the answer's
+    own. The order: the log is not known to have forked; the answer is checked against that head, and what proves a fork
+    is kept; only then the new head is trusted. A crash before that leaves the old one, which the log still contains.
+    """
+    old = home.shelf.head(log.vkey) or b""
+    sent = body(old)
+
+    async def post(source: str) -> bytes:
+        got = await net.post(source, path, sent, limit=ANSWER_LIMIT)
+        met(source)
+        return got
+
+    with evidence.watching(home, log.vkey):
+        got = await first(sources, what, post)
+        answer = codec.decode(Answer, got, ANSWER_LIMIT)
+        head = check(answer, old)
+    advance(home, log.vkey, old, head.note)
+    return got, answer
+
+
+def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
+    """Trust a head of the log with this vkey, proven to extend `old`. Conflict if another command was faster."""
+    if new != old and not home.shelf.advance(log, old or None, new):
+        raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")

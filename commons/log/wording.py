@@ -1,0 +1,59 @@
+"""Proposals and charters in plain lines, for who is to vote, and for the minutes."""
+
+from __future__ import annotations
+
+from commons.core.state.ballot import Ballot
+from commons.core.state.charter import Charter, Proposal
+from commons.core.state.fold import State
+
+
+def stands(ballot: Ballot, now: int) -> str:
+    """What became of a proposal by now: the log closes none that is only late."""
+    return "expired" if ballot.standing == "open" and now > ballot.deadline else ballot.standing
+
+
+def about(said: Proposal) -> str:
+    """What a proposal is about, in a line."""
+    if said.action == "admit":
+        return f"{said.peer or 'whoever holds the invitation'} into {said.college}"
+    if said.action == "expel":
+        return f"{said.peer} from {said.college}"
+    if said.action == "set-rule":
+        return f"series {(said.series or b'').hex()}: {said.rule}"
+    if said.action == "amend-charter" and said.charter is not None:
+        return f"the charter of {said.charter.name}"
+    if said.action == "change-registrar":
+        return f"{said.peer} is to keep the log"
+    if said.action == "change-custodians":
+        return "who keeps the shares of keys"
+    return said.dataset or f"entry {said.target}"
+
+
+def means(state: State, said: Proposal) -> list[str]:
+    """What would be so, in lines that whoever votes can read; of a charter only what differs from the one in force."""
+    if said.action == "change-custodians":
+        return (said.custodians or "").splitlines() or ["nobody: the registrar keeps the keys"]
+    if said.charter is not None:
+        new, old = lines(said.charter), lines(state.founded.charter)
+        return [*(f"no longer: {line}" for line in old if line not in new), *(line for line in new if line not in old)]
+    dataset = state.series.get(said.series) if said.series is not None else said.dataset
+    if said.target is not None and said.target in state.accesses:
+        dataset = state.accesses[said.target].entry.dataset
+    found = state.datasets.get(dataset) if dataset is not None else None
+    return [f"{found.entry.title!r}, version {found.entry.version}"] if found else []
+
+
+def lines(charter: Charter) -> list[str]:
+    """A charter in plain words, without the members of its colleges."""
+    rules = [
+        f"{p.action}, within {p.days} days: {'; '.join(p.rule.split(chr(10))).strip('; ')}" for p in charter.powers
+    ]
+    return [
+        f"name: {charter.name}", f"purpose: {charter.purpose}", f"registrar: {charter.registrar}",
+        f"openings are read by: {charter.readers}",
+        f"days until a request is forgotten: {charter.retention_days or 'no end'}",
+        f"only wider: {', '.join(charter.ratchets) or 'nothing'}",
+        f"colleges: {', '.join(each.name for each in charter.colleges)}", *rules,
+        f"witnesses: {'; '.join(charter.witnesses.splitlines()) or 'none'}",
+        f"custodians: {'; '.join(charter.custodians.splitlines()) or 'none'}",
+    ]  # fmt: skip

@@ -1,0 +1,124 @@
+"""Keeping in contact: a running node holds one connection to each peer it has to do with, and is reached over it.
+
+A peer opens its streams over whatever connection there is, whoever dialled it. So a node behind a router that lets
+nobody in is reached by those to whom it keeps one: the registrars of its communities, custodians, mirrors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from commons.core.dataset.address import is_peer, peer_of
+from commons.custody import sharing
+from commons.disk.home import Home
+from commons.errors import CommonsError, StorageFailed, TimedOut, Unreachable
+from commons.log import registrars
+from commons.net.network import Network, first
+
+log = logging.getLogger(__name__)
+MOST = 32  # peers
+AT_ONCE = 8  # of them are spoken to
+EVERY = 60.0  # seconds between two words to a peer: routers forget what is silent for minutes
+FIRST, LONGEST = 5.0, 900.0  # seconds until a peer that was away is tried again, and at most
+LOOK = 10.0  # seconds until a peer that was remembered meanwhile is noticed
+PATIENCE = 30.0  # seconds for one word
+
+
+@dataclass(slots=True)
+class _Tie:
+    due: float = float("-inf")
+    failed: int = 0
+
+
+class Contact:
+    """One home's part in it. `clock` gives seconds that only grow. `start` and `stop` it in its loop."""
+
+    def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
+        self.home, self._net, self._clock = home, net, clock
+        self.ties: dict[str, _Tie] = {}  # by peer id
+        self._task: asyncio.Task[None] | None = None
+        self._named: tuple[tuple[int, int], frozenset[str]] = ((-1, -1), frozenset())
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wanted(self) -> dict[str, list[str]]:
+        """The peers to be in contact with, and their addresses: registrars and custodians first, then whom this home
+        remembers, mirrors among them."""
+        found: dict[str, list[str]] = {}
+        for source in self.home.shelf.known():
+            if is_peer(source) and peer_of(source) != self.home.keys.identity.peer:
+                found.setdefault(peer_of(source), []).append(source)
+        seated = {peer_of(s) for _, _, sources in self.home.shelf.seats() for s in sources if is_peer(s)}
+        first_of_all = seated | self._appointed()
+        return dict(sorted(found.items(), key=lambda each: each[0] not in first_of_all)[:MOST])
+
+    def _appointed(self) -> frozenset[str]:
+        """Who keeps the logs of the datasets here, or shares of their keys. Each manifest is opened once."""
+        shelf, log = self.home.shelf, self.home.log
+        if self._named[0] != (shelf.edition, log.size):
+            policies, peers = [log.state.custodian_policy], set[str]()
+            for _, opened, role, _ in shelf.manifests():
+                if role != "seen":
+                    value = opened.value
+                    with contextlib.suppress(StorageFailed):  # damaged, which `status` says
+                        peers.add(registrars.known(self.home, value).peer)
+                    if value.custody is not None:
+                        policies.append(sharing.open_sharing(value.custody).value.parsed())
+            peers |= {member.peer for policy in policies if policy for member in policy.members}
+            self._named = ((shelf.edition, log.size), frozenset(peers))
+        return self._named[1]
+
+    async def round(self) -> float:
+        """Speak to those whose time has come; the seconds until the next look."""
+        wanted = self.wanted()
+        self.ties = {peer: self.ties.get(peer, _Tie()) for peer in wanted}
+        now = self._clock()
+        due = sorted(
+            (peer for peer, tie in self.ties.items() if tie.due <= now), key=lambda peer: self.ties[peer].failed
+        )
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(peer: str) -> None:
+            async with slots:
+                await self._speak(self.ties[peer], wanted[peer])
+
+        await asyncio.gather(*map(one, due))
+        return min([LOOK, *(tie.due - self._clock() for tie in self.ties.values())])
+
+    async def _speak(self, tie: _Tie, sources: Iterable[str]) -> None:
+        """One small question: over the connection there is, else over a new one to the first address that answers."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await first(list(sources), "a word", lambda at: self._net.get(at, "/commons", limit=200))
+            tie.failed = 0
+        except (Unreachable, TimedOut, TimeoutError):
+            tie.failed += 1
+            log.debug("contact: nobody answers, %d times by now", tie.failed)
+        except CommonsError:  # it is there, and says something else
+            tie.failed = 0
+        pause = min(FIRST * 2 ** min(tie.failed - 1, 16), LONGEST) if tie.failed else EVERY
+        tie.due = self._clock() + pause * random.uniform(0.75, 1.25)
+
+    async def _run(self) -> None:
+        pause = FIRST
+        while True:
+            await asyncio.sleep(max(pause, 0.1))
+            pause = LOOK
+            try:
+                pause = await self.round()
+            except CommonsError as error:  # a disk may be better in a while
+                log.warning("contact error=%d", error.number)
+            except Exception:  # not even a bug ends this
+                log.exception("contact")

@@ -1,0 +1,295 @@
+"""Having this node's log witnessed: its heads are sent to the witnesses of the charter, and what they sign is kept.
+
+Never on the path of an append: one worker for each witness sends the newest head when it is done with the last one.
+Who releases keys demands the charter's quorum here; see `demand`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from commons.core.tlog import checkpoint, cosignature, note
+from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.cosignature import Behind
+from commons.core.tlog.note import Verifier
+from commons.core.tlog.policy import Policy
+from commons.disk.cosigned import Head
+from commons.disk.home import Home
+from commons.disk.log import Log
+from commons.errors import CommonsError, Conflict, Malformed, Pending, TimedOut, Undated, Untrue
+from commons.net.network import Network
+
+ANSWER = 64 << 10  # bytes of a witness's answer
+ROUND = 20.0  # seconds that one witness has for one answer
+Stamping = Callable[[bytes, int], Awaitable[None]]  # logs when witnesses saw the first so many entries: by this head
+
+FIRST, LONGEST = 0.5, 30.0  # seconds until a witness that failed is asked again, and at most
+RECENT = 16  # heads of which lines are kept while no quorum is met
+TRIES = 3  # sizes that a witness may name before it has answered
+
+
+# -- which heads are covered -------------------------------------------------------------------------------------------
+
+
+def policy_of(log: Log) -> Policy:
+    """Whose cosignatures the charter, as it stands, asks for."""
+    return cosignature.quorum(log.state.charter.witnesses if log.state.charter else "")
+
+
+def signed(home: Home, head: Signed) -> bytes:
+    """A head of ours as a note, with the cosignatures under it."""
+    return _joined(_stored(home, head))
+
+
+def covering(home: Home) -> bytes | None:
+    """The newest head that meets the charter's quorum, with its cosignatures; without a quorum the newest of all."""
+    asked = policy_of(home.log)
+    if asked.quorum is None:
+        return signed(home, home.log.head)
+    return next((_joined(head) for head in home.cosigned.heads if asked.met(_present(home.log, head, asked))), None)
+
+
+def _covered(home: Home) -> int:
+    """How many entries the newest covering head holds."""
+    found = covering(home)
+    return checkpoint.open(found, home.log.key).checkpoint.size if found else 0
+
+
+def demand(home: Home, index: int) -> None:
+    """Pending, naming who is missing, unless a head that holds entry `index` meets the charter's quorum: a quorum is of
+    one head, and signatures under several do not add up."""
+    asked = policy_of(home.log)
+    if asked.quorum is None:
+        return
+    best: frozenset[str] = frozenset()
+    for head in home.cosigned.heads:
+        if head.size <= index:
+            break
+        present = _present(home.log, head, asked)
+        if asked.met(present):
+            return
+        best = max(best, present, key=len)
+    raise Pending(
+        f"entry {index} of the log waits for witnesses: {asked.missing(best)}",
+        hint="no key is released before they have signed; repeat the same command later",
+    )
+
+
+def _stored(home: Home, head: Signed) -> Head:
+    bare = Head(head.checkpoint.size, head.note)
+    return next((each for each in home.cosigned.heads if each.note == head.note), bare)
+
+
+def _joined(head: Head) -> bytes:
+    return note.add(head.note, *head.lines.values()) if head.lines else head.note
+
+
+def _present(log: Log, head: Head, asked: Policy) -> frozenset[str]:
+    """The witnesses of `asked` that signed this head; nobody where what is stored does not verify."""
+    wanted = {each.key.vkey for each in asked.witnesses}
+    lines = [line for vkey, line in head.lines.items() if vkey in wanted]
+    try:
+        opened, present = cosignature.open(note.add(head.note, *lines) if lines else head.note, log.key, asked)
+    except CommonsError:
+        return frozenset()
+    return present if opened.checkpoint.size == head.size else frozenset()
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Asked:
+    """One witness's URL and its keys, by the names that the policy gives them. `size` is where a proof to it begins, as
+    far as we know; `signed` the size of the last head of which we hold its signature; `problem` what went wrong since.
+    While `away` nobody waits for it."""
+
+    url: str
+    keys: dict[Verifier, str]
+    size: int = 0
+    signed: int = 0
+    time: float | None = None
+    problem: str = ""
+    away: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Cosigning:
+    """Workers of a running node, all on one `target` at a time: a quorum is of one head. `start` and `stop` it in its
+    loop."""
+
+    def __init__(self, home: Home, net: Network, stamp: Stamping, clock: Callable[[], float] = time.time) -> None:
+        self.home, self.log, self.net, self._stamp_at, self._clock = home, home.log, net, stamp, clock
+        self.asked: dict[str, Asked] = {}
+        self.target = home.log.head
+        self._workers: list[asyncio.Task[None]] = []
+        self._policy: Policy | None = None
+        self._main: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        loop, wake = asyncio.get_running_loop(), asyncio.Event()
+
+        def told() -> None:  # by the committer's thread
+            with contextlib.suppress(RuntimeError):  # the loop was closed this very moment
+                loop.call_soon_threadsafe(wake.set)
+
+        self.log.told = told
+        if self.home.cosigned.heads:  # what others signed must be in our log: else this home is an old copy
+            with contextlib.suppress(CommonsError):
+                self.log.compare(self.home.cosigned.heads[0].note, "this home's cosigned.db")
+        self._main = loop.create_task(self._run(wake))
+
+    async def stop(self) -> None:
+        self.log.told = lambda: None
+        tasks = [*self._workers, *([self._main] if self._main else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, wake: asyncio.Event) -> None:
+        while True:
+            wake.clear()
+            policy = policy_of(self.log)
+            if policy != self._policy:
+                self._hire(policy)
+            self._advance()
+            await wake.wait()
+
+    def _hire(self, policy: Policy) -> None:
+        """One worker for each URL, though several keys may sign there."""
+        for task in self._workers:
+            task.cancel()
+        self._policy, self.asked, self.target = policy, {}, self.log.head
+        for each in policy.witnesses:
+            if each.url is not None and each.name in policy.leaves():
+                url = each.url.rstrip("/")
+                self.asked.setdefault(url, Asked(url, {})).keys[each.key] = each.name
+        for at in self.asked.values():
+            signed_by = (h.size for h in self.home.cosigned.heads if any(key.vkey in h.lines for key in at.keys))
+            at.size = at.signed = max(signed_by, default=0)
+        self._workers = [asyncio.ensure_future(self._work(at)) for at in self.asked.values()]
+
+    def _advance(self) -> None:
+        """Turn to the newest head once the last target has its quorum, or nobody is left who may sign it."""
+        size, asked = self.target.checkpoint.size, self._policy or Policy()
+        if self.target is not self.log.head and (
+            all(at.away or at.signed >= size for at in self.asked.values())
+            or asked.met(_present(self.log, _stored(self.home, self.target), asked))
+        ):
+            self.target = self.log.head
+            for at in self.asked.values():
+                at.wake.set()
+
+    async def _work(self, at: Asked) -> None:
+        """Have the target signed, and wait for the next. After a failure wait longer and longer: a witness that is away
+        costs little, and one that is back is found within `LONGEST` seconds."""
+        failed = 0
+        while True:
+            try:
+                if self.log.broken is None and at.signed < self.target.checkpoint.size:
+                    at.away = False
+                    await self.ask(at, self.target)
+                    failed, at.problem = 0, ""
+                    self._advance()
+                await self._stamp()  # also for what was signed before this node was started
+            except Exception as error:  # not even a bug ends a worker: no key would be released any more
+                at.problem = (
+                    error.message if isinstance(error, CommonsError) else f"a bug of ours: {type(error).__name__}"
+                )
+                at.away = True
+                self._advance()
+                await asyncio.sleep(min(FIRST * 2**failed, LONGEST))
+                failed = min(failed + 1, 10)
+                continue
+            if self.log.broken is not None or at.signed >= self.target.checkpoint.size:
+                await at.wake.wait()
+                at.wake.clear()
+
+    async def _stamp(self) -> None:
+        """Log when the witnesses saw the ballots that wait for it: by that they take effect, or were too late."""
+        community = self.log.state.community
+        if self.log.broken is not None or community is None or not community.counted:
+            return
+        if (head := covering(self.home)) is None:
+            return
+        size = checkpoint.open(head, self.log.key).checkpoint.size
+        with contextlib.suppress(Undated):  # no fault of the witness's; it waits for a clock that is right
+            await self._stamp_at(head, size)
+
+    async def ask(self, at: Asked, head: Signed) -> None:
+        """Have one head signed at one witness, and keep what is verified. Raises what went wrong."""
+        for _ in range(TRIES):
+            old = at.size if at.size <= head.checkpoint.size else 0
+            body = cosignature.Request(old=old, proof=self.log.lead(old, head), note=head.note).encode()
+            try:
+                async with asyncio.timeout(ROUND):
+                    got = await self.net.post(at.url, "/add-checkpoint", body, limit=ANSWER)
+            except TimeoutError as error:
+                raise TimedOut(f"{at.url} stalled") from error
+            except Behind as behind:
+                if behind.size > self.log.size:
+                    await self._accused(at, f"has signed {behind.size} entries of this log, which has {self.log.size}")
+                at.size = behind.size
+                continue
+            except (Malformed, Conflict) as error:  # it has another history, or says so
+                await self._accused(at, f"says: {error.message}")
+                raise
+            lines = self._verified(at, head, got)
+            await asyncio.to_thread(self._keep, head, lines)
+            at.size = at.signed = head.checkpoint.size
+            at.time = self._clock()
+            return
+        raise Conflict(f"{at.url} names another size each time it is asked")
+
+    def _verified(self, at: Asked, head: Signed, got: bytes) -> dict[str, bytes]:
+        """The lines by this witness's keys under this very head. Untrue where one is missing or fails, without any."""
+        lines: dict[str, bytes] = {}
+        for row in got.split(b"\n")[: note.LINES]:
+            with contextlib.suppress(CommonsError):  # a line of another key, of another head, or none at all
+                line = row + b"\n"
+                opened = checkpoint.open(note.add(head.note, line), self.log.key, at.keys)
+                lines.update({each.verifier.vkey: line for each in opened.cosignatures})
+        if not lines:
+            raise Untrue(f"{at.url} sent no signature of this head by a key that the charter names")
+        return lines
+
+    def _keep(self, head: Signed, lines: dict[str, bytes]) -> None:
+        self.home.cosigned.put(head.checkpoint.size, head.note, lines)
+        sizes = [each.size for each in self.home.cosigned.heads]
+        least = _covered(self.home)
+        self.home.cosigned.prune({*(each for each in sizes if each < least), *sizes[RECENT:]} - {least})
+
+    async def _accused(self, at: Asked, claim: str) -> None:
+        """A witness contradicts our log. It is believed only if it shows a head that we signed and do not lead to: then
+        the log shuts, StorageFailed or Stale. Otherwise its word changes nothing, and Untrue tells of it."""
+        try:
+            shown = await self.net.get(at.url, cosignature.monitored(self.log.origin), limit=note.LIMIT)
+            ours = note.only(shown, [self.log.key])
+            checkpoint.open(ours, self.log.key)
+        except CommonsError as error:
+            raise Untrue(f"{at.url} {claim}; it shows no head that we signed, and is not believed") from error
+        self.log.compare(ours, at.url)
+        raise Untrue(f"{at.url} {claim}; the head it shows is in our log, and it is not believed")
+
+    # -- what is told -------------------------------------------------------------------------------------------------
+
+    def told(self) -> dict[str, Any]:
+        return {**standing(self.home), "asked": [
+            {"url": at.url, "names": list(at.keys.values()), "size": at.signed, "time": at.time, "problem": at.problem}
+            for at in self.asked.values()
+        ]}  # fmt: skip
+
+
+def standing(home: Home) -> dict[str, Any]:
+    """How far this log is witnessed: `covered` entries of `entries`, and who is missing from the newest head."""
+    asked, head = policy_of(home.log), home.log.head
+    return {
+        "vkey": home.log.key.vkey, "quorum": asked.quorum is not None, "entries": head.checkpoint.size,
+        "covered": _covered(home),
+        "missing": asked.missing(_present(home.log, _stored(home, head), asked)),
+    }  # fmt: skip
