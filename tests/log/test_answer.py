@@ -1,4 +1,4 @@
-"""The requester's check of a registrar's answer, lie by lie. (The flows against real nodes are in the tests of the other rooms.)"""
+"""The requester's check of a registrar's answer, lie by lie. (Flows against real nodes are in other rooms.)"""
 
 from __future__ import annotations
 
