@@ -45,7 +45,7 @@ async def submit(
     if request.kept_key(home, dataset) is not None:
         raise Conflict("the key of this dataset is here: nobody is asked for it", hint="`commons fetch` goes on")
     listed: dict[str, Any] = {"unsent": ""}
-    if ask is None or request.is_over(ask) or request.outdated(ask):
+    if ask is None or request.outdated(ask) or request.is_over(ask):
         ask, listed = await signed(home, net, dataset, sources, acknowledge, purpose, details)
     elif ask.request is not None:
         raise Conflict(f"this request is in the log already, at entry {ask.request}", hint="`commons fetch` goes on")

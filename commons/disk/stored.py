@@ -81,7 +81,7 @@ class Stored:
     def lead(self, old: int, head: Signed) -> tuple[bytes, ...]:
         """The consistency proof from our first `old` entries, checked: out of a damaged tree it would accuse us."""
         new = head.checkpoint
-        if not 0 < old < new.size:
+        if old >= new.size:
             return ()
         hashes = merkle.prove_consistency(old, new.size, self.read)
         try:

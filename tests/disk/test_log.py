@@ -27,7 +27,7 @@ from commons.core.state.charter import CHARTER, PROPOSAL, Charter, Proposal
 from commons.core.state.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, merkle
-from commons.disk import home, sql
+from commons.disk import home, sql, stored
 from commons.disk.home import Home
 from commons.disk.log import BATCH, Log
 from commons.disk.records import Record, record
@@ -188,6 +188,16 @@ def test_one_statement_makes_one_entry_however_often_it_comes(opened: Home) -> N
         future.result(10)
     assert log.size == 4
     assert log.answered(digest) == 2
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_what_is_committed_is_seen_once_its_head_is(opened: Home, size: int) -> None:
+    """The readers' connection may see a commit before its caller hears of it."""
+    log = opened.log
+    log.append(access(statement=b"d" * 32)).result(LIMIT)
+    log.head = replace(log.head, checkpoint=replace(log.head.checkpoint, size=size))
+    assert log.answered(b"d" * 32) == (2 if size > 2 else None)
+    assert (log.opening(2) is None) == (size == 2)
 
 
 @pytest.mark.parametrize(
@@ -825,12 +835,26 @@ def test_a_consistency_proof_out_of_a_damaged_tree_is_not_given_away(opened: Hom
     for n in range(5):
         log.append(note_of(n)).result(10)
     assert len(log.lead(3, log.head)) > 0
-    assert log.lead(0, log.head) == log.lead(log.size, log.head) == ()
+    assert log.lead(0, log.head) == log.lead(log.size, log.head) == log.lead(log.size + 1, log.head) == ()
+    last = (bytes(32), log.size - 1)
+    log._db.execute("UPDATE nodes SET hash = ? WHERE level = 0 AND pos = ?", last)
+    assert (log.lead(log.size, log.head), log.broken) == ((), None)  # from all there is nothing leads anywhere
     log._db.execute("UPDATE nodes SET hash = ? WHERE level = 0 AND pos = 3", (bytes(32),))
     with pytest.raises(StorageFailed, match="damaged"):
         log.lead(3, log.head)
     with pytest.raises(StorageFailed, match="damaged"):
         log.append(access()).result(10)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_an_alarm_tells_a_log_that_is_behind_from_one_with_two_histories(opened: Home, more: int) -> None:
+    log = opened.log
+    said = checkpoint.Checkpoint(origin=log.origin, size=log.size + more, root=bytes(32))
+    theirs = checkpoint.sign(said, opened.keys.log(0))
+    assert type(stored.alarmed(log.head, theirs)) is (Stale if more > 0 else StorageFailed)
+    for proven in (True, False):
+        told = stored.outrun(log.head, theirs, "eve", proven)
+        assert ("by the word of eve" in told.message) == ("--go-on" in told.hint) == (not proven)
 
 
 # -- rolled back and forked -----------------------------------------------------------------------------------------
