@@ -57,7 +57,7 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/access/retention.py": ["tests/access/test_answering.py", "tests/community/test_community.py"],
     "commons/log/registrars.py": ["tests/log/test_registrars.py", "tests/access/test_anchor.py"],
     "commons/custody/client.py": _KEEPS, "commons/custody/custodian.py": _KEEPS,
-    "commons/log/follow.py": _KEEPS,
+    "commons/log/follow.py": ["tests/log/test_follow.py", *_KEEPS],
     "commons/log/evidence.py": ["tests/witness/test_comparing.py", "tests/witness/test_gossip.py",
                                 "tests/log/test_forks.py"],
     "commons/custody/followed.py": ["tests/node/test_owners_log.py", *_KEEPS],

@@ -77,7 +77,7 @@ class Follower:
                 shown = await self._hand_over(self.log)
                 new = checkpoint.open(shown, self.log)
             trusted = self._shelf.head(self.log.vkey) or b""
-            if self.head is not None and not trusted:  # a fork was forgotten, and the old history with it
+            if not trusted:  # nothing was read yet, or a fork was forgotten, and the old history with it
                 self._begin()
             if self.head is not None and new.checkpoint == self.head.checkpoint and trusted == self.head.note:
                 return self.head
@@ -109,17 +109,15 @@ class Follower:
         report = await audit(self._read, trusted, self.commons, lambda done, whole: None)
         if report.log.vkey == before.vkey:
             raise Conflict("the log was handed over at this moment", hint="repeat this")
-        if self._shelf.head(report.log.vkey) is None:
-            self._shelf.advance(report.log.vkey, None, report.head.note)
         self.log = report.log
         self._begin()
         return report.head.note
 
-    def _keep(self, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> bool:
+    def _keep(self, log: Verifier, before: Checkpoint, old: bytes, new: Signed, lead: tuple[bytes, ...]) -> bool:
         """Both heads, if they prove a fork and do not only seem to; whether they do."""
-        proven = self.log is not None and checkpoint.contradicts(before, new.checkpoint, lead)
-        if proven and self.log is not None:
-            self._shelf.put_fork(self.log.vkey, (old.decode(), new.note.decode()), b"".join(lead))
+        proven = checkpoint.contradicts(before, new.checkpoint, lead)
+        if proven:
+            self._shelf.put_fork(log.vkey, (old.decode(), new.note.decode()), b"".join(lead))
         return proven
 
     def _check_growth(self, new: Signed, trusted: bytes, log: Verifier) -> None:
@@ -129,7 +127,7 @@ class Follower:
                 continue
             kind = Untrue if before.size > new.checkpoint.size else SplitView
             if kind is SplitView:
-                self._keep(before, old, new, ())
+                self._keep(log, before, old, new, ())
             raise kind(
                 f"this log showed {before.size} entries before, and now shows {new.checkpoint.size} others",
                 hint="its keeper went back to an old copy, or shows several logs to several people: keep both heads",
@@ -155,7 +153,7 @@ class Follower:
             found += batch
         if merkle.edge_root(edge) != new.checkpoint.root:
             if self.head is not None:  # what was verified before, continued, is not what is signed now
-                await self._confirm(self.head, new)
+                await self._confirm(log, self.head, new)
             raise Untrue("the entries do not have the root that the log signs", hint="get them elsewhere")
         return found, edge
 
@@ -163,17 +161,17 @@ class Follower:
         before = checkpoint.open(trusted, log).checkpoint
         if root != before.root:
             with contextlib.suppress(CommonsError):
-                self._keep(before, trusted, new, await self._lead(before.size, new.checkpoint.size))
+                self._keep(log, before, trusted, new, await self._lead(before.size, new.checkpoint.size))
             raise SplitView(
                 "this log does not contain what it signed before",
                 hint="keep both heads: they prove it. Show them to the members of this commons",
                 evidence=(trusted.decode(), new.note.decode()),
             )
 
-    async def _confirm(self, old: Signed, new: Signed) -> None:
+    async def _confirm(self, log: Verifier, old: Signed, new: Signed) -> None:
         """SplitView unless the log proves that `new` continues `old`."""
         lead = await self._lead(old.checkpoint.size, new.checkpoint.size)
-        self._check_lead(old, new, lead)
+        self._check_lead(log, old, new, lead)
 
     def known(self) -> Signed:
         """The head under which everything was verified. Untrue before the first `follow`."""
@@ -193,7 +191,7 @@ class Follower:
         evidence.check_whole(self._shelf, self.log.vkey)
         lead = await self._lead(other.checkpoint.size, head.checkpoint.size)
         if other.checkpoint.size > self.state.tenures[-1].since:
-            self._check_lead(other, head, lead)
+            self._check_lead(self.log, other, head, lead)
         else:  # whoever kept the log before can sign what they like: it proves nothing against it
             a, b = other.checkpoint, head.checkpoint
             merkle.check_consistency(a.size, b.size, a.root, b.root, lead)
@@ -206,12 +204,12 @@ class Follower:
             raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
         return tuple(data[at : at + 32] for at in range(0, len(data), 32))
 
-    def _check_lead(self, old: Signed, new: Signed, lead: tuple[bytes, ...]) -> None:
+    def _check_lead(self, log: Verifier, old: Signed, new: Signed, lead: tuple[bytes, ...]) -> None:
         before, after = old.checkpoint, new.checkpoint
         try:
             merkle.check_consistency(before.size, after.size, before.root, after.root, lead)
         except Untrue as error:
-            kind = SplitView if self._keep(before, old.note, new, lead) else Untrue
+            kind = SplitView if self._keep(log, before, old.note, new, lead) else Untrue
             raise kind(
                 f"this log contradicts what it signed: {error.message}",
                 hint="keep both heads. Either the log has two histories, or whoever shows it here gave a false proof",

@@ -190,6 +190,12 @@ def test_one_statement_makes_one_entry_however_often_it_comes(opened: Home) -> N
     assert log.answered(digest) == 2
 
 
+def test_how_far_a_log_was_begun_is_read_from_its_file(opened: Home, tmp_path: Path) -> None:
+    opened.log.append(access()).result(LIMIT)
+    assert stored.begun(opened.path / "log.db") == (4, opened.log.entry(0))
+    assert stored.begun(tmp_path / "new.db") == (0, None)
+
+
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_what_is_committed_is_seen_once_its_head_is(opened: Home, size: int) -> None:
     """The readers' connection may see a commit before its caller hears of it."""
