@@ -14,8 +14,9 @@ from commons.core.state import charter
 from commons.core.state.charter import Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog.note import Verifier
+from commons.core.tlog.tiles import WIDTH
 from commons.disk.shelf import Shelf
-from commons.errors import Conflict, Untrue
+from commons.errors import Conflict, NotFound, SplitView, Untrue
 from commons.log.follow import Follower
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
@@ -94,3 +95,75 @@ async def test_a_log_that_is_handed_over_while_it_is_read_is_read_again(log: Kee
         await follower.follow()
     log.signer, log.data = new
     assert (await follower.follow()).note == log.head()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_entries_that_have_not_the_root_that_is_signed_are_not_taken(
+    log: Keeper, shelf: Shelf, begun: bool
+) -> None:
+    """Whoever shows them: it is no second history."""
+    lies = False
+
+    async def read(path: str) -> bytes:
+        data = await log.read(path)
+        return data[:-1] + bytes([data[-1] ^ 1]) if lies and path.startswith("tile/entries/00") else data
+
+    follower = Follower(read, log.commons, shelf)
+    if begun:
+        await follower.follow()
+    follower.log = log.log
+    size, lies = follower.state.size, True
+    log.publish(series=bytes(16))
+    with pytest.raises(Untrue, match="do not have the root that the log signs") as told:
+        await follower.follow()
+    assert (type(told.value), follower.state.size, shelf.forks()) == (Untrue, size, {})
+
+
+async def test_a_log_that_grew_from_another_past_than_was_read_is_a_fork(log: Keeper, shelf: Shelf) -> None:
+    log.ask(EVE, log.publish(series=bytes(16)))
+    log.decide()
+    follower, kept = Follower(log.read, log.commons, shelf), list(log.data)
+    before = await follower.follow()
+    log.data = [*kept[:-2], kept[-1], kept[-2], kept[-1]]
+    with pytest.raises(SplitView) as told:
+        await follower.follow()
+    assert told.value.evidence[:2] == (before.note.decode(), log.head().decode())
+    assert [*shelf.forks()] == [log.log.vkey]
+
+
+async def test_two_heads_of_one_size_are_a_fork_whatever_else_is_shown(log: Keeper, shelf: Shelf) -> None:
+    before = await Follower(log.read, log.commons, shelf).follow()
+    log.data[-1] = log.data[0]
+
+    async def read(path: str) -> bytes:
+        if path != "checkpoint":
+            raise NotFound(path)
+        return await log.read(path)
+
+    again = Follower(read, log.commons, shelf)
+    again.log = log.log
+    with pytest.raises(SplitView, match="showed 2 entries before, and now shows 2 others"):
+        await again.follow()
+    assert shelf.forks() == {log.log.vkey: (before.note.decode(), log.head().decode())}
+
+
+@pytest.mark.parametrize("size", [WIDTH - 1, WIDTH, WIDTH + 1])
+async def test_what_was_trusted_before_a_restart_is_looked_for_wherever_it_ends(
+    log: Keeper, shelf: Shelf, size: int
+) -> None:
+    """At the end of a bundle of entries, too."""
+
+    def add(count: int, kind: int) -> None:
+        for n in range(count):
+            log.add(b"\x81\xa4type\xa7%d/%05d" % (kind, n))
+
+    add(size - len(log.data), 1)
+    await Follower(log.read, log.commons, shelf).follow()
+    kept = list(log.data)
+    add(9, 1)
+    again = Follower(log.read, log.commons, shelf)
+    assert (await again.follow()).checkpoint.size == size + 9
+    log.data = [*kept[:-2], kept[-1], kept[-2]]
+    add(19, 2)
+    with pytest.raises(SplitView):
+        await Follower(log.read, log.commons, shelf).follow()
