@@ -68,7 +68,7 @@ def _hashes(lead: bytes) -> list[bytes]:
 
 def _lead(evidence: Sequence[str]) -> bytes:
     """What leads from one head to the other, in the evidence of an error; empty where it holds none. Malformed."""
-    lines = evidence[2].split("\n")[:PROOF] if len(evidence) > 2 and evidence[2] else []
+    lines = evidence[2].split("\n")[:PROOF] if len(evidence) > 2 else []
     found = b"".join(note.decode64(line) for line in lines)
     if len(found) % 32:
         raise Malformed("a consistency proof is of hashes of 32 bytes")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from commons.core.crypto.keys import Signer
-from commons.core.tlog import checkpoint
+from commons.core.tlog import checkpoint, merkle
 from commons.core.tlog.checkpoint import Checkpoint
-from commons.errors import NotFound, SplitView, Unreachable
-from tests.conftest import Party, Start
+from commons.disk.home import Home
+from commons.errors import CommonsError, NotFound, SplitView, StorageFailed, Unreachable, Untrue
+from commons.log import evidence
+from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Liar
+from tests.keeper import BOB, Keeper
 
 
 def other_history(alice: Party) -> bytes:
@@ -79,3 +82,72 @@ async def test_what_others_show_in_an_error_is_verified_and_kept_whatever_became
     assert len(caught.value.evidence) == 2
     assert list(bob.home.shelf.forks()) == [alice.home.log.key.vkey] * signed
     assert list((await bob.desk.status())["forks"]) == [alice.home.log.key.vkey] * signed
+
+
+# -- what proves a fork, without sockets -------------------------------------------------------------------------------
+
+
+class Forked:
+    """A log that signed a second history: `old` is a head of it that `new` does not continue, as `lead` shows."""
+
+    def __init__(self) -> None:
+        self.log = Keeper()
+        for n in range(6):
+            self.log.publish(series=bytes([n]) * 16)
+        size = len(self.log.data)
+        lie = Checkpoint(origin=self.log.log.name, size=3, root=bytes(32))
+        self.old, self.new = checkpoint.sign(lie, self.log.signer).decode(), self.log.head().decode()
+        (self.lead,) = evidence.shown(merkle.prove_consistency(3, size, self.log.reader(size)))
+        self.vkey = self.log.log.vkey
+
+
+@pytest.fixture
+def dora(make_home: MakeHome) -> Iterator[Home]:
+    with Home(make_home("dora")) as home:
+        yield home
+
+
+def test_two_heads_and_what_leads_from_one_to_the_other_prove_a_fork_and_nothing_less_does(dora: Home) -> None:
+    case, shelf = Forked(), dora.shelf
+    true = case.log.head(3).decode()
+    for shown in (
+        [], [case.old], [case.old, case.new], [case.old, case.new, ""], [case.old, case.new, "x"], [true, case.new],
+        [case.old, case.new, case.lead[:40]], [true, case.new, case.lead], [case.new, case.new], ["", ""],
+        [case.old, case.new.replace("Q", "q"), case.lead],
+    ):  # fmt: skip
+        assert not evidence.keep(shelf, case.log.log, shown)
+        assert shelf.forks() == {}
+    evidence.check_whole(shelf, case.vkey)
+    for shown in ([case.old, case.new, case.lead], [case.new, case.old, case.lead, "and more"]):
+        assert evidence.keep(shelf, case.log.log, shown)
+        with pytest.raises(SplitView, match=r"two histories$") as told:
+            evidence.check_whole(shelf, case.vkey)
+        assert told.value.evidence == (case.old, case.new, case.lead)
+        evidence.forget(dora, case.vkey)
+    same = checkpoint.sign(Checkpoint(origin=case.log.log.name, size=len(case.log.data), root=bytes(32)),
+                           case.log.signer).decode()  # fmt: skip
+    assert evidence.keep(shelf, case.log.log, [case.new, same])
+    with pytest.raises(SplitView) as told:
+        evidence.check_whole(shelf, case.vkey)
+    assert told.value.evidence == (case.new, same)
+    assert evidence.signed(case.log.log, [case.old, case.new])
+    for wrong in ([], [case.old], [case.old, "x"], [case.old, Keeper(members=(BOB.identity.peer,)).head().decode()]):
+        assert not evidence.signed(case.log.log, wrong)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [SplitView, Untrue, StorageFailed])
+def test_what_an_error_proves_is_durable_before_it_is_told(dora: Home, kind: type[CommonsError], count: int) -> None:
+    """As a fork, whatever else went wrong, but where it shut this home's own log."""
+    case = Forked()
+    shown = (case.old, case.new, case.lead)[:count]
+    with pytest.raises(CommonsError) as told, evidence.recording(dora, case.vkey):
+        raise kind("no", evidence=shown)
+    proven = count >= (2 if kind is SplitView else 3)  # who found it out here has seen it proven
+    assert dora.shelf.forks() == ({case.vkey: shown[:2]} if proven else {})
+    assert type(told.value) is (SplitView if proven and kind is Untrue else kind)
+    assert told.value.message == ("this log is known to have signed two histories: no" if proven and kind is Untrue
+                                  else "no")  # fmt: skip
+    if proven:
+        with pytest.raises(SplitView, match=r"two histories$"), evidence.watching(dora, case.vkey):
+            pytest.fail("it was trusted")
