@@ -13,7 +13,7 @@ from licences.catalogue import custom, get, others, ports
 from licences.errors import AmbiguousLicence, InvalidLicence, LicenceError, UnknownLicence
 from licences.expression import Expression, parse
 from licences.files import ids
-from licences.licence import NOT_LEGAL_ADVICE, USES, Adaptation, Answer, Licence, Outcome, Plain, Use
+from licences.licence import NOT_LEGAL_ADVICE, USES, Adaptation, Licence, Outcome, Permission, Plain, Use
 from licences.records import all
 
 
@@ -28,7 +28,27 @@ def resolve(text: str) -> Licence:
 
 
 __all__ = [
-    "NOT_LEGAL_ADVICE", "USES", "Adaptation", "AmbiguousLicence", "Answer", "Expression", "InvalidLicence", "Licence",
-    "LicenceError", "Outcome", "Plain", "UnknownLicence", "Use", "Work", "all", "attribution", "custom", "get", "ids",
-    "others", "parse", "ports", "resolve",
+    "NOT_LEGAL_ADVICE",
+    "USES",
+    "Adaptation",
+    "AmbiguousLicence",
+    "Expression",
+    "InvalidLicence",
+    "Licence",
+    "LicenceError",
+    "Outcome",
+    "Permission",
+    "Plain",
+    "UnknownLicence",
+    "Use",
+    "Work",
+    "all",
+    "attribution",
+    "custom",
+    "get",
+    "ids",
+    "others",
+    "parse",
+    "ports",
+    "resolve",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ NOT_LEGAL_ADVICE: Final = "A summary, not the licence and not legal advice: the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Permission:
     """`answer` to a question, `because` of what, and the `clause` of the legal code ("" where none says it)."""
 
     answer: Outcome
@@ -95,13 +95,13 @@ class Licence:
     irrevocable: bool = False
     retired: str | None = None
     clauses: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    answers: tuple[tuple[str, Answer], ...] = field(default=(), repr=False)
+    answers: tuple[tuple[str, Permission], ...] = field(default=(), repr=False)
     sentences: Plain = field(default=Plain((), (), ()), repr=False)
     fields: tuple[str, ...] = ()
     text_sha256: bytes | None = field(default=None, repr=False)
     own_text: str | None = field(default=None, repr=False)
 
-    def allows(self, use: Use) -> Answer:
+    def allows(self, use: Use) -> Permission:
         """Whether `use` is allowed. "conditional": a condition beyond giving credit decides; `because` names it.
 
         "p2p-share" means handing copies to other peers, unchanged and free of charge.
@@ -112,7 +112,7 @@ class Licence:
             because = f"this library knows the name of {self.id} and does not interpret its terms: read its text"
         else:
             because = f"these are terms of a community's own: read the text of {self.id}, or ask"
-        return dict(self.answers).get(use) or Answer(answer="unknown", because=because)
+        return dict(self.answers).get(use) or Permission(answer="unknown", because=because)
 
     def clause(self, topic: str) -> str:
         """Where the legal code speaks of "attribution", "share-alike", "adapt", … as "s.3(b)(1)"; "" if unrecorded."""

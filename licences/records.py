@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from licences.files import ids, table
-from licences.licence import Adaptation, Answer, Licence, Plain
+from licences.licence import Adaptation, Licence, Permission, Plain
 
 
 def licence(id: str) -> Licence | None:
@@ -43,7 +43,7 @@ def _read(record: Mapping[str, Any]) -> Licence:
         elements=tuple(record["elements"]),
         adaptation=Adaptation(**(adaptation | {"also": tuple(adaptation["also"])})),
         clauses=tuple(record["clauses"].items()),
-        answers=tuple((use, Answer(**answer)) for use, answer in record["answers"].items()),
+        answers=tuple((use, Permission(**answer)) for use, answer in record["answers"].items()),
         sentences=Plain(*(tuple(record["plain"][k]) for k in Plain._fields)),
         fields=tuple(record["asks"]),
         text_sha256=bytes.fromhex(record["text_sha256"]) if record["text_sha256"] else None,

@@ -36,7 +36,7 @@ class Form(NamedTuple):
     licence: bool  # whether it says that it is one
 
 
-class Entry(NamedTuple):
+class NameEntry(NamedTuple):
     id: str
     number: str | None
     own: bool  # that licence's own name, and not its family's
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     title: bool  # words, and no id
 
 
-class Found(NamedTuple):
+class NameMatch(NamedTuple):
     """`sure`: the name is that one licence's own, or says its version."""
 
     ids: tuple[str, ...]
@@ -82,14 +82,14 @@ def _rank(number: str) -> list[int]:
 
 
 @cache
-def _entries() -> dict[tuple[str, ...], tuple[Entry, ...]]:
-    found: dict[tuple[str, ...], dict[Entry, None]] = defaultdict(dict)
+def _entries() -> dict[tuple[str, ...], tuple[NameEntry, ...]]:
+    found: dict[tuple[str, ...], dict[NameEntry, None]] = defaultdict(dict)
 
     def add(name: str, id: str, family: bool = False, whole: bool = True) -> None:
         form = read(fold(name))
         number = min(form.numbers, default=None)
         title = form.licence or len(form.words) > 1
-        entry = Entry(id, number or number_of(id), not family, number is not None, whole, title)
+        entry = NameEntry(id, number or number_of(id), not family, number is not None, whole, title)
         if form.words and len(form.numbers) < 2:
             found[form.words][entry] = None
 
@@ -120,25 +120,25 @@ def candidates(form: Form) -> tuple[str, ...]:
     return newest_first(entry.id for entry in _matching(form))
 
 
-def _matching(form: Form) -> list[Entry]:
+def _matching(form: Form) -> list[NameEntry]:
     """One word alone is an id's, or a title's that says "licence": "open" is none of the Open Licence."""
     plain = len(form.words) > 1 or form.licence
     return [entry for entry in _entries().get(form.words, ()) if plain or not entry.title]
 
 
-def found(form: Form) -> Found:
+def found(form: Form) -> NameMatch:
     """The licences that a name may be: one, several, or none."""
     entries = _matching(form)
     if not form.numbers:
         own = {entry.id for entry in entries if entry.own and not entry.said}
         if len(own) == 1:
-            return Found(tuple(own), True)
+            return NameMatch(tuple(own), True)
         named = newest_first(entry.id for entry in entries)
-        return Found(named, len(named) == 1 and number_of(named[0]) is None)
+        return NameMatch(named, len(named) == 1 and number_of(named[0]) is None)
     fitting = [entry for entry in entries if entry.number and _fit(form.numbers, entry.number)]
     own = {entry.id for entry in fitting if entry.own and entry.said}
     fits = tuple(own) if len(own) == 1 else root(newest_first(entry.id for entry in fitting))
-    return Found(fits, len(fits) == 1 and any(entry.whole for entry in fitting if entry.id == fits[0]))
+    return NameMatch(fits, len(fits) == 1 and any(entry.whole for entry in fitting if entry.id == fits[0]))
 
 
 def _fit(numbers: Iterable[str], number: str) -> bool:

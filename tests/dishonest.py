@@ -33,8 +33,8 @@ from commons.core.state.opening import decode as opening_of
 from commons.core.tlog import checkpoint, merkle, tiles
 from commons.disk.home import Home
 from commons.errors import NotFound, Refused, SplitView, StorageFailed
-from commons.log.answer import Answer, Shown, Submission
-from commons.node.site import Shown as Honest
+from commons.log.answer import Answer, ProvenEntry, Submission
+from commons.node.site import Site as Honest
 
 # -- mirrors ---------------------------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class Registrar(Liar):
 
         return Answer(
             shown=tuple(
-                Shown(index=n, entry=entry, opening=opened, proof=merkle.prove_inclusion(n, len(data), read))
+                ProvenEntry(index=n, entry=entry, opening=opened, proof=merkle.prove_inclusion(n, len(data), read))
                 for n, (entry, opened) in enumerate(shown, before)
             ),
             head=checkpoint.sign(head, log._signer),
@@ -576,7 +576,7 @@ class NamesAnothersCommons(Liar):
         read, signed = self._tree()
         last = len(self.data) - 1
         proof = merkle.prove_inclusion(last, len(self.data), read)
-        shown = Shown(index=last, entry=self.data[last], opening=None, proof=proof)
+        shown = ProvenEntry(index=last, entry=self.data[last], opening=None, proof=proof)
         return codec.encode(Answer(shown=(shown,), head=signed, consistency=()))
 
     async def submit(self, commons: str, body: bytes) -> bytes:

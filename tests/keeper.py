@@ -24,7 +24,7 @@ from commons.core.tlog.policy import Policy
 from commons.custody import sharing
 from commons.custody.sharing import CustodyKey
 from commons.errors import CommonsError, NotFound
-from commons.log.answer import Answer, Checked, Shown
+from commons.log.answer import Answer, Checked, ProvenEntry
 from commons.log.answer import check as check_answer
 
 ALICE = Keys(b"alice".ljust(32))  # publishes, and keeps the log
@@ -152,10 +152,10 @@ class Keeper:
             return signed
         return note.add(signed, *(note.cosign(head.text(), name, key, self.clock) for name, key in self.cosigners))
 
-    def shown(self, index: int, size: int | None = None) -> Shown:
+    def shown(self, index: int, size: int | None = None) -> ProvenEntry:
         size = len(self.data) if size is None else size
         proof = merkle.prove_inclusion(index, size, self.reader(size))
-        return Shown(index=index, entry=self.data[index], opening=self.openings.get(index), proof=proof)
+        return ProvenEntry(index=index, entry=self.data[index], opening=self.openings.get(index), proof=proof)
 
     def answer(self, request: int, decision: int | None, size: int | None = None) -> bytes:
         places = [request] if decision is None else [request, decision]

@@ -25,7 +25,7 @@ from commons.datasets import export
 from commons.disk import private, sql
 from commons.errors import CommonsError, Malformed, NotFound
 from commons.log import files
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from tests.conftest import ends
 from tests.vectors import generate
 
@@ -187,6 +187,6 @@ PIECES = st.sampled_from(['"', ",", "\n", "a", "\0", "\r", "\ufeff", '""', " "])
 @example(data=b"," * 200_000)
 def test_the_first_row_of_any_table_is_read_or_passed_over(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.csv").write_bytes(data)
-    said = Description(files=(Entry(path="x.csv", size=len(data), media_type="text/csv"),))
+    said = Description(files=(DescribedFile(path="x.csv", size=len(data), media_type="text/csv"),))
     for row in export.columns(said, tmp_path).values():
         assert len(set(row)) == len(row) > 0

@@ -187,6 +187,16 @@ def test_no_file_outgrows_its_noun() -> None:
     assert long == {}
 
 
+def test_no_class_name_twice() -> None:
+    """Private classes count, and those within others: who reads a name anywhere knows which it is."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{name(path)}:{node.lineno}")
+    assert {each: where for each, where in places.items() if len(where) > 1} == {}
+
+
 def test_every_module_says_what_it_is() -> None:
     silent = [name(path) for path in SOURCES if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))]
     assert silent == []

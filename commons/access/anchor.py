@@ -25,7 +25,7 @@ from commons.errors import CommonsError, NotFound, SplitView, Untrue
 from commons.log import answer, audit, registrars
 from commons.log.answer import Answer
 from commons.log.files import most
-from commons.log.registrars import Keeper
+from commons.log.registrars import Incumbent
 from commons.log.submit import exchange
 from commons.net.network import Network, first
 from commons.witness import quorum
@@ -50,7 +50,7 @@ async def check(home: Home, net: Network, sources: Sequence[str], dataset: Opene
     trusted from then on. A crash anywhere leaves nothing that is not so.
     """
 
-    async def ask(keeper: Keeper) -> Listed:
+    async def ask(keeper: Incumbent) -> Listed:
         at, value = registrars.addresses(keeper, sources), dataset.value
         if not _known(home, value, keeper):
             await first(at, "the charter of its commons", lambda source: _bind(home, net, source, value, keeper))
@@ -97,12 +97,12 @@ async def heard(home: Home, net: Network, sources: Sequence[str], dataset: Opene
         return {"listed": None, "unlisted": "who keeps its log does not answer"}
 
 
-def _known(home: Home, value: Manifest, keeper: Keeper) -> bool:
+def _known(home: Home, value: Manifest, keeper: Incumbent) -> bool:
     """Whether this home has seen before whose key it is: it keeps that log, or has read of another registrar in it."""
     return keeper.here or home.shelf.keeper(value.commons) is not None
 
 
-async def _bind(home: Home, net: Network, source: str, value: Manifest, keeper: Keeper) -> None:
+async def _bind(home: Home, net: Network, source: str, value: Manifest, keeper: Incumbent) -> None:
     """Untrue unless the log is kept under this key, by this peer: as the charter says, or all of the log since."""
     charter = await quorum.charter(net, source, value)
     if (charter.log_key, charter.registrar) == (keeper.log.public, keeper.peer):

@@ -19,7 +19,7 @@ from commons.core.tlog import note
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home, write_secret
-from commons.disk.shelf import Ask
+from commons.disk.shelf import OwnRequest
 from commons.errors import Conflict, Unacknowledged, Untrue
 from commons.log import answer, evidence
 from commons.log import registrars as registrar
@@ -83,7 +83,7 @@ async def submit(
 async def signed(
     home: Home, net: Network, dataset: Opened[Manifest], sources: Sequence[str], acknowledge: str | None,
     purpose: str | None, details: str | None,
-) -> tuple[Ask, dict[str, Any]]:  # fmt: skip
+) -> tuple[OwnRequest, dict[str, Any]]:  # fmt: skip
     """A new request, stored, and what could be proven of its dataset by then: `fetch` signs none before its commons is
     seen to list it. Without a purpose and details, those of the request that grew too old.
 

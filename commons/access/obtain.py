@@ -19,7 +19,7 @@ from commons.core.dataset.manifest import Manifest
 from commons.custody import client, followed, successors
 from commons.custody import sharing as shared
 from commons.disk.home import Home, write_secret
-from commons.disk.shelf import Ask
+from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Gone, Malformed, NotFound, Pending, Refused
 from commons.log import evidence, registrars, withdrawal
 from commons.log.answer import Checked
@@ -55,7 +55,7 @@ async def _by_request(
     value = dataset.value
     ask = request.held(home, value)
 
-    def begin() -> Ask:
+    def begin() -> OwnRequest:
         return request.begun(home, dataset, acknowledge, purpose, details)
 
     fresh = request.is_over(ask)
@@ -116,7 +116,7 @@ async def _check_hope(
         )
 
 
-async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: request.Sent) -> bytes:
+async def _release(home: Home, net: Network, value: Manifest, ask: OwnRequest, sent: request.Sent) -> bytes:
     """The key, opened only after the grant is seen to be witnessed as the charter asks."""
     said, checked = sent.said, sent.checked
     bound = release.Bound(
@@ -134,7 +134,7 @@ async def _release(home: Home, net: Network, value: Manifest, ask: Ask, sent: re
 
 
 async def _from_custodians(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask, sent: request.Sent,
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: OwnRequest, sent: request.Sent,
     sharing: bytes,
 ) -> bytes:  # fmt: skip
     """The key, from enough of those who keep its shares, each of whom decides by themself. What each signed is kept
@@ -152,7 +152,7 @@ async def _from_custodians(
         await _keep(home, net, source, value, ask, sent.checked, head)
         return head
 
-    async def gathered() -> client.Gathered:
+    async def gathered() -> client.GatheredShares:
         head = await first(sent.registrars, "a witnessed head", witnessed)
         seed = home.keys.hpke_seed(said.value.nonce)
         try:
@@ -179,7 +179,7 @@ async def _from_custodians(
 
 
 async def _keep(
-    home: Home, net: Network, source: str, value: Manifest, ask: Ask, checked: Checked, head: bytes
+    home: Home, net: Network, source: str, value: Manifest, ask: OwnRequest, checked: Checked, head: bytes
 ) -> None:  # fmt: skip
     """Keep the proof under the head that the witnesses signed in place of the one under the registrar's alone, which
     stays where the source does not give what it takes."""
@@ -190,7 +190,7 @@ async def _keep(
 
 
 async def _patiently(
-    home: Home, ask: Ask, get: Callable[[], Awaitable[T]],
+    home: Home, ask: OwnRequest, get: Callable[[], Awaitable[T]],
     over: tuple[type[CommonsError], ...] = (Gone, Refused, NotFound),
 ) -> T:  # fmt: skip
     """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated.

@@ -15,17 +15,17 @@ from commons.core.state.entries import Received
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
-from commons.disk.shelf import Ask
+from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Conflict, TimedOut, TooMany, Unreachable
 from commons.log import answer, registrars
 from commons.log.answer import Answer, Submission
-from commons.log.registrars import Keeper
+from commons.log.registrars import Incumbent
 from commons.log.submit import exchange
 from commons.net.network import Network
 
 
 async def owe(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: Ask
+    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: OwnRequest
 ) -> dict[str, Any]:  # fmt: skip
     """Owe the log a signed receipt, then pay it. What cannot be delivered now stays owed."""
     value = dataset.value
@@ -41,7 +41,7 @@ async def owe(
     return await deliver(home, net, sources, value, ask)
 
 
-async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Ask) -> dict[str, Any]:
+async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: OwnRequest) -> dict[str, Any]:
     said = envelope.open(entries.RECEIPT, Received, ask.receipt or b"")
 
     def check(shown: Answer, log: Verifier, old: bytes) -> Signed:
@@ -64,7 +64,7 @@ async def hand_in(
     """Send a signed statement about a request to its log, `check` what comes back, and trust its head. The index of the
     entry."""
 
-    async def hand(keeper: Keeper) -> int:
+    async def hand(keeper: Incumbent) -> int:
         _, got = await exchange(
             home, net, keeper.log, keeper.among(sources), f"/{value.commons}/entries", what="an answer to the receipt",
             body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),

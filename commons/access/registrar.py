@@ -29,7 +29,7 @@ from commons.disk import dating
 from commons.disk.home import Home
 from commons.disk.records import Appended, Draft, Record, record
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, TooLarge, TooMany
-from commons.log.answer import SKEW, Answer, Shown, Submission
+from commons.log.answer import SKEW, Answer, ProvenEntry, Submission
 from commons.net.limits import Buckets, over
 from commons.witness import cosigning
 
@@ -310,9 +310,9 @@ class Registrar:
             shown.append(self._show(decision, head))
         return codec.encode(Answer(shown=tuple(shown), head=head.note, consistency=self.log.lead(known, head)))
 
-    def _show(self, index: int, head: Signed) -> Shown:
+    def _show(self, index: int, head: Signed) -> ProvenEntry:
         opening = self.log.opening(index)
-        return Shown(
+        return ProvenEntry(
             index=index, entry=self.log.entry(index), opening=None if opening is None else codec.encode(opening),
             proof=self.log.prove(index, head),
         )  # fmt: skip

@@ -20,12 +20,12 @@ from commons.core.state.opening import SALT, Field, commit
 from commons.core.tlog import note
 from commons.core.tlog.checkpoint import Signed
 from commons.disk.home import Home, write_secret
-from commons.disk.shelf import Ask
+from commons.disk.shelf import OwnRequest
 from commons.errors import Malformed, Pending, Refused, TooLarge
 from commons.log import answer
 from commons.log import registrars as registrar
 from commons.log.answer import Answer, Checked, Submission
-from commons.log.registrars import Keeper
+from commons.log.registrars import Incumbent
 from commons.log.submit import exchange
 from commons.net.network import Network
 
@@ -51,26 +51,26 @@ def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
     return ask.secret if ask is not None else None
 
 
-def held(home: Home, value: Manifest) -> Ask | None:
+def held(home: Home, value: Manifest) -> OwnRequest | None:
     """This home's request for a dataset's key, if it made one under these very terms. One that is damaged and brought
     no key is none: the next takes its place."""
     ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
     return ask if ask is not None and (ask.secret is not None or readable(home, ask) is not None) else None
 
 
-def readable(home: Home, ask: Ask) -> Opened[Asked] | None:
+def readable(home: Home, ask: OwnRequest) -> Opened[Asked] | None:
     """What it states; None where it is damaged."""
     return home.shelf.unread.read("asks", ask.dataset, lambda: said_in(ask))
 
 
-def is_over(ask: Ask | None) -> bool:
+def is_over(ask: OwnRequest | None) -> bool:
     """Whether the next fetch makes a new request, and so has the terms acknowledged anew."""
     return ask is None or ask.outcome in ("refuse", "revoke", "gone")
 
 
 def begun(
     home: Home, dataset: Opened[Manifest], acknowledge: str | None, purpose: str, details: str | None
-) -> Ask:  # fmt: skip
+) -> OwnRequest:  # fmt: skip
     """A new request, its terms acknowledged, stored before anybody is told of it. Unacknowledged."""
     terms.acknowledge(dataset.value.terms, acknowledge)
     new = made(home, dataset, purpose, details)
@@ -78,13 +78,13 @@ def begun(
     return new
 
 
-def words(ask: Ask) -> tuple[str, str | None]:
+def words(ask: OwnRequest) -> tuple[str, str | None]:
     """The purpose and the details that it states."""
     details = codec.decode(Submission, ask.submission).details
     return said_in(ask).value.purpose, details.value.decode("utf-8", "replace") if details else None
 
 
-def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> Ask:
+def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> OwnRequest:
     value = dataset.value
     if details is not None and len(details) > entries.DETAILS_LIMIT:
         raise TooLarge(f"the details have {len(details)} characters, at most {entries.DETAILS_LIMIT} are possible")
@@ -96,14 +96,14 @@ def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
         hpke=hpke.public_of(home.keys.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
     )  # fmt: skip
     statement = envelope.sign(entries.REQUEST, said, home.keys.identity)
-    return Ask(
+    return OwnRequest(
         log=verifier(value).vkey, series=value.series, epoch=value.epoch, terms=said.terms, dataset=said.dataset,
         submission=codec.encode(Submission(statement=statement, details=free, head=b"")),
     )  # fmt: skip
 
 
 async def resubmit(
-    home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: Ask
+    home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: OwnRequest
 ) -> Sent:  # fmt: skip
     """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
     does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
@@ -131,7 +131,7 @@ async def resubmit(
     return sent
 
 
-async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keeper: Keeper) -> Sent:
+async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnRequest, keeper: Incumbent) -> Sent:
     with registrar.recourse():
         registrars = registrar.addresses(keeper, sources)
     submission, said, found = codec.decode(Submission, ask.submission), said_in(ask), list[Checked]()
@@ -152,7 +152,7 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: Ask, keep
     return Sent(said=said, registrars=registrars, given=given, checked=found[0])
 
 
-def unsent(ask: Ask, purpose: str, details: str | None) -> str:
+def unsent(ask: OwnRequest, purpose: str, details: str | None) -> str:
     """That a request was made with other words than these, which were not sent; "" for the same words, or none."""
     first, because = words(ask)
     if purpose in ("unstated", first) and details in (None, because):
@@ -161,11 +161,11 @@ def unsent(ask: Ask, purpose: str, details: str | None) -> str:
     return f"it was made with the purpose {first}{also}: the words given now were not sent"
 
 
-def outdated(ask: Ask) -> bool:
+def outdated(ask: OwnRequest) -> bool:
     return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
 
 
-def said_in(ask: Ask) -> Opened[Asked]:
+def said_in(ask: OwnRequest) -> Opened[Asked]:
     return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
@@ -176,7 +176,7 @@ def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
     write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
 
 
-def answered(ask: Ask, checked: Checked) -> Ask:
+def answered(ask: OwnRequest, checked: Checked) -> OwnRequest:
     return replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
 
 

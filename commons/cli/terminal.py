@@ -228,7 +228,7 @@ go_on = click.option("--go-on", is_flag=True, expose_value=False, callback=_word
 sources = click.option("--from", "sources", multiple=True, metavar="ADDRESS", help="A peer's address or an HTTP door.")
 
 
-class Place(click.ParamType[Path]):
+class PathArgument(click.ParamType[Path]):
     """The type of every argument and option that names a file or a folder."""
 
     name = "path"
@@ -237,7 +237,7 @@ class Place(click.ParamType[Path]):
         return place(os.fspath(value))
 
 
-PLACE = Place()
+PLACE = PathArgument()
 
 
 def place(text: str) -> Path:

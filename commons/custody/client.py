@@ -90,7 +90,7 @@ async def place(
 
 
 @dataclass(slots=True, kw_only=True)
-class Gathered:
+class GatheredShares:
     """The secret; the shares that were given, by the custodian's peer id; and why others by then had given none."""
 
     secret: bytes
@@ -102,7 +102,7 @@ class Gathered:
 async def gather(
     net: Network, sources: Sources, root: Opened[Sharing], said: Opened[Asked], given: bytes, checked: Checked,
     witnessed: bytes, seed: bytes, patience: float = PATIENCE,
-) -> Gathered:  # fmt: skip
+) -> GatheredShares:  # fmt: skip
     """The secret, as soon as enough custodians gave their shares. `given` are the bytes of the registrar's Answer that
     was `checked`, `witnessed` the head that `quorum.check` found, `seed` the private key of the statement; `root`, the
     publisher's sharing, was compared with the manifest. `sources` holds whoever may have shares: its custodians, and
@@ -138,7 +138,7 @@ async def gather(
         if false:
             raise Untrue(f"the key was shared falsely by {', '.join(sorted(false))}", hint="ask its publisher")
         raise _lacking(f"too few custodians gave their shares ({handover.missing(root, there)} missing):", failed)
-    return Gathered(secret=secret, given=found, failed=failed, liars=tuple(sorted(liars)))
+    return GatheredShares(secret=secret, given=found, failed=failed, liars=tuple(sorted(liars)))
 
 
 def _order(sharing: Sharing, peers: list[str]) -> tuple[list[str], int]:

@@ -26,7 +26,7 @@ from commons.custody import handover
 from commons.custody import sharing as custody
 from commons.custody.client import PATIENCE, Sources, keys_of, place
 from commons.custody.handover import CLAIM_LIMIT, Claim, Handover, Part
-from commons.custody.sharing import Taken
+from commons.custody.sharing import VerifiedDeposit
 from commons.disk import dating
 from commons.disk.deposits import Deposits, Gave, Kept
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
@@ -130,7 +130,7 @@ class Custodian:
         return codec.encode(Handover(parts=tuple(parts)))
 
     def _give(
-        self, taken: Taken, said: Opened[Asked], checked: Checked, shown: bytes, head: Signed, now: int
+        self, taken: VerifiedDeposit, said: Opened[Asked], checked: Checked, shown: bytes, head: Signed, now: int
     ) -> bytes:  # fmt: skip
         statement, sharing = entries.statement_digest(said.data), custody.digest(taken.sharing)
         decision = checked.decision or 0
@@ -149,11 +149,11 @@ class Custodian:
         await seen.follow()
         return seen.state.custodian_policy
 
-    def take(self, data: bytes) -> Taken:
+    def take(self, data: bytes) -> VerifiedDeposit:
         """The share in a deposit for this node."""
         return custody.take(data, self.keys.identity.peer, self.keys.custody())
 
-    def taken(self, kept: Kept) -> Taken | None:
+    def taken(self, kept: Kept) -> VerifiedDeposit | None:
         """The share in a deposit that is kept here; None where it is damaged: it withholds no other."""
         return self.deposits.unread.read("deposits", kept.sharing.hex(), lambda: self.take(kept.data))
 
@@ -169,7 +169,7 @@ class Custodian:
 
 
 def check_release(
-    said: Opened[Asked], given: Answer, witnessed: bytes, taken: Taken, seen: Follower, now: int,
+    said: Opened[Asked], given: Answer, witnessed: bytes, taken: VerifiedDeposit, seen: Follower, now: int,
     word: Word | None = None,
 ) -> Checked:  # fmt: skip
     """Whether this share may go to who signed `said`, at `now` or the log's time if that is later, by the log as this

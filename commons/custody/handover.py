@@ -18,7 +18,7 @@ from commons.core.crypto.keys import Signer
 from commons.core.state.entries import Asked
 from commons.custody import shares
 from commons.custody import sharing as custody
-from commons.custody.sharing import Sharing, Taken, digest
+from commons.custody.sharing import Sharing, VerifiedDeposit, digest
 from commons.errors import Malformed, Untrue
 
 RELEASED = "commons/release-share/v1"
@@ -91,8 +91,8 @@ class Given:
 
 
 def release(
-    taken: Taken, said: Opened[Asked], signer: Signer, *, request: int, decision: int, shown: bytes, head: bytes,
-    time: int,
+    taken: VerifiedDeposit, said: Opened[Asked], signer: Signer, *, request: int, decision: int, shown: bytes,
+    head: bytes, time: int,
 ) -> bytes:  # fmt: skip
     """The signed Released, the share sealed to the statement's key. Verifies nothing: that is `custodian`'s part."""
     bare = Released(

@@ -23,11 +23,11 @@ from commons.core.tlog.note import Verifier
 from commons.custody import handover
 from commons.custody.handover import Released
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
-from commons.log.answer import Shown
+from commons.log.answer import ProvenEntry
 
 
 def accuse(
-    release: bytes, charter: bytes, evidence: Sequence[Shown] = (), tenures: Sequence[Tenure] = ()
+    release: bytes, charter: bytes, evidence: Sequence[ProvenEntry] = (), tenures: Sequence[Tenure] = ()
 ) -> str:  # fmt: skip
     """What the signer of `release` did wrong, in words; "" if this does not prove anything.
 
@@ -102,7 +102,7 @@ def _opened(data: bytes, origin: str, keys: Sequence[bytes]) -> Checkpoint:
     return checkpoint.open(data, Verifier(name=origin, public=keys[-1])).checkpoint
 
 
-def _about(said: Released, shown: Shown) -> str:
+def _about(said: Released, shown: ProvenEntry) -> str:
     """What the entry at a place that the release names says against it."""
     if shown.index not in (said.request, said.decision):
         return ""

@@ -6,7 +6,7 @@
 
 When custodians change, the old ones share their shares among the new ones, each by a Sharing of their own under the
 publisher's: nobody sees the secret, and every part of a part has its commitment. HPKE's `info` binds a share to all
-that its statement says. Holding a `Taken` means it was verified.
+that its statement says. Holding a `VerifiedDeposit` means it was verified.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Deposit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class VerifiedDeposit:
     """A verified deposit: `share` is that of `name`, of what `sharing`, the last of the `line`, speaks of. The first is
     the publisher's."""
 
@@ -191,7 +191,8 @@ def open_key(data: bytes, commons: str, peer: str) -> Opened[CustodyKey]:
 
 def deposit(
     secret: bytes, keys: Mapping[str, Opened[CustodyKey]], signer: Signer, chance: Callable[[int], bytes], *,
-    commons: str, series: bytes, epoch: int, bound: bytes, rule: Policy, generation: int = 0, of: Taken | None = None,
+    commons: str, series: bytes, epoch: int, bound: bytes, rule: Policy, generation: int = 0,
+    of: VerifiedDeposit | None = None,
 ) -> tuple[bytes, dict[str, bytes]]:  # fmt: skip
     """The signed sharing, and for each custodian's name their signed deposit. `keys` are by name, as `open_key` gave
     them. Malformed where one is missing, or somebody else's: nobody would have that share. `of`: see `pass_on`."""
@@ -214,8 +215,12 @@ def deposit(
 
 
 def pass_on(
-    taken: Taken, keys: Mapping[str, Opened[CustodyKey]], signer: Signer, chance: Callable[[int], bytes], rule: Policy
-) -> tuple[bytes, dict[str, bytes]]:  # fmt: skip
+    taken: VerifiedDeposit,
+    keys: Mapping[str, Opened[CustodyKey]],
+    signer: Signer,
+    chance: Callable[[int], bytes],
+    rule: Policy,
+) -> tuple[bytes, dict[str, bytes]]:
     """A custodian shares its share among those who come after it, as the publisher shared the secret."""
     of = taken.sharing.value
     return deposit(
@@ -257,7 +262,7 @@ def check_sharing(
         raise Untrue("the sharing is of another dataset, another epoch, or under another rule")
 
 
-def take(data: bytes, peer: str, seed: bytes) -> Taken:
+def take(data: bytes, peer: str, seed: bytes) -> VerifiedDeposit:
     """The custodian's share out of a deposit for `peer`, whose custody key has this private `seed`. Untrue or Malformed
     unless one publisher signed both, it is for this peer, and it is the share that the sharing commits to."""
     said = envelope.open(DEPOSIT, Deposit, data, LIMIT)
@@ -267,7 +272,7 @@ def take(data: bytes, peer: str, seed: bytes) -> Taken:
         raise Untrue("this deposit is for somebody else, or by somebody else than the sharing")
     info = _Placed(sharing=digest(sharing), name=said.value.name, custodian=peer)
     share = sharing.value.check(said.value.name, unseal(said.value.sealed, seed, info))
-    return Taken(line=line, name=said.value.name, share=share)
+    return VerifiedDeposit(line=line, name=said.value.name, share=share)
 
 
 # -- a share under way -------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def check_kept(state: State, rule: Rule) -> None:
 
 
 class Abroad:
-    """The log of a community, as `publish.Place`: kept where `seat` says, `state` read anew from there and verified."""
+    """A community's log, a `publish.Destination`: kept where `seat` says, `state` read anew from there and verified."""
 
     def __init__(self, home: Home, net: Network, seat: Seat, state: State) -> None:
         self._home, self._net, self._seat, self.state = home, net, seat, state

@@ -23,7 +23,7 @@ from commons.disk.home import Home
 from commons.errors import Malformed, Refused
 from commons.log import withdrawal
 from commons.metadata import FORMATS, jsonld, licensing
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.net.network import Network
 
 Bytes = Mapping[str, bytes]  # by file name
@@ -70,9 +70,9 @@ def _day(seconds: int) -> str | None:
         return None
 
 
-def _entry(table: Contents, file: File) -> Entry:
+def _entry(table: Contents, file: File) -> DescribedFile:
     rights = table.rights_of(file) or Rights(licence="", copyright="")
-    return Entry(
+    return DescribedFile(
         path=file.path, size=file.size, sha256=file.sha256, media_type=file.media_type,
         licence=_spdx(rights.licence) if rights.licence else None, copyright=rights.copyright or None,
     )  # fmt: skip

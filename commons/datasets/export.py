@@ -20,7 +20,7 @@ from commons.disk import folder, naming, private
 from commons.disk.home import Home
 from commons.errors import Conflict, Malformed
 from commons.metadata import FORMATS
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.net.network import Network
 from commons.progress import Progress
 
@@ -106,9 +106,9 @@ def _write(said: Description, formats: Sequence[str], bag: Path, payload: Path) 
     return names
 
 
-def _entry(name: str, data: bytes) -> Entry:
+def _entry(name: str, data: bytes) -> DescribedFile:
     digest = hashlib.sha256(data).digest()
-    return Entry(path=name, size=len(data), sha256=digest, media_type=folder.media_type(name))
+    return DescribedFile(path=name, size=len(data), sha256=digest, media_type=folder.media_type(name))
 
 
 def columns(said: Description, payload: Path) -> Mapping[str, Sequence[str]]:

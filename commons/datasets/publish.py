@@ -37,7 +37,7 @@ from commons.progress import Progress, meter
 Entrust = Callable[[bytes, int, Terms, Rule, bytes | None], Awaitable[bytes | None]]
 
 
-class Place(Protocol):
+class Destination(Protocol):
     """The commons in which something is published: its `state`, and what manifests say of its log."""
 
     @property
@@ -104,7 +104,7 @@ def here(home: Home, value: Manifest) -> bool:
     return all(home.packs.has(ref.root) for ref in value.sealed())
 
 
-def fits(home: Home, place: Place, found: Opened[Manifest]) -> bool:
+def fits(home: Home, place: Destination, found: Opened[Manifest]) -> bool:
     """Whether what was signed before can still enter the log, as it is; else it is sealed anew."""
     value = found.value
     try:
@@ -119,7 +119,7 @@ async def alone(_series: bytes, _epoch: int, _terms: Terms, _rule: Rule, _before
 
 
 async def publish(
-    home: Home, said: Publication, progress: Progress, place: Place, entrust: Entrust = alone
+    home: Home, said: Publication, progress: Progress, place: Destination, entrust: Entrust = alone
 ) -> dict[str, Any]:  # fmt: skip
     """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; the key, if
     custodians keep it, in their hands (`entrust` gives the sharing); manifest signed and on the shelf; `publish` entry
@@ -152,7 +152,7 @@ async def publish(
     }  # fmt: skip
 
 
-def plan(home: Home, said: Publication, place: Place) -> dict[str, Any]:
+def plan(home: Home, said: Publication, place: Destination) -> dict[str, Any]:
     """What `publish` would say, and its errors, without sealing or signing anything."""
     ready = _ready(home, said)
     before, _ = _continued(home, place.state, ready)
@@ -195,7 +195,7 @@ def _check_approved(state: State, cid: Cid) -> None:
 
 
 async def _seal(
-    home: Home, ready: Prepared, progress: Progress, place: Place, entrust: Entrust
+    home: Home, ready: Prepared, progress: Progress, place: Destination, entrust: Entrust
 ) -> tuple[Opened[Manifest], int, list[str]]:
     """The signed manifest, its packs durable and its key shared; how many bytes are those of the version before; and
     what is told of that."""

@@ -140,7 +140,7 @@ def _said(key: object) -> str:
     return key.hex() if isinstance(key, bytes) else str(key)
 
 
-class Tree:
+class TreeCheck:
     """What is stored of the tree over leaves that come in their order, compared with what follows from them."""
 
     def __init__(self, db: sql.Connection, origin: str) -> None:
@@ -193,7 +193,7 @@ class Tree:
             self.found.append(Damage(table=table, row=row, what=what))
 
 
-def find(db: sql.Connection, tree: Tree, leaves: Leaves, open_head: Open, newest: int) -> list[Damage]:
+def find(db: sql.Connection, tree: TreeCheck, leaves: Leaves, open_head: Open, newest: int) -> list[Damage]:
     """What is damaged in the log whose entries have all been given to `tree`. The signatures of so many of the `newest`
     heads are checked, of all with -1; none where an entry is damaged, which may say who had to sign."""
     found, signed = tree.found, _newest(db, tree.size)
@@ -230,7 +230,7 @@ def _entries(db: sql.Connection, leaves: Leaves, head: Checkpoint) -> list[Damag
         wrong |= _doubtful(db, start, leaves(start, min(start + tiles.WIDTH, head.size)))
     if not wrong:  # then the head is
         return []
-    tree = Tree(db, head.origin)
+    tree = TreeCheck(db, head.origin)
     for start in range(0, head.size, tiles.WIDTH):
         hashes = enumerate(leaves(start, min(start + tiles.WIDTH, head.size)), start)
         tree.take([wrong.get(index, value) for index, value in hashes])

@@ -57,7 +57,7 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FolderListing:
     """The `sources`, sorted by name as bytes; what is `left` out; what was `asked` for all the same; and what of the
     sources a dataset cannot carry, a sentence each."""
 
@@ -67,7 +67,7 @@ class Found:
     lost: tuple[str, ...]
 
 
-def scan(path: Path, follow_links: bool = False, hidden: bool = False) -> Found:
+def scan(path: Path, follow_links: bool = False, hidden: bool = False) -> FolderListing:
     """The files in folder `path`, or the file `path`; with `hidden` those too that are left out by their names.
 
     Refused for anything of a home, below or above; Malformed for names no dataset may hold and for what is no regular
@@ -89,7 +89,9 @@ def scan(path: Path, follow_links: bool = False, hidden: bool = False) -> Found:
     sources = sorted(walk.sources, key=lambda source: source.path)  # by code points, which is by UTF-8 bytes
     faults = names.faults((source.path, source.name) for source in sources)
     _raise([*walk.faults, *([names.refusal(faults, names.LONG)] if faults else [])], len(walk.faults) + len(faults))
-    return Found(sources=tuple(sources), left=tuple(walk.left), asked=tuple(walk.asked), lost=tuple(walk.lost()))
+    return FolderListing(
+        sources=tuple(sources), left=tuple(walk.left), asked=tuple(walk.asked), lost=tuple(walk.lost())
+    )
 
 
 def _check_meant(place: str, folder: bool) -> None:

@@ -64,7 +64,7 @@ def _what(state: State, value: object) -> str:
     return type(value).__name__.lower()
 
 
-class Line(logging.Formatter):
+class JournalFormatter(logging.Formatter):
     """`2026-11-29T08:00:00Z INFO request granted …`. A bug is named by its place, and a library that has something to
     say by its name; only whoever wants to see all, sees what it says, persons, addresses, and whole traces."""
 
@@ -96,7 +96,7 @@ def begin(verbose: int) -> None:
     """Write lines to the standard error from now on: `verbose` 0 for what happens, 1 for what is sent and asked too, 2
     for all of it, with who and where."""
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(Line(verbose > 1))
+    lines.setFormatter(JournalFormatter(verbose > 1))
     logging.raiseExceptions = False  # an output that takes no line ends nothing
     logging.root.handlers[:] = [lines]
     logging.root.setLevel(logging.WARNING)

@@ -110,7 +110,7 @@ class Log(Stored):
             charter = entries.decode(sql.blob(first[0], "entry 0"))
         if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
             raise damaged("entry 0 is no charter")
-        tree, fault = damage.Tree(self._reads, f"commons/{cid(charter.data)}"), (-1, "")
+        tree, fault = damage.TreeCheck(self._reads, f"commons/{cid(charter.data)}"), (-1, "")
         for start in range(0, size, tiles.WIDTH):
             batch = list(self.entries(start, min(start + tiles.WIDTH, size)))
             if len(batch) != min(tiles.WIDTH, size - start):
@@ -140,12 +140,12 @@ class Log(Stored):
         """What is damaged in the file by now, all of it read again, while others go on using the log."""
         db, size = sql.connect(self._path, ""), self.size
         with closing(db), sql.door(self._path):
-            tree = damage.Tree(db, self.origin)
+            tree = damage.TreeCheck(db, self.origin)
             while leaves := self._leaves(tree.size, min(tree.size + tiles.WIDTH, size)):
                 tree.take(leaves)
             return self._find(db, tree, -1)
 
-    def _find(self, db: sql.Connection, tree: damage.Tree, newest: int) -> list[damage.Damage]:
+    def _find(self, db: sql.Connection, tree: damage.TreeCheck, newest: int) -> list[damage.Damage]:
         def open_head(data: bytes) -> Signed:
             return transfer.open_head(data, tree.origin, self.state.tenures)
 

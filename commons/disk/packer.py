@@ -1,6 +1,6 @@
 """Files to sealed packs, in one pass and bounded memory. What an earlier version holds already is not sealed again.
 
-This is the reading room, one thread, the caller's; `sealed.Line` is the others. Knows nothing of manifests.
+This is the reading room, one thread, the caller's; `pipeline.PackWriter` has the others. Knows nothing of manifests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from commons.core.dataset.rights import Rights
 from commons.disk import folder
 from commons.disk.folder import Source
 from commons.disk.packs import Store
-from commons.disk.pipeline import Line, Shelf, Slot
+from commons.disk.pipeline import OpenPacks, PackWriter, Slot
 from commons.errors import NotFound
 
 
@@ -60,7 +60,7 @@ def pack(
     """
     older = previous or Contents(packs=(), files=())
     with (
-        closing(Line(store, secret, series, epoch, salt)) as line,
+        closing(PackWriter(store, secret, series, epoch, salt)) as line,
         closing(_Old(older, store, series, old_secret)) as old,
     ):
         work = _Work(line=line, old=old, progress=progress)
@@ -73,12 +73,12 @@ def pack(
         new = line.finish()
     table = _table(work.files, older.packs, new, rights or {})
     # 2. The table that refers to it. The caller signs and speaks only once it has both.
-    with closing(Line(store, secret, series, epoch, salt)) as line:
+    with closing(PackWriter(store, secret, series, epoch, salt)) as line:
         own = _seal(contents.encode(table), line)
     return Packed(contents=table, new=new, contents_pack=own, bytes_read=work.read, bytes_reused=work.reused)
 
 
-def _seal(data: bytes, line: Line) -> PackEntry:
+def _seal(data: bytes, line: PackWriter) -> PackEntry:
     for start in range(0, len(data), SEGMENT):
         part = data[start : start + SEGMENT]
         slot = line.slot()
@@ -115,7 +115,7 @@ def _table(
 class _Work:
     """What was read so far. `bundle` gathers small files for one segment; they join `files` when it is put."""
 
-    line: Line
+    line: PackWriter
     old: _Old
     progress: Callable[[int], None]
     files: list[File] = field(default_factory=list)
@@ -207,7 +207,7 @@ class _Old:
         self._files = {file.sha256: file for file in previous.files}
         self._large = {file.path: file for file in previous.files if file.size > SEGMENT}
         self.sizes = {file.size for file in self._large.values()}
-        self._shelf = Shelf(previous, store, secret, series) if secret else None
+        self._shelf = OpenPacks(previous, store, secret, series) if secret else None
 
     def runs(self, digest: bytes, size: int) -> tuple[Run, ...] | None:
         """Where the file of this hash is already."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from commons.core.dataset import pieces
 from commons.core.dataset.manifest import PackRef
-from commons.core.dataset.pieces import Buffer, Tree
+from commons.core.dataset.pieces import Buffer, PieceTree
 from commons.errors import Busy, Conflict, NotFound, StorageFailed, Untrue, refusal
 
 
@@ -92,7 +92,7 @@ class Store:
         """A new name to write to, for `adopt` to take in or `clean` to sweep out."""
         return self.folder / f"{secrets.token_hex(8)}.tmp"
 
-    def adopt(self, temp: Path, tree: Tree) -> Path:
+    def adopt(self, temp: Path, tree: PieceTree) -> Path:
         """Give the whole file `temp` of this folder, whose tree was computed from its bytes, its root's name."""
         with door(f"keep the pack {tree.root.hex()}"):
             # 1. The bytes. A crash here leaves *.tmp (swept out) or *.part (verified again when resumed). A sync that
@@ -139,7 +139,7 @@ class Partial:
     def __init__(self, store: Store, root: bytes, size: int, layer: bytes) -> None:
         """Untrue if `layer` is not `root`'s, Busy if another Partial has this root."""
         pieces.check_layer(root, size, layer)
-        self._store, self._tree = store, Tree(root=root, size=size, layer=layer)
+        self._store, self._tree = store, PieceTree(root=root, size=size, layer=layer)
         self._have = bytearray(pieces.piece_count(size))
         self._path = store.part(root)
         self._lock = threading.Lock()

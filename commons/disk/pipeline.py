@@ -35,7 +35,7 @@ class Slot:
     sealed: bytearray
 
 
-class Line:
+class PackWriter:
     """A pack being made: `put` a filled slot, and it is sealed by two threads, then written by one and hashed by one.
 
     A slot is taken before it is filled and comes back when it is written: so slots bound the memory, and no segment can
@@ -168,7 +168,7 @@ class Unlocked:
         return data
 
 
-class Shelf:
+class OpenPacks:
     """The packs of one version, each unlocked when first read from. Reads are from any thread."""
 
     def __init__(self, contents: Contents, store: Store, secret: Callable[[int], bytes], series: bytes) -> None:

@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class OwnRequest:
     """A request of mine: stored before it is sent, so that a crash or a second fetch repeats it instead of making
     another. `log` is the vkey of the log it went to. `secret` is the epoch secret once released; `receipt` what is
     still owed to the log, signed."""
@@ -141,7 +141,7 @@ class Shelf:
 
     # -- my requests ------------------------------------------------------------------------------------------------
 
-    def put_ask(self, ask: Ask) -> None:
+    def put_ask(self, ask: OwnRequest) -> None:
         with sql.door(self._path):
             self._db.execute(
                 "INSERT OR REPLACE INTO asks VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -149,13 +149,13 @@ class Shelf:
                  ask.reason, ask.secret, ask.receipt),
             )  # fmt: skip
 
-    def ask(self, log: str, series: bytes, epoch: int, terms: bytes) -> Ask | None:
+    def ask(self, log: str, series: bytes, epoch: int, terms: bytes) -> OwnRequest | None:
         return next(
             (a for a in self.asks() if (a.log, a.series, a.epoch, a.terms) == (log, series, epoch, terms)), None
         )
 
-    def asks(self) -> list[Ask]:
-        found = [Ask(**dict(zip(Ask.__slots__, row, strict=True))) for row in self._rows("asks")]
+    def asks(self) -> list[OwnRequest]:
+        found = [OwnRequest(**dict(zip(OwnRequest.__slots__, row, strict=True))) for row in self._rows("asks")]
         return sorted(found, key=lambda each: (each.log, -1 if each.request is None else each.request))
 
     # -- withdrawals ------------------------------------------------------------------------------------------------

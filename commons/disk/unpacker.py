@@ -25,7 +25,7 @@ from commons.core.dataset.manifest import Manifest
 from commons.core.dataset.pack import SEGMENT
 from commons.disk import naming, packs, space
 from commons.disk.packs import Store
-from commons.disk.pipeline import Shelf, Unlocked
+from commons.disk.pipeline import OpenPacks, Unlocked
 from commons.errors import Busy, Conflict, Untrue
 
 STAGING = ".commons:unpacking"  # a name no dataset may hold
@@ -87,7 +87,7 @@ def unpack(
         largest = max((file.size for file in todo), default=0)  # stands beside what it replaces until it has its name
         space.check((dest, max(needed, min(sum(file.size for file in todo), _BATCH_BYTES + largest))))
         todo.sort(key=lambda file: [(run.pack, run.first, run.offset) for run in file.runs[:1]])
-        with closing(Shelf(contents, store, keys, series)) as shelf, closing(_Segments(shelf, todo)) as segments:
+        with closing(OpenPacks(contents, store, keys, series)) as shelf, closing(_Segments(shelf, todo)) as segments:
             ground.stage()
             batch, held = list[File](), 0
             for file in todo:
@@ -123,7 +123,7 @@ def verify(dest: Path, contents: Contents) -> tuple[str, ...]:
 class _Segments:
     """The plaintexts that `files` need, in their order, opened ahead by two threads."""
 
-    def __init__(self, shelf: Shelf, files: Sequence[File]) -> None:
+    def __init__(self, shelf: OpenPacks, files: Sequence[File]) -> None:
         self._shelf, self._plan = shelf, _plan(files)
         self._threads = ThreadPoolExecutor(2)
         self._coming: deque[tuple[tuple[int, int], Future[bytes]]] = deque()

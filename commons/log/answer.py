@@ -34,7 +34,7 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ProvenEntry:
     """One entry of the log with its inclusion proof, and its opening where the reader may see it."""
 
     index: int
@@ -52,7 +52,7 @@ class Answer:
     """The request, then the decision on it if there is one, under one checkpoint; `consistency` leads from the
     submission's head to it."""
 
-    shown: tuple[Shown, ...]
+    shown: tuple[ProvenEntry, ...]
     head: bytes
     consistency: tuple[bytes, ...]
 

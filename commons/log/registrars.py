@@ -30,7 +30,7 @@ SILENT = (Unreachable, TimedOut, Refused, TooMany)  # a registrar that answers n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeper:
+class Incumbent:
     """`peer` keeps the log, under the key `log`; it may have signed decisions, as may those who kept it `before`; it is
     `here` where that is this home."""
 
@@ -50,16 +50,16 @@ class Keeper:
         return frozenset({self.peer, *self.before})
 
 
-def known(home: Home, value: Manifest) -> Keeper:
+def known(home: Home, value: Manifest) -> Incumbent:
     """As far as this home has verified it."""
     key, peer, before = home.shelf.keeper(value.commons) or (value.log_key, value.registrar, [])
     if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
         key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
     log = note.Verifier(name=f"commons/{value.commons}", public=key)
-    return Keeper(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
+    return Incumbent(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
 
 
-def addresses(keeper: Keeper, sources: Sequence[str]) -> list[str]:
+def addresses(keeper: Incumbent, sources: Sequence[str]) -> list[str]:
     """Those of who keeps a log. Unreachable without one."""
     if not (found := keeper.among(sources)):
         raise Unreachable(
@@ -80,7 +80,7 @@ def recourse(then: str = RECOURSE) -> Iterator[None]:
 
 
 async def asked(
-    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Callable[[Keeper], Awaitable[T]]
+    home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Callable[[Incumbent], Awaitable[T]]
 ) -> T:
     """What the keeper of the log answers; where the one known here does not, who took the log over since."""
     try:
@@ -110,7 +110,7 @@ async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest
 
 async def find(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, same: bool = False
-) -> Keeper | None:  # fmt: skip
+) -> Incumbent | None:  # fmt: skip
     """Who has taken the log over since, if one of the peers at `sources` did (with `same` the one known here, too, who
     may have changed its key): all of their log has to bear it out, and to contain what this home trusted. It is
     remembered. None where nobody has."""

@@ -18,7 +18,7 @@ from commons.core.state.notice import Notice
 from commons.disk.home import Home
 from commons.errors import CommonsError, Gone, NotFound, TimedOut, Unreachable
 from commons.log import registrars
-from commons.log.registrars import Keeper
+from commons.log.registrars import Incumbent
 from commons.net.network import Network, first, sum_up
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ async def ask(
         data = await net.get(source, f"/{value.commons}/notices/{dataset}", limit=notice.LIMIT)
         return data, notice.open(data, value.commons, dataset, keeper.stewards)
 
-    async def about(found: Keeper) -> tuple[bytes, Notice]:
+    async def about(found: Incumbent) -> tuple[bytes, Notice]:
         nonlocal keeper
         keeper = found
         return await first(keeper.among(sources), "a notice of the registrar", get)

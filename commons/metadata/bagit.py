@@ -17,7 +17,7 @@ from urllib.parse import quote
 from commons.core.dataset import names
 from commons.errors import Malformed
 from commons.metadata import texts
-from commons.metadata.description import Description, Entry, encoded
+from commons.metadata.description import DescribedFile, Description, encoded
 from commons.metadata.reading import Heard, Reading
 from licences import escape
 
@@ -25,7 +25,7 @@ _LINE = 79  # characters
 _LENGTHS = {32: "md5", 64: "sha256"}  # hexadecimal digits
 
 
-def write(files: Sequence[Entry], d: Description, tags: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+def write(files: Sequence[DescribedFile], d: Description, tags: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
     """The tag files by name, those of `tags` (by path beside `data/`) among them. Malformed where a SHA-256 lacks."""
     others = dict(tags or {})
     names.check_all([*others, "data"])
@@ -43,7 +43,7 @@ def write(files: Sequence[Entry], d: Description, tags: Mapping[str, bytes] | No
     return written | {"tagmanifest-sha256.txt": listed.encode()}
 
 
-def _info(files: Sequence[Entry], d: Description) -> bytes:
+def _info(files: Sequence[DescribedFile], d: Description) -> bytes:
     sizes = [file.size for file in files if file.size is not None]
     own = [("File-License", f"{quote(f'data/{file.path}')} {file.licence}") for file in files if file.licence]
     said = [
@@ -101,10 +101,10 @@ def read_info(text: str, heard: Heard | None = None) -> Description:
     )  # fmt: skip
 
 
-def read(text: str) -> tuple[Entry, ...]:
+def read(text: str) -> tuple[DescribedFile, ...]:
     """The files of a payload manifest, of SHA-256 or MD5, by their paths in the folder: "data/rivers.csv". Malformed
     for any other line, a path that is not safe or not payload, and one that stands twice."""
-    found: dict[str, Entry] = {}
+    found: dict[str, DescribedFile] = {}
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if not line.strip():
             continue

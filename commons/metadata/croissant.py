@@ -14,7 +14,7 @@ from commons.core.dataset import rights
 from commons.core.dataset.rights import Creator, Label, Origin
 from commons.errors import Malformed
 from commons.metadata import jsonld
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.metadata.jsonld import Graph, Node, address, said, texts, tidy, values
 from commons.metadata.reading import Heard, Reading, alike
 from commons.metadata.texts import conditions
@@ -174,7 +174,7 @@ def _citation(d: Description) -> str:
     return ". ".join(str(each) for each in [*parts, d.publisher, d.identifier or d.reference or d.source_url] if each)
 
 
-def _file(each: Entry, d: Description, table: bool) -> dict[str, Any]:
+def _file(each: DescribedFile, d: Description, table: bool) -> dict[str, Any]:
     if each.sha256 is None:
         raise Malformed(f"{FILE} needs the SHA-256 of {each.path!r}", hint="describe the files as they lie on disk")
     return tidy(
@@ -257,9 +257,9 @@ def understood(graph: Graph, node: Node, reading: Reading) -> dict[str, Callable
     }
 
 
-def entry(graph: Graph, path: str, node: Node, reading: Reading) -> Entry:
+def entry(graph: Graph, path: str, node: Node, reading: Reading) -> DescribedFile:
     """A file at `path`, of which `node` tells."""
-    return Entry(
+    return DescribedFile(
         path=path,
         size=jsonld.size(values(node, "contentSize")),
         sha256=reading.take("files", lambda: jsonld.digest(path, values(node, "sha256"), 32), None),
@@ -270,7 +270,7 @@ def entry(graph: Graph, path: str, node: Node, reading: Reading) -> Entry:
     )
 
 
-def _files(graph: Graph, node: Node, reading: Reading) -> Iterator[Entry]:
+def _files(graph: Graph, node: Node, reading: Reading) -> Iterator[DescribedFile]:
     for each in graph.nodes(node, "distribution"):
         place = said(each, "contentUrl")
         if not place or values(each, "cr:containedIn", "containedIn"):  # of an archive: no file of the folder

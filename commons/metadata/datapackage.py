@@ -15,7 +15,7 @@ from typing import Any
 from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import texts
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.metadata.jsonld import dump, load
 from commons.metadata.reading import Heard, Reading
 
@@ -169,7 +169,7 @@ def _written(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield (name or "").strip(), ""
 
 
-def _files(value: object, reading: Reading) -> Iterator[Entry]:
+def _files(value: object, reading: Reading) -> Iterator[DescribedFile]:
     row = texts.mapping("one of resources", value)
     path = row.get("path", row.get("url"))
     for each in path if isinstance(path, list) else [path] if path is not None else []:
@@ -177,7 +177,7 @@ def _files(value: object, reading: Reading) -> Iterator[Entry]:
             yield _file(each, row, not isinstance(path, list) or len(path) == 1, reading)
 
 
-def _file(path: object, row: Mapping[str, Any], whole: bool, reading: Reading) -> Entry:
+def _file(path: object, row: Mapping[str, Any], whole: bool, reading: Reading) -> DescribedFile:
     """One file of a resource; hash and size are those of all its parts together."""
     name = str(path)[:200]
     sha256, md5 = reading.take("files", lambda: _digests(row.get("hash")), (None, None), name)
@@ -258,7 +258,7 @@ def _sources(d: Description) -> list[dict[str, str]]:
     return [*([{"path": d.source_url}] if d.source_url and not _foreign(d.source_url) else []), *found]
 
 
-def _resource(file: Entry, addresses: Mapping[str, str], names: dict[str, int]) -> dict[str, Any]:
+def _resource(file: DescribedFile, addresses: Mapping[str, str], names: dict[str, int]) -> dict[str, Any]:
     """`type` keeps validators from reading a table into whatever ends in ".csv"."""
     row: dict[str, Any] = {"name": _slug(file.path, "file", names), "type": "file", "path": file.path}
     if file.media_type:

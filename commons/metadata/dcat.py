@@ -14,7 +14,7 @@ from commons.core.dataset import rights
 from commons.core.dataset.rights import Creator, Label, Origin
 from commons.errors import Malformed
 from commons.metadata import jsonld
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.metadata.jsonld import Graph, Node, address, is_a, said, texts, tidy, values
 from commons.metadata.reading import Heard, Reading, alike
 from commons.metadata.texts import conditions
@@ -126,7 +126,7 @@ def _origin(each: Origin) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _distribution(each: Entry, d: Description, access: str) -> dict[str, Any]:
+def _distribution(each: DescribedFile, d: Description, access: str) -> dict[str, Any]:
     """A file; where it lies is said from where this text lies."""
     licence = each.licence or d.licence
     return tidy(
@@ -244,7 +244,7 @@ def _origins(graph: Graph, node: Node) -> Iterator[Origin]:
             )
 
 
-def _files(graph: Graph, distributions: list[Node], licence: str | None, reading: Reading) -> Iterator[Entry]:
+def _files(graph: Graph, distributions: list[Node], licence: str | None, reading: Reading) -> Iterator[DescribedFile]:
     for each in distributions:
         for place in graph.nodes(each, "dcat:downloadURL", "downloadURL")[:1]:
             path = reading.take("files", partial(reading.place, said(place, "@id") or "#", _path), None)
@@ -256,12 +256,12 @@ def _path(text: str) -> str | None:
     return jsonld.path(text, encoded=True)
 
 
-def _file(graph: Graph, node: Node, path: str, licence: str | None, reading: Reading) -> Entry:
+def _file(graph: Graph, node: Node, path: str, licence: str | None, reading: Reading) -> DescribedFile:
     named = values(node, "dct:license", "license")
     own = reading.take("licence", lambda: jsonld.licence(graph, named, reading), None, path)
     sums = {length: list(_sums(graph, node, kind)) for kind, length in (("sha256", 32), ("md5", 16))}
     media = _first(graph.nodes(node, "dcat:mediaType", "mediaType"), "@id")
-    return Entry(
+    return DescribedFile(
         path=path,
         size=jsonld.size(values(node, "dcat:byteSize", "byteSize")),
         sha256=reading.take("files", lambda: jsonld.digest(path, sums[32], 32), None),

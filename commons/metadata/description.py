@@ -12,7 +12,7 @@ UNSEEN = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class DescribedFile:
     """A file. Where a format does not say: None. `sha256` has 32 bytes; `md5` (16) is read and compared, never written.
     `licence`, an SPDX expression, and `copyright`, lines, are the file's own where they differ from the dataset's."""
 
@@ -52,7 +52,7 @@ class Description:
     labels: tuple[Label, ...] = ()
     origins: tuple[Origin, ...] = ()
     changes: str | None = None
-    files: tuple[Entry, ...] = ()
+    files: tuple[DescribedFile, ...] = ()
 
 
 def encoded(text: str) -> bytes:

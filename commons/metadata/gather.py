@@ -23,7 +23,7 @@ from commons.disk import folder
 from commons.disk.folder import Source
 from commons.errors import Conflict, Malformed, NotFound, TooLarge
 from commons.metadata import credit, licensing
-from commons.metadata.description import LIMIT, Description, Entry
+from commons.metadata.description import LIMIT, DescribedFile, Description
 from commons.metadata.reading import Fault, Heard, Reading, spellings
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Gathered:
     said: Description
     taken: tuple[tuple[str, str], ...] = ()
     differ: tuple[str, ...] = ()
-    declared: Mapping[str, tuple[tuple[str, Entry], ...]]
+    declared: Mapping[str, tuple[tuple[str, DescribedFile], ...]]
     passed: tuple[Passed, ...] = ()
     faults: tuple[Passed, ...] = ()
     left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -176,7 +176,7 @@ def _fitting(description: Description, heard: Heard) -> Description:
     )  # fmt: skip
 
 
-def _unsaid(entry: Entry, reading: Reading) -> Entry:
+def _unsaid(entry: DescribedFile, reading: Reading) -> DescribedFile:
     reading.fault("files", f"{entry.path}: its copyright notices have more than {NOTICES} characters")
     return replace(entry, copyright=None)
 
@@ -386,10 +386,10 @@ def _expression(spelt: str, name: str, of: str = "") -> str:
 
 def _declared(
     found: Sequence[tuple[str, Description]], paths: Collection[str]
-) -> dict[str, tuple[tuple[str, Entry], ...]]:  # fmt: skip
+) -> dict[str, tuple[tuple[str, DescribedFile], ...]]:  # fmt: skip
     """What the files say of others, by the names that these have on disk."""
     present = {names.fold(path): path for path in paths}
-    declared: dict[str, tuple[tuple[str, Entry], ...]] = {}
+    declared: dict[str, tuple[tuple[str, DescribedFile], ...]] = {}
     for name, description in found:
         for entry in description.files:
             path = entry.path if entry.path in paths else next(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from commons.core.dataset import names
 from commons.errors import Malformed, TooLarge
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -117,9 +117,9 @@ def spellings(path: str) -> tuple[str, ...]:
     )
 
 
-def alike(entries: Iterable[Entry], reading: Reading) -> tuple[Entry, ...]:
+def alike(entries: Iterable[DescribedFile], reading: Reading) -> tuple[DescribedFile, ...]:
     """Each file once; Malformed if one is told of in two ways, or, where somebody listens, the first way told."""
-    known: dict[str, Entry] = {}
+    known: dict[str, DescribedFile] = {}
     for each in entries:
         first = known.setdefault(each.path, each)
         if first != each:
@@ -132,5 +132,5 @@ def _all(read: Callable[[T], Iterable[U]], item: T) -> list[U]:
     return list(read(item))
 
 
-def _twice(entry: Entry) -> None:
+def _twice(entry: DescribedFile) -> None:
     raise Malformed(f"{entry.path[:200]!r} is listed twice, and not alike", hint="keep one of the two")

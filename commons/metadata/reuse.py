@@ -205,7 +205,7 @@ def _expression(named: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Annotation:
     """An annotation: the paths it covers, "closest", "aggregate" or "override", and what it says ("" for nothing).
     `said` are its paths as they stand there, NFC, with what each covers."""
 
@@ -235,7 +235,7 @@ def _sorted(said: Iterable[tuple[str, re.Pattern[str] | str]]) -> dict[str, Any]
     }
 
 
-def toml(text: str) -> tuple[Rule, ...]:
+def toml(text: str) -> tuple[Annotation, ...]:
     """The rules of a `REUSE.toml`, of which the last that covers a file is the one. Malformed for anything else."""
     if len(text) > LIMIT:
         raise TooLarge(f"a REUSE.toml of more than {LIMIT >> 20} MiB")
@@ -245,13 +245,13 @@ def toml(text: str) -> tuple[Rule, ...]:
     return tuple(_rule(row) for row in texts.rows("annotations", table.get("annotations")))
 
 
-def _rule(row: Mapping[str, Any]) -> Rule:
+def _rule(row: Mapping[str, Any]) -> Annotation:
     said = [(path, _glob(path)) for path in map(_relative, _listed("path", row))]
     precedence = row.get("precedence", "closest")
     if not said or precedence not in ("closest", "aggregate", "override"):
         raise Malformed("an annotation has a path, and its precedence is closest, aggregate or override")
     notices = (line.removeprefix("SPDX-FileCopyrightText:").strip() for line in _listed("SPDX-FileCopyrightText", row))
-    return Rule(
+    return Annotation(
         said=tuple(said), **_sorted(said), precedence=precedence,
         licence=_expression(_listed("SPDX-License-Identifier", row)),
         copyright=tuple(notices),
@@ -307,7 +307,7 @@ def rights(
     reading, present = Reading(heard), frozenset(paths)
     if ".reuse/dep5" in present:
         reading.take("licence", _dep5, None)
-    tables: dict[str, tuple[Rule, ...]] = {}
+    tables: dict[str, tuple[Annotation, ...]] = {}
     for path in sorted(each for each in present if each.split("/")[-1] == FILE):
         tables[path.removesuffix(FILE)] = reading.take("licence", partial(_table, path, read), ())
     if len(present) * sum(len(rule.globs) for rules in tables.values() for rule in rules) > _MATCHES:
@@ -329,17 +329,17 @@ class _Folder:
     """The files there are, and the rules of the REUSE.toml in each folder. A path of a rule that no file has as it is
     spelt covers its like: names are compared as on disks where two such cannot stand side by side."""
 
-    def __init__(self, present: Collection[str], tables: Mapping[str, tuple[Rule, ...]]) -> None:
+    def __init__(self, present: Collection[str], tables: Mapping[str, tuple[Annotation, ...]]) -> None:
         self._tables = tables
         self._sidecars = {names.fold(path): path for path in present if path.endswith(".license")}
-        self._near: dict[str, list[Rule]] = {}
+        self._near: dict[str, list[Annotation]] = {}
         self._idle: dict[str, list[str]] = {}
         for folder, rules in tables.items():
             inside = frozenset(path[len(folder) :] for path in present if path.startswith(folder))
             folded = frozenset(map(names.fold, inside))
             self._near[folder] = [self._nearly(folder, rule, inside, folded) for rule in rules]
 
-    def _nearly(self, folder: str, rule: Rule, inside: Collection[str], folded: Collection[str]) -> Rule:
+    def _nearly(self, folder: str, rule: Annotation, inside: Collection[str], folded: Collection[str]) -> Annotation:
         said: list[tuple[str, re.Pattern[str] | str]] = []
         for text, glob in rule.said:
             if not _covers(glob, inside):
@@ -354,7 +354,7 @@ class _Folder:
     def sidecar(self, path: str) -> str | None:
         return self._sidecars.get(names.fold(f"{path}.license")) if self._sidecars else None
 
-    def rule(self, folder: str, path: str) -> Rule | None:
+    def rule(self, folder: str, path: str) -> Annotation | None:
         """The last of a folder's rules that covers a file as it is spelt, else the last that covers its like."""
         rules = self._tables.get(folder)
         if not rules:
@@ -382,7 +382,7 @@ def _covers(glob: re.Pattern[str] | str, paths: Collection[str]) -> bool:
 _SAID = 200  # characters of somebody's path that a note repeats
 
 
-def _table(path: str, read: Callable[[str], bytes]) -> tuple[Rule, ...]:
+def _table(path: str, read: Callable[[str], bytes]) -> tuple[Annotation, ...]:
     try:
         return toml(read(path).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -393,7 +393,7 @@ def _table(path: str, read: Callable[[str], bytes]) -> tuple[Rule, ...]:
 
 def _resolved(path: str, folder: _Folder, read: Callable[[str], bytes]) -> Rights | None:
     """The precedence of REUSE: from the top folder down, until one overrides; the closest fills what is not said."""
-    said: list[Rule] = []
+    said: list[Annotation] = []
     folders = path.split("/")[:-1]
     for depth in range(len(folders) + 1):
         rule = folder.rule("".join(f"{each}/" for each in folders[:depth]), path)

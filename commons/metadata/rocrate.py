@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from commons.errors import Malformed
 from commons.metadata import croissant, jsonld
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.metadata.jsonld import Graph, Node, address, is_a, said, tidy, values
 from commons.metadata.reading import Heard, Reading, alike
 
@@ -86,7 +86,7 @@ def _id(path: str) -> str:
     return re.sub(r"[\x00-\x7f]+", lambda plain: quote(plain[0]), path)
 
 
-def _file(each: Entry, d: Description) -> dict[str, Any]:
+def _file(each: DescribedFile, d: Description) -> dict[str, Any]:
     return tidy(
         {
             "@type": "File",
@@ -117,7 +117,7 @@ def _path(id: str) -> str | None:
     return jsonld.path(id, encoded=True)
 
 
-def _files(graph: Graph, root: Node, reading: Reading) -> Iterator[Entry]:
+def _files(graph: Graph, root: Node, reading: Reading) -> Iterator[DescribedFile]:
     """The files of the folder, found from part to part."""
     seen: set[str] = set()
     parts = list(reversed(graph.nodes(root, "hasPart")))

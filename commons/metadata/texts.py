@@ -19,7 +19,7 @@ from commons.core.crypto import ids
 from commons.core.dataset import names
 from commons.core.dataset.rights import Creator, check_date, check_url
 from commons.errors import Malformed, TooLarge
-from commons.metadata.description import UNSEEN, Description, Entry, encoded
+from commons.metadata.description import UNSEEN, DescribedFile, Description, encoded
 from commons.metadata.reading import Reading
 from licences.errors import LicenceError
 from licences.expression import parse
@@ -296,12 +296,12 @@ def creator(what: str, name: object, url: object = None, organisation: bool = Fa
     return Creator(name=said, url=found, organisation=organisation or bool(found and "://ror.org/" in found))
 
 
-def file(what: str, path: object, **said: Any) -> Entry:
+def file(what: str, path: object, **said: Any) -> DescribedFile:
     """A file of the folder, its path as a dataset spells it (NFC). Malformed for one not safe to write anywhere."""
     text = word(what, path)
     if text is None:
         raise Malformed(f"{what} is missing")
-    return Entry(path=names.check(unicodedata.normalize("NFC", text.removeprefix("./"))), **said)
+    return DescribedFile(path=names.check(unicodedata.normalize("NFC", text.removeprefix("./"))), **said)
 
 
 def person(what: str, value: object, *links: str) -> list[Creator]:

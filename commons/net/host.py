@@ -109,7 +109,7 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.place = Place("", lambda: None)  # another, where it came in
+        self.place = Incoming("", lambda: None)  # another, where it came in
 
     async def _read_data_body(self, length: int) -> bytes:
         refuse_flood(self, length)
@@ -173,7 +173,7 @@ class _Gone(Exception):
     """Tells libp2p's accept loop that the connection is over; it catches everything."""
 
 
-class Place:
+class Incoming:
     """A `crowd.Guest`: a connection or a stream that came in. What it sends is no reason to keep it, only that some of
     an answer was taken. `busy` once it is one: until then it goes first, but for its first moment."""
 
@@ -199,7 +199,7 @@ def guard_places(network: Any, most: int) -> None:
 
     async def admitted(raw: Any, address: Any) -> None:
         scope = trio.CancelScope()
-        raw.place = place = Place(crowd.source(remote(raw.stream.socket)), scope.cancel)
+        raw.place = place = Incoming(crowd.source(remote(raw.stream.socket)), scope.cancel)
         room.enter(place, place.since)
         try:
             with scope:
@@ -246,7 +246,7 @@ def guard_handlers(network: Any, most: int) -> None:
     async def guarded(stream: Any) -> None:
         peer = stream.muxed_conn.peer_id
         scope = trio.CancelScope()
-        stream.place = place = Place(stream.muxed_conn.place.source, scope.cancel)
+        stream.place = place = Incoming(stream.muxed_conn.place.source, scope.cancel)
         at_work[peer] += 1
         try:
             if at_work[peer] <= STREAMS_PER_PEER:

@@ -36,7 +36,7 @@ class Buckets:
         return (cost - tokens) / self._rate
 
 
-class Reading:
+class Allowance:
     """What those who ask make this node do, in `net.api`'s units of a quarter of a millisecond: nobody gets more than a
     quarter of a core for long, and no address more than half of one, whatever number of keys it has."""
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 
 import aiohttp
 from aiohttp import web
@@ -24,8 +24,10 @@ from aiohttp.http import HttpProcessingError
 from commons.access import listing
 from commons.core.crypto.ids import PeerId, check_cid
 from commons.core.tlog import cosignature
+from commons.custody.custodian import Custodian
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, TooLarge, TooMany
 from commons.net import connector, crowd
+from commons.node.site import Site
 
 log = logging.getLogger(__name__)
 server_log = logging.getLogger(
@@ -59,46 +61,6 @@ class Caller:
         return self.peer or f"{self.door} {self.source}"
 
 
-class Site(Protocol):
-    """What the node gives to the network. Each raises a CommonsError."""
-
-    @property
-    def bids(self) -> Bids: ...
-    def name(self) -> bytes: ...
-    def checkpoint(self, commons: str) -> bytes: ...
-    def cosigned(self, commons: str) -> bytes: ...
-    def tile(self, commons: str, path: str) -> bytes: ...
-    def openings(self, commons: str, bundle: str, reader: PeerId | None) -> bytes: ...
-    def consistency(self, commons: str, old: int, new: int) -> bytes: ...
-    def notice(self, commons: str, dataset: str) -> bytes: ...
-    def listed(self, commons: str, dataset: str, head: bytes) -> bytes: ...
-    async def submit(self, commons: str, body: bytes) -> bytes: ...
-    def check_publisher(self, commons: str, peer: PeerId | None) -> None: ...
-    async def publish(self, commons: str, body: bytes) -> bytes: ...
-    def release(self, commons: str, body: bytes) -> bytes: ...
-    def manifest(self, cid: str) -> bytes: ...
-    def pack(self, root: bytes) -> Path: ...
-    def pieces(self, root: bytes) -> bytes: ...
-    async def add_checkpoint(self, body: bytes) -> bytes: ...
-    def monitored(self, log: str) -> bytes: ...
-    def submitted(self, log: str) -> bytes: ...
-
-
-class Bids(Protocol):
-    """An offer to keep a log, and the ballots on it. Each raises a CommonsError."""
-
-    def shown(self, commons: str) -> bytes: ...
-    def take(self, commons: str, statement: bytes) -> bytes: ...
-
-
-class Keeper(Protocol):
-    """A custodian's answers, to peers only."""
-
-    def announce(self, commons: str) -> bytes: ...
-    async def deposit(self, commons: str, body: bytes) -> bytes: ...
-    async def hand(self, commons: str, body: bytes, caller: str | None) -> bytes: ...
-
-
 Post = Callable[[str, bytes, str | None], Awaitable[bytes]]  # (commons, body, the peer who sends it) -> the answer
 
 
@@ -106,7 +68,7 @@ Spend = Callable[[Caller, int], float]  # (who, what it costs) -> 0.0, or the se
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Call:
     """One request: the words of its path, who asks, what they sent."""
 
     words: Mapping[str, str]
@@ -127,13 +89,13 @@ class Resource:
 
     method: Literal["GET", "POST"]
     path: str
-    answer: Callable[[Ask], bytes | Path | Awaitable[bytes]]
+    answer: Callable[[Call], bytes | Path | Awaitable[bytes]]
     cost: int = 1
     kind: str = BINARY
     cache: str = NEVER
     plain: bool = False
     most: int = BODY
-    first: Callable[[Ask], None] = lambda ask: None
+    first: Callable[[Call], None] = lambda ask: None
 
 
 class Pack(web.FileResponse):
@@ -186,15 +148,15 @@ class Doors:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def resources(site: Site, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None) -> list[Resource]:
+def resources(site: Site, keeper: Custodian | None = None, posts: Mapping[str, Post] | None = None) -> list[Resource]:
     """The table of what peers and plain callers see; `posts` are resources that peers alone may post to."""
 
-    def kept() -> Keeper:
+    def kept() -> Custodian:
         if keeper is None:
             raise NotFound("this node keeps no shares")
         return keeper
 
-    def posting(take: Post) -> Callable[[Ask], Awaitable[bytes]]:
+    def posting(take: Post) -> Callable[[Call], Awaitable[bytes]]:
         return lambda ask: take(ask.commons, ask.body, ask.caller.peer)
 
     def of(path: str) -> str:
@@ -238,7 +200,7 @@ def resources(site: Site, keeper: Keeper | None = None, posts: Mapping[str, Post
 
 
 def application(
-    site: Site, doors: Doors, keeper: Keeper | None = None, posts: Mapping[str, Post] | None = None,
+    site: Site, doors: Doors, keeper: Custodian | None = None, posts: Mapping[str, Post] | None = None,
     spend: Spend = lambda caller, cost: 0.0,
 ) -> web.Application:  # fmt: skip
     """The table's routes. Nothing is done for a caller before all of their request is here and paid for."""
@@ -269,7 +231,7 @@ def application(
 
     def routed(row: Resource) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            ask = Ask(request.match_info, doors.caller(request), b"")
+            ask = Call(request.match_info, doors.caller(request), b"")
             if ask.caller.door == "plain" and not row.plain:
                 raise Refused(
                     "this door gives sealed packs, manifests and public tiles only",
@@ -341,7 +303,7 @@ async def body_of(request: web.Request, most: int = BODY) -> bytes:
         raise Malformed("the request broke off") from error  # RuntimeError: aiohttp's, of a connection that is closed
 
 
-def _root(ask: Ask) -> bytes:
+def _root(ask: Call) -> bytes:
     try:
         root = bytes.fromhex(ask.words["root"])
     except ValueError:

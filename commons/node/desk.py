@@ -65,7 +65,7 @@ class Desk(Heir):
         previous = str(self._named(update).cid) if update else None
         said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
         seat = self._seat(named) if named is not None else self._own()
-        place: publish.Place = publish.Own(self.home)
+        place: publish.Destination = publish.Own(self.home)
         if seat.sources:
             place = contribute.Abroad(self.home, self.net, seat, await self._state(seat))
         if dry_run:

@@ -17,7 +17,7 @@ from commons.core.dataset.reference import Reference
 from commons.core.state import clock, entries
 from commons.datasets import holder
 from commons.disk import damage, naming, private, resumption, stored
-from commons.disk.shelf import Ask
+from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed
 from commons.log import audit, evidence, exported, files, titles
 from commons.log.files import Read
@@ -138,7 +138,7 @@ class Ledger:
             if ask.outcome in ("pending", "fetched"):
                 await self._follow_up(ask)
 
-    async def _follow_up(self, ask: Ask) -> None:
+    async def _follow_up(self, ask: OwnRequest) -> None:
         data = self.home.shelf.manifest(ask.dataset)
         if data is None:
             return

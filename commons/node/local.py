@@ -5,10 +5,10 @@ from __future__ import annotations
 from commons.custody.custodian import Custodian
 from commons.log.files import Read
 from commons.net.network import HERE, Network
-from commons.node.site import Shown
+from commons.node.site import Site
 
 
-def own(site: Shown, commons: str) -> Read:
+def own(site: Site, commons: str) -> Read:
     """This home's own log, read as any other, openings included."""
 
     async def read(path: str) -> bytes:
@@ -30,7 +30,7 @@ def own(site: Shown, commons: str) -> Read:
 class Near:
     """The network, in which this node's own custodian and the log it keeps have an address too."""
 
-    def __init__(self, net: Network, custodian: Custodian, site: Shown, me: str) -> None:
+    def __init__(self, net: Network, custodian: Custodian, site: Site, me: str) -> None:
         self._net, self._custodian, self._site, self._me = net, custodian, site, me
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:

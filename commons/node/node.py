@@ -28,15 +28,15 @@ from commons.net import descriptors, interfaces
 from commons.net.client import Client
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, serve, tagged, watched
 from commons.net.crowd import Crowd
-from commons.net.limits import Reading
+from commons.net.limits import Allowance
 from commons.net.swarm import Swarm
 from commons.node import api
 from commons.node.clocks import Clocks
 from commons.node.contact import Contact
 from commons.node.local import own
 from commons.node.resuming import Resuming
-from commons.node.site import Shown
-from commons.witness.complaints import Unlogged
+from commons.node.site import Site
+from commons.witness.complaints import Complaints
 from commons.witness.cosigning import Cosigning
 from commons.witness.gossip import Gossip
 
@@ -49,7 +49,7 @@ class Node:
         self.home, self._http = home, address.binding(http) if http else None
         self._listen = tuple(address.listening(each, home.keys.identity.peer) for each in listen)
         self.registrar = Registrar(home)
-        self.site = Shown(home, self.registrar)
+        self.site = Site(home, self.registrar)
         self._doors = api.Doors()
         self._swarm: Swarm | None = None
         self._starting = asyncio.Lock()
@@ -88,11 +88,11 @@ class Node:
         self.clocks = Clocks(self.home, self.net)
         self.net.dated = self.clocks.heard
         self.contact = Contact(self.home, self.net)
-        self.unlogged = Unlogged(self.home, self.net, self.gossip.keepers)
+        self.unlogged = Complaints(self.home, self.net, self.gossip.keepers)
         posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
         logs = Logs(self.home, self.net, own(self.site, self.home.commons))
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.dating.word)
-        reading, clock = Reading(), asyncio.get_running_loop().time
+        reading, clock = Allowance(), asyncio.get_running_loop().time
         app = api.application(
             self.site, self._doors, self.custodian, posts,
             lambda caller, cost: reading.spend(caller.name, caller.source, cost, clock()),

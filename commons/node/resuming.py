@@ -35,7 +35,7 @@ Role = Literal["witness", "member", "peer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Sighting:
     """What one of those who were asked holds of the log: the `size` of a head that its key signed; None for no head,
     and no answer. `proven` says that entries were shown to lead there from ours."""
 
@@ -46,7 +46,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Clearance:
     """`go` or not: by whose answer, or who was silent (`who`), `how` it goes on, as it is noted; else `why` not, and
     what to do. `behind` is the word of who has seen most, where somebody has seen more."""
 
@@ -55,10 +55,10 @@ class Verdict:
     how: str = ""
     why: str = ""
     hint: str = ""
-    behind: Word | None = None
+    behind: Sighting | None = None
 
 
-def judge(size: int, words: Sequence[Word], *, members: int, witnesses: int, waived: int = 0) -> Verdict:
+def judge(size: int, words: Sequence[Sighting], *, members: int, witnesses: int, waived: int = 0) -> Clearance:
     """Whether a log of `size` entries may go on, with so many members besides its owner, and so many witnesses to ask.
 
     A larger head keeps it from that, whoever shows it, unless the owner goes on without what heads of up to `waived`
@@ -67,25 +67,25 @@ def judge(size: int, words: Sequence[Word], *, members: int, witnesses: int, wai
     """
     ahead = [w for w in words if w.size is not None and w.size > size and (w.proven or w.size > waived)]
     if ahead:
-        return Verdict(go=False, behind=max(ahead, key=lambda w: (w.proven, w.size or 0)))
+        return Clearance(go=False, behind=max(ahead, key=lambda w: (w.proven, w.size or 0)))
     heard = [w.who for w in words if w.size is not None and w.size <= size and (w.role == "witness" or not witnesses)]
     if heard:
-        return Verdict(go=True, how="answered", who=tuple(heard))
+        return Clearance(go=True, how="answered", who=tuple(heard))
     silent = tuple(w.who for w in words if w.size is None)
     if witnesses:
-        return Verdict(
+        return Clearance(
             go=False, who=silent, why="none of its witnesses has said yet whether this log is the newest there is: "
             "nothing is written before", hint="repeat this when one answers; --go-on goes on without them, where they "
             "are gone for good and you know that this home is no old copy",
         )  # fmt: skip
     if members:
         asked = f"{len(silent)} asked, no answer" if silent else "no address of theirs is known"
-        return Verdict(
+        return Clearance(
             go=False, who=silent, why=f"no member says whether this log is the newest there is ({asked}): nothing is "
             "written", hint="repeat this while a member's node runs; --go-on goes on without, where you know that this "
             "home is no old copy",
         )  # fmt: skip
-    return Verdict(go=True, how="alone", who=silent)
+    return Clearance(go=True, how="alone", who=silent)
 
 
 def alone(silent: int) -> str:
@@ -101,7 +101,7 @@ def alone(silent: int) -> str:
 class Held:
     """A head that somebody holds, and the hashes that they say lead to it from ours."""
 
-    word: Word
+    word: Sighting
     head: Signed | None = None
     lead: tuple[bytes, ...] = ()
 
@@ -177,7 +177,7 @@ class Resuming:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST)
 
-    def _take(self, verdict: Verdict) -> None:
+    def _take(self, verdict: Clearance) -> None:
         kept = self.home.resumption
         if verdict.go:
             if verdict.how == "alone" and not kept.unmoved:
@@ -207,7 +207,7 @@ class Resuming:
         """Somebody came by themself, and showed a head that is here."""
         if not self.home.resumption.free and self.home.log.broken is None:
             members, witnesses = self.members(), len(self._witnesses())
-            word = Word(who=who, role="member" if who in members else "peer", size=0)
+            word = Sighting(who=who, role="member" if who in members else "peer", size=0)
             verdict = judge(self.home.log.size, [word], members=len(members), witnesses=witnesses)
             if verdict.go:
                 self._take(verdict)
@@ -219,7 +219,7 @@ class Resuming:
         try:
             verdict = await self.round()
         except Stale:
-            verdict = Verdict(go=False)
+            verdict = Clearance(go=False)
         if verdict.go:
             self._take(verdict)
         elif isinstance(book.broken, Stale | None) and book.waive(over := kept.ahead()):
@@ -254,12 +254,12 @@ class Resuming:
     def _known(self) -> bool:
         return bool(self.members() or self._witnesses() or self._peers())
 
-    async def round(self) -> Verdict:
+    async def round(self) -> Clearance:
         """Ask everybody, for `SILENCE` seconds at most. A head that we do not lead to shuts the log, and is raised; see
         `Log.compare`."""
-        members, slots, words = self.members(), asyncio.Semaphore(AT_ONCE), dict[Word, Held | None]()
+        members, slots, words = self.members(), asyncio.Semaphore(AT_ONCE), dict[Sighting, Held | None]()
 
-        async def ask(word: Word, sources: Sequence[str]) -> None:
+        async def ask(word: Sighting, sources: Sequence[str]) -> None:
             words[word] = None
             async with slots:
                 for source in sources:
@@ -271,9 +271,9 @@ class Resuming:
                             return
 
         asked = [
-            *(ask(Word(who=name, role="witness"), [url]) for url, name in self._witnesses().items()),
+            *(ask(Sighting(who=name, role="witness"), [url]) for url, name in self._witnesses().items()),
             *(
-                ask(Word(who=peer, role="member" if peer in members else "peer"), at)
+                ask(Sighting(who=peer, role="member" if peer in members else "peer"), at)
                 for peer, at in self._peers().items()
             ),
         ]
@@ -290,7 +290,7 @@ class Resuming:
             raise book.broken.with_traceback(None)
         return verdict
 
-    async def _held(self, word: Word, source: str) -> Held | None:
+    async def _held(self, word: Sighting, source: str) -> Held | None:
         """What is held at `source`; None for nothing that this log signed. What contradicts it shuts it at once."""
         ours, path = self.home.log.head, f"/{self.home.commons}/"
         if word.role == "witness":
@@ -330,5 +330,7 @@ class Resuming:
             with contextlib.suppress(CommonsError):
                 theirs = self._opened(each.note)
                 if theirs.checkpoint.size > self.home.log.size:
-                    return Held(Word(who="this home's cosigned.db", role="peer", size=theirs.checkpoint.size), theirs)
+                    return Held(
+                        Sighting(who="this home's cosigned.db", role="peer", size=theirs.checkpoint.size), theirs
+                    )
         return None

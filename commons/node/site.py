@@ -1,6 +1,6 @@
 """What this node shows to others: its log as C2SP tiles, its manifests and sealed packs, and its registrar's answers.
 
-Fulfils `net.api.Site` and is the auditor's view of this home. Every resource is public but openings.
+`node.api` serves it, and it is the auditor's view of this home. Every resource is public but openings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from commons.witness import complaints, cosigning
 from commons.witness.witness import Witness
 
 
-class Shown:
+class Site:
     """One home, seen from outside."""
 
     def __init__(self, home: Home, registrar: Registrar) -> None:

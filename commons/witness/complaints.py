@@ -37,7 +37,7 @@ APART = 3600.0  # seconds between two readings of the clock that both call a req
 AT_ONCE = 8
 
 
-class Unlogged:
+class Complaints:
     """One home's part in it. `keepers` gives addresses of who keeps the log of a commons; `clock` seconds since 1970,
     `elapsed` seconds that no clock's setting changes. `start` and `stop` it in its loop."""
 

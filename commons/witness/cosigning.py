@@ -104,7 +104,7 @@ def _present(log: Log, head: Head, asked: Policy) -> frozenset[str]:
 
 
 @dataclass(slots=True)
-class Asked:
+class Cosigner:
     """One witness's URL and its keys, by the names that the policy gives them. `size` is where a proof to it begins, as
     far as we know; `signed` the size of the last head of which we hold its signature; `problem` what went wrong since.
     While `away` nobody waits for it."""
@@ -125,7 +125,7 @@ class Cosigning:
 
     def __init__(self, home: Home, net: Network, stamp: Stamping, clock: Callable[[], float] = time.time) -> None:
         self.home, self.log, self.net, self._stamp_at, self._clock = home, home.log, net, stamp, clock
-        self.asked: dict[str, Asked] = {}
+        self.asked: dict[str, Cosigner] = {}
         self.target = home.log.head
         self._workers: list[asyncio.Task[None]] = []
         self._policy: Policy | None = None
@@ -168,7 +168,7 @@ class Cosigning:
         for each in policy.witnesses:
             if each.url is not None and each.name in policy.leaves():
                 url = each.url.rstrip("/")
-                self.asked.setdefault(url, Asked(url, {})).keys[each.key] = each.name
+                self.asked.setdefault(url, Cosigner(url, {})).keys[each.key] = each.name
         for at in self.asked.values():
             signed_by = (h.size for h in self.home.cosigned.heads if any(key.vkey in h.lines for key in at.keys))
             at.size = at.signed = max(signed_by, default=0)
@@ -185,7 +185,7 @@ class Cosigning:
             for at in self.asked.values():
                 at.wake.set()
 
-    async def _work(self, at: Asked) -> None:
+    async def _work(self, at: Cosigner) -> None:
         """Have the target signed, and wait for the next. After a failure wait longer and longer: a witness that is away
         costs little, and one that is back is found within `LONGEST` seconds."""
         failed = 0
@@ -221,11 +221,11 @@ class Cosigning:
         with contextlib.suppress(Undated):  # no fault of the witness's; it waits for a clock that is right
             await self._stamp_at(head, size)
 
-    async def ask(self, at: Asked, head: Signed) -> None:
+    async def ask(self, at: Cosigner, head: Signed) -> None:
         """Have one head signed at one witness, and keep what is verified. Raises what went wrong."""
         for _ in range(TRIES):
             old = at.size if at.size <= head.checkpoint.size else 0
-            body = cosignature.Request(old=old, proof=self.log.lead(old, head), note=head.note).encode()
+            body = cosignature.AddCheckpoint(old=old, proof=self.log.lead(old, head), note=head.note).encode()
             try:
                 async with asyncio.timeout(ROUND):
                     got = await self.net.post(at.url, "/add-checkpoint", body, limit=ANSWER)
@@ -246,7 +246,7 @@ class Cosigning:
             return
         raise Conflict(f"{at.url} names another size each time it is asked")
 
-    def _verified(self, at: Asked, head: Signed, got: bytes) -> dict[str, bytes]:
+    def _verified(self, at: Cosigner, head: Signed, got: bytes) -> dict[str, bytes]:
         """The lines by this witness's keys under this very head. Untrue where one is missing or fails, without any."""
         lines: dict[str, bytes] = {}
         for row in got.split(b"\n")[: note.LINES]:
@@ -264,7 +264,7 @@ class Cosigning:
         least = _covered(self.home)
         self.home.cosigned.prune({*(each for each in sizes if each < least), *sizes[RECENT:]} - {least})
 
-    async def _accused(self, at: Asked, claim: str) -> None:
+    async def _accused(self, at: Cosigner, claim: str) -> None:
         """A witness contradicts our log. It is believed only if it shows a head that we signed and do not lead to: then
         the log shuts, StorageFailed or Stale. Otherwise its word changes nothing, and Untrue tells of it."""
         try:

@@ -26,7 +26,7 @@ from commons.core.tlog import merkle, proof
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
-from commons.disk.shelf import Ask
+from commons.disk.shelf import OwnRequest
 from commons.errors import Conflict, Malformed, Pending, Refused, TooLarge, Unacknowledged, Unreachable, Untrue
 from commons.log.answer import SKEW, Answer, Submission
 from tests.conftest import MakeHome
@@ -118,16 +118,16 @@ class Case:
     def signed(self, value: Manifest, by: Keys = ALICE) -> Opened[Manifest]:
         return manifest.open(manifest.sign(value, by.identity))
 
-    def asked(self, purpose: str = "research", details: str | None = None) -> Ask:
+    def asked(self, purpose: str = "research", details: str | None = None) -> OwnRequest:
         ask = request.made(self.home, self.dataset, purpose, details)
         self.home.shelf.put_ask(ask)
         return ask
 
-    def kept(self) -> Ask:
+    def kept(self) -> OwnRequest:
         (ask,) = self.home.shelf.asks()
         return ask
 
-    def send(self, ask: Ask, *sources: str) -> request.Sent:
+    def send(self, ask: OwnRequest, *sources: str) -> request.Sent:
         listed = Listed(dataset=self.dataset, entry=self.doors.listed)
         return asyncio.run(request.resubmit(self.home, self.doors, sources or [at(ALICE)], listed, ask))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from commons.core.crypto.keys import Signer
 from commons.core.tlog import checkpoint, cosignature, merkle, note
 from commons.core.tlog.checkpoint import Checkpoint, Signed
-from commons.core.tlog.cosignature import Ahead, Behind, Forked, Request
+from commons.core.tlog.cosignature import AddCheckpoint, Ahead, Behind, Forked
 from commons.core.tlog.note import COSIGNATURE, Verifier
 from commons.errors import CommonsError, Conflict, Malformed, Refused, Untrue
 
@@ -43,11 +43,11 @@ class Log:
     def read(self, level: int, pos: int) -> bytes:
         return self.nodes[level, pos]
 
-    def asks(self, old: int) -> Request:
-        return Request(old=old, proof=merkle.prove_consistency(old, self.head.size, self.read), note=self.note)
+    def asks(self, old: int) -> AddCheckpoint:
+        return AddCheckpoint(old=old, proof=merkle.prove_consistency(old, self.head.size, self.read), note=self.note)
 
 
-def check(request: Request, last: Log | None = None) -> Signed:
+def check(request: AddCheckpoint, last: Log | None = None) -> Signed:
     return cosignature.check(request, [LOG], last.signed if last else None)
 
 
@@ -86,7 +86,7 @@ def test_no_bytes_break_the_parser(data: bytes) -> None:
 
 
 def test_sixty_three_hashes_are_taken_and_one_more_is_not() -> None:
-    full = Request(old=1, proof=(bytes(32),) * 63, note=SEVEN)
+    full = AddCheckpoint(old=1, proof=(bytes(32),) * 63, note=SEVEN)
     assert cosignature.parse(full.encode()) == full
     with pytest.raises(Malformed, match="at most 63"):
         cosignature.parse(replace(full, proof=(bytes(32),) * 64).encode())
@@ -96,7 +96,7 @@ def test_sixty_three_hashes_are_taken_and_one_more_is_not() -> None:
 
 
 def test_a_checkpoint_that_go_made_is_cosigned_and_go_would_verify_the_line() -> None:
-    head = check(Request(old=0, proof=(), note=NOTE))
+    head = check(AddCheckpoint(old=0, proof=(), note=NOTE))
     assert head.checkpoint == Log(7).head
     ours = Signer(bytes.fromhex(VECTORS["witness_seed_hex"]))
     line = note.cosign(note.peek(NOTE), GO_WITNESS.name, ours, VECTORS["witness_time"])
@@ -118,10 +118,10 @@ def test_every_growth_is_cosigned_and_no_other_proof_is_taken(new: int) -> None:
 
 def test_an_extension_line_is_cosigned_unread_and_an_empty_one_is_no_checkpoint() -> None:
     text = Log(7).head.text() + "an extension of theirs\n"
-    assert check(Request(old=0, proof=(), note=note.sign(text, LOG.name, LOG_KEY))).checkpoint.size == 7
+    assert check(AddCheckpoint(old=0, proof=(), note=note.sign(text, LOG.name, LOG_KEY))).checkpoint.size == 7
     for bad in (Log(7).head.text() + "\nx\n", "x\n7\n", f"{LOG.name}\n07\n{text.split()[2]}\n"):
         with pytest.raises((Malformed, Refused)):
-            check(Request(old=0, proof=(), note=note.sign(bad, LOG.name, LOG_KEY)))
+            check(AddCheckpoint(old=0, proof=(), note=note.sign(bad, LOG.name, LOG_KEY)))
 
 
 def test_a_text_of_fewer_lines_than_three_or_with_an_unfinished_one_is_no_checkpoint() -> None:
@@ -138,20 +138,22 @@ def test_without_a_trusted_signature_it_is_refused() -> None:
     failing = SEVEN.replace(b"nqQPBxB35OFD", b"nqQPBxB35OFE")
     for data in (by_eve, failing, note.sign(note.peek(SEVEN), "eve", EVE)):
         with pytest.raises(Refused):
-            check(Request(old=0, proof=(), note=data))
-    assert check(Request(old=0, proof=(), note=note.add(SEVEN, by_eve.rpartition(b"\n\n")[2])))  # others are ignored
+            check(AddCheckpoint(old=0, proof=(), note=data))
+    assert check(
+        AddCheckpoint(old=0, proof=(), note=note.add(SEVEN, by_eve.rpartition(b"\n\n")[2]))
+    )  # others are ignored
 
 
 def test_a_key_signs_for_its_own_log_only() -> None:
     other = Checkpoint(origin="another.example", size=7, root=Log(7).head.root)
     with pytest.raises(Refused, match="another log"):
-        check(Request(old=0, proof=(), note=note.sign(other.text(), LOG.name, LOG_KEY)))
+        check(AddCheckpoint(old=0, proof=(), note=note.sign(other.text(), LOG.name, LOG_KEY)))
 
 
 def test_a_log_may_change_its_key_and_sign_with_either() -> None:
     new = Verifier(name=LOG.name, public=EVE.public)
     for data in (SEVEN, note.sign(note.peek(SEVEN), LOG.name, EVE)):
-        assert cosignature.check(Request(old=0, proof=(), note=data), [LOG, new], None).checkpoint.size == 7
+        assert cosignature.check(AddCheckpoint(old=0, proof=(), note=data), [LOG, new], None).checkpoint.size == 7
 
 
 def test_the_order_is_that_of_the_specification() -> None:
@@ -173,10 +175,10 @@ def test_the_order_is_that_of_the_specification() -> None:
 
 
 def test_an_empty_log_has_one_root() -> None:
-    assert check(Request(old=0, proof=(), note=Log(0).note)).checkpoint.size == 0
+    assert check(AddCheckpoint(old=0, proof=(), note=Log(0).note)).checkpoint.size == 0
     text = f"{LOG.name}\n0\n{note.encode64(bytes(32))}\n"
     with pytest.raises(Malformed):
-        check(Request(old=0, proof=(), note=note.sign(text, LOG.name, LOG_KEY)))
+        check(AddCheckpoint(old=0, proof=(), note=note.sign(text, LOG.name, LOG_KEY)))
 
 
 @pytest.mark.parametrize(("old", "new"), [(7, 7), (3, 8), (6, 9), (7, 300), (255, 257)])

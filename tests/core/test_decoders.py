@@ -458,7 +458,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Answer": st.builds(
         answer.Answer, head=st.binary(), consistency=tuples(b32),
         shown=tuples(st.builds(
-            answer.Shown, index=some, entry=st.binary(), opening=st.none() | st.binary(), proof=tuples(b32)
+            answer.ProvenEntry, index=some, entry=st.binary(), opening=st.none() | st.binary(), proof=tuples(b32)
         )),
     ),
     "Bound": st.builds(

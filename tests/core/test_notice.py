@@ -22,7 +22,7 @@ from commons.core.tlog.checkpoint import sign as sign_head
 from commons.core.tlog.note import Verifier
 from commons.errors import Conflict, Malformed, NotFound, Untrue
 from commons.log import answer
-from commons.log.answer import Answer, Shown
+from commons.log.answer import Answer, ProvenEntry
 from tests.core.test_state import ALICE, EVE, charter, decision, fold, publish, receipt, request
 
 COMMONS = ids.cid(charter().data)
@@ -161,7 +161,7 @@ def logged(leaf: Any, opening: Any) -> Answer:
     data = [b"first", encode(leaf)]
     root = merkle.node(merkle.leaf(data[0]), merkle.leaf(data[1]))
     head = sign_head(Checkpoint(origin=KEY.name, size=2, root=root), SIGNER)
-    seen = Shown(index=1, entry=data[1], opening=opening and encode(opening), proof=(merkle.leaf(data[0]),))
+    seen = ProvenEntry(index=1, entry=data[1], opening=opening and encode(opening), proof=(merkle.leaf(data[0]),))
     return Answer(shown=(seen,), head=head, consistency=())
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commons.core.dataset import pieces
-from commons.core.dataset.pieces import BLOCK, PIECE, Tree
+from commons.core.dataset.pieces import BLOCK, PIECE, PieceTree
 from commons.errors import Malformed, Untrue
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "bep52.json").read_text())
@@ -20,7 +20,7 @@ MOST = max(vector["size"] for vector in VECTORS["good"])
 DATA = b"".join([hashlib.sha256(b"commons/bep52/%d" % i).digest() for i in range(-(-MOST // 32))])
 
 
-def tree(data: bytes, step: int = 1 << 20) -> Tree:
+def tree(data: bytes, step: int = 1 << 20) -> PieceTree:
     hasher = pieces.Hasher()
     for start in range(0, len(data), step):
         hasher.update(data[start : start + step])
@@ -40,7 +40,7 @@ def root_by_definition(data: bytes) -> bytes:
 @pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: str(vector["size"]))
 def test_libtorrent_finds_the_same_root_and_layer(vector: dict[str, Any]) -> None:
     size, root, layer = vector["size"], bytes.fromhex(vector["root"]), bytes.fromhex(vector["layer"])
-    assert tree(DATA[:size]) == Tree(root=root, size=size, layer=layer)
+    assert tree(DATA[:size]) == PieceTree(root=root, size=size, layer=layer)
     pieces.check_layer(root, size, layer)
     ranges = [pieces.piece_range(i, size) for i in range(pieces.piece_count(size))]
     assert b"".join(pieces.piece_hash(DATA[start:end], size) for start, end in ranges) == layer

@@ -6,7 +6,7 @@ import pytest
 
 from commons.core.crypto import ids
 from commons.core.dataset import rule as rules
-from commons.core.dataset.rule import KINDS, Rule, Verdict
+from commons.core.dataset.rule import KINDS, Rule, Ruling
 from commons.errors import Malformed, Refused
 
 ALICE, BOB, EVE = sorted(ids.peer_id(bytes([n]) * 32) for n in (1, 2, 3))
@@ -27,7 +27,7 @@ LIST = Rule(kind="allow-list", peers=(ALICE, BOB))
     ],
 )
 def test_a_rule_answers_by_itself(rule: Rule, who: str, outcome: str, reason: str) -> None:
-    assert rules.decide(rule, who, (), "research") == Verdict(outcome=outcome, reason=reason)  # type: ignore[arg-type]
+    assert rules.decide(rule, who, (), "research") == Ruling(outcome=outcome, reason=reason)  # type: ignore[arg-type]
     assert rules.decide(rule, who, ("policy", "research"), "research").outcome == outcome
 
 
@@ -35,7 +35,7 @@ def test_a_rule_answers_by_itself(rule: Rule, who: str, outcome: str, reason: st
 def test_a_purpose_outside_the_terms_is_refused_under_every_rule(kind: str) -> None:
     rule = LIST if kind == "allow-list" else Rule(kind=kind)
     for purpose in ("product", "unstated", "", "Research", "resear"):
-        assert rules.decide(rule, ALICE, ("research",), purpose) == Verdict(outcome="refuse", reason="purpose")
+        assert rules.decide(rule, ALICE, ("research",), purpose) == Ruling(outcome="refuse", reason="purpose")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,7 +30,7 @@ from commons.core.tlog.policy import Policy
 from commons.custody import client as keeping
 from commons.custody import handover, shares
 from commons.custody import sharing as custody
-from commons.custody.client import Gathered, gather, standing
+from commons.custody.client import GatheredShares, gather, standing
 from commons.custody.custodian import Custodian, check_release, pass_on
 from commons.custody.handover import Claim, Handover, Part
 from commons.custody.misconduct import accuse, judge
@@ -126,7 +126,7 @@ class Town:
     async def gather(
         self, said: Opened[Asked], sharing: Opened[Sharing], given: tuple[bytes, Checked] | None = None,
         patience: float = LIMIT, lies: dict[str, Hand] | None = None, caller: str | None = None,
-    ) -> Gathered:  # fmt: skip
+    ) -> GatheredShares:  # fmt: skip
         data, checked = given or self.log.granted(said)
         return await gather(
             Inside(self, caller, lies), self.sources, sharing, said, data, checked, checked.head.note,

@@ -20,7 +20,7 @@ from commons.custody import handover, sharing
 from commons.custody.handover import Released
 from commons.custody.misconduct import accuse, judge
 from commons.errors import CommonsError, Malformed, Untrue
-from commons.log.answer import Shown
+from commons.log.answer import ProvenEntry
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, Keeper, custodians
 
 RULE = custodians(2, 2)
@@ -49,7 +49,7 @@ class Case:
     def kept(self) -> list[Tenure]:
         return [Tenure(since=0, registrar=ALICE.identity.peer, key=self.log.signer.public)]
 
-    def everything(self) -> list[Shown]:
+    def everything(self) -> list[ProvenEntry]:
         return [self.log.shown(n) for n in range(len(self.log.data))]
 
     def verdicts(self, release: bytes) -> tuple[str, str]:

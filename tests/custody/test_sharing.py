@@ -17,7 +17,7 @@ from commons.core.state.entries import Asked
 from commons.custody import handover, shares
 from commons.custody import sharing as custody
 from commons.custody.handover import Part, Released
-from commons.custody.sharing import Deposit, Sharing, Taken
+from commons.custody.sharing import Deposit, Sharing, VerifiedDeposit
 from commons.errors import CommonsError, Malformed, Untrue
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, TERMS, Keeper, custodians
 
@@ -33,7 +33,7 @@ OPENED = custody.open_sharing(SHARING)
 SEED = BOB.hpke_seed(SAID.value.nonce)
 
 
-def taken(n: int = 0) -> Taken:
+def taken(n: int = 0) -> VerifiedDeposit:
     return custody.take(DEPOSITS[f"c{n}"], KEEPERS[n].identity.peer, KEEPERS[n].custody())
 
 

@@ -26,7 +26,7 @@ from commons.disk import packer
 from commons.disk.packs import Store
 from commons.errors import Conflict, Malformed
 from commons.metadata import croissant, datapackage, dcat, licensing, reuse, rocrate
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from licences import compat
 from tests.datasets.test_licences import write
 
@@ -130,7 +130,7 @@ def described(ready: Prepared, store: Path) -> Description:
     return replace(said, texts=tuple((texts | dict(said.texts)).items()))
 
 
-def of(said: Description, files: Mapping[str, Entry], path: str) -> set[str]:
+def of(said: Description, files: Mapping[str, DescribedFile], path: str) -> set[str]:
     """The licence of one file, by its own or the whole's."""
     return apart((path in files and files[path].licence) or said.licence or "")
 

@@ -22,7 +22,7 @@ from commons.datasets import describe, prepare
 from commons.datasets.prepare import Prepared
 from commons.errors import Conflict, Malformed, NotFound, TooLarge
 from commons.metadata import FORMATS, credit, gather, library
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from tests.conftest import Start, ends
 from tests.datasets.test_licences import DATAPACKAGE, TEXT, alone, told, value_of, write
 
@@ -368,7 +368,10 @@ async def test_what_a_manifest_claims_is_described_whatever_it_claims(start: Sta
     assert (said.source_url, said.published) == (None, None)
     assert "\x1b" not in credit.line(claimed)
     for form in FORMATS:
-        for each in (said, replace(said, published="2026-01-01", files=(Entry(path="a b%.csv", sha256=bytes(32)),))):
+        for each in (
+            said,
+            replace(said, published="2026-01-01", files=(DescribedFile(path="a b%.csv", sha256=bytes(32)),)),
+        ):
             with contextlib.suppress(Malformed):
                 written = b"".join(describe.write(form, each).values()).decode()
                 assert not {"\x1b", "\u202e"} & set(written)

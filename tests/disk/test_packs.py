@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commons.core.dataset import pieces
-from commons.core.dataset.pieces import PIECE, Tree
+from commons.core.dataset.pieces import PIECE, PieceTree
 from commons.disk.packs import Partial, Store
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, Untrue
 
@@ -26,7 +26,7 @@ DATA = random.Random(7).randbytes(4 * PIECE + 12_345)
 HERE = Path(__file__).parents[2]
 
 
-def tree_of(data: bytes) -> Tree:
+def tree_of(data: bytes) -> PieceTree:
     hasher = pieces.Hasher()
     hasher.update(data)
     return hasher.finish()

@@ -26,7 +26,7 @@ def home(make_home: MakeHome) -> Path:
     return path
 
 
-def paths(found: folder.Found) -> list[str]:
+def paths(found: folder.FolderListing) -> list[str]:
     return [source.path for source in found.sources]
 
 

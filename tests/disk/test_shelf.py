@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from commons.core.crypto.ids import cid
-from commons.disk.shelf import Ask, Shelf, Withdrawal
+from commons.disk.shelf import OwnRequest, Shelf, Withdrawal
 from commons.errors import StorageFailed
 from tests.conftest import LIMIT
 from tests.crash_driver import die_at, in_child
 
-ASK = Ask(log="log+1+key", series=bytes(16), epoch=0, terms=b"t" * 32, dataset="d", submission=b"signed")
+ASK = OwnRequest(log="log+1+key", series=bytes(16), epoch=0, terms=b"t" * 32, dataset="d", submission=b"signed")
 ONE, TWO = cid(b"one"), cid(b"two")
 
 

@@ -28,7 +28,7 @@ from commons.core.dataset.pack import HEADER, SEGMENT
 from commons.disk import folder, packer, space, unpacker
 from commons.disk.packer import Packed
 from commons.disk.packs import Store
-from commons.disk.pipeline import Shelf
+from commons.disk.pipeline import OpenPacks
 from commons.errors import Busy, CommonsError, Conflict, Internal, Malformed, NotFound, StorageFailed, Untrue
 
 HERE = Path(__file__).parents[2]
@@ -584,7 +584,7 @@ def test_files_are_named_in_batches_of_so_many_files_or_bytes(
 class Recorded:
     """A shelf that says which segments were read."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: OpenPacks) -> None:
         self._shelf, self.read_of = shelf, list[tuple[int, int]]()
 
     def read(self, index: int, number: int) -> bytes:
@@ -596,7 +596,7 @@ def test_of_a_large_file_a_few_segments_are_opened_ahead_each_once(tmp_path: Pat
     """However large it is: what is held in memory is bounded."""
     data = random.Random(6).randbytes(9 * SEGMENT)
     store, result = packed(tmp_path, {"large": data})
-    with closing(Shelf(result.contents, store, secret, SERIES)) as shelf:
+    with closing(OpenPacks(result.contents, store, secret, SERIES)) as shelf:
         recorded = Recorded(shelf)
         segments = unpacker._Segments(recorded, result.contents.files)  # type: ignore[arg-type]
         for number in range(9):

@@ -16,7 +16,7 @@ import pytest
 from commons.core.crypto.keys import Signer
 from commons.core.tlog import cosignature, note
 from commons.core.tlog.checkpoint import Signed
-from commons.core.tlog.cosignature import Behind, Request
+from commons.core.tlog.cosignature import AddCheckpoint, Behind
 from commons.core.tlog.note import COSIGNATURE, Verifier
 from commons.disk.cosigned import Cosigned
 from commons.disk.witnessed import Seen, Witnessed
@@ -35,7 +35,7 @@ def kept(tmp_path: Path) -> Iterator[Witnessed]:
     opened.close()
 
 
-def step(request: Request, time: int = 1) -> Callable[[Seen | None], Seen]:
+def step(request: AddCheckpoint, time: int = 1) -> Callable[[Seen | None], Seen]:
     def work(last: Seen | None) -> Seen:
         head = cosignature.check(request, [LOG], last.head if last else None)
         line = note.cosign(note.peek(head.note), KEY.name, OURS, time)
@@ -104,7 +104,7 @@ def test_of_two_heads_from_one_size_only_one_is_signed(kept: Witnessed) -> None:
             log = Log(size + 3) if n % 2 else Log(size + 2)
             requests.append(log.asks(size))
 
-        def ask(request: Request, start: threading.Barrier = start) -> int | None:
+        def ask(request: AddCheckpoint, start: threading.Barrier = start) -> int | None:
             start.wait()
             try:
                 return kept.step(LOG.name, step(request)).head.checkpoint.size

@@ -30,7 +30,7 @@ from commons.core.state.notice import Dropping
 from commons.core.tlog import checkpoint, merkle, note, proof
 from commons.errors import CommonsError, Malformed, SplitView, Untrue
 from commons.log import answer
-from commons.log.answer import Answer, Shown
+from commons.log.answer import Answer, ProvenEntry
 
 LOG, BOB, ALICE, EVE = (Signer(bytes([n]) * 32) for n in (1, 2, 3, 4))
 COMMONS = ids.cid(b"charter")
@@ -61,7 +61,7 @@ def log(data: list[bytes], first: int, openings: list[bytes | None], old: int = 
     head = checkpoint.sign(checkpoint.Checkpoint(origin=KEY.name, size=size, root=merkle.edge_root(edge)), signer)
     return Answer(
         shown=tuple(
-            Shown(index=n, entry=data[n], opening=hidden, proof=merkle.prove_inclusion(n, size, read))
+            ProvenEntry(index=n, entry=data[n], opening=hidden, proof=merkle.prove_inclusion(n, size, read))
             for n, hidden in enumerate(openings, first)
         ),
         head=head,

@@ -32,7 +32,7 @@ from commons.errors import (
     Untrue,
 )
 from commons.log import registrars
-from commons.log.registrars import Keeper as Keeping
+from commons.log.registrars import Incumbent as Keeping
 from commons.net.network import HERE
 from tests import keeper
 from tests.conftest import MakeHome

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from commons.core.crypto import ids
 from commons.core.dataset.rights import Creator, Label, Origin
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 
 TABLE, PICTURE, NOTE = "rivers.csv", "images/gauge.bin", "field notes/Flüsse 2024.txt"
 BYTES: dict[str, bytes] = {
@@ -30,10 +30,10 @@ ANA = Creator(name="Ana Martins", url="https://orcid.org/0000-0002-1825-0097")
 INSTITUTE = Creator(name="Instituto da Água", url="https://ror.org/05gq02987", organisation=True)
 
 
-def entry(path: str, licence: str | None = None, copyright: str | None = None) -> Entry:
+def entry(path: str, licence: str | None = None, copyright: str | None = None) -> DescribedFile:
     """A file of BYTES as it would be listed."""
     data = BYTES[path]
-    return Entry(
+    return DescribedFile(
         path=path, size=len(data), sha256=hashlib.sha256(data).digest(), media_type=_TYPES[path], licence=licence,
         copyright=copyright,
     )  # fmt: skip

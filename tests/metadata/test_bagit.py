@@ -14,7 +14,7 @@ import pytest
 from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import bagit
-from commons.metadata.description import Entry
+from commons.metadata.description import DescribedFile
 from tests.conftest import LIMIT
 from tests.metadata.samples import FULL, HOSTILE, LINES, MIXED, TABLE, write_files
 
@@ -66,28 +66,28 @@ def test_no_value_begins_another_tag(text: str) -> None:
 
 def test_a_bag_lists_the_digest_of_each_file() -> None:
     with pytest.raises(Malformed, match="SHA-256"):
-        bagit.write((Entry(path="a", size=1),), FULL)
+        bagit.write((DescribedFile(path="a", size=1),), FULL)
     with pytest.raises(Malformed):
-        bagit.write((Entry(path="../a", sha256=bytes(32)),), FULL)
+        bagit.write((DescribedFile(path="../a", sha256=bytes(32)),), FULL)
     for name in ("../x", "data/x", "data"):
         with pytest.raises(Malformed):
             bagit.write(FULL.files, FULL, {name: b""})
 
 
 def test_what_is_written_is_read() -> None:
-    files = (*FULL.files, Entry(path="100%25 & more%.csv", sha256=bytes(32)))
+    files = (*FULL.files, DescribedFile(path="100%25 & more%.csv", sha256=bytes(32)))
     written = bagit.write(files, FULL)["manifest-sha256.txt"].decode()
     assert "data/100%2525 & more%25.csv" in written
-    assert bagit.read(written) == tuple(Entry(path=f"data/{file.path}", sha256=file.sha256) for file in files)
+    assert bagit.read(written) == tuple(DescribedFile(path=f"data/{file.path}", sha256=file.sha256) for file in files)
 
 
 def test_manifests_of_others_are_read() -> None:
     md5, sha256 = "ab" * 16, "CD" * 32
     text = f"{md5} *data/a b.txt\r\n{md5}\t./data/c%20d\r\r\n{sha256}  data/x/y"
     assert bagit.read(text) == (
-        Entry(path="data/a b.txt", md5=b"\xab" * 16),
-        Entry(path="data/c%20d", md5=b"\xab" * 16),
-        Entry(path="data/x/y", sha256=b"\xcd" * 32),
+        DescribedFile(path="data/a b.txt", md5=b"\xab" * 16),
+        DescribedFile(path="data/c%20d", md5=b"\xab" * 16),
+        DescribedFile(path="data/x/y", sha256=b"\xcd" * 32),
     )
 
 

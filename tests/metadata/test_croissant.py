@@ -17,7 +17,7 @@ from commons.core.crypto import ids
 from commons.core.dataset.rights import Creator, Label
 from commons.errors import Malformed
 from commons.metadata import croissant
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from tests.conftest import LIMIT
 from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, TABLE, described, write_files
 
@@ -77,7 +77,7 @@ def test_an_address_and_digests_are_asked_for() -> None:
     with pytest.raises(Malformed, match="address"):
         croissant.write(replace(FULL, source_url=None, reference=None))
     with pytest.raises(Malformed, match="SHA-256"):
-        croissant.write(replace(FULL, files=(Entry(path="a.csv"),)))
+        croissant.write(replace(FULL, files=(DescribedFile(path="a.csv"),)))
 
 
 @pytest.mark.parametrize("columns", [(), ("a", "a"), ("a", " ")])
@@ -125,7 +125,7 @@ def test_a_dataset_of_a_web_page_is_read() -> None:
         published="2024-11-24",
         publisher="The keepers",
         labels=(Label(name="TK A", text="Name us."),),
-        files=(Entry(path="rivers.csv", media_type="text/csv"),),
+        files=(DescribedFile(path="rivers.csv", media_type="text/csv"),),
     )
 
 
@@ -138,7 +138,7 @@ def test_a_croissant_of_others_tells_of_its_files() -> None:
     context = {"@vocab": "https://schema.org/", "cr": "http://mlcommons.org/croissant/", "md5": "cr:md5"}
     text = json.dumps({"@context": context, "@type": "sc:Dataset", "sc:name": "D", "distribution": files})
     assert croissant.read(text).files == (
-        Entry(path="data.zip", md5=bytes.fromhex("900150983cd24fb0d6963f7d28e17f72")),
+        DescribedFile(path="data.zip", md5=bytes.fromhex("900150983cd24fb0d6963f7d28e17f72")),
     )
 
 

@@ -18,7 +18,7 @@ import licences
 from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import datapackage
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from tests.conftest import LIMIT
 from tests.metadata.samples import FULL, HOSTILE, LINES, MIXED, PLAIN, SAMPLES, TABLE, write_files
 
@@ -37,7 +37,7 @@ def package(**said: Any) -> Description:
     return datapackage.read(json.dumps({"resources": [], **said}))
 
 
-def resource(**said: Any) -> tuple[Entry, ...]:
+def resource(**said: Any) -> tuple[DescribedFile, ...]:
     return package(resources=[{"name": "x", **said}]).files
 
 
@@ -51,7 +51,9 @@ def test_what_it_carries_comes_back(sample: str) -> None:
 @pytest.mark.validators
 def test_frictionless_accepts_it_and_finds_a_flipped_byte(tmp_path: Path) -> None:
     packed = gzip.compress(b"a,b\n1,2,3\n", mtime=0)
-    ragged = Entry(path="tables [1] & 100%/ragged.csv.gz", size=len(packed), sha256=hashlib.sha256(packed).digest())
+    ragged = DescribedFile(
+        path="tables [1] & 100%/ragged.csv.gz", size=len(packed), sha256=hashlib.sha256(packed).digest()
+    )
     d = replace(MIXED, title="".join(HOSTILE), files=(*MIXED.files, ragged))
     write_files(tmp_path, MIXED)
     (tmp_path / ragged.path).parent.mkdir()
@@ -98,7 +100,8 @@ def test_hostile_names_stay_names(text: str) -> None:
 
 def test_names_of_resources_are_told_apart() -> None:
     files = tuple(
-        Entry(path=path) for path in ("a b.txt", "a-b.txt", "a_b.txt", "A b.txt", "a-b.txt-2", "河.txt", "川.txt")
+        DescribedFile(path=path)
+        for path in ("a b.txt", "a-b.txt", "a_b.txt", "A b.txt", "a-b.txt-2", "河.txt", "川.txt")
     )
     names = [row["name"] for row in json.loads(datapackage.write(replace(PLAIN, files=files)))["resources"]]
     assert names == ["a-b.txt", "a-b.txt-2", "a_b.txt", "a-b.txt-3", "a-b.txt-2-2", "txt", "txt-2"]
@@ -137,10 +140,13 @@ def test_who_only_contributed_is_credited_where_nobody_made_it() -> None:
 
 def test_remote_and_inline_data_are_no_files_and_parts_have_no_hash() -> None:
     assert resource(path="https://example.org/x.csv") == resource(data=[1]) == resource(path=["http://a.b/c"]) == ()
-    assert resource(path=["a.csv", "b.csv"], bytes=9, hash="0" * 32) == (Entry(path="a.csv"), Entry(path="b.csv"))
-    assert resource(path=["a.csv"], bytes=9) == (Entry(path="a.csv", size=9),)
-    assert resource(url="./a.csv") == (Entry(path="a.csv"),)
-    assert resource(path="Flu\u0308sse.csv") == (Entry(path="Fl\u00fcsse.csv"),)
+    assert resource(path=["a.csv", "b.csv"], bytes=9, hash="0" * 32) == (
+        DescribedFile(path="a.csv"),
+        DescribedFile(path="b.csv"),
+    )
+    assert resource(path=["a.csv"], bytes=9) == (DescribedFile(path="a.csv", size=9),)
+    assert resource(url="./a.csv") == (DescribedFile(path="a.csv"),)
+    assert resource(path="Flu\u0308sse.csv") == (DescribedFile(path="Fl\u00fcsse.csv"),)
 
 
 def test_a_name_with_or_in_it_does_not_loosen_what_stands_beside_it() -> None:
@@ -163,7 +169,7 @@ def test_a_name_with_or_in_it_does_not_loosen_what_stands_beside_it() -> None:
     ],
 )
 def test_digests_are_read(hash: str | None, sha256: bytes | None, md5: bytes | None) -> None:
-    assert resource(path="a", hash=hash) == (Entry(path="a", sha256=sha256, md5=md5),)
+    assert resource(path="a", hash=hash) == (DescribedFile(path="a", sha256=sha256, md5=md5),)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import dcat
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from commons.metadata.reading import Heard
 from tests.metadata.samples import BY, FULL, MIXED, ODBL, OURS, PLAIN, SAMPLES, described
 
@@ -115,7 +115,7 @@ def test_a_list_of_whole_addresses_is_read() -> None:
         licence="CC-BY-4.0",
         publisher="Keepers",
         identifier="https://ckan.example/d",
-        files=(Entry(path="a b.csv", size=12, md5=bytes.fromhex("900150983cd24fb0d6963f7d28e17f72")),),
+        files=(DescribedFile(path="a b.csv", size=12, md5=bytes.fromhex("900150983cd24fb0d6963f7d28e17f72")),),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from commons.core.dataset.rights import Creator
 from commons.errors import Malformed
 from commons.metadata import rocrate
-from commons.metadata.description import Description, Entry
+from commons.metadata.description import DescribedFile, Description
 from tests.conftest import LIMIT
 from tests.metadata import crate_cache
 from tests.metadata.samples import BY, FULL, MIXED, NOTE, ODBL, OURS, OURS_TEXT, PLAIN, SAMPLES, described, write_files
@@ -77,7 +77,7 @@ def test_a_licence_that_many_files_share_is_one_entity() -> None:
 
 
 def test_a_crate_does_not_list_itself() -> None:
-    files = (Entry(path=rocrate.FILE, size=3), Entry(path=f"older/{rocrate.FILE}", size=4))
+    files = (DescribedFile(path=rocrate.FILE, size=3), DescribedFile(path=f"older/{rocrate.FILE}", size=4))
     assert rocrate.read(rocrate.write(replace(FULL, files=files)).decode()).files == files[1:]
 
 
@@ -118,7 +118,7 @@ def test_a_crate_of_others_is_read(version: str) -> None:
         licence="https://creativecommons.org/licenses/by/4.0/",
         published="2024-11-24",
         identifier="https://doi.org/10.5281/zenodo.7",
-        files=(Entry(path="data/a b.csv", size=12, media_type="text/csv"),),
+        files=(DescribedFile(path="data/a b.csv", size=12, media_type="text/csv"),),
     )
 
 

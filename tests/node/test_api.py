@@ -23,10 +23,10 @@ from commons.disk import openings
 from commons.disk.home import Home
 from commons.errors import Internal, Malformed, NotFound, Refused, TooLarge, TooMany
 from commons.net.connector import listen, tagged
-from commons.net.limits import Buckets, Reading
+from commons.net.limits import Allowance, Buckets
 from commons.node import api
 from commons.node.node import Node
-from commons.node.site import Shown
+from commons.node.site import Site
 from tests.conftest import LIMIT, MakeHome, Party
 from tests.dishonest import Asker, Liar
 
@@ -370,7 +370,7 @@ async def test_a_body_that_breaks_off_is_nobodys_bug(house: House, caplog: pytes
 class Waits(Liar):
     """Answers a submission only once the test lets it."""
 
-    def __init__(self, honest: Shown) -> None:
+    def __init__(self, honest: Site) -> None:
         super().__init__(honest)
         self.begun, self.go = asyncio.Semaphore(0), asyncio.Event()
 
@@ -466,7 +466,7 @@ async def test_garbage_in_a_body_is_malformed(house: House) -> None:
 
 async def test_a_registrar_alone_needs_no_node(make_home: MakeHome) -> None:
     with Home(make_home("alone")) as home:
-        site = Shown(home, Registrar(home))
+        site = Site(home, Registrar(home))
         assert site.name().decode().strip() == home.commons
 
 
@@ -532,7 +532,7 @@ async def test_an_error_of_a_pack_is_kept_by_no_cache(house: House) -> None:
 # -- what asking costs -----------------------------------------------------------------------------------------------
 
 
-async def bounded(house: House, caller: api.Caller, reading: Reading) -> Door:
+async def bounded(house: House, caller: api.Caller, reading: Allowance) -> Door:
     """A door whose callers pay; time stands still."""
     app = api.application(
         house.party.node.site, house.doors,
@@ -547,8 +547,8 @@ async def bounded(house: House, caller: api.Caller, reading: Reading) -> Door:
     return Door(server.sockets[0].getsockname()[1])
 
 
-def small(each: float, sources: float) -> Reading:
-    reading = Reading()
+def small(each: float, sources: float) -> Allowance:
+    reading = Allowance()
     reading.each, reading.sources = Buckets(each / 10, each), Buckets(sources / 10, sources)
     return reading
 

@@ -73,7 +73,7 @@ def test_a_node_tells_what_happens_and_names_nobody(tmp_path: Path, verbose: tup
 def line(everything: bool, message: str, *args: object, error: BaseException | None = None) -> str:
     info = (type(error), error, error.__traceback__) if error else None
     record = logging.LogRecord("commons", logging.ERROR, "", 0, message, args, info)  # type: ignore[arg-type]
-    return journal.Line(everything).format(record)
+    return journal.JournalFormatter(everything).format(record)
 
 
 def test_a_line_names_nobody_unless_it_is_asked_for() -> None:

@@ -26,7 +26,7 @@ from commons.disk.resumption import Resumption
 from commons.errors import NotFound, Stale
 from commons.node import resuming
 from commons.node.node import Node
-from commons.node.resuming import Word, judge
+from commons.node.resuming import Sighting, judge
 from commons.witness import cosigning
 from commons.witness.gossip import Gossip
 from tests.conftest import ANY, CHARTER, Found, Party, Village, chosen, until
@@ -36,7 +36,7 @@ from tests.dishonest import Liar
 
 WORDS = st.lists(
     st.builds(
-        Word, who=st.sampled_from("abc"), role=st.sampled_from(["witness", "member", "peer"]),
+        Sighting, who=st.sampled_from("abc"), role=st.sampled_from(["witness", "member", "peer"]),
         size=st.none() | st.integers(0, 9), proven=st.booleans(),
     )
 )  # fmt: skip
@@ -44,7 +44,7 @@ WORDS = st.lists(
 
 @given(st.integers(1, 8), WORDS, st.integers(0, 2), st.integers(0, 2), st.integers(0, 9))
 def test_nothing_goes_on_over_a_larger_head_nor_without_who_has_to_answer(
-    size: int, words: list[Word], members: int, witnesses: int, waived: int
+    size: int, words: list[Sighting], members: int, witnesses: int, waived: int
 ) -> None:
     said = judge(size, words, members=members, witnesses=witnesses, waived=waived)
     ahead = [w for w in words if (w.size or 0) > size and (w.proven or (w.size or 0) > waived)]

@@ -38,7 +38,7 @@ from commons.core.state.transfer import SUCCESSION as SUCCESSION_TYPE
 from commons.core.state.transfer import Succession
 from commons.core.tlog import policy
 from commons.custody import handover, shares, sharing  # fmt: skip
-from commons.log.answer import Answer, Shown, Submission
+from commons.log.answer import Answer, ProvenEntry, Submission
 
 FILE = Path(__file__).parent / "formats.json"
 TIME = 1_767_225_600  # 2026-01-01
@@ -144,8 +144,8 @@ OFFER = Offer(statement=envelope.sign(entries.PUBLISH, PUBLISH, ALICE), manifest
 SUBMISSION = Submission(statement=ASKED_BYTES, details=DETAILS, head=b"")
 ANSWER = Answer(
     shown=(
-        Shown(index=2, entry=codec.encode(REQUEST), opening=codec.encode(OPENING), proof=(salt(6), salt(7))),
-        Shown(index=3, entry=codec.encode(DECISION), opening=None, proof=()),
+        ProvenEntry(index=2, entry=codec.encode(REQUEST), opening=codec.encode(OPENING), proof=(salt(6), salt(7))),
+        ProvenEntry(index=3, entry=codec.encode(DECISION), opening=None, proof=()),
     ),
     head=b"commons/x\n4\n", consistency=(salt(8),),
 )  # fmt: skip

@@ -389,7 +389,7 @@ def test_a_witness_killed_anywhere_has_kept_what_it_acknowledged(tmp_path: Path)
         opened.witnessed.add(opened.log.key)  # a log as good as any other to sign for
 
     def take(opened: Home, body: bytes, peer: str) -> bytes:
-        answer = asyncio.run(complaints.Unlogged(opened, NOBODY, lambda _: []).take(commons, body, peer))
+        answer = asyncio.run(complaints.Complaints(opened, NOBODY, lambda _: []).take(commons, body, peer))
         return codec.decode(Taken, answer).acknowledged
 
     stored, code = list[bool](), -signal.SIGKILL

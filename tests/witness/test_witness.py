@@ -36,7 +36,7 @@ from commons.errors import CommonsError, Pending, Stale, Untrue
 from commons.net import client
 from commons.node.node import Node
 from commons.witness import cosigning
-from commons.witness.cosigning import Asked, Cosigning
+from commons.witness.cosigning import Cosigner, Cosigning
 from tests.cli.test_cli import Commons
 from tests.conftest import ANY, Party, Start, until
 from tests.core.test_cosignature import GO_WITNESS, LOG, LOG_KEY, NOTE, VECTORS, Log
@@ -298,7 +298,7 @@ async def test_a_log_made_by_go_is_cosigned_at_the_plain_door_with_the_statuses_
             async with session.post("/add-checkpoint", data=body) as answer:
                 return answer.status, answer.content_type, await answer.read()
 
-        first = cosignature.Request(old=0, proof=(), note=NOTE).encode()
+        first = cosignature.AddCheckpoint(old=0, proof=(), note=NOTE).encode()
         assert (await post(first))[0] == 404
         await alice.desk.witness(add=VECTORS["vkey"])
         async with session.get(cosignature.monitored(LOG.name)) as answer:
@@ -368,7 +368,7 @@ async def test_its_time_never_goes_back_and_a_flood_of_the_same_costs_one_write_
     now[0] = 1001.0
     assert time_of(ours.add_checkpoint(Log(7).asks(7).encode())) == 1001
     extended = note.sign(note.peek(Log(7).note) + "other words\n", LOG.name, LOG_KEY)
-    line = ours.add_checkpoint(cosignature.Request(old=7, proof=(), note=extended).encode())
+    line = ours.add_checkpoint(cosignature.AddCheckpoint(old=7, proof=(), note=extended).encode())
     note.open(note.add(extended, line), [ours.key])  # it signed these words, not those of a moment ago
 
 
@@ -534,7 +534,7 @@ async def test_a_witness_that_lies_is_told_of_and_nothing_of_it_is_kept(
         async with run(path, listen=()) as alice:
             ours = Cosigning(alice.home, alice.node.net, partial(voting.stamp, alice.home.log))
             with pytest.raises(CommonsError, match=said):
-                await ours.ask(Asked(url, {GO_WITNESS: "w1"}), alice.home.log.head)
+                await ours.ask(Cosigner(url, {GO_WITNESS: "w1"}), alice.home.log.head)
             assert alice.home.cosigned.heads == ()
             assert covered(alice) == 0
             assert alice.home.log.broken is None

@@ -33,7 +33,7 @@ _MEANT = re.compile(r"[^A-Za-z0-9:/._-]")  # what may mean something in the midd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Endpoint:
     """A host and a TCP port, and who is there: "" where nobody is named."""
 
     kind: str
@@ -86,7 +86,7 @@ def door(text: str) -> str:
         raise _wrong(text, "it is not the URL of a door")
     kind = "ip6" if ":" in host else "ip4" if _NUMBERS.fullmatch(host) else "dns"
     host = _host(kind, host, text)
-    _check_dialable(Place(kind=kind, host=host, port=port or 1, peer=""), text)
+    _check_dialable(Endpoint(kind=kind, host=host, port=port or 1, peer=""), text)
     where = f"[{host}]" if kind == "ip6" else host
     return f"{parts.scheme}://{where}{f':{port}' if port is not None else ''}{parts.path}".rstrip("/")
 
@@ -100,7 +100,7 @@ def listening(text: str, me: str) -> str:
         )
     if found.peer and found.peer != me:
         raise _wrong(text, f"this node is not {found.peer}, but {me}")
-    return str(Place(kind=found.kind, host=found.host, port=found.port, peer=""))
+    return str(Endpoint(kind=found.kind, host=found.host, port=found.port, peer=""))
 
 
 def binding(text: str) -> tuple[str, int]:
@@ -195,7 +195,7 @@ def unquoted(text: str) -> str:
 # -- the grammar -------------------------------------------------------------------------------------------------------
 
 
-def _place(text: str, any_port: bool = False) -> Place:
+def _place(text: str, any_port: bool = False) -> Endpoint:
     said = text.strip().rstrip("/")
     if not said:
         raise _wrong(text, "it is empty")
@@ -216,13 +216,13 @@ def _place(text: str, any_port: bool = False) -> Place:
         raise _wrong(text, f"after the host comes /tcp/PORT, and not /{rest[1][:20]}", "only TCP is spoken here")
     if len(rest) < 3:
         raise _wrong(text, "it names no port")
-    return Place(
+    return Endpoint(
         kind=kind, host=_host(kind, rest[0].strip("[]") if kind == "ip6" else rest[0], text),
         port=_port(rest[2], text, any_port), peer=_who(rest[3:], text),
     )  # fmt: skip
 
 
-def _short(text: str, said: str, any_port: bool) -> Place:
+def _short(text: str, said: str, any_port: bool) -> Endpoint:
     """HOST:PORT, with or without /p2p/PEER behind it."""
     if said.split("/")[0] in KINDS:
         raise _wrong(text, "a slash is missing before it", f"/{said}"[:120])
@@ -240,7 +240,7 @@ def _short(text: str, said: str, any_port: bool) -> Place:
     if port is None:
         raise _wrong(text, "it names no port")
     kind = "ip6" if six is not None else "ip4" if _NUMBERS.fullmatch(host) else "dns"
-    return Place(
+    return Endpoint(
         kind=kind, host=_host(kind, six or host, text), port=_port(port, text, any_port), peer=_who(rest, text)
     )
 
@@ -285,7 +285,7 @@ def _who(rest: list[str], text: str) -> str:
             raise _wrong(text, f"after the port comes /p2p/PEER, and not /{rest[0][:20]}", "only TCP is spoken here")
 
 
-def _check_dialable(found: Place, text: str) -> None:
+def _check_dialable(found: Endpoint, text: str) -> None:
     """Malformed for what stands for no one machine, or for another one to each who reads it."""
     if found.kind.startswith("dns"):
         return

@@ -22,7 +22,7 @@ _sha256 = hashlib.sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class PieceTree:
     """`root` (32 bytes) of a file of `size` bytes; `layer` is its pieces' hashes, one after another."""
 
     root: bytes
@@ -31,7 +31,7 @@ class Tree:
 
 
 class Hasher:
-    """`update` with the file's bytes in order, cut anywhere; `finish` gives the Tree. For one thread."""
+    """`update` with the file's bytes in order, cut anywhere; `finish` gives the PieceTree. For one thread."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -55,14 +55,14 @@ class Hasher:
             self._part.update(view[whole:])
         self._size += size
 
-    def finish(self) -> Tree:
+    def finish(self) -> PieceTree:
         """Malformed for no bytes at all: BEP 52 gives an empty file no root."""
         leaves = [*self._leaves, self._part.digest()] if self._size % BLOCK else self._leaves
         if self._size <= PIECE:
             root = bytes(self._layer) or _small(leaves)
-            return Tree(root=root, size=self._size, layer=root)
+            return PieceTree(root=root, size=self._size, layer=root)
         layer = bytes(self._layer) + (_piece(leaves) if leaves else b"")
-        return Tree(root=_over(layer), size=self._size, layer=layer)
+        return PieceTree(root=_over(layer), size=self._size, layer=layer)
 
     def _leaf(self, digest: bytes) -> None:
         self._leaves.append(digest)

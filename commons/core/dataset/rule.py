@@ -64,28 +64,28 @@ def check_member(rule: Rule, colleges: Collection[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Ruling:
     outcome: Outcome
     reason: str  # a short code, public in the log
 
 
 def decide(
     rule: Rule, requester: str, allowed: tuple[str, ...], purpose: str, colleges: Collection[str] = ()
-) -> Verdict:
+) -> Ruling:
     """What the rule says to this requester, who is in these `colleges` and signed the exact terms. No `allowed`
     purposes means any."""
     if allowed and purpose not in allowed:
-        return Verdict(outcome="refuse", reason="purpose")
+        return Ruling(outcome="refuse", reason="purpose")
     if rule.kind == "acknowledge":
-        return Verdict(outcome="grant", reason="acknowledged")
+        return Ruling(outcome="grant", reason="acknowledged")
     if rule.kind == "members":
         if rule.college in colleges if rule.college else colleges:
-            return Verdict(outcome="grant", reason="member")
-        return Verdict(outcome="refuse", reason="not-member")
+            return Ruling(outcome="grant", reason="member")
+        return Ruling(outcome="refuse", reason="not-member")
     if rule.kind == "allow-list":
         if requester in rule.peers:
-            return Verdict(outcome="grant", reason="listed")
-        return Verdict(outcome="refuse", reason="not-listed")
+            return Ruling(outcome="grant", reason="listed")
+        return Ruling(outcome="refuse", reason="not-listed")
     if rule.kind in ("approval", "vote"):
-        return Verdict(outcome="pending", reason=rule.kind)
-    return Verdict(outcome="refuse", reason="public")  # nobody is asked: the key is in the manifest
+        return Ruling(outcome="pending", reason=rule.kind)
+    return Ruling(outcome="refuse", reason="public")  # nobody is asked: the key is in the manifest

@@ -50,7 +50,7 @@ class Forked(Malformed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class AddCheckpoint:
     """The wish to have `note`, the signed checkpoint of any log, cosigned; `proof` leads to it from size `old`."""
 
     old: int
@@ -62,7 +62,7 @@ class Request:
         return "\n".join(lines).encode() + self.note
 
 
-def parse(body: bytes) -> Request:
+def parse(body: bytes) -> AddCheckpoint:
     """In its only spelling; Malformed otherwise. Nothing in it is verified."""
     head, blank, rest = body.partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
@@ -73,7 +73,7 @@ def parse(body: bytes) -> Request:
     proof = tuple(note.decode64(line) for line in lines[1:])
     if any(len(each) != 32 for each in proof):
         raise Malformed("a hash is 32 bytes")
-    return Request(old=checkpoint.number(lines[0][4:]), proof=proof, note=rest)
+    return AddCheckpoint(old=checkpoint.number(lines[0][4:]), proof=proof, note=rest)
 
 
 def origin(data: bytes) -> str:
@@ -89,7 +89,7 @@ def head_of(text: str) -> Checkpoint:
     return checkpoint.parse("\n".join([*lines[:3], ""]))
 
 
-def check(request: Request, keys: Sequence[Verifier], last: Signed | None) -> Signed:
+def check(request: AddCheckpoint, keys: Sequence[Verifier], last: Signed | None) -> Signed:
     """The head that may be cosigned: signed by one of the log's `keys`, and it contains the `last` one that was.
 
     In the order of the specification: Refused without a trusted signature, or with one that fails; Ahead; Behind, of

@@ -1,7 +1,7 @@
 """Signed notes: text for people, with lines of signatures under it. Knows nothing of logs or of what the text says.
 
 C2SP signed-note; Ed25519 keys of types 0x01, and 0x04 (C2SP tlog-cosignature), whose signatures carry their time.
-`sign` and `open` are the pair. Holding an `Opened` means each signature named in it was verified.
+`sign` and `open` are the pair. Holding an `OpenedNote` means each signature named in it was verified.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenedNote:
     """A note of which every signature by a known key was verified, and at least one there was."""
 
     text: str
@@ -144,7 +144,7 @@ def peek(data: bytes) -> str:
     return _split(data)[0]
 
 
-def open(data: bytes, verifiers: Iterable[Verifier]) -> Opened:
+def open(data: bytes, verifiers: Iterable[Verifier]) -> OpenedNote:
     """Verify all signatures by `verifiers`; lines by others are ignored, of repeated lines of one key the first counts.
 
     Malformed or TooLarge if it is not a note; Untrue if a line by a known key fails, or no line is by a known key.
@@ -162,7 +162,7 @@ def open(data: bytes, verifiers: Iterable[Verifier]) -> Opened:
             found.setdefault(by, _check(by, one.signature, message))
     if not found:
         raise Untrue("no signature on this note is by a key that is known here")
-    return Opened(text=text, signatures=tuple(found.values()))
+    return OpenedNote(text=text, signatures=tuple(found.values()))
 
 
 def encode64(data: bytes) -> str:

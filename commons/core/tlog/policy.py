@@ -30,13 +30,13 @@ EMPTY: Tally = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class PolicyLog:
     key: Verifier
     url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Witness:
+class PolicyWitness:
     name: str
     key: Verifier
     url: str | None = None
@@ -63,8 +63,8 @@ class Group:
 class Policy:
     """`quorum` is the name that must be met; None asks for nobody."""
 
-    logs: tuple[Log, ...] = ()
-    witnesses: tuple[Witness, ...] = ()
+    logs: tuple[PolicyLog, ...] = ()
+    witnesses: tuple[PolicyWitness, ...] = ()
     members: tuple[Member, ...] = ()
     groups: tuple[Group, ...] = ()
     quorum: str | None = None
@@ -174,8 +174,8 @@ def parse(text: str) -> Policy:
 
 class _Reader:
     def __init__(self) -> None:
-        self.logs: list[Log] = []
-        self.witnesses: list[Witness] = []
+        self.logs: list[PolicyLog] = []
+        self.witnesses: list[PolicyWitness] = []
         self.members: list[Member] = []
         self.groups: list[Group] = []
         self.depth: dict[str, int] = {}  # of each name defined
@@ -187,9 +187,11 @@ class _Reader:
     def take(self, words: list[str]) -> None:
         match words:
             case ["log", vkey, *url] if len(url) < 2:
-                self.logs.append(Log(key=self._key(vkey), url=url[0] if url else None))
+                self.logs.append(PolicyLog(key=self._key(vkey), url=url[0] if url else None))
             case ["witness", name, vkey, *url] if len(url) < 2:
-                self.witnesses.append(Witness(name=self._new(name), key=self._key(vkey), url=url[0] if url else None))
+                self.witnesses.append(
+                    PolicyWitness(name=self._new(name), key=self._key(vkey), url=url[0] if url else None)
+                )
             case ["member", name, peer]:
                 self.members.append(Member(name=self._new(name), peer=ids.check_peer(peer)))
             case ["group", name, need, *members] if members:
