@@ -17,11 +17,11 @@ import time
 from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.rule import Rule
-from commons.core.state import charter as governance
-from commons.core.state import entries
-from commons.core.state.charter import Charter, College, Power, Proposal, Vote
+from commons.core.state import entries, proposals
+from commons.core.state.charter import CHARTER, Charter, College, Power
 from commons.core.state.entries import Decision, Publish, Request
 from commons.core.state.fold import State
+from commons.core.state.proposals import Proposal, Vote
 from commons.log.judge import Judge, Report
 
 RULE = "group m majority *members\nquorum m\n"
@@ -42,7 +42,7 @@ def charter(members: int, days: int = 30) -> bytes:
         registrar=signer(1).peer, log_key=bytes(32), next_key=bytes(32), readers="members", retention_days=None,
         witnesses="", custodians="", ratchets=(),
     )  # fmt: skip
-    return envelope.sign(governance.CHARTER, said, signer(1))
+    return envelope.sign(CHARTER, said, signer(1))
 
 
 def admissions(members: int) -> list[bytes]:
@@ -52,7 +52,7 @@ def admissions(members: int) -> list[bytes]:
         said = Proposal(
             commons=ids.cid(log[0]), action="admit", time=2, nonce=bytes(16), college="members", peer=signer(n).peer
         )
-        log.append(envelope.sign(governance.PROPOSAL, said, signer(1)))
+        log.append(envelope.sign(proposals.PROPOSAL, said, signer(1)))
     return log
 
 
@@ -63,10 +63,10 @@ def ballots(members: int) -> tuple[list[bytes], int]:
     said = Proposal(
         commons=commons, action="expel", time=2, nonce=bytes(16), college="members", peer=signer(members).peer
     )
-    log = [founded, envelope.sign(governance.PROPOSAL, said, signer(1))]
+    log = [founded, envelope.sign(proposals.PROPOSAL, said, signer(1))]
     for n in range(2, members // 2 + 2):
         vote = Vote(commons=commons, proposal=hashlib.sha256(log[1]).digest(), choice="yes", reason="", time=2)
-        log.append(envelope.sign(governance.VOTE, vote, signer(n)))
+        log.append(envelope.sign(proposals.VOTE, vote, signer(n)))
     return log, len(log) - 2
 
 

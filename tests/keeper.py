@@ -15,10 +15,11 @@ from commons.core.crypto.envelope import Opened
 from commons.core.crypto.keys import Keys, Signer
 from commons.core.dataset.rule import Rule
 from commons.core.state import entries
-from commons.core.state.charter import CHARTER, PROPOSAL, VOTE, Charter, College, Proposal, Vote, custodians_digest
+from commons.core.state.charter import CHARTER, Charter, College, custodians_digest
 from commons.core.state.entries import Asked, Decided, Decision, Publish, Redaction
 from commons.core.state.fold import State
 from commons.core.state.opening import SALT
+from commons.core.state.proposals import PROPOSAL, VOTE, Proposal, Vote
 from commons.core.tlog import checkpoint, merkle, note, policy, tiles
 from commons.core.tlog.policy import Policy
 from commons.custody import sharing

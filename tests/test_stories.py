@@ -13,8 +13,7 @@ import pytest
 from commons import examples
 from commons.community import charter
 from commons.core.crypto.keys import Keys
-from commons.core.state import charter as governance
-from commons.core.state.charter import Charter
+from commons.core.state.charter import Charter, check_livable, expand, rule_of
 from commons.core.state.community import Community
 from commons.errors import Malformed
 
@@ -60,9 +59,9 @@ def test_rides_asks_riders_as_soon_as_there_is_one() -> None:
         founded(later.replace("drivers = []", 'drivers = ["me"]'))
     amended = charter.amended(later, Community(begun))
     colleges = {"drivers": (begun.registrar, "dario", "dina"), "riders": ("rosa",)}
-    governance.check_livable(amended.powers, colleges)
-    grant, _ = governance.rule_of(amended.powers, "grant", colleges)
-    rule = governance.expand(grant, colleges)
+    check_livable(amended.powers, colleges)
+    grant, _ = rule_of(amended.powers, "grant", colleges)
+    rule = expand(grant, colleges)
     assert rule.met((), {"drivers": 2, "riders": 1})
     assert rule.missing((), {"drivers": 3}) == "1 of riders"
     assert rule.missing((), {"riders": 1}) == "2 of drivers"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from commons.core.state import charter as governance
+from commons.core.state import proposals
 from commons.core.state.ballot import Ballot
 from commons.core.state.community import Community
 from commons.core.state.entries import Publish
@@ -47,7 +47,7 @@ def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: in
         "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
         "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}
                     for peer, choice in ballot.votes.items()],
-        **{choice: len(ballot.who(choice)) for choice in governance.CHOICES}, "mine": ballot.votes.get(me),
+        **{choice: len(ballot.who(choice)) for choice in proposals.CHOICES}, "mine": ballot.votes.get(me),
         "witnesses": _unstamped(community) if standing == "counted" else "",
         "missing": missing if standing == "open" else "", "silent": silent if standing == "open" else [],
     }  # fmt: skip

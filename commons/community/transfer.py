@@ -20,11 +20,11 @@ from commons.community import voting
 from commons.core.crypto import envelope
 from commons.core.crypto.envelope import Opened
 from commons.core.crypto.keys import Keys, Signer
-from commons.core.state import charter, entries, opening, transfer
-from commons.core.state.charter import Join, Proposal, Vote
+from commons.core.state import charter, entries, opening, proposals, transfer
 from commons.core.state.entries import Entry, Unknown
 from commons.core.state.fold import State
 from commons.core.state.opening import Opening
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.state.transfer import SUCCESSION, Succession, quorum_at
 from commons.core.tlog import checkpoint, cosignature, merkle, note
 from commons.core.tlog.checkpoint import Signed
@@ -77,7 +77,7 @@ class Bids:
         """A member's ballot on it, durable when this returns its digest. Malformed, Refused, Conflict, NotFound."""
         proposal, members = self._shelf.bid(commons) or (b"", [])
         self.shown(commons)
-        said = envelope.open(charter.VOTE, Vote, statement, LIMIT)
+        said = envelope.open(proposals.VOTE, Vote, statement, LIMIT)
         if (said.value.commons, said.value.proposal) != (commons, sha256(proposal).digest()):
             raise Malformed("this ballot is on another proposal", hint="vote again: the offer may have been renewed")
         if said.signer not in members:

@@ -18,10 +18,10 @@ from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.ids import PeerId
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter, entries
-from commons.core.state.charter import Join, Proposal, Vote
+from commons.core.state import entries, proposals
 from commons.core.state.entries import Decision, Stamp
 from commons.core.state.fold import State
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
 from commons.disk.log import Log
@@ -35,7 +35,7 @@ from commons.net.network import Network
 AHEAD = 10  # seconds that a member's clock may be early: nobody holds up the others
 
 KINDS: dict[str, type[Any]] = {
-    charter.PROPOSAL: Proposal, charter.VOTE: Vote, charter.JOIN: Join
+    proposals.PROPOSAL: Proposal, proposals.VOTE: Vote, proposals.JOIN: Join
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def invite(seat: Seat, college: str, days: int, words: str) -> tuple[Proposal, b
 
 
 def joining(home: Home, invitation: Invitation) -> Join:
-    proof = charter.take(invitation.commons, Signer(invitation.token), home.keys.identity.peer)
+    proof = proposals.take(invitation.commons, Signer(invitation.token), home.keys.identity.peer)
     return Join(commons=invitation.commons, invitation=invitation.proposal, proof=proof, time=int(time.time()))
 
 

@@ -17,7 +17,7 @@ from commons.core.dataset import rule
 from commons.core.state import entries, transfer
 from commons.core.state.clock import Word
 from commons.core.state.entries import Asked, Decision
-from commons.core.state.grants import Published
+from commons.core.state.fold import Published
 from commons.core.tlog import cosignature
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier

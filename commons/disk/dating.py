@@ -14,7 +14,7 @@ from typing import Any
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.state import clock, transfer
 from commons.core.state.clock import Doubt, Word
-from commons.core.state.facts import Facts
+from commons.core.state.fold import State
 from commons.core.tlog import cosignature
 from commons.core.tlog.policy import Policy
 from commons.disk.log import Log
@@ -107,7 +107,7 @@ class Dating:
             return None
         return Word(time=found[-1].time, logged=found[-1].said["logged"], past=found[-1].said["past"])
 
-    def right(self, state: Facts, now: int) -> None:
+    def right(self, state: State, now: int) -> None:
         """The owner says that the clock is right, which says `now`. Durable before anything is done by it."""
         past = 0
         if state.commons == self._commons and (others := next(filter(None, self.others()), [])):
@@ -130,11 +130,11 @@ class Dating:
 # -- releasing --------------------------------------------------------------------------------------------------------
 
 
-def policy_of(state: Facts) -> Policy:
+def policy_of(state: State) -> Policy:
     return cosignature.quorum(state.charter.witnesses if state.charter else "")
 
 
-def stamp(state: Facts, heads: Sequence[bytes]) -> int | None:
+def stamp(state: State, heads: Sequence[bytes]) -> int | None:
     """When the witnesses last saw one of these heads of a log, by their quorum's clocks; None where they did not."""
     asked, found = policy_of(state), list[int]()
     for each in heads if asked.quorum is not None else ():
@@ -146,7 +146,7 @@ def stamp(state: Facts, heads: Sequence[bytes]) -> int | None:
     return max(found, default=None)
 
 
-def judged(state: Facts, now: int, heads: Sequence[bytes], index: int, word: Word | None) -> int:
+def judged(state: State, now: int, heads: Sequence[bytes], index: int, word: Word | None) -> int:
     """The time by which the end of the grant of request `index` is judged. Undated where it is in doubt: see
     `core.state.clock`; a grant without an end does not ask."""
     at, sure = clock.judged(now, state.time, stamp(state, heads), word)

@@ -33,13 +33,13 @@ from commons.core.crypto.keys import Keys
 from commons.core.state import transfer
 from commons.core.state.charter import CHARTER, Charter, College
 from commons.core.state.transfer import Tenure
-from commons.disk import sql, stored
+from commons.disk import sql
 from commons.disk.complaints import Pleas
 from commons.disk.cosigned import Cosigned
 from commons.disk.damage import Damage, Unread
 from commons.disk.dating import Dating
 from commons.disk.deposits import Deposits
-from commons.disk.log import Log
+from commons.disk.log import Log, begun
 from commons.disk.notes import Notes
 from commons.disk.packs import Store
 from commons.disk.resumption import Resumption
@@ -231,7 +231,7 @@ def create(path: Path, found: Found, config: dict[str, Any]) -> None:
 def _begin(path: Path, keys: Keys, charter: Charter) -> None:
     """A log that begins with this charter, the one that a crash left behind included. Conflict for any other log."""
     local = keys.local("openings")
-    known = stored.begun(path / "log.db") if (path / "log.db").exists() else (0, None)
+    known = begun(path / "log.db") if (path / "log.db").exists() else (0, None)
     if known[1] is None:
         signed = envelope.open(CHARTER, Charter, envelope.sign(CHARTER, charter, keys.identity))
         Log.create(path / "log.db", signed, keys.log(0), local).close()

@@ -14,9 +14,10 @@ import traceback
 from pathlib import Path
 
 from commons.core.crypto.envelope import Opened
-from commons.core.state.charter import Charter, Join, Proposal, Vote
+from commons.core.state.charter import Charter
 from commons.core.state.entries import Decision, Dropped, Entry, Publish, Receipt, Redaction, Request, Stamp
 from commons.core.state.fold import State
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.errors import CommonsError, tame
 
 log = logging.getLogger("commons")

@@ -14,9 +14,9 @@ from commons.core.crypto.envelope import Opened
 from commons.core.crypto.ids import Cid
 from commons.core.dataset import address, manifest
 from commons.core.dataset.manifest import Manifest
-from commons.core.state import charter, notice
-from commons.core.state.charter import Proposal, Vote
+from commons.core.state import notice, proposals
 from commons.core.state.notice import Notice
+from commons.core.state.proposals import Proposal, Vote
 from commons.core.tlog import checkpoint, note
 from commons.core.tlog.note import Verifier, parse_vkey
 from commons.disk import sql
@@ -339,8 +339,8 @@ _CHECKS: dict[str, Check] = {
     "seats": _key,
     "forks": lambda log, *heads: [parse_vkey(log), *(checkpoint.parse(note.peek(each.encode())) for each in heads)],
     "keepers": lambda commons, key, peer, before: [_key(commons, key), *map(ids.check_peer, (peer, *before.split()))],
-    "bids": lambda commons, data, _: envelope.open(charter.PROPOSAL, Proposal, data),
-    "ballots": lambda _, peer, data: envelope.open(charter.VOTE, Vote, data),
+    "bids": lambda commons, data, _: envelope.open(proposals.PROPOSAL, Proposal, data),
+    "ballots": lambda _, peer, data: envelope.open(proposals.VOTE, Vote, data),
     "leads": _lead,
     "offers": lambda commons, _, cid: [ids.check_cid(cid), ids.check_commons(commons)],
 }

@@ -14,7 +14,7 @@ from commons.core.crypto import envelope
 from commons.core.crypto.envelope import Opened
 from commons.core.dataset import rule
 from commons.core.state import entries, notice, opening
-from commons.core.state.charter import Charter, Join, Proposal, Vote
+from commons.core.state.charter import Charter
 from commons.core.state.entries import (
     Asked,
     Decided,
@@ -31,6 +31,7 @@ from commons.core.state.entries import (
 from commons.core.state.fold import State
 from commons.core.state.notice import Dropping
 from commons.core.state.opening import Opening
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.state.transfer import Succession
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier

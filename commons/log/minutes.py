@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from commons.core.crypto.envelope import Opened
-from commons.core.state.charter import Charter, Join, Proposal, Vote
+from commons.core.state.charter import Charter
 from commons.core.state.community import Community
 from commons.core.state.entries import Stamp
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.tlog import checkpoint, note
 from commons.log import wording
 from commons.log.judge import Governed, Report

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from commons.core.state.ballot import Ballot
-from commons.core.state.charter import Charter, Proposal
+from commons.core.state.charter import Charter
 from commons.core.state.fold import State
+from commons.core.state.proposals import Proposal
 
 
 def stands(ballot: Ballot, now: int) -> str:

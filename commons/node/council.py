@@ -16,9 +16,9 @@ from commons.core.crypto import ids
 from commons.core.dataset import address, manifest
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import Terms
-from commons.core.state import charter as governance
-from commons.core.state.charter import Join, Proposal, Vote
+from commons.core.state import proposals
 from commons.core.state.fold import State
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.custody import client, custodian, followed
@@ -95,7 +95,7 @@ class Council(Ledger):
         it names what strangers can reach, and with `lan`, or where there is no such address, what is near."""
         seat = self._seat(named)
         said, token = voting.invite(seat, college, days, words)
-        index = await self._send(seat, governance.PROPOSAL, said)
+        index = await self._send(seat, proposals.PROPOSAL, said)
         kept = [each for each in seat.sources if not address.is_wild(each)]
         reach = (
             address.nearest(kept, lan) or address.nearest(kept, True) if kept else self._given(lan) or self._given(True)
@@ -116,7 +116,7 @@ class Council(Ledger):
             )
         key = Verifier(name=f"commons/{taken.commons}", public=taken.log_key)
         seat = Seat(commons=taken.commons, key=key, sources=tuple(reach))
-        index = await self._send(seat, governance.JOIN, voting.joining(self.home, taken))
+        index = await self._send(seat, proposals.JOIN, voting.joining(self.home, taken))
         self.home.shelf.put_seat(seat.commons, key.public, list(seat.sources))
         return {"entry": index, "commons": seat.commons}
 
@@ -171,7 +171,7 @@ class Council(Ledger):
             made = replace(made, words=what.get("words", ""))
         else:
             made = voting.proposal(seat.commons, action, **what)
-        index = await self._send(seat, governance.PROPOSAL, made)
+        index = await self._send(seat, proposals.PROPOSAL, made)
         return {"proposal": index, **await self._outcome(seat, index)}
 
     async def vote(self, *, proposal: int, choice: str, reason: str = "", named: str | None = None) -> Told:
@@ -181,7 +181,7 @@ class Council(Ledger):
         said = Vote(
             commons=seat.commons, proposal=ballot.digest, choice=choice, reason=reason, time=int(time.time())
         )  # fmt: skip
-        index = await self._send(seat, governance.VOTE, said)
+        index = await self._send(seat, proposals.VOTE, said)
         return {"entry": index, **await self._outcome(seat, proposal)}
 
     async def _outcome(self, seat: Seat, proposal: int) -> Told:

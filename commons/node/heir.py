@@ -10,9 +10,9 @@ from commons.community.transfer import Copy
 from commons.community.voting import Seat
 from commons.core.crypto import envelope, ids
 from commons.core.dataset import manifest
-from commons.core.state import charter
-from commons.core.state.charter import Proposal, Vote
+from commons.core.state import proposals
 from commons.core.state.fold import State
+from commons.core.state.proposals import Proposal, Vote
 from commons.errors import CommonsError, Conflict, Pending, Refused, SplitView, TimedOut, Unreachable, Untrue
 from commons.log import evidence
 from commons.node.council import Council
@@ -91,7 +91,7 @@ class Heir(Council):
         if found is not None and not anew:
             return found[0]
         said = transfer.offer(self.home.keys, seat.commons, state, own=False)
-        proposal = voting.sign(self.home, charter.PROPOSAL, said)
+        proposal = voting.sign(self.home, proposals.PROPOSAL, said)
         self.home.shelf.put_bid(seat.commons, proposal, sorted(state.community.members if state.community else ()))
         return proposal
 
@@ -125,10 +125,10 @@ class Heir(Council):
         (at,) = checked([address])
         seat = self._seat(named)
         proposal = await self.net.get(at, f"/{seat.commons}/succession", limit=transfer.LIMIT)
-        said = envelope.open(charter.PROPOSAL, Proposal, proposal, transfer.LIMIT)
+        said = envelope.open(proposals.PROPOSAL, Proposal, proposal, transfer.LIMIT)
         if (said.value.commons, said.value.action, said.value.peer) != (seat.commons, "change-registrar", said.signer):
             raise Untrue("what is offered there is not to keep the log of this commons")
-        ballot = voting.sign(self.home, charter.VOTE, Vote(
+        ballot = voting.sign(self.home, proposals.VOTE, Vote(
             commons=seat.commons, proposal=sha256(proposal).digest(), choice=choice, reason=reason,
             time=int(time.time()),
         ))  # fmt: skip

@@ -16,7 +16,8 @@ from commons.core.dataset.address import is_peer
 from commons.core.dataset.reference import Reference
 from commons.core.state import clock, entries
 from commons.datasets import holder
-from commons.disk import damage, naming, private, resumption, stored
+from commons.disk import damage, naming, private, resumption
+from commons.disk.log import damaged
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed
 from commons.log import audit, evidence, exported, files, titles
@@ -218,9 +219,9 @@ class Ledger:
         """Verify a log, remember its head, and tell who accessed what; with `governance`, who decided what too."""
         read, commons = await self._log_at(source, commons)
         packed = source is not None and not address.is_like(source)  # what was exported lies in files
-        damaged = await asyncio.to_thread(self.home.log.examine) if source is None else []
-        if any(each.table == "entries" for each in damaged):  # what it says itself is not what was signed
-            raise stored.damaged(damage.told(damaged))
+        found = await asyncio.to_thread(self.home.log.examine) if source is None else []
+        if any(each.table == "entries" for each in found):  # what it says itself is not what was signed
+            raise damaged(damage.told(found))
         log = await audit.log_of(read, commons)
         trusted = self.home.log.head.note if source is None else self.home.shelf.head(log.vkey) or b""
         with evidence.recording(self.home, log.vkey):
@@ -233,7 +234,7 @@ class Ledger:
             **told,
             "fork": list(self.home.shelf.forks().get(log.vkey, ())),
             "words": words,
-            "damaged": [each.as_dict() for each in damaged],
+            "damaged": [each.as_dict() for each in found],
             **({"files": await exported.check(read, files.names(Path(source)), report)} if packed and source else {}),
         }
 

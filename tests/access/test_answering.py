@@ -22,10 +22,9 @@ from commons.core.crypto.keys import Signer
 from commons.core.dataset import manifest
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter as governance
-from commons.core.state import entries, opening
-from commons.core.state.charter import Proposal
+from commons.core.state import entries, opening, proposals
 from commons.core.state.entries import Received
+from commons.core.state.proposals import Proposal
 from commons.core.tlog import note
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
@@ -393,14 +392,14 @@ async def test_a_members_statement_makes_one_entry_and_then_what_the_ballots_dec
     registrar, log, me = asker.registrar, alice.home.log, alice.home.keys.identity
     request = await asker.ask()
     said = voting.proposal(log.origin.removeprefix("commons/"), "grant", target=request)
-    statement = voting.sign(alice.home, governance.PROPOSAL, said)
+    statement = voting.sign(alice.home, proposals.PROPOSAL, said)
     for _ in range(2):
         assert await registrar.govern(statement) == 3
         assert (log.size, log.state.access(request).outcome) == (5, "grant")
     shown = codec.decode(Answer, await registrar.submit(wrapped(statement))).shown
     assert [(each.index, each.entry) for each in shown] == [(3, statement)]
     with pytest.raises(Refused):
-        await registrar.govern(envelope.sign(governance.PROPOSAL, replace(said, nonce=b"n" * 16), EVE.identity))
+        await registrar.govern(envelope.sign(proposals.PROPOSAL, replace(said, nonce=b"n" * 16), EVE.identity))
     assert me.peer in log.state.founded.members
 
 
@@ -428,7 +427,7 @@ def test_a_log_takes_from_others_what_they_say_in_its_own_commons_and_in_time(ma
         def signed(commons: str, at: int = now) -> bytes:
             said = Proposal(commons=commons, action="admit", college="members", peer=BOB.identity.peer, time=at,
                             nonce=bytes(16))  # fmt: skip
-            return envelope.sign(governance.PROPOSAL, said, home.keys.identity)
+            return envelope.sign(proposals.PROPOSAL, said, home.keys.identity)
 
         good = signed(home.commons)
         who, digest, new = voting.taken(home.log, home.commons, good, now)

@@ -15,8 +15,8 @@ from commons.access import retention
 from commons.community import invitation
 from commons.core.crypto import envelope
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter
-from commons.core.state.charter import Vote
+from commons.core.state import proposals
+from commons.core.state.proposals import Vote
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Undated, Unreachable, Untrue
 from tests.conftest import Party, Start, until
 from tests.dishonest import Asker, CallsItsLogAnothers
@@ -377,8 +377,8 @@ async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gath
         said: dict[str, Any] = {"commons": seat.commons, "proposal": digest, "choice": "yes", "reason": "",
                                 "time": int(time.time())}  # fmt: skip
         with pytest.raises(kind):
-            await ben.desk._send(seat, charter.VOTE, Vote(**{**said, **lie}))
-    statement = envelope.sign(charter.VOTE, Vote(**said), seats["cleo"].home.keys.identity)
+            await ben.desk._send(seat, proposals.VOTE, Vote(**{**said, **lie}))
+    statement = envelope.sign(proposals.VOTE, Vote(**said), seats["cleo"].home.keys.identity)
     first = await coop.node.registrar.govern(statement)
     assert await coop.node.registrar.govern(statement) == first  # replayed: the same entry, and no other
     broken = statement[:-1] + bytes([statement[-1] ^ 1])
@@ -409,7 +409,7 @@ async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
         with pytest.raises(KeyboardInterrupt):
             await coop.node.registrar.govern(
                 envelope.sign(
-                    charter.VOTE,
+                    proposals.VOTE,
                     Vote(
                         commons=coop.home.commons,
                         proposal=sha256(coop.home.log.entry(index)).digest(),

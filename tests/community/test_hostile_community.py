@@ -17,12 +17,12 @@ import pytest
 from commons.community.voting import AHEAD
 from commons.core.crypto import codec, envelope
 from commons.core.dataset.rule import Rule
-from commons.core.state import charter as governance
 from commons.core.state import entries
-from commons.core.state.charter import PROPOSAL, VOTE, Charter, College, Power, Proposal, Vote
+from commons.core.state.charter import Charter, College, Power, check_custodians, check_livable
 from commons.core.state.community import Community
 from commons.core.state.entries import Request
 from commons.core.state.fold import State
+from commons.core.state.proposals import PROPOSAL, VOTE, Proposal, Vote
 from commons.custody import custodian
 from commons.disk.log import Log
 from commons.disk.records import Draft, Record, record
@@ -230,7 +230,7 @@ async def test_a_member_whose_clock_is_behind_the_log_takes_part(start: Start) -
 def test_a_rule_that_no_college_can_fulfil_is_refused_when_it_is_written(rule: str) -> None:
     powers = (Power(action="amend-charter", rule=rule, days=3),)
     with pytest.raises(Malformed):
-        governance.check_livable(powers, {"members": (ALICE.identity.peer,)})
+        check_livable(powers, {"members": (ALICE.identity.peer,)})
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_rule_that_no_college_can_fulfil_is_refused_when_it_is_written(rule: s
 )
 def test_custodians_that_cannot_be_are_refused_when_they_are_proposed(text: str) -> None:
     with pytest.raises(Malformed):
-        governance.check_custodians(text)
+        check_custodians(text)
 
 
 def test_an_amendment_leaves_the_registrar_a_member() -> None:

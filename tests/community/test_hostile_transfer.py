@@ -17,11 +17,10 @@ from commons.community.voting import Seat
 from commons.core.crypto import envelope
 from commons.core.dataset import manifest
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter as governance
-from commons.core.state import entries
-from commons.core.state.charter import Vote
+from commons.core.state import entries, proposals
 from commons.core.state.entries import DECISION, Decision
 from commons.core.state.fold import State
+from commons.core.state.proposals import Vote
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint
 from commons.custody import followed
@@ -72,7 +71,7 @@ async def test_a_ballot_dated_ahead_does_not_put_the_log_ahead_of_everybodys_clo
         commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
         time=int(time.time()) + 20 * DAY,
     )  # fmt: skip
-    lie = voting.sign(cleo.home, governance.VOTE, said)
+    lie = voting.sign(cleo.home, proposals.VOTE, said)
     with pytest.raises(Malformed, match="clock"):
         await cleo.node.net.post(ben.address, f"/{commons}/succession", lie, limit=100)
     await cleo.desk.vote_at(address=ben.address, choice="yes")
@@ -90,7 +89,7 @@ async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -
         commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
         time=int(time.time()) - 60,
     )  # fmt: skip
-    ballot = voting.sign(cleo.home, governance.VOTE, said)
+    ballot = voting.sign(cleo.home, proposals.VOTE, said)
     await cleo.node.net.post(ben.address, f"/{commons}/succession", ballot, limit=100)
     told = await ben.desk.take_over()
     assert (told["taken"], told["wrong"]) == (True, [])

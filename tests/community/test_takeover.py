@@ -23,9 +23,9 @@ from commons.core.crypto import codec, envelope
 from commons.core.crypto.ids import Cid
 from commons.core.crypto.keys import GENERATIONS, Keys
 from commons.core.dataset.rule import Rule
-from commons.core.state import charter
-from commons.core.state.charter import Proposal, Vote
+from commons.core.state import proposals
 from commons.core.state.fold import State
+from commons.core.state.proposals import Proposal, Vote
 from commons.core.state.transfer import Tenure
 from commons.core.tlog import cosignature
 from commons.disk.home import Home
@@ -80,7 +80,7 @@ class Case:
             nonce=self.offers.to_bytes(16, "big"), peer=BOB.identity.peer, log_key=keys[0],
             next_key=sha256(keys[1]).digest(),
         )  # fmt: skip
-        return self.log.add(envelope.sign(charter.PROPOSAL, said, BOB.identity))
+        return self.log.add(envelope.sign(proposals.PROPOSAL, said, BOB.identity))
 
     def add(self, kind: str) -> int:
         log = self.log
@@ -144,11 +144,11 @@ def test_what_is_added_to_a_copy_follows_what_it_goes_on_with() -> None:
     for kind in ("offer", "ask", "offer"):
         case.add(kind)
     found = copied(case.log, head)
-    said = charter.Vote(
+    said = proposals.Vote(
         commons=case.log.commons, proposal=sha256(case.log.data[case.opened]).digest(), choice="yes",
         reason="", time=case.log.clock,
     )  # fmt: skip
-    ballot = envelope.sign(charter.VOTE, said, ALICE.identity)
+    ballot = envelope.sign(proposals.VOTE, said, ALICE.identity)
     size = len(found.data)
     assert size == head_size(head) + 1
     assert transfer.add(found, [case.log.data[case.opened], ballot]) != []  # the proposal is in it already
@@ -233,12 +233,12 @@ class Chosen:
             peer=heir or bob.keys.identity.peer, log_key=key or own[0], next_key=sha256(own[1]).digest(),
         )  # fmt: skip
         signer = bob.keys.identity if heir is None else EVE.identity
-        self.proposal = envelope.sign(charter.PROPOSAL, self.said, signer)
+        self.proposal = envelope.sign(proposals.PROPOSAL, self.said, signer)
 
     def ballot(self, by: Keys, **lie: Any) -> bytes:
         digest = sha256(self.proposal).digest()
         said = Vote(commons=self.log.commons, proposal=digest, choice="yes", reason="", time=int(time.time()))
-        return envelope.sign(charter.VOTE, replace(said, **lie), by.identity)
+        return envelope.sign(proposals.VOTE, replace(said, **lie), by.identity)
 
     def copied(self, *voters: Keys) -> transfer.Copy:
         opened = self.log.add(self.proposal)
@@ -335,7 +335,7 @@ def test_a_home_gives_up_no_log_of_its_own_that_is_in_use(bob: Home) -> None:
     transfer.check_free(bob, case.log.commons)
     said = Proposal(commons=bob.commons, action="admit", college="members", peer=EVE.identity.peer,
                     time=int(time.time()), nonce=bytes(16))  # fmt: skip
-    opened = envelope.open(charter.PROPOSAL, Proposal, envelope.sign(charter.PROPOSAL, said, bob.keys.identity))
+    opened = envelope.open(proposals.PROPOSAL, Proposal, envelope.sign(proposals.PROPOSAL, said, bob.keys.identity))
     bob.log.append(lambda _state, _index, _now: [record(opened)]).result(LIMIT)
     transfer.check_free(bob, bob.commons)  # it goes on
     for check in (lambda: transfer.check_free(bob, case.log.commons), lambda: case.build(case.copied(ALICE, EVE))):

@@ -15,9 +15,8 @@ import pytest
 from commons.community import transfer, voting
 from commons.core.crypto import envelope
 from commons.core.dataset.reference import parse
-from commons.core.state import charter as governance
-from commons.core.state import entries
-from commons.core.state.charter import Vote
+from commons.core.state import charter, entries, proposals
+from commons.core.state.proposals import Vote
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import note, proof
 from commons.disk import home
@@ -82,7 +81,7 @@ async def test_the_registrar_changes_its_key_to_the_one_it_committed_to(village:
     assert coop.home.log.key != before
     assert (
         sha256(coop.home.log.key.public).digest()
-        == envelope.open(governance.CHARTER, governance.Charter, coop.home.log.entry(0)).value.next_key
+        == envelope.open(charter.CHARTER, charter.Charter, coop.home.log.entry(0)).value.next_key
     )
     told = await seats["ben"].desk.follow(source=coop.address)
     assert told["registrar"] == coop.peer
@@ -174,7 +173,7 @@ async def test_ballots_that_are_no_members_or_on_another_offer_do_not_count(vill
     )  # fmt: skip
 
     def ballot(by: Party, **lie: Any) -> bytes:
-        return voting.sign(by.home, governance.VOTE, replace(said, **lie))
+        return voting.sign(by.home, proposals.VOTE, replace(said, **lie))
 
     true = ballot(cleo)
     for wrong, error in (

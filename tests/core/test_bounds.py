@@ -16,9 +16,10 @@ from commons.core.dataset.pack import HEADER, OVERHEAD, SEGMENT
 from commons.core.dataset.rights import Label, LicenceText, Origin, Rights
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY
-from commons.core.state import amendment, charter, complaint, entries
-from commons.core.state.charter import College, Power, Proposal
-from commons.core.state.facts import Facts
+from commons.core.state import charter, complaint, entries
+from commons.core.state.charter import College, Power
+from commons.core.state.fold import State
+from commons.core.state.proposals import Proposal
 from commons.core.tlog import note
 from commons.custody.sharing import Sharing
 from commons.errors import Malformed, Refused, Untrue
@@ -162,7 +163,7 @@ def test_a_custodian_is_known_by_name_in_a_sharing() -> None:
 
 
 def test_without_a_charter_there_is_no_community() -> None:
-    facts = Facts()
+    facts = State()
     for ask in ("founded", "tenures", "keeper"):
         with pytest.raises(Untrue, match="has no charter"):
             getattr(facts, ask)
@@ -218,15 +219,15 @@ def amendments() -> Iterator[tuple[dict[str, Any], str]]:
 
 def test_an_amendment_changes_nothing_that_has_a_vote_of_its_own() -> None:
     old = generate.CHARTER
-    amendment.check(old, replace(old, name="Brooks"), "", old.listed())
+    charter.check_amendment(old, replace(old, name="Brooks"), "", old.listed())
     for words, told in amendments():
         with pytest.raises(Refused, match=told):
-            amendment.check(old, replace(old, **words), "", old.listed())
+            charter.check_amendment(old, replace(old, **words), "", old.listed())
     with pytest.raises(Refused, match="keeps the custodians"):
-        amendment.check(old, old, str(generate.CUSTODIANS), old.listed())
+        charter.check_amendment(old, old, str(generate.CUSTODIANS), old.listed())
     with pytest.raises(Refused, match="stays a member"):
-        amendment.check(old, old, "", {"users": (EVE.peer,), "workers": (BOB.peer,)})
-    amendment.check(old, old, "", {"users": (ALICE.peer,), "workers": (BOB.peer,)})  # in any of them
+        charter.check_amendment(old, old, "", {"users": (EVE.peer,), "workers": (BOB.peer,)})
+    charter.check_amendment(old, old, "", {"users": (ALICE.peer,), "workers": (BOB.peer,)})  # in any of them
 
 
 @pytest.mark.parametrize("bound", [True, False])
@@ -238,9 +239,9 @@ def test_who_may_read_is_only_ever_widened_where_that_was_promised(bound: bool) 
             kept, said = replace(old, readers=before), replace(old, readers=after)
             if bound and order.index(after) < order.index(before):
                 with pytest.raises(Refused, match="only be widened"):
-                    amendment.check(kept, said, "", old.listed())
+                    charter.check_amendment(kept, said, "", old.listed())
             else:
-                amendment.check(kept, said, "", old.listed())
+                charter.check_amendment(kept, said, "", old.listed())
 
 
 def test_details_are_those_that_the_request_commits_to() -> None:

@@ -15,12 +15,12 @@ from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.rule import Rule, as_wide
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter as governance
-from commons.core.state import entries
-from commons.core.state.charter import Charter, College, Join, Power, Proposal, Vote
+from commons.core.state import entries, proposals
+from commons.core.state.charter import CHARTER, Charter, College, Power, check_livable
 from commons.core.state.community import Ballot
 from commons.core.state.entries import Decision, Publish, Request
 from commons.core.state.fold import State
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
 
 ANA, BEN, CLEO, DORA, EMIL, EVE = (Signer(bytes([n]) * 32) for n in range(1, 7))
@@ -49,7 +49,7 @@ class Log:
 
     def __init__(self, **charter: Any) -> None:
         self.state, self.time = State(), 1
-        founded = envelope.sign(governance.CHARTER, charter_of(**charter), ANA)
+        founded = envelope.sign(CHARTER, charter_of(**charter), ANA)
         self.state.apply(entries.decode(founded))
         self.commons = ids.cid(founded)
 
@@ -63,19 +63,19 @@ class Log:
 
     def propose(self, signer: Signer, action: str, **what: Any) -> int:
         said = Proposal(commons=self.commons, action=action, time=self.tick(), nonce=bytes(16), **what)
-        return self.add(governance.PROPOSAL, said, signer)
+        return self.add(proposals.PROPOSAL, said, signer)
 
     def vote(self, signer: Signer, proposal: int, choice: str = "yes", **lies: Any) -> int:
         assert self.state.community is not None
         known = self.state.community.ballots.get(proposal)
         digest = known.digest if known else hashlib.sha256(b"%d" % proposal).digest()
         said = {"commons": self.commons, "proposal": digest, "choice": choice, "reason": "", "time": self.tick()}
-        return self.add(governance.VOTE, Vote(**{**said, **lies}), signer)
+        return self.add(proposals.VOTE, Vote(**{**said, **lies}), signer)
 
     def join(self, signer: Signer, invitation: int, token: Signer, commons: str | None = None) -> int:
-        proof = governance.take(commons or self.commons, token, signer.peer)
+        proof = proposals.take(commons or self.commons, token, signer.peer)
         said = Join(commons=self.commons, invitation=invitation, proof=proof, time=self.tick())
-        return self.add(governance.JOIN, said, signer)
+        return self.add(proposals.JOIN, said, signer)
 
     def publish(self, rule: Rule, version: int = 1, purposes: tuple[str, ...] = ()) -> str:
         cid = ids.cid(bytes([version]))
@@ -685,7 +685,7 @@ class AnyCommunity(RuleBasedStateMachine):
     @initialize()
     def found(self) -> None:
         self.log = Log()
-        self.taken: list[Any] = [entries.decode(envelope.sign(governance.CHARTER, charter_of(), ANA))]
+        self.taken: list[Any] = [entries.decode(envelope.sign(CHARTER, charter_of(), ANA))]
         self.log.publish(Rule(kind="vote"))
 
     def attempt(self, call: Any) -> None:
@@ -705,7 +705,7 @@ class AnyCommunity(RuleBasedStateMachine):
     def membership(self, who: Signer, action: str, whom: Signer, name: str) -> None:
         self.attempt(lambda: self.log.propose(who, action, college=name, peer=whom.peer))
 
-    @rule(who=people, index=st.integers(0, 40), choice=st.sampled_from(governance.CHOICES))
+    @rule(who=people, index=st.integers(0, 40), choice=st.sampled_from(proposals.CHOICES))
     def ballot(self, who: Signer, index: int, choice: str) -> None:
         self.attempt(lambda: self.log.vote(who, index, choice))
 
@@ -730,7 +730,7 @@ class AnyCommunity(RuleBasedStateMachine):
     def there_is_always_somebody_who_can_decide(self) -> None:
         community = self.log.state.community
         assert community is not None
-        governance.check_livable(community.charter.powers, community.colleges)
+        check_livable(community.charter.powers, community.colleges)
         assert community.charter.registrar in community.members
 
     @invariant()

@@ -24,7 +24,7 @@ from commons.core.dataset.contents import PackEntry
 from commons.core.dataset.manifest import Manifest, PackRef
 from commons.core.dataset.reference import Reference
 from commons.core.dataset.rights import Creator, Label, LicenceText, Origin
-from commons.core.state import charter, complaint, entries, notice, opening, transfer
+from commons.core.state import charter, complaint, entries, notice, opening, proposals, transfer
 from commons.core.state.opening import Field, Opening
 from commons.custody import handover, sharing
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
@@ -35,8 +35,8 @@ from tests.vectors import generate
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, charter.Charter, charter.Proposal,
-        charter.Vote, charter.Join, transfer.Succession, entries.Publish, entries.Asked,
+        envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, charter.Charter, proposals.Proposal,
+        proposals.Vote, proposals.Join, transfer.Succession, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         entries.Stamp,
         entries.Dropped, notice.Notice, notice.Dropping,
@@ -345,8 +345,8 @@ charters = st.lists(peers, min_size=1, max_size=3, unique=True).flatmap(
     )
 )  # fmt: skip
 nonce = st.binary(min_size=16, max_size=16)
-proposal = partial(st.builds, charter.Proposal, commons=cids, time=some, nonce=nonce, words=text)
-proposals = st.one_of(
+proposal = partial(st.builds, proposals.Proposal, commons=cids, time=some, nonce=nonce, words=text)
+proposed = st.one_of(
     proposal(action=st.sampled_from(["admit", "expel"]), college=st.just("workers"), peer=peers),
     proposal(action=st.just("admit"), college=st.just("workers"), key=b32, expires=some),
     proposal(action=st.sampled_from(["grant", "refuse", "revoke", "open-identity", "close-invitation"]), target=some),
@@ -397,15 +397,15 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Terms": term,
     "Rule": rule,
     "Charter": charters,
-    "Proposal": proposals,
+    "Proposal": proposed,
     "Vote": st.builds(
-        charter.Vote, commons=cids, proposal=b32, choice=st.sampled_from(charter.CHOICES), reason=text, time=some
+        proposals.Vote, commons=cids, proposal=b32, choice=st.sampled_from(proposals.CHOICES), reason=text, time=some
     ),
     "Succession": st.builds(
         transfer.Succession, commons=cids, head=st.binary(min_size=1, max_size=100), time=some
     ),
     "Join": st.builds(
-        charter.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
+        proposals.Join, commons=cids, invitation=some, proof=st.binary(min_size=64, max_size=64), time=some
     ),
     "Publish": st.builds(
         entries.Publish, commons=cids, time=some, manifest=cids, series=st.binary(min_size=16, max_size=16),

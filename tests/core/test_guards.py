@@ -12,10 +12,11 @@ from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter as governance
-from commons.core.state.charter import Power, Proposal
+from commons.core.state import proposals
+from commons.core.state.charter import CHARTER, Charter, Power
 from commons.core.state.community import OPEN
 from commons.core.state.entries import STAMP, Stamp
+from commons.core.state.proposals import Proposal
 from commons.core.state.transfer import SUCCESSION, Succession, Tenure, check_head, quorum_at, signer_of
 from commons.core.tlog import checkpoint, note
 from commons.core.tlog.note import COSIGNATURE, LIMIT, Verifier
@@ -90,7 +91,7 @@ def test_a_registrar_goes_on_under_no_other_key_than_the_one_committed_to() -> N
     """The founding charter commits to `next_key`; whoever has the log's key alone can offer any other."""
     keys = [ALICE.log(n, None) for n in range(3)]
     log = Keeper(members=(BOB.identity.peer,))
-    charter = envelope.open(governance.CHARTER, governance.Charter, log.charter).value
+    charter = envelope.open(CHARTER, Charter, log.charter).value
     charter = replace(charter, next_key=hashlib.sha256(keys[1].public).digest())
 
     def offer(n: int, key: bytes) -> Proposal:
@@ -99,17 +100,17 @@ def test_a_registrar_goes_on_under_no_other_key_than_the_one_committed_to() -> N
             peer=ALICE.identity.peer, log_key=key, next_key=hashlib.sha256(keys[2].public).digest(),
         )  # fmt: skip
 
-    log.data = [envelope.sign(governance.CHARTER, charter, ALICE.identity)]
+    log.data = [envelope.sign(CHARTER, charter, ALICE.identity)]
     log.commons = ids.cid(log.data[0])
-    log.add(envelope.sign(governance.PROPOSAL, offer(1, keys[2].public), ALICE.identity))
+    log.add(envelope.sign(proposals.PROPOSAL, offer(1, keys[2].public), ALICE.identity))
     wrong = refused(log)
     assert isinstance(wrong, Refused)
     assert "committed to another key" in wrong.message
     log.data.pop()
-    log.add(envelope.sign(governance.PROPOSAL, offer(2, keys[0].public), ALICE.identity))
+    log.add(envelope.sign(proposals.PROPOSAL, offer(2, keys[0].public), ALICE.identity))
     assert "had that key already" in refused(log).message
     log.data.pop()
-    log.add(envelope.sign(governance.PROPOSAL, offer(3, keys[1].public), ALICE.identity))
+    log.add(envelope.sign(proposals.PROPOSAL, offer(3, keys[1].public), ALICE.identity))
     assert log.fold()[1] == []
 
 
@@ -132,10 +133,10 @@ def test_a_succession_is_not_dated_before_the_last_of_those_who_chose_had_signed
         opened = case.offer(BOB)
         case.log.clock = max(offered, offered + later)
         digest = hashlib.sha256(case.log.data[opened]).digest()
-        ballot = governance.Vote(
+        ballot = proposals.Vote(
             commons=case.log.commons, proposal=digest, choice="yes", reason="", time=offered + later
         )  # fmt: skip
-        case.log.add(envelope.sign(governance.VOTE, ballot, ALICE.identity))
+        case.log.add(envelope.sign(proposals.VOTE, ballot, ALICE.identity))
         case.log.clock = offered + dated
         case.succeed()
         assert (case.log.fold()[1] == []) == fits, (later, dated)
@@ -289,8 +290,8 @@ def test_one_statement_makes_one_entry() -> None:
 def test_nothing_governs_a_log_whose_charter_is_none() -> None:
     """Its signer is no member of it: every entry after it is faulty, and none ends the reading."""
     log = Keeper()
-    charter = envelope.open(governance.CHARTER, governance.Charter, log.charter).value
-    log.data = [envelope.sign(governance.CHARTER, charter, BOB.identity)]
+    charter = envelope.open(CHARTER, Charter, log.charter).value
+    log.data = [envelope.sign(CHARTER, charter, BOB.identity)]
     log.propose("admit", college="members", peer=EVE.peer)
     log.publish()
     log.data.append(codec.encode(Stamp(type=STAMP, time=log.clock, head=log.head())))

@@ -10,12 +10,11 @@ import pytest
 from commons.core.crypto import envelope, ids
 from commons.core.crypto.codec import encode
 from commons.core.crypto.keys import Signer
-from commons.core.state import charter as governance
-from commons.core.state import entries, notice
-from commons.core.state.charter import Proposal
+from commons.core.state import entries, notice, proposals
 from commons.core.state.entries import DROPPED, Dropped, Redaction
 from commons.core.state.fold import State
 from commons.core.state.notice import Dropping, Notice
+from commons.core.state.proposals import Proposal
 from commons.core.tlog import merkle
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.checkpoint import sign as sign_head
@@ -32,7 +31,7 @@ NOTICE = Notice(commons=COMMONS, dataset=FIRST, entry=5, time=9, holders=2, drop
 
 def withdraw(dataset: str, nonce: int = 0) -> Any:
     said = Proposal(commons=COMMONS, action="withdraw", time=9, nonce=bytes([nonce]) * 16, words="", dataset=dataset)
-    return envelope.open(governance.PROPOSAL, Proposal, envelope.sign(governance.PROPOSAL, said, ALICE))
+    return envelope.open(proposals.PROPOSAL, Proposal, envelope.sign(proposals.PROPOSAL, said, ALICE))
 
 
 def dropped(on: int, time: int = 9) -> Dropped:

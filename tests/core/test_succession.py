@@ -14,9 +14,9 @@ from commons.core.crypto.keys import Keys, Signer
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY
 from commons.core.state import entries
-from commons.core.state.charter import PROPOSAL, Proposal
 from commons.core.state.community import Community
 from commons.core.state.entries import STAMP, Stamp
+from commons.core.state.proposals import PROPOSAL, Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, note
 from commons.core.tlog.note import Verifier

@@ -11,7 +11,7 @@ import pytest
 from commons.core.crypto import codec, envelope
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.terms import DAY
-from commons.core.state import charter, entries
+from commons.core.state import entries, proposals
 from commons.core.state.community import Community
 from commons.core.state.entries import STAMP, Stamp
 from commons.core.state.transfer import SUCCESSION, Succession
@@ -159,8 +159,8 @@ def test_an_invitation_is_taken_when_its_witnesses_have_seen_that_it_passed() ->
     opened = case.log.propose("admit", college="members", key=Signer(b"t" * 32).public, expires=case.log.clock + DAY)
     case.log.vote(BOB, opened)
     community = case.community()
-    proof = charter.take(case.log.commons, Signer(b"t" * 32), EVE.identity.peer)
-    said = charter.Join(commons=case.log.commons, invitation=opened, proof=proof, time=case.log.clock)
+    proof = proposals.take(case.log.commons, Signer(b"t" * 32), EVE.identity.peer)
+    said = proposals.Join(commons=case.log.commons, invitation=opened, proof=proof, time=case.log.clock)
     with pytest.raises(Pending, match="waits for the witnesses"):
         community.join(9, EVE.identity.peer, said, case.log.clock)
 
@@ -200,11 +200,11 @@ def test_a_log_goes_on_from_a_head_by_the_witnesses_of_its_day() -> None:
         replace(each, members=()) for each in community.charter.colleges))  # fmt: skip
     case.log.vote(BOB, case.log.propose("amend-charter", charter=amended))
     keys = [BOB.log(n, case.log.commons).public for n in (0, 1)]
-    said = charter.Proposal(
+    said = proposals.Proposal(
         commons=case.log.commons, action="change-registrar", time=case.log.clock, nonce=bytes(16),
         peer=BOB.identity.peer, log_key=keys[0], next_key=hashlib.sha256(keys[1]).digest(),
     )  # fmt: skip
-    opened = case.log.add(envelope.sign(charter.PROPOSAL, said, BOB.identity))
+    opened = case.log.add(envelope.sign(proposals.PROPOSAL, said, BOB.identity))
     case.log.vote(ALICE, opened)
     taken = Succession(commons=case.log.commons, head=base, time=case.log.clock)
     case.log.add(envelope.sign(SUCCESSION, taken, BOB.identity))

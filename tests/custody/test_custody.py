@@ -995,7 +995,7 @@ async def test_what_somebody_shared_who_is_a_member_no_more_is_passed_on_and_not
     made.log.propose("change-custodians", custodians=str(voted))
     for each in made.followers.values():
         await each.follow()
-        each.state.founded._arrange({"members": ()})
+        each.state.founded.people.arrange({"members": ()})
     done = await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons)
     assert len(done) == 1
     with pytest.raises(Refused, match="who publishes"):
@@ -1029,7 +1029,7 @@ async def test_what_nothing_was_published_of_is_passed_on_for_a_member_only(buil
     made.log.propose("change-custodians", custodians=str(custodians(2, 2)))
     for each in made.followers.values():
         await each.follow()
-        each.state.founded._arrange({"members": ()})
+        each.state.founded.people.arrange({"members": ()})
     with pytest.raises(Refused, match="who publishes"):
         await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons)
 

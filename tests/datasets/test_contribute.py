@@ -24,7 +24,7 @@ from commons.core.dataset import manifest
 from commons.core.dataset.manifest import Manifest
 from commons.core.dataset.rule import Rule
 from commons.core.state import entries
-from commons.core.state.grants import Published
+from commons.core.state.fold import Published
 from commons.core.tlog import checkpoint
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.datasets import contribute, prepare

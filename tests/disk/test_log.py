@@ -23,13 +23,14 @@ from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.keys import Keys, Signer
 from commons.core.dataset.rule import Rule
 from commons.core.state import entries
-from commons.core.state.charter import CHARTER, PROPOSAL, Charter, Proposal
+from commons.core.state.charter import CHARTER, Charter
 from commons.core.state.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
+from commons.core.state.proposals import PROPOSAL, Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, merkle
-from commons.disk import home, sql, stored
+from commons.disk import home, sql
 from commons.disk.home import Home
-from commons.disk.log import BATCH, Log
+from commons.disk.log import BATCH, Log, alarmed, begun, outrun
 from commons.disk.records import Record, record
 from commons.errors import (
     CommonsError,
@@ -192,8 +193,8 @@ def test_one_statement_makes_one_entry_however_often_it_comes(opened: Home) -> N
 
 def test_how_far_a_log_was_begun_is_read_from_its_file(opened: Home, tmp_path: Path) -> None:
     opened.log.append(access()).result(LIMIT)
-    assert stored.begun(opened.path / "log.db") == (4, opened.log.entry(0))
-    assert stored.begun(tmp_path / "new.db") == (0, None)
+    assert begun(opened.path / "log.db") == (4, opened.log.entry(0))
+    assert begun(tmp_path / "new.db") == (0, None)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -857,9 +858,9 @@ def test_an_alarm_tells_a_log_that_is_behind_from_one_with_two_histories(opened:
     log = opened.log
     said = checkpoint.Checkpoint(origin=log.origin, size=log.size + more, root=bytes(32))
     theirs = checkpoint.sign(said, opened.keys.log(0))
-    assert type(stored.alarmed(log.head, theirs)) is (Stale if more > 0 else StorageFailed)
+    assert type(alarmed(log.head, theirs)) is (Stale if more > 0 else StorageFailed)
     for proven in (True, False):
-        told = stored.outrun(log.head, theirs, "eve", proven)
+        told = outrun(log.head, theirs, "eve", proven)
         assert ("by the word of eve" in told.message) == ("--go-on" in told.hint) == (not proven)
 
 

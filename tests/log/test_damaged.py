@@ -19,11 +19,11 @@ from commons.community import transfer
 from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.reference import parse
-from commons.core.state import charter, entries, notice
-from commons.core.state.charter import Vote
+from commons.core.state import entries, notice, proposals
 from commons.core.state.complaint import Handed
 from commons.core.state.entries import Asked
 from commons.core.state.notice import Notice
+from commons.core.state.proposals import Vote
 from commons.core.tlog import checkpoint, note
 from commons.core.tlog.note import Verifier
 from commons.datasets import holder
@@ -239,11 +239,11 @@ class Stored:
             told = Notice(commons=ben.commons, dataset=cid, entry=1, time=NOW, holders=0, dropped=0)
             shelf.put_withdrawal(Withdrawal(dataset=cid, notice=notice.sign(told, me), entry=1, applied=True))
             offered = transfer.offer(ana.keys, ben.commons, ben.log.state, own=False)
-            proposal = envelope.sign(charter.PROPOSAL, offered, ana.keys.identity)
+            proposal = envelope.sign(proposals.PROPOSAL, offered, ana.keys.identity)
             shelf.put_bid(ben.commons, proposal, [me.peer])
             digest = sha256(proposal).digest()
             vote = Vote(commons=ben.commons, proposal=digest, choice="yes", reason="", time=NOW)
-            shelf.put_ballot(digest, me.peer, envelope.sign(charter.VOTE, vote, me))
+            shelf.put_ballot(digest, me.peer, envelope.sign(proposals.VOTE, vote, me))
             other = checkpoint.sign(replace(ben.log.head.checkpoint, root=bytes(32)), ben.keys.log(0))
             shelf.put_fork(ben.log.key.vkey, (ben.log.head.note.decode(), other.decode()), bytes(64))
             ana.witnessed.keep(key.name, ben.log.head.note.decode(), other.decode())

@@ -11,8 +11,8 @@ import pytest
 from commons.cli.community import tell_community
 from commons.community import voting
 from commons.core.crypto import envelope
-from commons.core.state.charter import VOTE, Vote
 from commons.core.state.fold import State
+from commons.core.state.proposals import VOTE, Vote
 from commons.disk.records import record
 from commons.log.audit import offline
 from tests.conftest import CHARTER, Found, Village, chosen, until

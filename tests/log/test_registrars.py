@@ -12,8 +12,8 @@ import pytest
 
 from commons.core.crypto import envelope
 from commons.core.dataset.manifest import Manifest
-from commons.core.state import charter
-from commons.core.state.charter import Proposal
+from commons.core.state import proposals
+from commons.core.state.proposals import Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint
 from commons.core.tlog.checkpoint import Checkpoint
@@ -88,7 +88,7 @@ class Case:
             commons=log.commons, action="change-registrar", time=log.clock, nonce=bytes(16), peer=BOB.identity.peer,
             log_key=keys[0].public, next_key=hashlib.sha256(keys[1].public).digest(),
         )  # fmt: skip
-        log.vote(ALICE, log.add(envelope.sign(charter.PROPOSAL, said, BOB.identity)))
+        log.vote(ALICE, log.add(envelope.sign(proposals.PROPOSAL, said, BOB.identity)))
         taken = Succession(commons=log.commons, head=log.head(), time=log.clock)
         log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
         log.signer = keys[0]

@@ -29,11 +29,12 @@ from commons.core.dataset.reference import Reference
 from commons.core.dataset.rights import Creator, Label, LicenceText, Origin
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import Terms
-from commons.core.state import charter, complaint, entries, notice, opening
-from commons.core.state.charter import Charter, College, Join, Power, Proposal, Vote
+from commons.core.state import complaint, entries, notice, opening, proposals
+from commons.core.state.charter import Charter, College, Power
 from commons.core.state.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction, Stamp
 from commons.core.state.notice import Dropping, Notice
 from commons.core.state.opening import Field, Opening
+from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.state.transfer import SUCCESSION as SUCCESSION_TYPE
 from commons.core.state.transfer import Succession
 from commons.core.tlog import policy
@@ -159,11 +160,11 @@ PROPOSAL = Proposal(
     key=salt(9), expires=TIME + 9,
 )  # fmt: skip
 BALLOT = Vote(
-    commons=COMMONS, proposal=hashlib.sha256(envelope.sign(charter.PROPOSAL, PROPOSAL, ALICE)).digest(),
+    commons=COMMONS, proposal=hashlib.sha256(envelope.sign(proposals.PROPOSAL, PROPOSAL, ALICE)).digest(),
     choice="yes", reason="Gladly", time=TIME + 8,
 )  # fmt: skip
 SUCCESSION = Succession(commons=COMMONS, head=b"commons/x\n4\n", time=TIME + 9)
-JOINED = Join(commons=COMMONS, invitation=7, proof=charter.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
+JOINED = Join(commons=COMMONS, invitation=7, proof=proposals.take(COMMONS, Signer(b"t" * 32), BOB.peer), time=TIME + 8)
 
 CUSTODIANS = policy.parse(
     f"member ana {ALICE.peer}\nmember bob {BOB.peer}\nmember eve {EVE.peer}\ngroup two 2 ana bob eve\nquorum two"
@@ -224,9 +225,9 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "received": (entries.RECEIPT, RECEIVED, BOB),
     "notice": (notice.NOTICE, NOTICE, ALICE),
     "dropping": (entries.DROPPED, DROPPING, BOB),
-    "proposal": (charter.PROPOSAL, PROPOSAL, ALICE),
-    "vote": (charter.VOTE, BALLOT, BOB),
-    "join": (charter.JOIN, JOINED, BOB),
+    "proposal": (proposals.PROPOSAL, PROPOSAL, ALICE),
+    "vote": (proposals.VOTE, BALLOT, BOB),
+    "join": (proposals.JOIN, JOINED, BOB),
     "succession": (SUCCESSION_TYPE, SUCCESSION, BOB),
     "custody-key": (sharing.CUSTODY_KEY, CUSTODY_KEY, ALICE),
     "sharing": (sharing.SHARING, SHARING, ALICE),

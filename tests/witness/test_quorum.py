@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from commons.core.crypto import codec, envelope, ids
-from commons.core.state import charter as governance
+from commons.core.state import proposals
+from commons.core.state.charter import CHARTER, Charter
 from commons.core.state.entries import STAMP, Stamp
 from commons.core.tlog import checkpoint, proof, tiles
 from commons.errors import CommonsError, NotFound, Pending, Untrue
@@ -123,7 +124,7 @@ def test_whom_the_members_chose_since_is_enough_and_the_log_has_to_bear_it_out()
         case = Case()
         log = case.watched.log
         if chosen:
-            charter = envelope.open(governance.CHARTER, governance.Charter, log.charter).value
+            charter = envelope.open(CHARTER, Charter, log.charter).value
             colleges = tuple(replace(each, members=()) for each in charter.colleges)
             said = replace(charter, witnesses=one, colleges=colleges)
             log.vote(BOB, log.propose("amend-charter", charter=said))
@@ -143,7 +144,7 @@ def test_whom_the_members_chose_since_is_enough_and_the_log_has_to_bear_it_out()
 def test_the_charter_is_the_one_that_the_dataset_names_and_is_one() -> None:
     case = Case()
     head, log = case.watched.head(3, 3, None), case.watched.log
-    ballot = envelope.sign(governance.VOTE, generate.BALLOT, BOB.identity)
+    ballot = envelope.sign(proposals.VOTE, generate.BALLOT, BOB.identity)
     log.data[0] = log.data[1]
     with pytest.raises(Untrue, match="not that of this dataset's commons"):
         case.check(head)

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from commons.community import voting
 from commons.core.crypto import envelope
 from commons.core.crypto.keys import Signer
-from commons.core.state.charter import PROPOSAL, Proposal
+from commons.core.state.proposals import PROPOSAL, Proposal
 from commons.core.tlog import checkpoint, cosignature, note
 from commons.core.tlog.note import COSIGNATURE, Verifier
 from commons.disk import home

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from commons.core.dataset.rule import Rule
-from commons.core.state.charter import Proposal
+from commons.core.state.proposals import Proposal
 
 Standing = Literal["open", "counted", "passed", "rejected", "expired", "void"]
 

@@ -1,4 +1,4 @@
-"""What a community writes about itself: its charter, proposals, ballots and joinings. Signed by members, public.
+"""What a community writes about itself, what an amendment of it may change, and how its rules are read. Public.
 
 A rule is a text in the grammar of `policy` in which `*college` stands for the college's members at the time of asking,
 and `majority` for more than half of a group:
@@ -16,16 +16,12 @@ import re
 from dataclasses import dataclass
 
 from commons.core.crypto import ids
-from commons.core.crypto.keys import Signer, verify
-from commons.core.dataset.rule import Rule
 from commons.core.tlog import policy
 from commons.core.tlog.policy import Policy
-from commons.errors import Malformed
+from commons.errors import Malformed, Refused
 
-CHARTER, PROPOSAL = "commons/charter/v1", "commons/proposal/v1"
-VOTE, JOIN = "commons/vote/v1", "commons/join/v1"
+CHARTER = "commons/charter/v1"
 READERS = ("owner", "members", "public")  # each sees more than the one before
-CHOICES = ("yes", "no", "abstain")
 RATCHETS = ("readers", "access")  # what can only be widened
 WORDS = 2000  # characters of free text
 
@@ -133,100 +129,6 @@ def check_founding(charter: Charter) -> Charter:
     return charter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A wish to `action`; whoever proposes has voted yes. Which of the other fields stand there depends on the action:
-    admit: college, and peer or an invitation's `key` (32 bytes) and `expires`; expel: college, peer; set-rule: series,
-    rule; grant, refuse, revoke, open-identity: target (a request); close-invitation: target (a proposal); publish,
-    withdraw: dataset; change-custodians: custodians; amend-charter: charter; change-registrar: peer, and the keys
-    (`log_key`, 32 bytes, and the SHA-256 of the next) under which that peer will keep the log."""
-
-    commons: str
-    action: str
-    time: int
-    nonce: bytes
-    words: str = ""
-    college: str | None = None
-    peer: str | None = None
-    key: bytes | None = None
-    expires: int | None = None
-    target: int | None = None
-    dataset: str | None = None
-    series: bytes | None = None
-    rule: Rule | None = None
-    custodians: str | None = None
-    charter: Charter | None = None
-    log_key: bytes | None = None
-    next_key: bytes | None = None
-
-    def __post_init__(self) -> None:
-        ids.digest_of(self.commons, "commons")
-        if self.action not in ACTIONS or len(self.nonce) != 16 or len(self.words) > WORDS:
-            raise Malformed(f"not a proposal: {self.action[:40]!r}", hint=f"one of {', '.join(ACTIONS)}")
-        said = {name for name in _FIELDS if getattr(self, name) is not None}
-        if said not in _SHAPES[self.action]:
-            shapes = " or ".join(", ".join(sorted(shape)) for shape in _SHAPES[self.action])
-            raise Malformed(f"a proposal to {self.action} names {shapes}, and nothing else")
-        if self.peer is not None:
-            ids.check_peer(self.peer)
-        if any(key is not None and len(key) != 32 for key in (self.key, self.log_key, self.next_key)):
-            raise Malformed("the key of an invitation or of a log has 32 bytes")
-        if self.series is not None and len(self.series) != 16:
-            raise Malformed("a series has 16 bytes")
-        if self.dataset is not None:
-            ids.digest_of(self.dataset)
-        if self.rule is not None and self.rule.kind == "public":
-            raise Malformed("a rule that is voted cannot print a key into a manifest", hint="publish it as public")
-        check_custodians(self.custodians or "")
-
-
-_FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "rule", "custodians", "charter",
-           "log_key", "next_key")  # fmt: skip
-_SHAPES: dict[str, tuple[set[str], ...]] = {
-    "admit": ({"college", "peer"}, {"college", "key", "expires"}), "expel": ({"college", "peer"},),
-    "close-invitation": ({"target"},), "set-rule": ({"series", "rule"},), "grant": ({"target"}, {"target", "expires"}),
-    "refuse": ({"target"},), "revoke": ({"target"},), "publish": ({"dataset"},), "withdraw": ({"dataset"},),
-    "open-identity": ({"target"},),
-    "change-custodians": ({"custodians"},), "amend-charter": ({"charter"},),
-    "change-registrar": ({"peer", "log_key", "next_key"},),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """A ballot on the proposal whose signed bytes have the SHA-256 `proposal`, wherever that stands, and on no other.
-    Public to all who read the log, and cast once."""
-
-    commons: str
-    proposal: bytes
-    choice: str
-    reason: str
-    time: int
-
-    def __post_init__(self) -> None:
-        ids.digest_of(self.commons, "commons")
-        if len(self.proposal) != 32:
-            raise Malformed("a ballot names a proposal by a digest of 32 bytes")
-        if self.choice not in CHOICES or len(self.reason) > WORDS:
-            raise Malformed(f"not a ballot: {self.choice[:20]!r}", hint=f"vote {', '.join(CHOICES)}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Join:
-    """Whoever signs takes the invitation at index `invitation`; `proof` is the invitation key's signature (64 bytes)
-    over this community, this invitation and this peer, so that it serves nobody who only read it."""
-
-    commons: str
-    invitation: int
-    proof: bytes
-    time: int
-
-    def __post_init__(self) -> None:
-        ids.digest_of(self.commons, "commons")
-        if len(self.proof) != 64 or self.invitation < 0:
-            raise Malformed("a joining has a proof of 64 bytes")
-
-
 def custodians(text: str) -> Policy | None:
     """Who keeps the keys of a community, by the text of a policy; None where nobody was chosen. Malformed."""
     asked = policy.parse(text) if text else Policy()
@@ -243,21 +145,6 @@ def custodians_digest(text: str) -> bytes | None:
     """How a publish entry names the custodians of this policy; None where it asks nobody."""
     asked = custodians(text)
     return None if asked is None else hashlib.sha256(str(asked).encode()).digest()
-
-
-def taking(commons: str, key: bytes, peer: str) -> bytes:
-    """What an invitation's key signs for the one who takes it."""
-    return b"commons/invitation/v1\n%s\n%s\n%s\n" % (commons.encode(), key.hex().encode(), peer.encode())
-
-
-def take(commons: str, token: Signer, peer: str) -> bytes:
-    return token.sign(taking(commons, token.public, peer))
-
-
-def check_taking(join: Join, key: bytes, peer: str) -> None:
-    """Malformed unless whoever joins holds the invitation's key."""
-    if not verify(key, join.proof, taking(join.commons, key, peer)):
-        raise Malformed("this invitation was made for another key, or is taken by another peer")
 
 
 def expand(rule: str, colleges: Colleges) -> Policy:
@@ -314,3 +201,20 @@ def check_livable(powers: tuple[Power, ...], colleges: Colleges) -> None:
             raise Malformed(f"the rule of {action} asks nobody", hint="name who decides after `quorum`")
         if reachable.leaves():
             raise Malformed(f"nobody could ever decide to {action}: a rule asks colleges, as *NAME, and only them")
+
+
+def check_amendment(old: Charter, new: Charter, custodians: str, colleges: Colleges) -> None:
+    """Whether `new` may take the place of `old` in a community with these custodians, and with these `colleges` after
+    it. Refused for what has a vote of its own, or was promised; Malformed where it locks the community out."""
+    if (new.registrar, new.log_key, new.next_key, new.time) != (old.registrar, old.log_key, old.next_key, old.time):
+        raise Refused("an amendment keeps the registrar, the keys of the log and the day it began")
+    if new.custodians != custodians:
+        raise Refused("an amendment keeps the custodians", hint="propose change-custodians")
+    if all(new.registrar not in peers for peers in colleges.values()):
+        raise Refused("the registrar keeps the log, and stays a member")
+    if set(old.ratchets) - set(new.ratchets):
+        raise Refused("a ratchet is never taken back")
+    order = READERS
+    if "readers" in old.ratchets and order.index(new.readers) < order.index(old.readers):
+        raise Refused("the charter lets the circle of readers only be widened")
+    check_livable(new.powers, colleges)

@@ -7,18 +7,22 @@ asks for witnesses, their clocks say whether that ballot was in time: it takes e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from commons.core.dataset.rule import Rule, as_wide
 from commons.core.dataset.terms import DAY
-from commons.core.state import amendment
-from commons.core.state import charter as governance
+from commons.core.state import proposals, transfer
 from commons.core.state.ballot import Ballot, World
-from commons.core.state.charter import Charter, College, Colleges, Join, Proposal, Vote
-from commons.core.state.office import Office
+from commons.core.state.charter import Charter, College, Colleges, check_amendment, check_livable, expand, rule_of
+from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.transfer import Succession, Tenure
 from commons.core.tlog import cosignature
 from commons.core.tlog.checkpoint import Signed
+from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused
 
@@ -30,11 +34,62 @@ UNTIMED = (
 )  # what witnesses or a registrar that are gone must not be able to hold up
 
 
-class Community(Office):
-    """Of a charter and the entries after it. `datasets` and the other arguments are what the rest of the fold knows."""
+class Members:
+    """`colleges` holds the members of each, sorted; somebody may be in several."""
+
+    def __init__(self, colleges: Colleges) -> None:
+        self.colleges: Colleges = {}
+        self._where: dict[str, tuple[str, ...]] = {}  # the colleges of each member
+        self.arrange(colleges)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Members) and self.colleges == other.colleges
+
+    @property
+    def members(self) -> Collection[str]:
+        return self._where.keys()
+
+    def colleges_of(self, peer: str) -> tuple[str, ...]:
+        return self._where.get(peer, ())
+
+    def arrange(self, colleges: Colleges) -> None:
+        """Let these be the colleges from now on."""
+        for name in {*self.colleges, *colleges}:
+            before, after = self.colleges.get(name, ()), colleges.get(name, ())
+            if before is not after:
+                for peer in {*before} - {*after}:
+                    left = tuple(each for each in self._where[peer] if each != name)
+                    self._where.pop(peer) if not left else self._where.update({peer: left})
+                for peer in {*after} - {*before}:
+                    self._where[peer] = tuple(sorted((*self._where.get(peer, ()), name)))
+        self.colleges = colleges
+
+    def tally(self, peers: Iterable[str]) -> dict[str, int]:
+        """How many of these are in each college by now."""
+        return Counter(college for peer in peers for college in self.colleges_of(peer))
+
+    def enter(self, college: str, peer: str) -> None:
+        peers = self.colleges[college]
+        at = bisect_left(peers, peer)
+        self.colleges = {**self.colleges, college: (*peers[:at], peer, *peers[at:])}
+        self._where[peer] = tuple(sorted((*self.colleges_of(peer), college)))
+
+    def without(self, college: str, peer: str) -> Colleges:
+        return {**self.colleges, college: tuple(each for each in self.colleges[college] if each != peer)}
+
+
+class Community:
+    """Of a charter and the entries after it; `world` is what the rest of the fold knows. `charter` is the one in force;
+    `tenures` who has kept the log under which key, the last now; `quorums` whose cosignatures are asked for, by the
+    entries from which they are."""
 
     def __init__(self, charter: Charter) -> None:
-        super().__init__(charter)
+        self.people = Members(charter.listed())
+        self.charter = charter
+        self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]
+        self.quorums = [(0, charter.witnesses)]
+        self.heir: Proposal | None = None  # who was chosen to keep the log, and has not taken it over yet
+        self.chosen = 0  # when, by the clocks of those who chose
         self.ballots: dict[int, Ballot] = {}
         self.changed: list[Proposal] = []  # about datasets, passed at this entry: for the rest of the fold
         self.counted: dict[int, Ballot] = {}  # those that wait for a stamp
@@ -51,6 +106,18 @@ class Community(Office):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Community) and _public(self) == _public(other)
 
+    @property
+    def colleges(self) -> Colleges:
+        """The members of each, sorted."""
+        return self.people.colleges
+
+    @property
+    def members(self) -> Collection[str]:
+        return self.people.members
+
+    def colleges_of(self, peer: str) -> tuple[str, ...]:
+        return self.people.colleges_of(peer)
+
     # -- entries ------------------------------------------------------------------------------------------------------
 
     def propose(self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World) -> None:
@@ -60,7 +127,7 @@ class Community(Office):
         if entry.action == "change-registrar" and entry.peer != signer:
             raise Refused(f"who is to keep the log offers it: only {entry.peer} has the key that is named")
         self._check(entry, world)
-        rule, days = governance.rule_of(self.charter.powers, entry.action, self.colleges)
+        rule, days = rule_of(self.charter.powers, entry.action, self.colleges)
         if entry.action in ANSWERS:
             known = world.rule(entry.target or 0)
             college = known.college if known.kind == "vote" else None
@@ -113,10 +180,22 @@ class Community(Office):
             raise Gone(f"there is no college {college} any more", hint="ask for a new invitation")
         if college in self.colleges_of(signer):
             raise Conflict(f"{signer} is in {college} already")
-        governance.check_taking(entry, said.key, signer)
+        proposals.check_taking(entry, said.key, signer)
         self._expire(now)
         ballot.taken = index
-        self._enter(college, signer)
+        self.people.enter(college, signer)
+
+    def succeed(self, index: int, signer: str, entry: Succession, least: int, origin: str) -> None:
+        """Whoever was chosen takes the log over, from a head with at least `least` entries. Refused, Untrue."""
+        said = self.heir
+        if said is None or signer != said.peer:
+            raise Refused(f"the members have not chosen {signer} to keep this log")
+        key, following = said.log_key or b"", said.next_key or b""
+        log = Verifier(name=origin, public=self.charter.log_key)
+        base = transfer.check_head(entry, log, self.quorums, least, index)
+        self.charter = replace(self.charter, registrar=signer, log_key=key, next_key=following)
+        self.tenures.append(Tenure(since=index, registrar=signer, key=key, base=base))
+        self.heir = None
 
     def ballot(self, index: int) -> Ballot:
         if index not in self.ballots:
@@ -134,7 +213,7 @@ class Community(Office):
 
     def missing(self, ballot: Ballot) -> str:
         """What the proposal lacks, in words."""
-        return self._policy(ballot).missing((), self._tally(ballot.who("yes")))
+        return self._policy(ballot).missing((), self.people.tally(ballot.who("yes")))
 
     def silent(self, ballot: Ballot) -> list[str]:
         """Who is asked and has not voted."""
@@ -142,7 +221,7 @@ class Community(Office):
         return sorted(asked - set(ballot.votes))
 
     def _policy(self, ballot: Ballot) -> Policy:
-        return governance.expand(ballot.rule, self.colleges)
+        return expand(ballot.rule, self.colleges)
 
     def _judge(self, ballot: Ballot, index: int, world: World) -> None:
         self._count(ballot, index, world)
@@ -155,13 +234,13 @@ class Community(Office):
         except Malformed as error:  # the colleges have changed, and too few are left
             ballot.standing, ballot.closed, ballot.why = "void", index, error.message
             return
-        if rule.met((), self._tally(ballot.who("yes"))):
+        if rule.met((), self.people.tally(ballot.who("yes"))):
             if ballot.entry.action not in UNTIMED and cosignature.quorum(self.charter.witnesses).quorum is not None:
                 ballot.standing, ballot.met = "counted", index
                 self.counted[ballot.index] = ballot
             else:
                 self._pass(ballot, index, world)
-        elif not rule.open((), self._tally(ballot.who("no") | ballot.who("abstain"))):
+        elif not rule.open((), self.people.tally(ballot.who("no") | ballot.who("abstain"))):
             ballot.standing, ballot.closed = "rejected", index
 
     def _pass(self, ballot: Ballot, index: int, world: World) -> None:
@@ -198,16 +277,16 @@ class Community(Office):
         if said.action == "expel":
             if said.college not in self.colleges_of(said.peer or ""):
                 raise NotFound(f"{said.peer} is not in {said.college}")
-            left = self._without(said.college or "", said.peer or "")
+            left = self.people.without(said.college or "", said.peer or "")
             if self.charter.registrar not in {peer for peers in left.values() for peer in peers}:
                 raise Conflict("the registrar keeps the log, and stays a member")
-            governance.check_livable(self.charter.powers, left)
+            check_livable(self.charter.powers, left)
         if said.action == "close-invitation":
             ballot = self.ballot(said.target or 0)
             if ballot.entry.key is None or ballot.taken is not None:
                 raise Conflict(f"proposal {said.target} is no invitation that could be closed")
         if said.charter is not None:
-            amendment.check(self.charter, said.charter, self.custodians, self._merged(said.charter))
+            check_amendment(self.charter, said.charter, self.custodians, self._merged(said.charter))
         if said.action == "change-registrar":
             self.check_offer(said)
         if said.action in (*ANSWERS, "open-identity"):
@@ -225,6 +304,15 @@ class Community(Office):
                 raise Conflict(f"{said.dataset} was withdrawn at entry {self.withdrawn[said.dataset]} already")
         if said.rule is not None:
             self.check_rule(said.rule, world.rule_of_series(said.series or b""))
+
+    def check_offer(self, said: Proposal) -> None:
+        """Whether a member could keep the log under the key that they offer. Refused."""
+        if said.peer not in self.members:
+            raise Refused("the registrar keeps the log, and is a member")
+        if said.log_key in {each.key for each in self.tenures}:
+            raise Refused("this log has had that key already: a new one signs from then on")
+        if said.peer == self.charter.registrar and sha256(said.log_key or b"").digest() != self.charter.next_key:
+            raise Refused("the registrar has committed to another key as the next one")
 
     def _check_offered(self, dataset: str, world: World) -> None:
         world.check_new(dataset)
@@ -270,9 +358,9 @@ class Community(Office):
     def _effect(self, ballot: Ballot, index: int) -> None:
         match said := ballot.entry:
             case Proposal(action="admit", peer=str(peer), college=str(college)):
-                self._enter(college, peer)
+                self.people.enter(college, peer)
             case Proposal(action="expel", peer=str(peer), college=str(college)):
-                self._arrange(self._without(college, peer))
+                self.people.arrange(self.people.without(college, peer))
             case Proposal(action="close-invitation", target=int(target)):
                 self.ballots[target].taken = index
             case Proposal(action="set-rule", series=bytes(series), rule=Rule() as rule):
@@ -293,7 +381,7 @@ class Community(Office):
             case Proposal(action="change-registrar"):
                 self.heir, self.chosen = said, ballot.dated
             case Proposal(action="amend-charter", charter=Charter() as charter):
-                self._arrange(self._merged(charter))
+                self.people.arrange(self._merged(charter))
                 colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
                 self.charter = replace(charter, colleges=colleges)
                 self.quorums.append((index, charter.witnesses))

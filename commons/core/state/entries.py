@@ -16,8 +16,9 @@ from commons.core.crypto.envelope import Opened
 from commons.core.crypto.ids import PeerId
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY, check_days, check_purpose
-from commons.core.state.charter import CHARTER, JOIN, PROPOSAL, VOTE, Charter, Join, Proposal, Vote
+from commons.core.state.charter import CHARTER, Charter
 from commons.core.state.opening import Field, Opening, commit
+from commons.core.state.proposals import JOIN, PROPOSAL, VOTE, Join, Proposal, Vote
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import note, tiles
 from commons.errors import Malformed, Untrue
