@@ -74,6 +74,7 @@ BESIDE = {  # where the tests of what is changed are looked for
                                "tests/datasets/test_licences.py", "tests/datasets/test_declared.py",
                                "tests/datasets/test_others.py"],
     "commons/disk/log.py": ["tests/disk/test_log.py", "tests/disk/test_damage.py"],
+    "commons/disk/dating.py": ["tests/disk/test_dating.py"],
     "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
 }  # fmt: skip
 KILLER = ".killer"  # in a mutant's folder, the name of the test that failed

@@ -78,6 +78,21 @@ async def test_who_was_handed_a_log_and_leaves_out_what_was_trusted_of_it_is_not
     assert (follower.head, shelf.head(log.log.vkey), shelf.head(key.vkey)) == (before, before.note, None)
 
 
+async def test_a_log_goes_on_from_what_it_holds(log: Keeper, shelf: Shelf) -> None:
+    """Who keeps it now signs another past before the head that was handed over."""
+    key, true = handed_over(log), log.data[1]
+    follower = Follower(log.read, log.commons, shelf)
+    follower.log = key
+    log.clock -= len(log.data)
+    log.publish(series=bytes(16))
+    log.data[1] = log.data.pop()
+    with pytest.raises(Untrue):
+        await follower.follow()
+    assert (follower.head, follower.state.size, shelf.head(key.vkey)) == (None, 0, None)
+    log.data[1] = true
+    assert (await follower.follow()).note == log.head()
+
+
 async def test_a_log_that_is_handed_over_while_it_is_read_is_read_again(log: Keeper, shelf: Shelf) -> None:
     """It shows a head by the new key, then what the old one signed."""
     heads = list[bytes]()
@@ -167,3 +182,21 @@ async def test_what_was_trusted_before_a_restart_is_looked_for_wherever_it_ends(
     add(19, 2)
     with pytest.raises(SplitView):
         await Follower(log.read, log.commons, shelf).follow()
+
+
+async def test_of_two_commands_that_read_a_log_at_once_the_slower_one_is_told(log: Keeper, shelf: Shelf) -> None:
+    others = list[Follower]()
+
+    async def read(path: str) -> bytes:
+        if others and path.startswith("tile/"):
+            log.publish(series=bytes([1]) * 16)
+            await others.pop().follow()
+        return await log.read(path)
+
+    follower = Follower(read, log.commons, shelf)
+    await follower.follow()
+    log.publish(series=bytes(16))
+    others.append(Follower(log.read, log.commons, shelf))
+    with pytest.raises(Conflict, match="another command read this log"):
+        await follower.follow()
+    assert (await follower.follow()).note == shelf.head(log.log.vkey) == log.head()
