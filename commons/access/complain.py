@@ -21,8 +21,7 @@ from commons.core.tlog.note import Verifier
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import Conflict, Unacknowledged, Untrue
-from commons.log import answer, evidence
-from commons.log import registrars as registrar
+from commons.log import answer, evidence, registrars
 from commons.log.answer import SKEW, Answer, Submission
 from commons.net.network import Network
 
@@ -52,10 +51,10 @@ async def submit(
     else:
         listed["unsent"] = request.unsent(ask, purpose or "unstated", details)
     submission = codec.decode(Submission, ask.submission)
-    keeper = registrar.known(home, value)
+    keeper = registrars.known(home, value)
     near = address.is_loopback(witness)  # what is on this machine means something to a witness on it alone
-    registrars = [each for each in keeper.among(sources) if near or not address.is_loopback(each)][: complaint.SOURCES]
-    body = Handed(statement=submission.statement, details=submission.details, sources=tuple(registrars))
+    reached = [each for each in keeper.among(sources) if near or not address.is_loopback(each)][: complaint.SOURCES]
+    body = Handed(statement=submission.statement, details=submission.details, sources=tuple(reached))
     got = await net.post(witness, f"/{value.commons}/submitted", codec.encode(body), limit=TAKEN)
     taken, said = codec.decode(Taken, got, TAKEN), request.said_in(ask)
     acknowledged = envelope.open(complaint.SUBMITTED, Submitted, taken.acknowledged)
@@ -96,7 +95,7 @@ async def signed(
         purpose, details = request.words(ask)
     purpose = terms.check_purpose(purpose or "unstated")
     terms.check_allowed(value.terms, purpose)
-    with evidence.watching(home, registrar.known(home, value).log.vkey):
+    with evidence.watching(home, registrars.known(home, value).log.vkey):
         listed = await anchor.heard(home, net, sources, dataset)
     try:
         return request.begun(home, dataset, acknowledge, purpose, details), {**listed, "unsent": ""}

@@ -13,11 +13,9 @@ from typing import TypeVar
 from commons.access import anchor, release, request
 from commons.core.crypto import ids
 from commons.core.crypto.envelope import Opened
-from commons.core.dataset import rule as rules
-from commons.core.dataset import terms
+from commons.core.dataset import rule, terms
 from commons.core.dataset.manifest import Manifest
-from commons.custody import client, followed, successors
-from commons.custody import sharing as shared
+from commons.custody import client, followed, sharing, successors
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Gone, Malformed, NotFound, Pending, Refused
@@ -102,14 +100,20 @@ async def _check_hope(
         return
     state = await registrars.fold(home, net, sources, value)
     found = state.datasets.get(ids.cid(dataset.data)) if state is not None else None
-    rule = value.rule if found is None else found.rule  # members may have widened that of the manifest
-    if state is None and rule.kind == "members":
+    access = value.rule if found is None else found.rule  # members may have widened that of the manifest
+    if state is None and access.kind == "members":
         return  # who is one, its log alone tells
     colleges = state.community.colleges_of(me) if state is not None and state.community is not None else ()
-    verdict = rules.decide(rule, me, value.terms.purposes, purpose, colleges)
+    verdict = rule.decide(access, me, value.terms.purposes, purpose, colleges)
     if verdict.outcome == "refuse":
-        whom = f"members of {rule.college}" if rule.college else "members" if rule.kind == "members" else "those listed"
-        how = "list you" if rule.kind == "allow-list" else "let a member invite you"
+        whom = (
+            f"members of {access.college}"
+            if access.college
+            else "members"
+            if access.kind == "members"
+            else "those listed"
+        )
+        how = "list you" if access.kind == "allow-list" else "let a member invite you"
         raise Refused(
             f"this dataset is for {whom}, and you are not among them ({verdict.reason}): nothing was sent",
             hint=f"ask who published it to {how}: your peer id is {me}",
@@ -135,13 +139,13 @@ async def _release(home: Home, net: Network, value: Manifest, ask: OwnRequest, s
 
 async def _from_custodians(
     home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: OwnRequest, sent: request.Sent,
-    sharing: bytes,
+    signed: bytes,
 ) -> bytes:  # fmt: skip
     """The key, from enough of those who keep its shares, each of whom decides by themself. What each signed is kept
     beside the proofs: a release that the log does not bear out convicts its signer."""
     value, said = dataset.value, sent.said
-    root = shared.open_sharing(sharing)
-    shared.check_sharing(
+    root = sharing.open_sharing(signed)
+    sharing.check_sharing(
         root, dataset.signer, value.commons, value.series, value.epoch, value.terms.digest(), value.rule
     )
     me = home.keys.identity.peer

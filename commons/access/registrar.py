@@ -17,8 +17,7 @@ from commons.community import voting
 from commons.core.crypto import codec, envelope
 from commons.core.crypto.envelope import Opened
 from commons.core.crypto.ids import PeerId
-from commons.core.dataset import manifest
-from commons.core.dataset import rule as rules
+from commons.core.dataset import manifest, rule
 from commons.core.state import entries, notice
 from commons.core.state.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction
 from commons.core.state.fold import State
@@ -93,7 +92,7 @@ class Registrar:
             leaf, opening = entries.request(said, submission.details, time=now, salt=_salt)
             published = state.published(said.value.dataset)
             colleges = state.founded.colleges_of(said.signer)
-            verdict = rules.decide(published.rule, said.signer, published.entry.purposes, said.value.purpose, colleges)
+            verdict = rule.decide(published.rule, said.signer, published.entry.purposes, said.value.purpose, colleges)
             records = [record(leaf, opening, said.signer, digest)]
             if verdict.outcome != "pending":
                 expires = entries.until(verdict.outcome, now, published.entry.grant_days)
@@ -224,10 +223,10 @@ class Registrar:
             return [record(leaf, opening, entries.requester(asked) if asked else "")]
 
         done = await self._append(draft)
-        rule = self.log.state.published(self.log.state.access(request).entry.dataset).rule
+        asked = self.log.state.published(self.log.state.access(request).entry.dataset).rule
         return {
-            "entry": done.first, "request": request, "outcome": outcome, "expires": expires, "access": str(rule),
-            "automatic": rule.kind not in ("approval", "vote"),
+            "entry": done.first, "request": request, "outcome": outcome, "expires": expires, "access": str(asked),
+            "automatic": asked.kind not in ("approval", "vote"),
         }  # fmt: skip
 
     async def erase(self, index: int, reason: str) -> dict[str, Any]:

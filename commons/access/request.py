@@ -22,8 +22,7 @@ from commons.core.tlog.checkpoint import Signed
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import Malformed, Pending, Refused, TooLarge
-from commons.log import answer
-from commons.log import registrars as registrar
+from commons.log import answer, registrars
 from commons.log.answer import Answer, Checked, Submission
 from commons.log.registrars import Incumbent
 from commons.log.submit import exchange
@@ -109,7 +108,7 @@ async def resubmit(
     does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
     value = listed.dataset.value
     try:
-        sent = await registrar.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
+        sent = await registrars.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
     except Malformed:
         if outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
@@ -132,8 +131,8 @@ async def resubmit(
 
 
 async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnRequest, keeper: Incumbent) -> Sent:
-    with registrar.recourse():
-        registrars = registrar.addresses(keeper, sources)
+    with registrars.recourse():
+        reached = registrars.addresses(keeper, sources)
     submission, said, found = codec.decode(Submission, ask.submission), said_in(ask), list[Checked]()
 
     def check(got: Answer, head: bytes) -> Signed:
@@ -144,12 +143,12 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnReques
         if is_peer(source):
             home.shelf.add_peer(source)  # whom a later command asks again
 
-    with registrar.recourse():
+    with registrars.recourse():
         given, _ = await exchange(
-            home, net, keeper.log, registrars, f"/{said.value.commons}/entries", what="an answer to the request",
+            home, net, keeper.log, reached, f"/{said.value.commons}/entries", what="an answer to the request",
             body=lambda head: codec.encode(replace(submission, head=head)), check=check, met=met,
         )  # fmt: skip
-    return Sent(said=said, registrars=registrars, given=given, checked=found[0])
+    return Sent(said=said, registrars=reached, given=given, checked=found[0])
 
 
 def unsent(ask: OwnRequest, purpose: str, details: str | None) -> str:

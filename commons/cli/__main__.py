@@ -10,9 +10,9 @@ def main() -> None:
 
         with stop.AtOnce():
             sys.unraisablehook = stop.unraisable
-            from commons.cli.commands import main as commands
+            from commons.cli import commands
         try:
-            commands()
+            commands.main()
         finally:
             stop.ended()
     except KeyboardInterrupt:

@@ -74,9 +74,9 @@ def fetch(
         described = c.call("show", dataset=dataset, sources=list(sources))
     if described and described["asks"] and (gone := described["withdrawn"]):
         with stop.AtOnce():
-            from commons.log.withdrawal import gone as withdrawn
+            from commons.log import withdrawal
 
-        raise withdrawn(described["cid"], gone["entry"])  # before anybody reads terms and signs
+        raise withdrawal.gone(described["cid"], gone["entry"])  # before anybody reads terms and signs
     asks = acknowledge is None and described["asks"] and not c.json
     if asks:
         tell_terms(described)

@@ -105,10 +105,10 @@ def announce(c: Context, addresses: tuple[str, ...]) -> None:
 def demo(c: Context) -> None:
     """Three nodes on this machine: publish, mirror, fetch, audit. Cleans up after itself."""
     with stop.AtOnce():
-        from commons.cli import demo as story
+        from commons.cli.demo import run
 
     try:
-        sys.exit(story.run())
+        sys.exit(run())
     except OSError as error:
         raise StorageFailed(f"the demo could not run: {refusal(error)}") from error
 

@@ -20,8 +20,7 @@ from commons.core.crypto.envelope import Opened
 from commons.core.crypto.keys import Keys
 from commons.core.state.entries import Asked
 from commons.core.tlog.policy import Policy
-from commons.custody import handover
-from commons.custody import sharing as custody
+from commons.custody import handover, sharing
 from commons.custody.handover import Claim, Given, Handover
 from commons.custody.sharing import CustodyKey, Sharing
 from commons.errors import CommonsError, Malformed, NotFound, TimedOut, Unreachable, Untrue
@@ -46,12 +45,12 @@ async def entrust(
     """The publisher shares the secret of an epoch among the custodians of `rule`: the signed sharing. Every one of them
     must have kept their share: the error says who did not. Repeat it with the next generation."""
     known = await keys_of(net, sources, rule, commons, patience)
-    sharing, deposits = custody.deposit(
+    shared, deposits = sharing.deposit(
         keys.epoch(series, epoch), known, keys.identity, secrets.token_bytes, commons=commons, series=series,
         epoch=epoch, bound=bound, rule=rule, generation=generation,
     )  # fmt: skip
-    await place(net, sources, rule, commons, sharing, deposits, patience)
-    return sharing
+    await place(net, sources, rule, commons, shared, deposits, patience)
+    return shared
 
 
 async def keys_of(
@@ -61,7 +60,7 @@ async def keys_of(
     peers = rule.custodians()
 
     async def ask(peer: str, source: str) -> Opened[CustodyKey]:
-        return custody.open_key(await net.get(source, f"/{commons}/custody-key", limit=4096), commons, peer)
+        return sharing.open_key(await net.get(source, f"/{commons}/custody-key", limit=4096), commons, peer)
 
     found, failed = await _all(sources, list(peers.values()), ask, patience)
     if failed:
@@ -112,7 +111,7 @@ async def gather(
     of them fails, or nothing came for `HEDGE`. A silent one costs `patience` at most, a lying one nothing. Where too
     few gave theirs, the error is of the kind that all of them gave, else Unreachable, with each one's reason.
     """
-    claim = Claim(statement=said.data, answer=given, witnessed=witnessed, sharing=custody.digest(root))
+    claim = Claim(statement=said.data, answer=given, witnessed=witnessed, sharing=sharing.digest(root))
     body = codec.encode(claim)
     secret, false = None, frozenset[str]()
 
@@ -197,7 +196,7 @@ async def reach(net: Network, sources: Sources, rule: Policy, commons: str, pati
     peers = rule.custodians()
 
     async def ask(peer: str, source: str) -> object:
-        return custody.open_key(await net.get(source, f"/{commons}/custody-key", limit=4096), commons, peer)
+        return sharing.open_key(await net.get(source, f"/{commons}/custody-key", limit=4096), commons, peer)
 
     found, failed = await _all(sources, list(peers.values()), ask, patience)
     unready = tuple(name for name, peer in peers.items() if isinstance(failed.get(peer), NotFound))

@@ -22,8 +22,7 @@ from commons.core.tlog import cosignature
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
-from commons.custody import handover
-from commons.custody import sharing as custody
+from commons.custody import handover, sharing
 from commons.custody.client import PATIENCE, Sources, keys_of, place
 from commons.custody.handover import CLAIM_LIMIT, Claim, Handover, Part
 from commons.custody.sharing import VerifiedDeposit
@@ -55,7 +54,7 @@ class Custodian:
     def announce(self, commons: str) -> bytes:
         """`GET /{commons}/custody-key`: NotFound for a commons that this node keeps no shares for."""
         self._log(commons)
-        return custody.announce(commons, hpke.public_of(self.keys.custody()), self.keys.identity)
+        return sharing.announce(commons, hpke.public_of(self.keys.custody()), self.keys.identity)
 
     async def deposit(self, commons: str, body: bytes) -> bytes:
         """`POST /{commons}/deposits`: keep a share; the sharing's digest says that it is on the disk.
@@ -64,14 +63,14 @@ class Custodian:
         that the commons has voted, if it has. A custodian who goes passes on a share of theirs in the same way.
         """
         taken = self.take(body)
-        sharing, publisher = taken.sharing.value, taken.root.signer
-        if sharing.commons != commons:
+        shared, publisher = taken.sharing.value, taken.root.signer
+        if shared.commons != commons:
             raise Malformed("this share is of another commons' dataset")
         seen = self._log(commons)
         self._limit(taken.sharing.signer)
         voted = await self.custodians(commons)
         state = seen.state
-        begun = state.series.get(sharing.series)
+        begun = state.series.get(shared.series)
         passed = begun is not None and len(taken.line) > 1  # its publisher may be no member any more
         if (publisher not in state.founded.members and not passed) or (
             begun and state.datasets[begun].publisher != publisher
@@ -79,21 +78,21 @@ class Custodian:
             raise Refused("a share is deposited by who publishes the dataset")
         if len(taken.line) > 1 and voted is None:
             raise Refused("custodians pass on their shares where their commons has voted for others")
-        if voted is not None and str(voted) != sharing.policy:
+        if voted is not None and str(voted) != shared.policy:
             raise Refused("this commons has other custodians", hint="share the key as its charter says")
-        if sharing.epoch > state.epochs.get(sharing.series, -1) + 1:
-            raise Refused(f"no version of this series will need key epoch {sharing.epoch} yet")
+        if shared.epoch > state.epochs.get(shared.series, -1) + 1:
+            raise Refused(f"no version of this series will need key epoch {shared.epoch} yet")
         if not begun:
-            waiting = self.deposits.series(commons, taken.sharing.signer) - state.series.keys() - {sharing.series}
+            waiting = self.deposits.series(commons, taken.sharing.signer) - state.series.keys() - {shared.series}
             if len(waiting) >= UNBEGUN:
                 raise Conflict(
                     f"{len(waiting)} keys by {taken.sharing.signer} are kept here of which nothing was ever published",
                     hint="ask the custodian to drop them",
                 )
-        digest = custody.digest(taken.sharing)
+        digest = sharing.digest(taken.sharing)
         self.deposits.put(Kept(
-            sharing=digest, root=custody.digest(taken.root), commons=commons, series=sharing.series,
-            epoch=sharing.epoch, signer=taken.sharing.signer, data=body,
+            sharing=digest, root=sharing.digest(taken.root), commons=commons, series=shared.series,
+            epoch=shared.epoch, signer=taken.sharing.signer, data=body,
         ))  # fmt: skip
         return digest
 
@@ -132,15 +131,15 @@ class Custodian:
     def _give(
         self, taken: VerifiedDeposit, said: Opened[Asked], checked: Checked, shown: bytes, head: Signed, now: int
     ) -> bytes:  # fmt: skip
-        statement, sharing = entries.statement_digest(said.data), custody.digest(taken.sharing)
-        decision = checked.decision or 0
+        statement, decision = entries.statement_digest(said.data), checked.decision or 0
         data = handover.release(
             taken, said, self.keys.identity, request=checked.request, decision=decision, shown=shown, head=head.note,
             time=now,
         )  # fmt: skip
         return self.deposits.record(Gave(
-            statement=statement, decision=decision, sharing=sharing, commons=said.value.commons,
-            dataset=said.value.dataset, requester=said.signer, request=checked.request, time=now, data=data,
+            statement=statement, decision=decision, sharing=sharing.digest(taken.sharing),
+            commons=said.value.commons, dataset=said.value.dataset, requester=said.signer, request=checked.request,
+            time=now, data=data,
         ))  # fmt: skip
 
     async def custodians(self, commons: str) -> Policy | None:
@@ -151,7 +150,7 @@ class Custodian:
 
     def take(self, data: bytes) -> VerifiedDeposit:
         """The share in a deposit for this node."""
-        return custody.take(data, self.keys.identity.peer, self.keys.custody())
+        return sharing.take(data, self.keys.identity.peer, self.keys.custody())
 
     def taken(self, kept: Kept) -> VerifiedDeposit | None:
         """The share in a deposit that is kept here; None where it is damaged: it withholds no other."""
@@ -194,7 +193,7 @@ def check_release(
     _check_rule(said, decision, published, seen)
     state.check_still(access, said.signer)
     entry = published.entry
-    custody.check_sharing(
+    sharing.check_sharing(
         taken.root, published.publisher, said.value.commons, entry.series, entry.epoch, entry.terms, entry.rule
     )
     voted = state.custodian_policy
@@ -256,8 +255,8 @@ async def pass_on(
         ):
             continue
         known = await keys_of(net, sources, voted, commons, patience)
-        sharing, deposits = custody.pass_on(taken, known, custodian.keys.identity, secrets.token_bytes, voted)
-        await place(net, sources, voted, commons, sharing, deposits, patience)
+        shared, deposits = sharing.pass_on(taken, known, custodian.keys.identity, secrets.token_bytes, voted)
+        await place(net, sources, voted, commons, shared, deposits, patience)
         custodian.deposits.put_passed(kept.sharing, str(voted))
         done.append(kept.sharing)
     return done

@@ -16,8 +16,7 @@ from commons.core.crypto import envelope, ids
 from commons.core.crypto.envelope import Opened
 from commons.core.crypto.keys import Signer
 from commons.core.state.entries import Asked
-from commons.custody import shares
-from commons.custody import sharing as custody
+from commons.custody import shares, sharing
 from commons.custody.sharing import Sharing, VerifiedDeposit, digest
 from commons.errors import Malformed, Untrue
 
@@ -100,7 +99,7 @@ def release(
         name=taken.name, requester=said.signer, request=request, decision=decision, shown=shown, head=head, time=time,
         sealed=b"",
     )  # fmt: skip
-    return envelope.sign(RELEASED, replace(bare, sealed=custody.seal(taken.share, said.value.hpke, bare)), signer)
+    return envelope.sign(RELEASED, replace(bare, sealed=sharing.seal(taken.share, said.value.hpke, bare)), signer)
 
 
 def open_released(data: bytes) -> Opened[Released]:
@@ -112,18 +111,18 @@ def receive(
 ) -> Given:
     """The share that custodian `peer` gave of the secret of `root`. Malformed or Untrue unless they signed it for
     exactly this request and decision, and it is the share committed to: another dataset's fails here as any other."""
-    line = custody.open_line((root.data, *part.below))
-    sharing = line[-1].value
+    line = sharing.open_line((root.data, *part.below))
+    newest = line[-1].value
     got = open_released(part.released)
     value = got.value
-    if got.signer != peer or sharing.peer(value.name) != peer:
+    if got.signer != peer or newest.peer(value.name) != peer:
         raise Untrue(f"this was not signed by custodian {peer}")
     if (value.sharing, value.commons, value.dataset, value.epoch, value.requester, value.request, value.decision) != (
         digest(line[-1]), said.value.commons, said.value.dataset, said.value.epoch, said.signer, request, decision,
     ):  # fmt: skip
         raise Untrue(f"custodian {value.name} gave a share for something else than was asked for")
-    share = custody.unseal(value.sealed, seed, replace(value, sealed=b""))
-    return Given(line=line, name=value.name, share=sharing.check(value.name, share), released=got)
+    share = sharing.unseal(value.sealed, seed, replace(value, sealed=b""))
+    return Given(line=line, name=value.name, share=newest.check(value.name, share), released=got)
 
 
 def suffices(root: Opened[Sharing], given: Collection[Given]) -> bool:

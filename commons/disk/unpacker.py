@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-from commons.core.dataset import contents as table
+from commons.core.dataset import contents
 from commons.core.dataset.contents import Contents, File, PackEntry
 from commons.core.dataset.manifest import Manifest
 from commons.core.dataset.pack import SEGMENT
@@ -39,12 +39,12 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read_contents(
-    store: Store, entry: PackEntry, secret: bytes, series: bytes, most: int = table.LIMIT, files: int | None = None
+    store: Store, entry: PackEntry, secret: bytes, series: bytes, most: int = contents.LIMIT, files: int | None = None
 ) -> Contents:
     """The contents table in the pack `entry`, of at most `most` bytes and of so many `files`, if that is known:
     NotFound, Untrue, Malformed, TooLarge."""
     with closing(Unlocked(store, entry, secret, series)) as pack:
-        return table.decode(pack.whole(most), files)
+        return contents.decode(pack.whole(most), files)
 
 
 def contents_of(store: Store, value: Manifest, secret: bytes) -> Contents:

@@ -2,8 +2,8 @@
 histories.
 
 Two members who were each shown another history of one log see nothing alone. When they talk, each shows the last head
-that it trusts; what contradicts is kept, and that log is used no more here: see `forks`. Nothing that is heard ever
-takes the place of a head that this node read itself: only the reading of a log advances what is trusted.
+that it trusts; what contradicts is kept, and that log is used no more here: see `log.evidence`. Nothing that is heard
+ever takes the place of a head that this node read itself: only the reading of a log advances what is trusted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
 from commons.errors import CommonsError, Malformed, NotFound, SplitView, Stale, StorageFailed, TooLarge, Untrue
-from commons.log import evidence as forks
+from commons.log import evidence
 from commons.net.limits import Buckets, over
 from commons.net.network import Network, first
 
@@ -116,7 +116,7 @@ class Gossip:
             self.compare_own(theirs, by)
             self.agreed(by)
             return
-        forks.check_whole(self.home.shelf, key.vkey)
+        evidence.check_whole(self.home.shelf, key.vkey)
         ours = self.head(key)
         if ours is None:
             return
@@ -147,7 +147,7 @@ class Gossip:
         leaves nothing: the next who is met proves it again."""
         if checkpoint.contradicts(old.checkpoint, new.checkpoint, lead):
             self.home.shelf.put_fork(key.vkey, (old.note.decode(), new.note.decode()), b"".join(lead))
-            forks.check_whole(self.home.shelf, key.vkey)
+            evidence.check_whole(self.home.shelf, key.vkey)
 
     async def _lead(self, key: Verifier, old: int, new: int) -> tuple[bytes, ...]:
         """What the log's keeper says leads from one size to the other: it proves something, or nothing. Where the old
@@ -225,12 +225,12 @@ class Gossip:
             if got:
                 await self._judge(key, (got.decode("utf-8", "replace"),), peer)
 
-    async def _judge(self, key: Verifier, evidence: Sequence[str], by: str = "somebody") -> None:
+    async def _judge(self, key: Verifier, shown: Sequence[str], by: str = "somebody") -> None:
         """What a peer shows of a log, one head or two and a proof, each verified here. What it says about it counts for
         nothing."""
         with contextlib.suppress(Malformed, Untrue, StorageFailed, Stale):  # kept where proven; nothing where not
-            heads = [_opened(text.encode(), [key])[1] for text in evidence[:2]]
-            if key != self.home.log.key and forks.keep(self.home.shelf, key, evidence):
+            heads = [_opened(text.encode(), [key])[1] for text in shown[:2]]
+            if key != self.home.log.key and evidence.keep(self.home.shelf, key, shown):
                 return
             for head in heads:
                 await self.compare(key, head, by)
@@ -245,18 +245,18 @@ class Gossip:
             self._remember(self._met, peer, (edition, self._clock() + AGAIN))
             self._do(self.talk(source))
 
-    def shown(self, evidence: Sequence[str]) -> None:
+    def shown(self, shown: Sequence[str]) -> None:
         """Told by the client of the evidence that an error carries, about whatever log: what proves a fork is kept
         before anybody sums that error up, and the rest is compared in the background."""
         for key in self.known():
-            if key != self.home.log.key and forks.keep(self.home.shelf, key, evidence):
+            if key != self.home.log.key and evidence.keep(self.home.shelf, key, shown):
                 return
         for key in self.known():
             with contextlib.suppress(Malformed, Untrue, TooLarge):
-                for text in evidence[:2]:
+                for text in shown[:2]:
                     _opened(text.encode(), [key])
                 if len(self._tasks) < TALKS:
-                    self._do(self._judge(key, evidence))
+                    self._do(self._judge(key, shown))
                 return
 
     async def round(self) -> None:
