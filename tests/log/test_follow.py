@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from commons.core.crypto import envelope
-from commons.core.state import charter
-from commons.core.state.charter import Proposal
+from commons.core.state import proposals
+from commons.core.state.proposals import Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.tiles import WIDTH
@@ -28,7 +28,7 @@ def handed_over(log: Keeper) -> Verifier:
         commons=log.commons, action="change-registrar", time=log.clock, nonce=bytes(16), peer=BOB.identity.peer,
         log_key=keys[0].public, next_key=hashlib.sha256(keys[1].public).digest(),
     )  # fmt: skip
-    log.vote(ALICE, log.add(envelope.sign(charter.PROPOSAL, said, BOB.identity)))
+    log.vote(ALICE, log.add(envelope.sign(proposals.PROPOSAL, said, BOB.identity)))
     taken = Succession(commons=log.commons, head=log.head(), time=log.clock)
     log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
     log.signer = keys[0]
