@@ -51,4 +51,4 @@ __all__ = [
     "parse",
     "ports",
     "resolve",
-]  # fmt: skip
+]

@@ -127,9 +127,12 @@ _GPL: Final = _versions("GPL", "3.0", "2.0", "1.0", endings=_BOTH)
 _LGPL: Final = _versions("LGPL", "3.0", "2.1", "2.0", endings=_BOTH)
 _AGPL: Final = _versions("AGPL", "3.0", endings=_BOTH)
 _GFDL: Final = _versions(
-    "GFDL", "1.3", "1.2", "1.1",
+    "GFDL",
+    "1.3",
+    "1.2",
+    "1.1",
     endings=tuple(kind + both for kind in ("", "-no-invariants", "-invariants") for both in _BOTH),
-)  # fmt: skip
+)
 _OGL_UK: Final = _versions("OGL-UK", "3.0", "2.0", "1.0")
 _CDLA: Final = ("CDLA-Permissive-2.0", "CDLA-Permissive-1.0", "CDLA-Sharing-1.0")
 _CC: Final = _versions("CC-BY", "4.0", "3.0", "2.5", "2.0", "1.0")

@@ -153,9 +153,10 @@ def _html(work: Work, modified: str | None) -> str:
         quoted = "<br>".join(html(row) for row in verbatim(work.credit_line or "").split("\n") if row.strip())
         return (
             f'<p xmlns:cc="http://creativecommons.org/ns#" xmlns:dct="http://purl.org/dc/terms/"{about}>'
-            + " ".join(parts) + (f'<br><span property="dct:bibliographicCitation">{quoted}</span>' if quoted else "")
+            + " ".join(parts)
+            + (f'<br><span property="dct:bibliographicCitation">{quoted}</span>' if quoted else "")
             + "</p>"
-        )  # fmt: skip
+        )
 
     below = "".join(f"\n<li>{one(ancestor, None)}</li>" for ancestor in lineage(work))
     return one(work, modified) + (f"\n<p>Based on:</p>\n<ul>{below}\n</ul>" if below else "")
@@ -204,7 +205,8 @@ def _json(work: Work, modified: str | None) -> str:
         }  # fmt: skip
 
     told = one(work) | {
-        "modified": modified, "ancestors": [one(ancestor) for ancestor in lineage(work)],
+        "modified": modified,
+        "ancestors": [one(ancestor) for ancestor in lineage(work)],
         "text": _text(work, modified),
-    }  # fmt: skip
+    }
     return json.dumps(told, indent=1)

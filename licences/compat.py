@@ -32,12 +32,14 @@ _TOO_MANY: Final = Verdict(
     answer="unknown",
     reasons=(
         Reason(
-            code="TOO_MANY_CHOICES", sources=(), clause="",
+            code="TOO_MANY_CHOICES",
+            sources=(),
+            clause="",
             text="the sources leave too many ways to choose among their licences",
             todo="name for each source the one licence under which it is used",
         ),
     ),
-)  # fmt: skip
+)
 
 
 def adaptation_licences(sources: Iterable[Source], to: Source | None = None) -> Verdict:

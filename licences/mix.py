@@ -80,19 +80,24 @@ def beside(given: Together, commercial: bool) -> Verdict:
             answer = "no"
             reasons.append(
                 Reason(
-                    code="NC_IN_COMMERCIAL_COLLECTION", sources=(source.id,), clause=source.clause("commercial"),
+                    code="NC_IN_COMMERCIAL_COLLECTION",
+                    sources=(source.id,),
+                    clause=source.clause("commercial"),
                     text=f"{source.short} excludes uses primarily intended for commercial advantage or payment",
                     todo=f"leave out what is under {source.short}, or ask its licensor",
                 )
-            )  # fmt: skip
+            )
     kept = tuple(
         Reason(
-            code="KEEP_UNMODIFIED", sources=(source.id,), clause=source.clause("adapt"),
-            text=f"what is under {source.short} has to stay unchanged", todo="keep its files as they are",
+            code="KEEP_UNMODIFIED",
+            sources=(source.id,),
+            clause=source.clause("adapt"),
+            text=f"what is under {source.short} has to stay unchanged",
+            todo="keep its files as they are",
         )
         for source in given
         if source.kind == "licence" and not source.adaptation.share
-    )  # fmt: skip
+    )
     return Verdict(answer=answer, reasons=tuple(reasons), notes=(*kept, *_notes(given)))
 
 
@@ -122,10 +127,13 @@ def _conflicts(given: Together) -> tuple[Reason, ...]:
     pairs = ((a, b) for a, b in combinations(given, 2) if not _suits((a, b)))
     return tuple(_conflict(a, b) for a, b in islice(pairs, _TOLD)) or (
         Reason(
-            code="NO_COMMON_LICENCE", sources=tuple(s.id for s in given), clause="",
-            text="no one licence suits all of them", todo="publish them as a collection, each under its own licence",
+            code="NO_COMMON_LICENCE",
+            sources=tuple(s.id for s in given),
+            clause="",
+            text="no one licence suits all of them",
+            todo="publish them as a collection, each under its own licence",
         ),
-    )  # fmt: skip
+    )
 
 
 def _suits(given: Together) -> bool:
@@ -177,23 +185,31 @@ def _notes(given: Together) -> tuple[Reason, ...]:
         if s.jurisdiction:
             found.append(
                 Reason(
-                    code="PORT", sources=(s.id,), clause="", text=f"{s.short} is a national or organisational version",
+                    code="PORT",
+                    sources=(s.id,),
+                    clause="",
+                    text=f"{s.short} is a national or organisational version",
                     todo=f"read its own legal code: {s.legalcode}",
                 )
-            )  # fmt: skip
+            )
         if s.retired:
             found.append(
                 Reason(
-                    code="RETIRED", sources=(s.id,), clause="", text=f"{s.short} was withdrawn in {s.retired[:4]}",
+                    code="RETIRED",
+                    sources=(s.id,),
+                    clause="",
+                    text=f"{s.short} was withdrawn in {s.retired[:4]}",
                     todo="it stays valid for what is under it; choose another for new works",
                 )
-            )  # fmt: skip
+            )
         if s.kind == "licence" and s.database_rights == "not-licensed":
             found.append(
                 Reason(
-                    code="DB_RIGHTS_NOT_LICENSED", sources=(s.id,), clause="",
+                    code="DB_RIGHTS_NOT_LICENSED",
+                    sources=(s.id,),
+                    clause="",
                     text=f"{s.short} does not cover database rights, which exist in Europe beside copyright",
                     todo="for a substantial part of a European database ask its maker",
                 )
-            )  # fmt: skip
+            )
     return tuple(found)

@@ -110,8 +110,10 @@ async def _bind(home: Home, net: Network, source: str, value: Manifest, keeper: 
     try:
         report = await audit.audit(
             lambda path: net.get(source, f"/{value.commons}/{path}", limit=most(path)),
-            home.shelf.head(keeper.log.vkey) or b"", ids.check_cid(value.commons, "commons"), lambda done, whole: None,
-        )  # fmt: skip
+            home.shelf.head(keeper.log.vkey) or b"",
+            ids.check_cid(value.commons, "commons"),
+            lambda done, whole: None,
+        )
     except SplitView:
         raise
     except Untrue as error:

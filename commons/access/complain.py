@@ -59,9 +59,11 @@ async def submit(
     taken, said = codec.decode(Taken, got, TAKEN), request.said_in(ask)
     acknowledged = envelope.open(complaint.SUBMITTED, Submitted, taken.acknowledged)
     words, digest = acknowledged.value, entries.statement_digest(said.data)
-    if acknowledged.signer != peer_of(witness) or abs(words.time - said.value.time) > SKEW or (
-        words.commons, words.dataset, words.statement
-    ) != (said.value.commons, said.value.dataset, digest):  # fmt: skip
+    if (
+        acknowledged.signer != peer_of(witness)
+        or abs(words.time - said.value.time) > SKEW
+        or (words.commons, words.dataset, words.statement) != (said.value.commons, said.value.dataset, digest)
+    ):
         raise Untrue("the witness signed for something else than was handed to it", hint="hand it to another one")
     name = f"{ask.dataset[:16]}-{digest.hex()[:8]}-{acknowledged.signer[-8:]}.submitted"
     write_secret(home.path / "proofs" / name, acknowledged.data.hex() + "\n")

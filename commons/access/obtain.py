@@ -91,7 +91,7 @@ async def _by_request(
 
 async def _check_hope(
     home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], purpose: str
-) -> None:  # fmt: skip
+) -> None:
     """Before a signature, since a refusal stays in the log for ever: Refused for a purpose that the terms do not
     allow, for who is not on the list of the rule, and for who is no member where it is for members."""
     value, me = dataset.value, home.keys.identity.peer
@@ -166,7 +166,7 @@ async def _from_custodians(
         except CommonsError as error:  # they may have been replaced, and passed on what they kept
             later = await successors.addresses(
                 net, sent.registrars, sources, value, sent.checked.head, root.value.policy, me
-            )  # fmt: skip
+            )
             if not later:
                 raise
             with successors.after(error):
@@ -184,7 +184,7 @@ async def _from_custodians(
 
 async def _keep(
     home: Home, net: Network, source: str, value: Manifest, ask: OwnRequest, checked: Checked, head: bytes
-) -> None:  # fmt: skip
+) -> None:
     """Keep the proof under the head that the witnesses signed in place of the one under the registrar's alone, which
     stays where the source does not give what it takes."""
     if head != checked.head.note:
@@ -194,9 +194,11 @@ async def _keep(
 
 
 async def _patiently(
-    home: Home, ask: OwnRequest, get: Callable[[], Awaitable[T]],
+    home: Home,
+    ask: OwnRequest,
+    get: Callable[[], Awaitable[T]],
     over: tuple[type[CommonsError], ...] = (Gone, Refused, NotFound),
-) -> T:  # fmt: skip
+) -> T:
     """Pending while witnesses are missing: they are given some seconds here, and the same command can be repeated.
     After an error that says that it is `over` the next fetch asks anew."""
     try:

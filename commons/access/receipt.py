@@ -26,7 +26,7 @@ from commons.net.network import Network
 
 async def owe(
     home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: OwnRequest
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Owe the log a signed receipt, then pay it. What cannot be delivered now stays owed."""
     value = dataset.value
     if ask.receipt is None and ask.request is not None:

@@ -253,9 +253,10 @@ class Registrar:
         if index not in state.accesses:
             return (index,)
         answers = (
-            n for n, data in enumerate(self.log.entries(index, self.log.size), index)
+            n
+            for n, data in enumerate(self.log.entries(index, self.log.size), index)
             if n not in state.redacted and _answers(entries.decode(data), n, index)
-        )  # fmt: skip
+        )
         return tuple(answers)
 
     def _asked(self, request: int) -> Opening | None:
@@ -312,9 +313,11 @@ class Registrar:
     def _show(self, index: int, head: Signed) -> ProvenEntry:
         opening = self.log.opening(index)
         return ProvenEntry(
-            index=index, entry=self.log.entry(index), opening=None if opening is None else codec.encode(opening),
+            index=index,
+            entry=self.log.entry(index),
+            opening=None if opening is None else codec.encode(opening),
             proof=self.log.prove(index, head),
-        )  # fmt: skip
+        )
 
 
 def _decision(

@@ -69,7 +69,7 @@ def is_over(ask: OwnRequest | None) -> bool:
 
 def begun(
     home: Home, dataset: Opened[Manifest], acknowledge: str | None, purpose: str, details: str | None
-) -> OwnRequest:  # fmt: skip
+) -> OwnRequest:
     """A new request, its terms acknowledged, stored before anybody is told of it. Unacknowledged."""
     terms.acknowledge(dataset.value.terms, acknowledge)
     new = made(home, dataset, purpose, details)
@@ -101,9 +101,7 @@ def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
     )  # fmt: skip
 
 
-async def resubmit(
-    home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: OwnRequest
-) -> Sent:  # fmt: skip
+async def resubmit(home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: OwnRequest) -> Sent:
     """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
     does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
     value = listed.dataset.value

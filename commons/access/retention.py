@@ -24,9 +24,10 @@ def due(state: State, now: float) -> list[int]:
     if days is None:
         return []
     return [
-        access.index for access in [*state.accesses.values()]
+        access.index
+        for access in [*state.accesses.values()]
         if access.entry.time + days * DAY < now and access.index not in state.redacted
-    ]  # fmt: skip
+    ]
 
 
 async def forget(registrar: Registrar, now: float) -> list[int]:

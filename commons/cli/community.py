@@ -153,8 +153,9 @@ def community_vote_at(c: Context, /, **words: Any) -> None:
 @click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
 @named
 @pass_context
-def community_statistics(c: Context, source: str | None, since: str | None, until: str | None,
-                         named: str | None) -> None:  # fmt: skip
+def community_statistics(
+    c: Context, source: str | None, since: str | None, until: str | None, named: str | None
+) -> None:
     """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
     words: dict[str, Any] = {"source": source_of(source), "named": named, **show.span(since, until)}
     c.tell(c.call("statistics", bar="Verifying", **words), tell_statistics)
@@ -168,8 +169,10 @@ def tell_community(told: Told) -> None:
     if told["heir"]:
         say(f"Chosen      {told['heir']} is to keep the log, and has not taken it over yet")
     if told["faults"]:
-        say(f"FAULTS      {count(told['faults'], 'entry')} of this log are faulty, and give no right: `commons audit` "
-            "shows them, and members can choose another registrar")  # fmt: skip
+        say(
+            f"FAULTS      {count(told['faults'], 'entry')} of this log are faulty, and give no right: `commons audit` "
+            "shows them, and members can choose another registrar"
+        )
     for name, peers in told["colleges"].items():
         say(f"College     {name}, {': '.join(filter(None, (count(len(peers), 'member'), ', '.join(peers))))}")
     say(f"You are     {'in ' + ', '.join(told['mine']) if told['mine'] else 'no member'}")
@@ -199,8 +202,10 @@ def tell_community(told: Told) -> None:
 
 def tell_proposal(told: Told) -> None:
     closed = f" at entry {told['closed']}" if told["closed"] is not None else ""
-    say(f"Proposal {told['proposal']}: {told['action']}, {told['about']}. It is {told['standing']}{closed}: "
-        f"{told['yes']} yes, {told['no']} no, {told['abstain']} abstain.")  # fmt: skip
+    say(
+        f"Proposal {told['proposal']}: {told['action']}, {told['about']}. It is {told['standing']}{closed}: "
+        f"{told['yes']} yes, {told['no']} no, {told['abstain']} abstain."
+    )
     if told["words"]:
         say(f"  Because: {told['words']}")
     if told["why"]:
@@ -236,13 +241,17 @@ def tell_taken_over(told: Told) -> None:
         say("Members vote with: commons community vote-at ADDRESS yes. This node's addresses, while it runs:")
         say("\n".join(f"  {each}" for each in told["addresses"]) or "  none: start it with `commons node`")
         return
-    say(f"This home keeps the log of {told['commons']} from its next start on: it goes on from a head of "
-        f"{count(told['base'], 'entry')}, and has {told['entries']}.")  # fmt: skip
+    say(
+        f"This home keeps the log of {told['commons']} from its next start on: it goes on from a head of "
+        f"{count(told['base'], 'entry')}, and has {told['entries']}."
+    )
     if told["manifests"] < told["datasets"]:
         say(f"Only {told['manifests']} of {count(told['datasets'], 'dataset')} could be had from where it was kept.")
     if told["known"] < told["requests"]:
-        say(f"Who asked is known for {told['known']} of {count(told['requests'], 'request')}: "
-            "a copy with openings has more.")  # fmt: skip
+        say(
+            f"Who asked is known for {told['known']} of {count(told['requests'], 'request')}: "
+            "a copy with openings has more."
+        )
     say(
         "Stop the node and start it again. Then tell the members and the witnesses:\n"
         "  commons community follow ADDRESS     each member\n"

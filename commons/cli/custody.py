@@ -44,8 +44,10 @@ def tell_passed(told: Told) -> None:
         of = ", ".join(repr(title) for title in row["titles"]) or f"series {row['series']}, never published"
         say(f"Passed on: this home's share of the key of {of}, epoch {row['epoch']}.")
     if told["passed"]:
-        say(f"It is shared now among {', '.join(told['to'])}; once enough of those before have done the same, they can "
-            "give the key.")  # fmt: skip
+        say(
+            f"It is shared now among {', '.join(told['to'])}; once enough of those before have done the same, they can "
+            "give the key."
+        )
     else:
         say(f"Nothing to pass on: {count(told['kept'], 'share')} kept here, and the custodians in force have theirs.")
 

@@ -150,11 +150,15 @@ def tell_terms(told: Told) -> None:
     if told["description"]:
         say(told["description"])
     if gone := told["withdrawn"]:
-        say(f"Withdrawn   by its community at entry {gone['entry']}: its key is given to nobody any more; of "
+        say(
+            f"Withdrawn   by its community at entry {gone['entry']}: its key is given to nobody any more; of "
             f"{count(gone['holders'], 'known holder')}, {gone['dropped']} said that they dropped it "
-            "(cooperative nodes only; nothing is proven)")  # fmt: skip
-    say(f"By          {', '.join(told['creators']) or 'nobody named'}\nPublished   by {told['publisher']}, "
-        f"{when(told['created'])}\nLicence     {told['licence']}")  # fmt: skip
+            "(cooperative nodes only; nothing is proven)"
+        )
+    say(
+        f"By          {', '.join(told['creators']) or 'nobody named'}\nPublished   by {told['publisher']}, "
+        f"{when(told['created'])}\nLicence     {told['licence']}"
+    )
     for each in told["licences"]:
         say(f"{'':<11} {each['url'] or each['id']}")
     say_plain(told)
@@ -212,14 +216,14 @@ def tell_ask_purpose(allowed: list[str]) -> str:
     default = "unstated" if "unstated" in allowed else None
     answer: str = click.prompt(
         "These terms allow some purposes only. Yours is declared, and stands in the log",
-        type=click.Choice(allowed), default=default,
-    )  # fmt: skip
+        type=click.Choice(allowed),
+        default=default,
+    )
     return answer
 
 
 def tell_fetched(told: Told) -> None:
-    say(f"{told['title']!r}, version {told['version']}: {extent(told)}, "
-        f"every byte verified, in {told['dest']}")  # fmt: skip
+    say(f"{told['title']!r}, version {told['version']}: {extent(told)}, every byte verified, in {told['dest']}")
     say(f"It is under {told['licence']}; {told['credit']} says whom to credit.")
     if told.get("listed", 0) is None:
         say(f"Its publisher's word alone says where it was published: {unlisted(told)}.")

@@ -103,8 +103,11 @@ class _Story:
         show.put(f"{who}$ commons node --listen {ANY} &")
         node = subprocess.Popen(
             [*COMMONS, "--home", str(self.folder / who), "--json", "node", "--listen", ANY],
-            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=self.env,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self.env,
+        )
         self.nodes.append(node)
         line = node.stdout.readline() if node.stdout else ""
         try:

@@ -76,10 +76,13 @@ def licence_check(c: Context, /, path: Path, **words: Any) -> None:
 
 
 def tell_list(told: Told) -> None:
-    table(("id", "name", "share-alike", "commercial", "adapt"), [
-        (each["id"], each["name"], "yes" if each["share_alike"] else "", each["commercial"], each["adapt"])
-        for each in told["licences"]
-    ])  # fmt: skip
+    table(
+        ("id", "name", "share-alike", "commercial", "adapt"),
+        [
+            (each["id"], each["name"], "yes" if each["share_alike"] else "", each["commercial"], each["adapt"])
+            for each in told["licences"]
+        ],
+    )
 
 
 def tell_licence(told: Told) -> None:

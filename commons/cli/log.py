@@ -240,8 +240,10 @@ def tell_exported(told: Told) -> None:
 
 
 def tell_erased(told: Told) -> None:
-    say(f"Erased the details of {', '.join(map(str, told['erased']))}; entry {told['entry']} says so. Backups and the "
-        "requester's own copies are out of reach.")  # fmt: skip
+    say(
+        f"Erased the details of {', '.join(map(str, told['erased']))}; entry {told['entry']} says so. Backups and the "
+        "requester's own copies are out of reach."
+    )
 
 
 def tell_audit(told: Told) -> None:
@@ -259,9 +261,10 @@ def tell_governance(told: Told) -> None:
     for name, peers in told["colleges"].items():
         say(f"members of {name}: {', '.join(peers) or 'none'}")
     say()
-    table(("entry", "time", "who", "what", "outcome", "because"), [
-        (r["entry"], when(r["time"]), r["who"] or "–", r["what"], _outcome(r), r["words"]) for r in told["rows"]
-    ])  # fmt: skip
+    table(
+        ("entry", "time", "who", "what", "outcome", "because"),
+        [(r["entry"], when(r["time"]), r["who"] or "–", r["what"], _outcome(r), r["words"]) for r in told["rows"]],
+    )
     if not told["rows"]:
         say("Nothing of the kind is in this log.")
     for row in told["rows"]:
@@ -318,9 +321,11 @@ def tell_verdict(told: Told) -> None:
         say(f"Cosigned by {', '.join(told['witnesses']) or 'nobody'}{lacks}.")
     if any(row["state"] == "no opening given" for row in told["rows"]):
         say("Where no opening is given, it was not checked who asked, nor who decided.")
-    say(f"Head: {count(told['entries'], 'entry')}, the last dated {when(told['last'])}, of the commons\n"
+    say(
+        f"Head: {count(told['entries'], 'entry')}, the last dated {when(told['last'])}, of the commons\n"
         f"{told['commons']}\nCompare this id with one you had from elsewhere: a log that somebody made up can be "
-        "verified, too.")  # fmt: skip
+        "verified, too."
+    )
 
 
 def _files(files: Told) -> list[str]:

@@ -116,8 +116,10 @@ def demo(c: Context) -> None:
 def tell_made(told: Told) -> None:
     say(f"Made a home at {told['home']}.")
     say(f"Peer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
-    say("Back up the whole folder while nothing runs on it, and keep the copy secret: who has its `seed` is you.\n"
-        "The seed alone brings back neither your log nor your data: README, \"Backing up and restoring\".")  # fmt: skip
+    say(
+        "Back up the whole folder while nothing runs on it, and keep the copy secret: who has its `seed` is you.\n"
+        'The seed alone brings back neither your log nor your data: README, "Backing up and restoring".'
+    )
 
 
 def tell_ready(json: bool) -> Callable[[Node], None]:
@@ -164,8 +166,10 @@ def tell_dating(dated: Told) -> None:
 
 def tell_status(told: Told) -> None:
     say(f"Home        {told['home']}\nPeer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
-    say(f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
-        f"requests that wait for you: {told['waiting']}")  # fmt: skip
+    say(
+        f"Log         {count(told['entries'], 'entry')}, {told['log']}; {count(told['datasets'], 'dataset')}; "
+        f"requests that wait for you: {told['waiting']}"
+    )
     if told["next"]:
         say(f"            {told['next']}")
     for each in told["damaged"]:
@@ -202,10 +206,13 @@ def tell_status(told: Told) -> None:
         say(f"Limited     {count(told['limited'], 'request')} over the rate limit, not logged")
     if told["my_requests"]:
         say()
-        table(("my request", "dataset", "outcome", "reason", "key"), [
-            (r["request"], r["dataset"], r["outcome"], r["reason"], "held" if r["key"] else "")
-            for r in told["my_requests"]
-        ])  # fmt: skip
+        table(
+            ("my request", "dataset", "outcome", "reason", "key"),
+            [
+                (r["request"], r["dataset"], r["outcome"], r["reason"], "held" if r["key"] else "")
+                for r in told["my_requests"]
+            ],
+        )
 
 
 def _became(each: Told) -> str:

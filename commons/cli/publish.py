@@ -165,8 +165,10 @@ def tell_findings(told: Told) -> None:
 
 
 def tell_published(told: Told) -> None:
-    say(f"Published {told['title']!r}, version {told['version']}: {extent(told)}, under {told['licence']}, "
-        f"access {told['access']}.")  # fmt: skip
+    say(
+        f"Published {told['title']!r}, version {told['version']}: {extent(told)}, under {told['licence']}, "
+        f"access {told['access']}."
+    )
     if told["reused_bytes"]:
         say(f"{amount(told['reused_bytes'])} did not change and are shared with the version before.")
     tell_findings(told)
@@ -174,8 +176,10 @@ def tell_published(told: Told) -> None:
         say("The same files under the same words were signed before: this is that dataset, and no second one.")
     say(f"It is entry {told['entry']} of the log. Its reference:\n{told['reference']}")
     if told["reach"] == "nowhere":
-        say("It names no address: `commons refer --lan` adds those of your node's network, while the node runs, and "
-            "`commons announce` sets one that everybody can dial.")  # fmt: skip
+        say(
+            "It names no address: `commons refer --lan` adds those of your node's network, while the node runs, and "
+            "`commons announce` sets one that everybody can dial."
+        )
 
 
 COMMANDS = (publish,)

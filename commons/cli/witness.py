@@ -58,7 +58,7 @@ def witness_list(c: Context) -> None:
 @pass_context
 def witness_submit(
     c: Context, /, dataset: str, address: str, acknowledge: str | None, sources: tuple[str, ...], **words: Any
-) -> None:  # fmt: skip
+) -> None:
     """Hand your request for DATASET, which its registrar does not take, to the witness at ADDRESS (a multiaddr).
 
     Where there is none yet, or it is too old, one is signed, though nobody may have shown that its commons lists it.
@@ -79,9 +79,7 @@ def witness_submit(
             acknowledge = tell_ask_acknowledgement(described["licence"])
         elif described["listed"] is None:
             put(f"commons: a request is signed, though {clean(unlisted(described))}", err=True)
-    told = c.call(
-        "hand_in", dataset=dataset, witness=address, acknowledge=acknowledge, sources=list(sources), **words
-    )  # fmt: skip
+    told = c.call("hand_in", dataset=dataset, witness=address, acknowledge=acknowledge, sources=list(sources), **words)
     c.tell(told, tell_handed)
 
 

@@ -44,7 +44,9 @@ def parse(text: str) -> Invitation:
     if wrong:
         raise Malformed(f"not an invitation: {wrong}", hint=f"paste the whole of it, {_SCHEME}…")
     return Invitation(
-        commons=ids.check_cid(words[0], "commons"), proposal=int(words[1]), token=bytes.fromhex(words[2]),
+        commons=ids.check_cid(words[0], "commons"),
+        proposal=int(words[1]),
+        token=bytes.fromhex(words[2]),
         log_key=bytes.fromhex(words[3]),
         sources=tuple(map(address.unquoted, words[4:])),
-    )  # fmt: skip
+    )

@@ -34,9 +34,7 @@ from commons.net.network import Network
 
 AHEAD = 10  # seconds that a member's clock may be early: nobody holds up the others
 
-KINDS: dict[str, type[Any]] = {
-    proposals.PROPOSAL: Proposal, proposals.VOTE: Vote, proposals.JOIN: Join
-}  # fmt: skip
+KINDS: dict[str, type[Any]] = {proposals.PROPOSAL: Proposal, proposals.VOTE: Vote, proposals.JOIN: Join}
 
 
 # -- the registrar's side ---------------------------------------------------------------------------------------------

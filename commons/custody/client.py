@@ -186,9 +186,7 @@ class Standing:
 def standing(rule: Policy, reachable: Collection[str]) -> Standing:
     there = tuple(name for name in rule.leaves() if name in reachable)
     critical = tuple(name for name in there if not rule.met(set(there) - {name})) if rule.met(there) else ()
-    return Standing(
-        reachable=there, custodians=len(rule.leaves()), missing=rule.missing(there), critical=critical
-    )  # fmt: skip
+    return Standing(reachable=there, custodians=len(rule.leaves()), missing=rule.missing(there), critical=critical)
 
 
 async def reach(net: Network, sources: Sources, rule: Policy, commons: str, patience: float = PATIENCE) -> Standing:

@@ -130,7 +130,7 @@ class Custodian:
 
     def _give(
         self, taken: VerifiedDeposit, said: Opened[Asked], checked: Checked, shown: bytes, head: Signed, now: int
-    ) -> bytes:  # fmt: skip
+    ) -> bytes:
         statement, decision = entries.statement_digest(said.data), checked.decision or 0
         data = handover.release(
             taken, said, self.keys.identity, request=checked.request, decision=decision, shown=shown, head=head.note,
@@ -235,7 +235,7 @@ def check_quorum(head: bytes, log: Verifier, witnesses: str, checked: Checked) -
 
 async def pass_on(
     net: Network, custodian: Custodian, sources: Sources, commons: str, patience: float = PATIENCE, again: bool = False
-) -> list[bytes]:  # fmt: skip
+) -> list[bytes]:
     """A custodian shares each of its shares among those whom the commons has voted since: the sharings by whose digest
     its own may be dropped, once enough others have done the same. Nothing to do gives nothing.
 

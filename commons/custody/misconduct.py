@@ -26,9 +26,7 @@ from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from commons.log.answer import ProvenEntry
 
 
-def accuse(
-    release: bytes, charter: bytes, evidence: Sequence[ProvenEntry] = (), tenures: Sequence[Tenure] = ()
-) -> str:  # fmt: skip
+def accuse(release: bytes, charter: bytes, evidence: Sequence[ProvenEntry] = (), tenures: Sequence[Tenure] = ()) -> str:
     """What the signer of `release` did wrong, in words; "" if this does not prove anything.
 
     `charter` is entry 0 of the log; `evidence` the entries at the places that the release names, proven under the

@@ -253,7 +253,7 @@ def open_line(data: Sequence[bytes]) -> tuple[Opened[Sharing], ...]:
 
 def check_sharing(
     sharing: Opened[Sharing], publisher: str, commons: str, series: bytes, epoch: int, terms: bytes, rule: Rule
-) -> None:  # fmt: skip
+) -> None:
     """Untrue unless `publisher` shared the secret of exactly this epoch, under these terms (digest) and this rule."""
     said = sharing.value
     if sharing.signer != publisher:

@@ -19,7 +19,7 @@ from commons.witness import quorum
 
 async def addresses(
     net: Network, registrars: Sequence[str], known: Sequence[str], value: Manifest, head: Signed, before: str, me: str
-) -> dict[str, list[str]]:  # fmt: skip
+) -> dict[str, list[str]]:
     """The custodians that the members have chosen since, by peer id, to those of the `known` addresses that are theirs;
     nobody where the policy of the sharing, the text `before`, is still in force or none is. Untrue, Unreachable."""
 

@@ -49,8 +49,10 @@ def description(dataset: Opened[Manifest], table: Contents | None) -> Descriptio
     """What every format is written from."""
     value, terms = dataset.value, dataset.value.terms
     known = licensing.of(terms)
-    named = [(licence.spdx_expression if each.text is None else each.id, each, licence)
-             for each, licence in zip(terms.licences, known, strict=True)]  # fmt: skip
+    named = [
+        (licence.spdx_expression if each.text is None else each.id, each, licence)
+        for each, licence in zip(terms.licences, known, strict=True)
+    ]
     texts = tuple((id, text) for id, each, licence in named if (text := each.text or licence.text()) is not None)
     return Description(
         title=value.title, description=value.description or None, creators=terms.creators, licence=_spdx(terms.licence),
@@ -94,9 +96,11 @@ def write(form: str, said: Description, columns: Columns | None = None) -> Bytes
     single: dict[str, tuple[str, Callable[[Description], bytes]]] = {
         "croissant": (croissant.FILE, lambda said: croissant.write(said, columns)),
         "ro-crate": (rocrate.FILE, rocrate.write),
-        "datapackage": (datapackage.FILE, datapackage.write), "dcat": (dcat.FILE, dcat.write),
-        "datacite": (datacite.FILE, datacite.write), "citation": (citation.FILE, citation.write),
-    }  # fmt: skip
+        "datapackage": (datapackage.FILE, datapackage.write),
+        "dcat": (dcat.FILE, dcat.write),
+        "datacite": (datacite.FILE, datacite.write),
+        "citation": (citation.FILE, citation.write),
+    }
     if form in DEMAND_WORDS and not said.description:
         said = replace(said, description=said.title)
     if form in single:

@@ -101,9 +101,7 @@ class _Swarm:
             kept: list[int] = []
             try:
                 start, end = pieces.piece_range(run[0], self.ref.size)[0], pieces.piece_range(run[-1], self.ref.size)[1]
-                data = await self.net.get(
-                    source, f"/packs/{self.ref.root.hex()}", limit=end - start, span=(start, end)
-                )  # fmt: skip
+                data = await self.net.get(source, f"/packs/{self.ref.root.hex()}", limit=end - start, span=(start, end))
                 await asyncio.to_thread(self._keep, run, start, memoryview(data), kept)
                 self.failures[source] = 0
             except CommonsError as error:

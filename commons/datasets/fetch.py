@@ -68,7 +68,7 @@ async def fetch(
     try:
         secret = await obtain.key(
             home, net, sources, dataset, acknowledge=acknowledge, purpose=purpose, details=details
-        )  # fmt: skip
+        )
     except Pending:  # for a decision that nobody needs to make any more?
         await withdrawal.check(home, net, sources, value, reference.cid)
         raise
@@ -161,9 +161,11 @@ def remove(home: Home, cid: Cid, refs: Sequence[PackRef], always: bool = False) 
     """Delete those of a dataset's packs that no other dataset served here needs, as far as can be read: where a
     manifest is damaged nothing is deleted, unless it `always` is."""
     needed = {
-        ref.root for other, kept, _, served in home.shelf.manifests() if other != cid and served
+        ref.root
+        for other, kept, _, served in home.shelf.manifests()
+        if other != cid and served
         for ref in kept.value.sealed()
-    }  # fmt: skip
+    }
     kept_all = not always and home.shelf.unread.any("manifests")
     gone = [] if kept_all else [ref for ref in refs if ref.root not in needed]
     for ref in gone:

@@ -59,7 +59,7 @@ async def mind(home: Home, net: Network, carrying: asyncio.Lock) -> None:
     every = {*about, *(value.commons for value in waiting if value is not None)}
     done = await asyncio.gather(
         *(_mind(home, net, carrying, commons, about.get(commons, {})) for commons in every), return_exceptions=True
-    )  # fmt: skip
+    )
     for error in done:  # one commons does not keep the others waiting
         if error is not None:
             raise error

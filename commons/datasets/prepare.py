@@ -75,9 +75,12 @@ def from_words(
     for several in ("allow", "purposes", "ignore_metadata"):
         words[several] = tuple(words.get(several) or ())
     return Publication(
-        path=Path(path), creators=tuple(people), labels=tuple(Label(name=name, text=text) for name, text in named),
-        licence_texts=tuple(licensing.texts_of(licence_texts, words.get("licence")).items()), **words,
-    )  # fmt: skip
+        path=Path(path),
+        creators=tuple(people),
+        labels=tuple(Label(name=name, text=text) for name, text in named),
+        licence_texts=tuple(licensing.texts_of(licence_texts, words.get("licence")).items()),
+        **words,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +225,10 @@ def _texts(said: Publication, sources: Sequence[Source], gathered: Gathered) -> 
         source = by_path.get(f"LICENSES/{id}.txt")
         text = gather.text_of(source) if source else told.get(id)
         if text is not None and told.get(id, text).strip() != text.strip():
-            raise Conflict(f"two texts of {id}: LICENSES/{id}.txt says otherwise than the folder's metadata",
-                           hint=f"say which holds with --licence-text {id}=FILE")  # fmt: skip
+            raise Conflict(
+                f"two texts of {id}: LICENSES/{id}.txt says otherwise than the folder's metadata",
+                hint=f"say which holds with --licence-text {id}=FILE",
+            )
         if text is not None:
             given[id] = text
     return tuple(given.items())
@@ -277,10 +282,11 @@ def _terms(said: Publication) -> Terms:
     missing = [field for field in dict.fromkeys((*asked, "title")) if not getattr(said, field)]
     if missing:
         raise Malformed(
-            f"{licence} asks for attribution, so {' and '.join(missing)} must be named" if asked
+            f"{licence} asks for attribution, so {' and '.join(missing)} must be named"
+            if asked
             else "a dataset has a title",
             hint=" ".join(f"--{_OPTIONS.get(field, field)} …" for field in missing),
-        )  # fmt: skip
+        )
     terms = Terms(
         licence=licence, licences=listed, title=said.title or "", creators=said.creators, copyright=said.copyright,
         credit_line=said.credit_line, source_url=said.source_url, updated=said.updated,
@@ -310,8 +316,11 @@ def check_origins(origins: Sequence[Origin], licence: str) -> list[str]:
     """Whether the licences of the origins allow `licence`: Conflict, or what stays to be asked. A licence that is not
     known here is not reasoned about."""
     read = {origin.licence: _parsed(origin.licence) for origin in origins}
-    asked = [f"based on {o.title}: {o.licence[:200]} is not known here: ask its licensor"
-             for o in origins if read[o.licence] is None]  # fmt: skip
+    asked = [
+        f"based on {o.title}: {o.licence[:200]} is not known here: ask its licensor"
+        for o in origins
+        if read[o.licence] is None
+    ]
     sources = [each for each in read.values() if each is not None]
     if not sources:
         return asked
@@ -322,9 +331,10 @@ def check_origins(origins: Sequence[Origin], licence: str) -> list[str]:
         raise Conflict(
             f"{licence} is impossible for what is based on "
             f"{', '.join(f'{o.title} ({o.licence})' for o in origins)}: {reasons}",
-            hint=f"possible: {', '.join(ways)}" if ways
+            hint=f"possible: {', '.join(ways)}"
+            if ways
             else "; ".join(dict.fromkeys(reason.todo for reason in verdict.reasons)) or "ask the licensors",
-        )  # fmt: skip
+        )
     if verdict.answer == "yes":
         return asked
     return [*asked, f"based on {', '.join(o.title for o in origins)}: {reasons or 'ask the licensors'}"]
@@ -362,9 +372,10 @@ def impossible(terms: Terms) -> str | None:
 def found(ready: Prepared) -> Told:
     """What the folder says of itself: what was taken, what passed over, and what has no place in a dataset."""
     return {
-        "taken": dict(ready.taken), "passed_over": [asdict(each) for each in ready.passed],
+        "taken": dict(ready.taken),
+        "passed_over": [asdict(each) for each in ready.passed],
         "not_carried": {name: list(each) for name, each in ready.gathered.left.items()},
-    }  # fmt: skip
+    }
 
 
 def checked(words: Told) -> Told:

@@ -120,7 +120,7 @@ async def alone(_series: bytes, _epoch: int, _terms: Terms, _rule: Rule, _before
 
 async def publish(
     home: Home, said: Publication, progress: Progress, place: Destination, entrust: Entrust = alone
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; the key, if
     custodians keep it, in their hands (`entrust` gives the sharing); manifest signed and on the shelf; `publish` entry
     durable; only then it is shown, and its name told.
@@ -178,8 +178,10 @@ def _kept(ready: Prepared, before: Opened[Manifest] | None, older: Contents | No
     paths = [path for path in held if any(path == each or (path.startswith(each) and each[-1] == "/") for each in out)]
     if not paths or before is None:
         return []
-    return [f"version {before.value.version} has what is left out now, and who holds that version holds it: "
-            f"{names.listed(paths, 500)}"]  # fmt: skip
+    return [
+        f"version {before.value.version} has what is left out now, and who holds that version holds it: "
+        f"{names.listed(paths, 500)}"
+    ]
 
 
 def _check_approved(state: State, cid: Cid) -> None:

@@ -84,8 +84,10 @@ class Unread:
 
         for number in lost:
             self._note(self._stored, table, f"number {number}", "it cannot be read")
-        named = [(row, ", ".join(_said(value) for value, (*_, key) in zip(row, columns, strict=True) if key))
-                 for row in found]  # fmt: skip
+        named = [
+            (row, ", ".join(_said(value) for value, (*_, key) in zip(row, columns, strict=True) if key))
+            for row in found
+        ]
         good = [self._read(self._stored, table, name, partial(read, row)) for row, name in named]
         return [row for row in good if row is not None]
 

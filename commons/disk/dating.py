@@ -154,9 +154,10 @@ def judged(state: State, now: int, heads: Sequence[bytes], index: int, word: Wor
     if not sure and access is not None and access.expires is not None and now < access.expires:
         raise Undated(
             f"the log is dated {clock_of(state.time)}, the clock here says {clock_of(now)}: no key is released under a "
-            "grant with an end", hint="set the clock right, if it is wrong; if the log is, who runs this node says so: "
+            "grant with an end",
+            hint="set the clock right, if it is wrong; if the log is, who runs this node says so: "
             "`commons log date --right`",
-        )  # fmt: skip
+        )
     return at
 
 
@@ -166,9 +167,10 @@ def _name(source: str) -> str:
 
 def told(found: Doubt, now: int) -> str:
     whose = {
-        "entry": "the last entry is of", "witnesses": "by the witnesses' clocks it is",
+        "entry": "the last entry is of",
+        "witnesses": "by the witnesses' clocks it is",
         "members": "by the members' clocks it is",
-    }[found.whose]  # fmt: skip
+    }[found.whose]
     return f"this clock says {clock_of(now)}, and {whose} {clock_of(found.than)}"
 
 

@@ -90,9 +90,11 @@ class Home:
             opened.callback(lambda: self.witnessed.close())
             opened.callback(lambda: self.cosigned.close())
             self.log = Log.open(
-                path / "log.db", self.keys.log(0), self.keys.local("openings"),
+                path / "log.db",
+                self.keys.log(0),
+                self.keys.local("openings"),
                 later=lambda commons: chain(*self.keys.chains(commons)),
-            )  # fmt: skip
+            )
             opened.callback(lambda: self.log.close())
             self.resumption.watch(self.log)
             self.dating = Dating(self.log, self.notes)
@@ -173,9 +175,10 @@ def personal(name: str, readers: str, now: int) -> Found:
 def keeper(keys: Keys) -> dict[str, Any]:
     """The fields of a charter that say who keeps the log, with which key now and which one next."""
     return {
-        "registrar": keys.identity.peer, "log_key": keys.log(0).public,
+        "registrar": keys.identity.peer,
+        "log_key": keys.log(0).public,
         "next_key": hashlib.sha256(keys.log(1).public).digest(),
-    }  # fmt: skip
+    }
 
 
 def _take_over(path: Path) -> None:

@@ -43,7 +43,7 @@ class Openings:
         `of`, if somebody is named: that is known without opening it. StorageFailed for one that is damaged."""
         row = db.execute(
             "SELECT subject, sealed, key FROM openings LEFT JOIN subjects USING (subject) WHERE idx = ?", (index,)
-        ).fetchone()  # fmt: skip
+        ).fetchone()
         if row is None or (of is not None and row[0] != self._name(of)):
             return None
         return opening.decode(_unseal(index, row[2], row[1]))

@@ -125,9 +125,12 @@ class Resumption:
         """How the log came to go on, and the owner's words, for people."""
         last = self.last if self.unmoved else None
         return {
-            "free": self.free, "time": last.time if last else None, "how": last.said["how"] if last else "",
-            "who": last.said["who"] if last else [], "words": words(self.words()),
-        }  # fmt: skip
+            "free": self.free,
+            "time": last.time if last else None,
+            "how": last.said["how"] if last else "",
+            "who": last.said["who"] if last else [],
+            "words": words(self.words()),
+        }
 
 
 def words(found: Sequence[Noted]) -> list[dict[str, Any]]:

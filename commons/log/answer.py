@@ -73,9 +73,7 @@ class Checked:
     entry: bytes
 
 
-def check(
-    answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewards: Collection[str]
-) -> Checked:  # fmt: skip
+def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewards: Collection[str]) -> Checked:
     """Untrue, Malformed or SplitView unless the log holds exactly `said`, and what the answer says of it. A decision
     that no rule made by itself carries the signature of one of the `stewards`."""
     head = extend(old, answer.head, answer.consistency, log)
@@ -120,8 +118,11 @@ def _signed_words(decision: Decision, hidden: bytes | None, commons: str, stewar
     said = envelope.open(entries.DECISION, Decided, opened.get("statement") or b"")
     value = said.value
     if said.signer not in stewards or (value.commons, value.request, value.outcome, value.expires) != (
-        commons, decision.request, decision.outcome, decision.expires,
-    ):  # fmt: skip
+        commons,
+        decision.request,
+        decision.outcome,
+        decision.expires,
+    ):
         raise Untrue("the decision is not the one that the steward signed")
     return value.reason
 

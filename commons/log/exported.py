@@ -40,9 +40,11 @@ async def check(read: Read, names: Iterable[str], report: Report) -> dict[str, A
             damaged.append({"file": "cosigned", "what": error.message})
     known = whole | {"cosigned"}
     return {
-        "checked": len(given & known), "damaged": damaged, "missing": sorted(whole - given),
+        "checked": len(given & known),
+        "damaged": damaged,
+        "missing": sorted(whole - given),
         "unchecked": sorted(given - known),
-    }  # fmt: skip
+    }
 
 
 def _is_bundle(each: Bundle | Tile) -> bool:

@@ -160,11 +160,14 @@ class Judge:
             whoever = ["", *published.rule.peers[:1], *islice(inside, 1)]
         verdicts = [
             rule.decide(
-                published.rule, who, published.entry.purposes, access.entry.purpose,
+                published.rule,
+                who,
+                published.entry.purposes,
+                access.entry.purpose,
                 community.colleges_of(who) if community else (),
             )
             for who in whoever
-        ]  # fmt: skip
+        ]
         if all((verdict.outcome, verdict.reason) != (entry.outcome, entry.reason) for verdict in verdicts):
             raise Untrue(
                 f"decided {entry.outcome} ({entry.reason}); the rule says {verdicts[0].outcome} ({verdicts[0].reason})"
@@ -181,16 +184,22 @@ class Judge:
         if charter is None or said.signer not in (charter.registrar, published.publisher):
             raise Untrue(f"{said.signer} decided, and is not the steward of this dataset")
         if (said.value.commons, said.value.request, said.value.outcome, said.value.expires) != (
-            self.state.commons, entry.request, entry.outcome, entry.expires,
-        ) or entry.reason != entries.SIGNED[entry.outcome]:  # fmt: skip
+            self.state.commons,
+            entry.request,
+            entry.outcome,
+            entry.expires,
+        ) or entry.reason != entries.SIGNED[entry.outcome]:
             raise Untrue("the steward signed another decision than the entry says")
         self._limits(entry)
 
     def _receipt(self, entry: Receipt, said: Opened[Received]) -> None:
         self._requester(entry.request, said.signer, "the receipt")
         if (said.value.commons, said.value.request, said.value.files, said.value.size) != (
-            self.state.commons, entry.request, entry.files, entry.size,
-        ):  # fmt: skip
+            self.state.commons,
+            entry.request,
+            entry.files,
+            entry.size,
+        ):
             raise Untrue("the requester signed another receipt than the entry says")
 
     def _dropped(self, entry: Dropped, said: Opened[Dropping]) -> None:

@@ -53,15 +53,14 @@ def _custodians(report: Report, community: Community) -> list[Told]:
     founding = next(each.entry.value for each in report.governed if isinstance(each.entry, Opened))
     first = founding.custodians if isinstance(founding, Charter) else ""
     later = [
-        (ballot.closed, ballot.entry.custodians or "") for ballot in community.ballots.values()
+        (ballot.closed, ballot.entry.custodians or "")
+        for ballot in community.ballots.values()
         if ballot.entry.action == "change-custodians" and ballot.standing == "passed" and ballot.closed is not None
-    ]  # fmt: skip
+    ]
     return [{"entry": entry, "policy": text.splitlines()} for entry, text in [(0, first), *sorted(later)]]
 
 
-def _row(
-    community: Community, numbers: dict[bytes, int], governed: Governed, now: int
-) -> Told:  # fmt: skip
+def _row(community: Community, numbers: dict[bytes, int], governed: Governed, now: int) -> Told:
     index, entry = governed.index, governed.entry
     made: Told = {"entry": index, "who": None, "proposal": None, "outcome": "", "closed": None, "words": "", "why": "",
                   "means": governed.means}  # fmt: skip
@@ -81,12 +80,17 @@ def _row(
     if isinstance(value, Vote):
         number = numbers[value.proposal]
         return made | {
-            "kind": "ballot", "proposal": number, "what": f"{value.choice} to proposal {number}", "words": value.reason,
-        }  # fmt: skip
+            "kind": "ballot",
+            "proposal": number,
+            "what": f"{value.choice} to proposal {number}",
+            "words": value.reason,
+        }
     if isinstance(value, Join):
         college = community.ballots[value.invitation].entry.college
         return made | {
-            "kind": "join", "proposal": value.invitation, "what": f"joins {college}, by invitation {value.invitation}",
-        }  # fmt: skip
+            "kind": "join",
+            "proposal": value.invitation,
+            "what": f"joins {college}, by invitation {value.invitation}",
+        }
     size = checkpoint.parse(note.peek(value.head)).size
     return made | {"kind": "succession", "what": f"keeps the log from here on, from a head of {size} entries"}

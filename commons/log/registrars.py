@@ -110,7 +110,7 @@ async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest
 
 async def find(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, same: bool = False
-) -> Incumbent | None:  # fmt: skip
+) -> Incumbent | None:
     """Who has taken the log over since, if one of the peers at `sources` did (with `same` the one known here, too, who
     may have changed its key): all of their log has to bear it out, and to contain what this home trusted. It is
     remembered. None where nobody has."""
@@ -124,8 +124,10 @@ async def find(
                 continue
             report = await audit.audit(
                 lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=most(path)),  # type: ignore[misc]
-                home.shelf.head(now.log.vkey) or b"", ids.check_cid(said, "commons"), lambda done, whole: None,
-            )  # fmt: skip
+                home.shelf.head(now.log.vkey) or b"",
+                ids.check_cid(said, "commons"),
+                lambda done, whole: None,
+            )
         except SplitView as error:
             if evidence.signed(now.log, error.evidence):  # else somebody else's head, which proves nothing against it
                 home.shelf.put_fork(now.log.vkey, error.evidence)

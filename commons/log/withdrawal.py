@@ -58,7 +58,7 @@ def remember(home: Home, sources: Sequence[str], given: Sequence[str], value: Ma
 
 async def ask(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str
-) -> tuple[bytes, Notice] | None:  # fmt: skip
+) -> tuple[bytes, Notice] | None:
     """The signed notice about a dataset, verified; None where it is not withdrawn, or nobody reached knows that it is.
     The registrar is asked first; only where it is away or its address unknown, the others. Unreachable, Untrue …"""
 

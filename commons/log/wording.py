@@ -50,11 +50,14 @@ def lines(charter: Charter) -> list[str]:
         f"{p.action}, within {p.days} days: {'; '.join(p.rule.split(chr(10))).strip('; ')}" for p in charter.powers
     ]
     return [
-        f"name: {charter.name}", f"purpose: {charter.purpose}", f"registrar: {charter.registrar}",
+        f"name: {charter.name}",
+        f"purpose: {charter.purpose}",
+        f"registrar: {charter.registrar}",
         f"openings are read by: {charter.readers}",
         f"days until a request is forgotten: {charter.retention_days or 'no end'}",
         f"only wider: {', '.join(charter.ratchets) or 'nothing'}",
-        f"colleges: {', '.join(each.name for each in charter.colleges)}", *rules,
+        f"colleges: {', '.join(each.name for each in charter.colleges)}",
+        *rules,
         f"witnesses: {'; '.join(charter.witnesses.splitlines()) or 'none'}",
         f"custodians: {'; '.join(charter.custodians.splitlines()) or 'none'}",
-    ]  # fmt: skip
+    ]

@@ -96,9 +96,11 @@ def read_info(text: str, heard: Heard | None = None) -> Description:
     return reading.described(
         description=lambda: next(iter(said("external-description")), None),
         licence=lambda: texts.licence("License", next(iter(said("license")), None), reading=reading),
-        identifier=lambda: next((one for each in said("external-identifier")
-                                 if (one := texts.identifier("External-Identifier", each))), None),
-    )  # fmt: skip
+        identifier=lambda: next(
+            (one for each in said("external-identifier") if (one := texts.identifier("External-Identifier", each))),
+            None,
+        ),
+    )
 
 
 def read(text: str) -> tuple[DescribedFile, ...]:

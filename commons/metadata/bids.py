@@ -40,9 +40,10 @@ def read(text: str, heard: Heard | None = None) -> Description | None:
         credit_line=lambda: texts.word("HowToAcknowledge", record.get("HowToAcknowledge")),
         source_url=lambda: sources[0] if sources else None,
         keywords=lambda: texts.keywords("Keywords", record.get("Keywords"), reading),
-        identifier=lambda: f"https://doi.org/{bare}" if (bare := texts.doi(doi))
-        else texts.identifier("DatasetDOI", doi),
-    )  # fmt: skip
+        identifier=lambda: (
+            f"https://doi.org/{bare}" if (bare := texts.doi(doi)) else texts.identifier("DatasetDOI", doi)
+        ),
+    )
 
 
 def _licence(record: Mapping[str, Any], reading: Reading) -> str | None:

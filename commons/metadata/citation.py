@@ -20,9 +20,9 @@ from commons.metadata.description import Description
 from commons.metadata.reading import Heard, Reading
 
 FILE = "CITATION.cff"
-CARRIES = frozenset({
-    "title", "description", "creators", "source_url", "published", "keywords", "identifier", "reference", "version",
-})  # fmt: skip
+CARRIES = frozenset(
+    {"title", "description", "creators", "source_url", "published", "keywords", "identifier", "reference", "version"}
+)
 
 _MESSAGE = "If you use this dataset, please cite it as below."
 _WEB = ("http", "https", "ftp", "sftp")
@@ -59,11 +59,14 @@ def read(text: str, heard: Heard | None = None) -> Description:
         source_url=lambda: next((url for key in places if (url := texts.address(key, cited.get(key), _WEB))), None),
         published=lambda: texts.day("date-released", cited.get("date-released")),
         keywords=lambda: texts.keywords("keywords", cited.get("keywords"), reading),
-        identifier=lambda: f"https://doi.org/{doi}" if doi
-        else next((one for each in others if (one := texts.identifier("an identifier", each))), None),
+        identifier=lambda: (
+            f"https://doi.org/{doi}"
+            if doi
+            else next((one for each in others if (one := texts.identifier("an identifier", each))), None)
+        ),
         reference=lambda: next((one for each in others if (one := texts.reference("an identifier", each))), None),
         version=lambda: texts.count(cited.get("version")),
-    )  # fmt: skip
+    )
 
 
 _TAKEN = (

@@ -61,12 +61,15 @@ def read(text: str, heard: Heard | None = None) -> Description:
         updated=lambda: dates.get("Updated"),
         published=lambda: dates.get("Issued"),
         keywords=lambda: reading.several("keywords", texts.several(record.get("subjects")), _subject),
-        identifier=lambda: f"https://doi.org/{doi}" if doi
-        else next((one for each in named if (one := texts.identifier("an identifier", each))), None),
+        identifier=lambda: (
+            f"https://doi.org/{doi}"
+            if doi
+            else next((one for each in named if (one := texts.identifier("an identifier", each))), None)
+        ),
         reference=lambda: next((one for each in named if (one := texts.reference("an identifier", each))), None),
         version=lambda: texts.count(record.get("version")),
         publisher=lambda: _publisher(record.get("publisher")),
-    )  # fmt: skip
+    )
 
 
 _TAKEN = (
@@ -184,9 +187,7 @@ def write(d: Description) -> bytes:
 
 
 def _person(creator: Creator) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": creator.name, "nameType": "Organizational" if creator.organisation else "Personal"
-    }  # fmt: skip
+    row: dict[str, Any] = {"name": creator.name, "nameType": "Organizational" if creator.organisation else "Personal"}
     if creator.url:
         scheme = next((name for name, home in _IDS.items() if creator.url.startswith(f"{home}/")), None)
         known = (
@@ -212,10 +213,13 @@ def _related(d: Description) -> list[dict[str, str]]:
     for text in (d.source_url, *(f"{texts.OURS}{origin.manifest}" for origin in d.origins)):
         if text:
             doi = texts.doi(text)
-            found.append({
-                "relatedIdentifier": doi or text, "relatedIdentifierType": "DOI" if doi else "URL",
-                "relationType": "IsDerivedFrom",
-            })  # fmt: skip
+            found.append(
+                {
+                    "relatedIdentifier": doi or text,
+                    "relatedIdentifierType": "DOI" if doi else "URL",
+                    "relationType": "IsDerivedFrom",
+                }
+            )
     return found
 
 

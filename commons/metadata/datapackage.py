@@ -57,13 +57,14 @@ def read(text: str, heard: Heard | None = None) -> Description:
         updated=lambda: texts.day("last_updated", package.get("last_updated", package.get("last_modified"))),
         published=lambda: texts.day("created", package.get("created")),
         keywords=lambda: texts.keywords("keywords", package.get("keywords"), reading),
-        identifier=lambda: texts.identifier("id", package.get("id"))
-        or texts.address("homepage", package.get("homepage"), _WEB),
+        identifier=lambda: (
+            texts.identifier("id", package.get("id")) or texts.address("homepage", package.get("homepage"), _WEB)
+        ),
         reference=lambda: texts.reference("id", package.get("id")),
         version=lambda: texts.count(package.get("version")),
         publisher=lambda: people[1],
         files=lambda: reading.several("files", package["resources"], lambda row: _files(row, reading)),
-    )  # fmt: skip
+    )
 
 
 # Keys whose words are taken, or tell nothing of the data.
@@ -137,9 +138,7 @@ def _origins(value: object) -> list[str]:
 def _licence(what: str, row: Mapping[str, Any], reading: Reading) -> str | None:
     """All that are listed hold together; `license`, of editions before 1.0, is read where none are."""
     what = f"a licence of {what}"
-    return texts.joined(
-        texts.licence(what, *_spelt(each), reading=reading) for each in _licences_of(what, row)
-    )  # fmt: skip
+    return texts.joined(texts.licence(what, *_spelt(each), reading=reading) for each in _licences_of(what, row))
 
 
 def _spelt(row: Mapping[str, Any]) -> list[Any]:

@@ -90,12 +90,14 @@ def _licence(expression: str, d: Description) -> dict[str, Any]:
     parts = [
         tidy(
             {
-                "@id": address(addresses.get(id) or None), "@type": "dct:LicenseDocument", "dct:title": id,
+                "@id": address(addresses.get(id) or None),
+                "@type": "dct:LicenseDocument",
+                "dct:title": id,
                 "dct:identifier": id,
             }
         )
         for id in rights.licence_ids(expression)
-    ]  # fmt: skip
+    ]
     if len(parts) == 1 and parts[0]["dct:identifier"] == expression:
         return parts[0]
     whole = {"@type": "dct:LicenseDocument", "dct:title": expression, "dct:identifier": expression}
@@ -118,12 +120,10 @@ def _origin(each: Origin) -> dict[str, Any]:
             "@type": "prov:Entity",
             "dct:identifier": f"commons:{each.manifest}",
             "dct:title": each.title,
-            "dct:license": {
-                "@type": "dct:LicenseDocument", "dct:title": each.licence, "dct:identifier": each.licence,
-            },
+            "dct:license": {"@type": "dct:LicenseDocument", "dct:title": each.licence, "dct:identifier": each.licence},
             "dct:rights": _statements(None, each.credit),
         }
-    )  # fmt: skip
+    )
 
 
 def _distribution(each: DescribedFile, d: Description, access: str) -> dict[str, Any]:
@@ -154,11 +154,8 @@ def _distribution(each: DescribedFile, d: Description, access: str) -> dict[str,
 def _whole(d: Description, access: str) -> dict[str, Any]:
     licence = d.licence and _licence(d.licence, d)
     return tidy(
-        {
-            "@type": "dcat:Distribution", "dct:title": d.title, "dcat:accessURL": {"@id": access},
-            "dct:license": licence,
-        }
-    )  # fmt: skip
+        {"@type": "dcat:Distribution", "dct:title": d.title, "dcat:accessURL": {"@id": access}, "dct:license": licence}
+    )
 
 
 def read(text: str, heard: Heard | None = None) -> Description:

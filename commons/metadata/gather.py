@@ -170,10 +170,12 @@ def _fitting(description: Description, heard: Heard) -> Description:
         each if len(each.copyright or "") <= NOTICES else _unsaid(each, reading) for each in description.files
     )
     return replace(
-        description, title=fits("title", title, title, "") if title else None,
+        description,
+        title=fits("title", title, title, "") if title else None,
         description=fits("description", text, "T", text) if text else None,
-        keywords=tuple(keywords[:KEYWORDS]), files=files,
-    )  # fmt: skip
+        keywords=tuple(keywords[:KEYWORDS]),
+        files=files,
+    )
 
 
 def _unsaid(entry: DescribedFile, reading: Reading) -> DescribedFile:
@@ -233,8 +235,11 @@ def _written(path: str | None, sources: Sequence[Source]) -> str | None:
     if path is None:
         return None
     by_name = {names.fold(source.path): source for source in sources}
-    wanted = spellings(path) if path else ("license", "license.txt", "license.md", "licence", "licence.txt",
-                                           "licence.md", "copying", "copying.txt")  # fmt: skip
+    wanted = (
+        spellings(path)
+        if path
+        else ("license", "license.txt", "license.md", "licence", "licence.txt", "licence.md", "copying", "copying.txt")
+    )
     source = next((by_name[each] for each in wanted if each in by_name), None)
     return text_of(source) if source is not None and source.size <= _PAGES else None
 
@@ -271,7 +276,7 @@ def text_of(source: Source) -> str:
 
 def merge(
     found: Sequence[tuple[str, Description]], given: Given | None = None, paths: Collection[str] = ()
-) -> Gathered:  # fmt: skip
+) -> Gathered:
     """Each word from the first file that says it, but for those `given`; those that say otherwise are told. `paths` are
     those of the folder's files."""
     given = given or {}
@@ -302,9 +307,12 @@ def merge(
         if each.licence and not _alike("licence", given["licence"], each.licence):
             differ.append(f"licence: as you said; {name} says {each.licence[:200]}")
     return Gathered(
-        said=Description(**words), taken=tuple(taken.items()), differ=tuple(differ), declared=_declared(found, paths),
+        said=Description(**words),
+        taken=tuple(taken.items()),
+        differ=tuple(differ),
+        declared=_declared(found, paths),
         passed=tuple(passed),
-    )  # fmt: skip
+    )
 
 
 def _texts(found: Sequence[tuple[str, Description]], given: Given) -> tuple[tuple[str, str], ...]:
@@ -315,8 +323,10 @@ def _texts(found: Sequence[tuple[str, Description]], given: Given) -> tuple[tupl
         for id, text in description.texts:
             before, other = texts.setdefault(id, (text, name))
             if before.strip() != text.strip() and id not in said:
-                raise Conflict(f"two texts of {id}: in {other} and in {name}",
-                               hint=f"say which holds with --licence-text {id}=FILE")  # fmt: skip
+                raise Conflict(
+                    f"two texts of {id}: in {other} and in {name}",
+                    hint=f"say which holds with --licence-text {id}=FILE",
+                )
     return tuple((id, text) for id, (text, _) in texts.items())
 
 
@@ -386,15 +396,17 @@ def _expression(spelt: str, name: str, of: str = "") -> str:
 
 def _declared(
     found: Sequence[tuple[str, Description]], paths: Collection[str]
-) -> dict[str, tuple[tuple[str, DescribedFile], ...]]:  # fmt: skip
+) -> dict[str, tuple[tuple[str, DescribedFile], ...]]:
     """What the files say of others, by the names that these have on disk."""
     present = {names.fold(path): path for path in paths}
     declared: dict[str, tuple[tuple[str, DescribedFile], ...]] = {}
     for name, description in found:
         for entry in description.files:
-            path = entry.path if entry.path in paths else next(
-                (present[each] for each in spellings(entry.path) if each in present), entry.path
-            )  # fmt: skip
+            path = (
+                entry.path
+                if entry.path in paths
+                else next((present[each] for each in spellings(entry.path) if each in present), entry.path)
+            )
             for other, before in declared.get(path, ()):
                 for what in ("size", "sha256", "md5"):
                     a, b = getattr(before, what), getattr(entry, what)
@@ -428,10 +440,11 @@ def compare_early(gathered: Gathered, sources: Sequence[Source]) -> tuple[str, .
         if path not in by_path:
             missing.setdefault(entries[0][0], []).append(path)
     return tuple(
-        f"{name} lists {paths[0]}, which is not there" if len(paths) == 1
+        f"{name} lists {paths[0]}, which is not there"
+        if len(paths) == 1
         else f"{name} lists {len(paths)} files that are not there, {paths[0]} among them"
         for name, paths in missing.items()
-    )  # fmt: skip
+    )
 
 
 def compare(gathered: Gathered, files: Sequence[File]) -> None:
@@ -451,7 +464,7 @@ def _wrong(name: str, path: str, declared: str, found: str) -> Conflict:
 
 def own_rights(
     sources: Sequence[Source], given: Given, ignored: Collection[str] = ()
-) -> tuple[dict[str, Rights], list[Passed], list[str]]:  # fmt: skip
+) -> tuple[dict[str, Rights], list[Passed], list[str]]:
     """By REUSE: `REUSE.toml`, `.license` files, and the headers of files that have any; what of it is passed over, and
     notes. Malformed where one cannot be read, and the licence is not given."""
     from commons.metadata import comments, reuse
@@ -479,7 +492,7 @@ def own_rights(
 
 def rights(
     gathered: Gathered, own: Mapping[str, Rights], given: Given, paths: Collection[str]
-) -> tuple[dict[str, Rights], list[Passed]]:  # fmt: skip
+) -> tuple[dict[str, Rights], list[Passed]]:
     """What files say of themselves, by their own headers and by metadata. Conflict where these name two licences, and
     none is given for the whole: else both are kept."""
     found = dict(own)

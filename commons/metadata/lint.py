@@ -66,7 +66,7 @@ class Finding:
 
 def lint(
     terms: Terms, rule: Rule, description: str = "", texts: Mapping[str, str] | None = None
-) -> tuple[Finding, ...]:  # fmt: skip
+) -> tuple[Finding, ...]:
     """Contradictions in what a publisher says, and the files of these `texts` that describe the data, each once,
     gravest first."""
     known = licensing.of(terms)
@@ -143,8 +143,9 @@ def _itself(terms: Terms, rule: Rule, each: Licence) -> Iterator[Finding]:
             todo="terms of your own can ask them not to; nothing can stop them",
         )
     if each.elements and each.version != "4.0" and not (terms.copyright and terms.source_url):
-        missing = [name for name, value in (("--copyright", terms.copyright), ("--source-url", terms.source_url))
-                   if not value]  # fmt: skip
+        missing = [
+            name for name, value in (("--copyright", terms.copyright), ("--source-url", terms.source_url)) if not value
+        ]
         yield Finding(
             code="INCOMPLETE_CREDIT",
             text=f"{each.short} asks recipients to keep the copyright notice and the source, which are not given",

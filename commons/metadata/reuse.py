@@ -31,9 +31,12 @@ def is_about(path: str) -> bool:
     """Whether a file tells of the rights of others, and so is no data: licence texts, `.license` files, REUSE.toml."""
     *folders, name = path.split("/")
     return (
-        "LICENSES" in folders or folders[:1] == [".reuse"] or name == FILE or name.endswith(".license")
+        "LICENSES" in folders
+        or folders[:1] == [".reuse"]
+        or name == FILE
+        or name.endswith(".license")
         or re.fullmatch(r"(?:LICEN[CS]E|COPYING)(?:[-.].*)?", name) is not None
-    )  # fmt: skip
+    )
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
@@ -252,10 +255,12 @@ def _rule(row: Mapping[str, Any]) -> Annotation:
         raise Malformed("an annotation has a path, and its precedence is closest, aggregate or override")
     notices = (line.removeprefix("SPDX-FileCopyrightText:").strip() for line in _listed("SPDX-FileCopyrightText", row))
     return Annotation(
-        said=tuple(said), **_sorted(said), precedence=precedence,
+        said=tuple(said),
+        **_sorted(said),
+        precedence=precedence,
         licence=_expression(_listed("SPDX-License-Identifier", row)),
         copyright=tuple(notices),
-    )  # fmt: skip
+    )
 
 
 def _relative(path: str) -> str:
@@ -298,9 +303,7 @@ def _first(texts: Sequence[str]) -> str:
     return re.escape(texts[0]) + "".join(f"(?>[^/]*?{re.escape(text)})" for text in texts[1:])
 
 
-def rights(
-    paths: Collection[str], read: Callable[[str], bytes], heard: Heard | None = None
-) -> dict[str, Rights]:  # fmt: skip
+def rights(paths: Collection[str], read: Callable[[str], bytes], heard: Heard | None = None) -> dict[str, Rights]:
     """What a folder says of each of its files that is data; those of which nothing is said are left out. `read` gives
     what of a file may speak for it, and all of a `.license` file or REUSE.toml. Malformed names the file; who has
     `heard` is told, and also of annotations that cover no file."""
@@ -315,8 +318,9 @@ def rights(
     folder = _Folder(present, tables)
     found = {
         path: reading.take("licence", partial(_resolved, path, folder, read), None)
-        for path in sorted(present) if not is_about(path)
-    }  # fmt: skip
+        for path in sorted(present)
+        if not is_about(path)
+    }
     reading.heard.notes += folder.idle()
     return {path: each for path, each in found.items() if each}
 
@@ -369,10 +373,11 @@ class _Folder:
     def idle(self) -> list[str]:
         """Notes on paths of annotations that no file has."""
         return [
-            f"{table} has an annotation of {paths[0][:_SAID]!r}, which covers no file" if len(paths) == 1
+            f"{table} has an annotation of {paths[0][:_SAID]!r}, which covers no file"
+            if len(paths) == 1
             else f"{table} has annotations of {len(paths)} paths that cover no file, {paths[0][:_SAID]!r} among them"
             for table, paths in self._idle.items()
-        ]  # fmt: skip
+        ]
 
 
 def _covers(glob: re.Pattern[str] | str, paths: Collection[str]) -> bool:

@@ -43,9 +43,7 @@ def write(d: Description) -> bytes:
     files = [crate.add(_file(each, d), _id(each.path)) for each in d.files if each.path != FILE]
     root = {"@type": "Dataset", **croissant.told(d), "author": croissant.people(d), "hasPart": files}
     laid = {key: crate.lay(value) for key, value in tidy(root).items()}
-    descriptor = {
-        "@id": FILE, "@type": "CreativeWork", "conformsTo": {"@id": _PROFILE}, "about": {"@id": _ROOT},
-    }  # fmt: skip
+    descriptor = {"@id": FILE, "@type": "CreativeWork", "conformsTo": {"@id": _PROFILE}, "about": {"@id": _ROOT}}
     return jsonld.dump(
         {"@context": f"{_PROFILE}/context", "@graph": [descriptor, {"@id": _ROOT, **laid}, *crate.entities]}
     )

@@ -20,16 +20,16 @@ from commons.metadata.jsonld import dump, load
 from commons.metadata.reading import Heard, Reading
 
 FILE = ".zenodo.json"
-CARRIES = frozenset({
-    "title", "description", "licence", "source_url", "published", "conditions", "keywords", "identifier", "version",
-})  # fmt: skip
+CARRIES = frozenset(
+    {"title", "description", "licence", "source_url", "published", "conditions", "keywords", "identifier", "version"}
+)
 
 _ORCID = re.compile(r"https://orcid\.org/((?:\d{4}-){3}\d{3}[\dX])", re.ASCII)
 _WEB = ("http", "https", "ftp")
 _TAG = re.compile(r"<(?:!--|[!?][^<>]*>?|/?([A-Za-z][A-Za-z0-9]*)[^<>]*>?)")
-_BLOCKS = frozenset({
-    "p", "div", "ul", "ol", "table", "tr", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "section", "hr",
-})  # fmt: skip
+_BLOCKS = frozenset(
+    {"p", "div", "ul", "ol", "table", "tr", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "section", "hr"}
+)
 _HIDDEN = {"script": re.compile("</script", re.I), "style": re.compile("</style", re.I)}
 
 
@@ -66,7 +66,7 @@ def read(text: str, heard: Heard | None = None) -> Description:
         keywords=lambda: texts.keywords("keywords", record.get("keywords"), reading),
         identifier=lambda: f"https://doi.org/{doi}" if doi else None,
         version=lambda: texts.count(record.get("version")),
-    )  # fmt: skip
+    )
 
 
 _TAKEN = (

@@ -45,9 +45,10 @@ def found(answers: Sequence[Any]) -> list[Multiaddr]:
     """What `getaddrinfo` answered, as addresses to dial."""
     rows = [(family, where) for family, _, _, _, where in answers if family in (socket.AF_INET, socket.AF_INET6)]
     return [
-        parse(f"/ip{4 if family == socket.AF_INET else 6}/{where[0]}/tcp/{where[1]}") for family, where in rows
+        parse(f"/ip{4 if family == socket.AF_INET else 6}/{where[0]}/tcp/{where[1]}")
+        for family, where in rows
         if "%" not in where[0] and where[0] not in ("0.0.0.0", "::")
-    ][:NAMES]  # fmt: skip
+    ][:NAMES]
 
 
 def probe(address: Multiaddr) -> None:

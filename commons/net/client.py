@@ -68,8 +68,10 @@ class Client:
         self._session = aiohttp.ClientSession(
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
             headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
-            auto_decompress=False, read_bufsize=1 << 20, cookie_jar=aiohttp.DummyCookieJar(),
-        )  # fmt: skip
+            auto_decompress=False,
+            read_bufsize=1 << 20,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     async def close(self) -> None:
         await self._session.close()

@@ -193,7 +193,7 @@ async def watched(server: web.Server) -> AsyncIterator[None]:
 
 def tagged(
     server: web.Server, tag: Callable[[Handler], None], room: crowd.Crowd | None = None
-) -> Callable[[], Handler]:  # fmt: skip
+) -> Callable[[], Handler]:
     """A protocol factory. `tag` sees each handler before any byte is read: requests have it as `request.protocol`."""
 
     def factory() -> Handler:

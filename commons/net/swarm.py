@@ -35,9 +35,12 @@ class Swarm:
     closed: asyncio.Future[BaseException | None]  # since `start`; its result is what ended the thread, or None
 
     def __init__(
-        self, identity_seed: bytes, listen: Sequence[str], on_stream: Callable[[PeerId, socket.socket], None],
+        self,
+        identity_seed: bytes,
+        listen: Sequence[str],
+        on_stream: Callable[[PeerId, socket.socket], None],
         places: Places | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.peer = Signer(identity_seed).peer
         self._seed, self._listen, self._on_stream = identity_seed, tuple(listen), on_stream
         self._places = places or Places()
@@ -107,9 +110,12 @@ class Swarm:
             from commons.net.joints import Engine
 
             self._engine = Engine(
-                self._seed, self._listen, self._places, self._quit,
+                self._seed,
+                self._listen,
+                self._places,
+                self._quit,
                 lambda peer, source, sock: self._post(self._accepted, peer, source, sock),
-            )  # fmt: skip
+            )
             trio.run(self._engine.run, lambda addresses: self._post(_settle, self._ready, addresses, None))
         except BaseException as caught:
             error = caught

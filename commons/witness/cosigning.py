@@ -289,7 +289,9 @@ def standing(home: Home) -> dict[str, Any]:
     """How far this log is witnessed: `covered` entries of `entries`, and who is missing from the newest head."""
     asked, head = policy_of(home.log), home.log.head
     return {
-        "vkey": home.log.key.vkey, "quorum": asked.quorum is not None, "entries": head.checkpoint.size,
+        "vkey": home.log.key.vkey,
+        "quorum": asked.quorum is not None,
+        "entries": head.checkpoint.size,
         "covered": _covered(home),
         "missing": asked.missing(_present(home.log, _stored(home, head), asked)),
-    }  # fmt: skip
+    }

@@ -19,8 +19,11 @@ from licences.generate import elements, neighbours
 
 TEXTS = (
     *(f"CC-{unit}-4.0" for unit in ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")),
-    "CC0-1.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0",
-)  # fmt: skip
+    "CC0-1.0",
+    "ODbL-1.0",
+    "ODC-By-1.0",
+    "PDDL-1.0",
+)
 
 
 def records() -> dict[str, dict[str, Any]]:

@@ -169,9 +169,15 @@ def cdla() -> Iterator[Record]:
         forbids=[],
     )  # fmt: skip
     yield _record(
-        "CDLA-Sharing-1.0", f"{title} – Sharing – Version 1.0", f"{titre} – Partage – Version 1.0",
-        "CDLA-Sharing 1.0", "https://cdla.dev/sharing-1-0/",
-        **first, **common, mark_modifications="adaptations", requires=[*_CREDIT, "cc:ShareAlike"],
+        "CDLA-Sharing-1.0",
+        f"{title} – Sharing – Version 1.0",
+        f"{titre} – Partage – Version 1.0",
+        "CDLA-Sharing 1.0",
+        "https://cdla.dev/sharing-1-0/",
+        **first,
+        **common,
+        mark_modifications="adaptations",
+        requires=[*_CREDIT, "cc:ShareAlike"],
         asks=["creators"],
         works="keep what you compute from it free of more than a small part of the data itself [s.1.11]",
         clauses={"attribution": "s.3.1(c)", "share-alike": "s.3.1(a)", "works": "s.3.5", "downstream": "s.3.3"},
@@ -183,12 +189,8 @@ def cdla() -> Iterator[Record]:
         ),
         permits=["use, change and publish the data, for any purpose, also commercially", results],
         must=["publish the data, changed or not, only under this agreement, and enclose it", keep, change],
-        forbids=[
-            "add restrictions of purpose, platform or field",
-            "keep others from publishing the data",
-            lawsuit,
-        ],
-    )  # fmt: skip
+        forbids=["add restrictions of purpose, platform or field", "keep others from publishing the data", lawsuit],
+    )
 
 
 def etalab() -> Record:

@@ -122,9 +122,12 @@ def is_like(text: str) -> bool:
     """Whether somebody means an address by it, and not the name of a file."""
     said = text.strip()
     return (
-        "://" in said or said.split("/")[1:2] in [[kind] for kind in KINDS] or "/p2p/" in said
-        or _PEER.fullmatch(said) is not None or re.fullmatch(r"(\[[^\]/]*\]|[^:/]+):[0-9]+/?", said) is not None
-    )  # fmt: skip
+        "://" in said
+        or said.split("/")[1:2] in [[kind] for kind in KINDS]
+        or "/p2p/" in said
+        or _PEER.fullmatch(said) is not None
+        or re.fullmatch(r"(\[[^\]/]*\]|[^:/]+):[0-9]+/?", said) is not None
+    )
 
 
 # -- what is given to others -------------------------------------------------------------------------------------------
@@ -217,9 +220,11 @@ def _place(text: str, any_port: bool = False) -> Endpoint:
     if len(rest) < 3:
         raise _wrong(text, "it names no port")
     return Endpoint(
-        kind=kind, host=_host(kind, rest[0].strip("[]") if kind == "ip6" else rest[0], text),
-        port=_port(rest[2], text, any_port), peer=_who(rest[3:], text),
-    )  # fmt: skip
+        kind=kind,
+        host=_host(kind, rest[0].strip("[]") if kind == "ip6" else rest[0], text),
+        port=_port(rest[2], text, any_port),
+        peer=_who(rest[3:], text),
+    )
 
 
 def _short(text: str, said: str, any_port: bool) -> Endpoint:
@@ -292,9 +297,10 @@ def _check_dialable(found: Endpoint, text: str) -> None:
     host = ipaddress.ip_address(found.host)
     if _is_any(found.host):
         raise _wrong(
-            text, f"{host} stands for all addresses of a machine, and nobody can dial it",
+            text,
+            f"{host} stands for all addresses of a machine, and nobody can dial it",
             "give one of them: `commons status` shows those that others can dial",
-        )  # fmt: skip
+        )
     if host.is_multicast or found.host == "255.255.255.255":
         raise _wrong(text, f"{host} is not one machine's address")
     if host.version == 6 and host.is_link_local:

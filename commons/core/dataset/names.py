@@ -70,8 +70,10 @@ def refusal(found: Sequence[tuple[str, str]], most: int) -> Malformed:
     for which, what in found:
         kinds.setdefault(what, []).append(which)
     room = most // min(len(kinds), 10)
-    told = [f"{listed(which, room)} {what}" if len(which) == 1 or what == _SAME
-            else f"each of {listed(which, room)} {what}" for what, which in kinds.items()]  # fmt: skip
+    told = [
+        f"{listed(which, room)} {what}" if len(which) == 1 or what == _SAME else f"each of {listed(which, room)} {what}"
+        for what, which in kinds.items()
+    ]
     return Malformed(f"{len(found)} file names are refused: {listed(told, most, '; ')}", hint="rename the files")
 
 

@@ -112,9 +112,10 @@ def check(request: AddCheckpoint, keys: Sequence[Verifier], last: Signed | None)
     except Untrue as error:
         if last is not None and checkpoint.contradicts(before, head, request.proof):
             raise Forked(
-                f"this log has signed two histories: {error.message}", hint="both heads are kept: they prove it",
+                f"this log has signed two histories: {error.message}",
+                hint="both heads are kept: they prove it",
                 evidence=(last.note.decode(), request.note.decode()),
-            ) from error  # fmt: skip
+            ) from error
         raise Malformed(f"the proof fails: {error.message}", hint="nothing was cosigned") from error
     return Signed(checkpoint=head, note=request.note)
 

@@ -252,6 +252,9 @@ class _Reader:
             raise Malformed("a policy has exactly one line `quorum`", hint="quorum NAME, or quorum none")
         name = self.quorum[0]
         return Policy(
-            logs=tuple(self.logs), witnesses=tuple(self.witnesses), members=tuple(self.members),
-            groups=tuple(self.groups), quorum=None if name == "none" else name,
-        )  # fmt: skip
+            logs=tuple(self.logs),
+            witnesses=tuple(self.witnesses),
+            members=tuple(self.members),
+            groups=tuple(self.groups),
+            quorum=None if name == "none" else name,
+        )
