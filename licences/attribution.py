@@ -199,10 +199,14 @@ def _json(work: Work, modified: str | None) -> str:
     def one(work: Work) -> dict[str, Any]:
         licence = work.licence
         return {
-            "title": work.title, "creators": list(work.creators), "source_url": work.source_url,
-            "updated": work.updated, "copyright": work.copyright, "credit_line": work.credit_line,
+            "title": work.title,
+            "creators": list(work.creators),
+            "source_url": work.source_url,
+            "updated": work.updated,
+            "copyright": work.copyright,
+            "credit_line": work.credit_line,
             "licence": {"id": licence.id, "spdx": licence.spdx, "name": licence.name, "url": licence.url},
-        }  # fmt: skip
+        }
 
     told = one(work) | {
         "modified": modified,

@@ -21,7 +21,8 @@ _MOST: Final = 8
 _UNIT: Final = re.compile(r"/licen[cs]es/(?P<unit>by(?:-(?:nc|nd|sa))*)(?:/(?P<version>\d\.\d))?(?:[./]|$)")
 _FREE: Final = re.compile(r"creativecommons\.org/(?:licen[cs]es/|publicdomain/)?(?:cc0|cc-zero|zero)(?:/1\.0)?")
 # What reserves, restricts or excludes; whoever writes it means less than any licence that the rest may name.
-_RESERVED: Final = frozenset(re.split(r"\s+", """
+_RESERVED: Final = frozenset(
+    """
     all only not no non nur nicht ne pas sans without except excepting exempt excluding exclude unless but however
     restrict restricted restriction restrictions reserve reserved reserves rights copyright copyrighted c inc
     proprietary confidential secret private personal privat internal academic academia educational education teaching
@@ -29,11 +30,14 @@ _RESERVED: Final = frozenset(re.split(r"\s+", """
     request noncommercially commercial commercially kommerziell commerciale nonprofit profit prohibited forbidden
     interdit verboten never until subject additional terms conditions custom modified my our own partly partial
     some parts members embargo closed user users individual individuals use derivs derivatives
-""".strip()))  # fmt: skip
-_SAYING: Final = frozenset(re.split(r"\s+", """
+    """.split()
+)
+_SAYING: Final = frozenset(
+    """
     licensed licenced under the this that data dataset database is are be released
     published available a an see file spdx identifier of in with http https org
-""".strip()))  # fmt: skip
+    """.split()
+)
 
 
 class Glimpse(NamedTuple):

@@ -18,8 +18,14 @@ from licences.paths import UNREAD, Reason, Step, step, unread
 from licences.verdict import Verdict
 
 _CURRENT: Final = (
-    "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "CC-BY-NC-ND-4.0",
-)  # fmt: skip
+    "CC0-1.0",
+    "CC-BY-4.0",
+    "CC-BY-SA-4.0",
+    "CC-BY-NC-4.0",
+    "CC-BY-NC-SA-4.0",
+    "CC-BY-ND-4.0",
+    "CC-BY-NC-ND-4.0",
+)
 _WORST_LAST: Final = ("yes", "conditional", "discouraged", "unknown", "no")
 _TOLD: Final = 50  # pairs of licences that exclude one another, at most
 

@@ -57,9 +57,15 @@ async def check(home: Home, net: Network, sources: Sequence[str], dataset: Opene
         path = f"/{value.commons}/datasets/{ids.cid(dataset.data)}"
         try:
             _, got = await exchange(
-                home, net, keeper.log, at, path, what="a proof that its commons lists this dataset",
-                body=lambda head: head, check=lambda shown, head: _listed(shown, dataset, keeper.log, head),
-            )  # fmt: skip
+                home,
+                net,
+                keeper.log,
+                at,
+                path,
+                what="a proof that its commons lists this dataset",
+                body=lambda head: head,
+                check=lambda shown, head: _listed(shown, dataset, keeper.log, head),
+            )
         except NotFound as error:
             raise NotFound(
                 f"it is not shown that commons {value.commons} lists this dataset: {error.message}",

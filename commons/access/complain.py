@@ -68,9 +68,14 @@ async def submit(
     name = f"{ask.dataset[:16]}-{digest.hex()[:8]}-{acknowledged.signer[-8:]}.submitted"
     write_secret(home.path / "proofs" / name, acknowledged.data.hex() + "\n")
     told = {
-        "dataset": ask.dataset, "witness": acknowledged.signer, "statement": digest.hex(), "time": words.time,
-        "entry": None, "outcome": "unsent", **listed,
-    }  # fmt: skip
+        "dataset": ask.dataset,
+        "witness": acknowledged.signer,
+        "statement": digest.hex(),
+        "time": words.time,
+        "entry": None,
+        "outcome": "unsent",
+        **listed,
+    }
     if taken.answer is None:
         return told
     checked = answer.check(codec.decode(Answer, taken.answer, TAKEN), said, keeper.log, b"", keeper.stewards)
@@ -82,9 +87,14 @@ async def submit(
 
 
 async def signed(
-    home: Home, net: Network, dataset: Opened[Manifest], sources: Sequence[str], acknowledge: str | None,
-    purpose: str | None, details: str | None,
-) -> tuple[OwnRequest, dict[str, Any]]:  # fmt: skip
+    home: Home,
+    net: Network,
+    dataset: Opened[Manifest],
+    sources: Sequence[str],
+    acknowledge: str | None,
+    purpose: str | None,
+    details: str | None,
+) -> tuple[OwnRequest, dict[str, Any]]:
     """A new request, stored, and what could be proven of its dataset by then: `fetch` signs none before its commons is
     seen to list it. Without a purpose and details, those of the request that grew too old.
 

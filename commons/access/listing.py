@@ -52,6 +52,11 @@ def check(said: Opened[Publish], dataset: Opened[Manifest]) -> None:
         raise Untrue(f"the entry and the manifest do not agree: {', '.join(wrong)}")
     if value.custody is not None:
         sharing.check_sharing(
-            sharing.open_sharing(value.custody), dataset.signer, value.commons, value.series, value.epoch,
-            asked.terms, value.rule,
-        )  # fmt: skip
+            sharing.open_sharing(value.custody),
+            dataset.signer,
+            value.commons,
+            value.series,
+            value.epoch,
+            asked.terms,
+            value.rule,
+        )

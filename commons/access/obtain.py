@@ -30,9 +30,15 @@ WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between asking again for a key that
 
 
 async def key(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], *,
-    acknowledge: str | None, purpose: str, details: str | None,
-) -> bytes:  # fmt: skip
+    home: Home,
+    net: Network,
+    sources: Sequence[str],
+    dataset: Opened[Manifest],
+    *,
+    acknowledge: str | None,
+    purpose: str,
+    details: str | None,
+) -> bytes:
     """The epoch secret (32 bytes) of a dataset: from the manifest, from this home, or from its registrar by request.
 
     Unacknowledged, Pending, Refused, Unreachable, Untrue, SplitView. The order: the terms are acknowledged; its commons
@@ -47,9 +53,14 @@ async def key(
 
 
 async def _by_request(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], acknowledge: str | None, purpose: str,
+    home: Home,
+    net: Network,
+    sources: Sequence[str],
+    dataset: Opened[Manifest],
+    acknowledge: str | None,
+    purpose: str,
     details: str | None,
-) -> bytes:  # fmt: skip
+) -> bytes:
     value = dataset.value
     ask = request.held(home, value)
 
@@ -124,9 +135,13 @@ async def _release(home: Home, net: Network, value: Manifest, ask: OwnRequest, s
     """The key, opened only after the grant is seen to be witnessed as the charter asks."""
     said, checked = sent.said, sent.checked
     bound = release.Bound(
-        commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
-        request=checked.request, decision=checked.request if checked.decision is None else checked.decision,
-    )  # fmt: skip
+        commons=said.value.commons,
+        dataset=said.value.dataset,
+        epoch=said.value.epoch,
+        requester=said.signer,
+        request=checked.request,
+        decision=checked.request if checked.decision is None else checked.decision,
+    )
 
     async def get(source: str) -> bytes:
         sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
@@ -138,9 +153,14 @@ async def _release(home: Home, net: Network, value: Manifest, ask: OwnRequest, s
 
 
 async def _from_custodians(
-    home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: OwnRequest, sent: request.Sent,
+    home: Home,
+    net: Network,
+    sources: Sequence[str],
+    dataset: Opened[Manifest],
+    ask: OwnRequest,
+    sent: request.Sent,
     signed: bytes,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """The key, from enough of those who keep its shares, each of whom decides by themself. What each signed is kept
     beside the proofs: a release that the log does not bear out convicts its signer."""
     value, said = dataset.value, sent.said

@@ -31,9 +31,13 @@ async def owe(
     value = dataset.value
     if ask.receipt is None and ask.request is not None:
         said = Received(
-            commons=value.commons, request=ask.request, dataset=ask.dataset, files=value.files, size=value.size,
+            commons=value.commons,
+            request=ask.request,
+            dataset=ask.dataset,
+            files=value.files,
+            size=value.size,
             time=int(time.time()),
-        )  # fmt: skip
+        )
         ask = replace(ask, receipt=envelope.sign(entries.RECEIPT, said, home.keys.identity), outcome="fetched")
         home.shelf.put_ask(ask)
     elif ask.outcome == "receipted" or ask.receipt is None:
@@ -58,18 +62,27 @@ async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manif
 
 
 async def hand_in(
-    home: Home, net: Network, sources: Sequence[str], value: Manifest, statement: bytes,
+    home: Home,
+    net: Network,
+    sources: Sequence[str],
+    value: Manifest,
+    statement: bytes,
     check: Callable[[Answer, Verifier, bytes], Signed],
-) -> int:  # fmt: skip
+) -> int:
     """Send a signed statement about a request to its log, `check` what comes back, and trust its head. The index of the
     entry."""
 
     async def hand(keeper: Incumbent) -> int:
         _, got = await exchange(
-            home, net, keeper.log, keeper.among(sources), f"/{value.commons}/entries", what="an answer to the receipt",
+            home,
+            net,
+            keeper.log,
+            keeper.among(sources),
+            f"/{value.commons}/entries",
+            what="an answer to the receipt",
             body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),
             check=lambda shown, head: check(shown, keeper.log, head),
-        )  # fmt: skip
+        )
         return got.shown[0].index
 
     return await registrars.asked(home, net, sources, value, hand)

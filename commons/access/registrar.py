@@ -175,9 +175,13 @@ class Registrar:
             raise Refused("custodians keep the key of this dataset", hint="ask them: a newer version of commons does")
         self.log.state.check_still(access, said.signer)
         bound = release.Bound(
-            commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, requester=said.signer,
-            request=index, decision=decision,
-        )  # fmt: skip
+            commons=said.value.commons,
+            dataset=said.value.dataset,
+            epoch=said.value.epoch,
+            requester=said.signer,
+            request=index,
+            decision=decision,
+        )
         secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
 
@@ -225,9 +229,13 @@ class Registrar:
         done = await self._append(draft)
         asked = self.log.state.published(self.log.state.access(request).entry.dataset).rule
         return {
-            "entry": done.first, "request": request, "outcome": outcome, "expires": expires, "access": str(asked),
+            "entry": done.first,
+            "request": request,
+            "outcome": outcome,
+            "expires": expires,
+            "access": str(asked),
             "automatic": asked.kind not in ("approval", "vote"),
-        }  # fmt: skip
+        }
 
     async def erase(self, index: int, reason: str) -> dict[str, Any]:
         """Destroy the openings of an entry and of all that answers it; log that they were. Proofs stay valid."""
@@ -324,9 +332,15 @@ def _decision(
     now: int, request: int, outcome: str, reason: str, basis: int, expires: int | None, statement: bytes | None
 ) -> Decision:
     return Decision(
-        type=entries.DECISION, time=now, request=request, outcome=outcome, reason=reason, basis=basis, expires=expires,
+        type=entries.DECISION,
+        time=now,
+        request=request,
+        outcome=outcome,
+        reason=reason,
+        basis=basis,
+        expires=expires,
         statement=statement,
-    )  # fmt: skip
+    )
 
 
 def _returned(said: Received | Dropping, state: State, now: int, statement: bytes) -> Receipt | Dropped:

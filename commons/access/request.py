@@ -90,15 +90,25 @@ def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
     nonce = secrets.token_bytes(32)
     free = None if not details else Field(name="details", salt=os.urandom(SALT), value=details.encode())
     said = Asked(
-        commons=value.commons, dataset=ids.cid(dataset.data), terms=value.terms.digest(), epoch=value.epoch,
-        purpose=terms.check_purpose(purpose), details=commit(free.name, free.salt, free.value) if free else None,
-        hpke=hpke.public_of(home.keys.hpke_seed(nonce)), nonce=nonce, time=int(time.time()),
-    )  # fmt: skip
+        commons=value.commons,
+        dataset=ids.cid(dataset.data),
+        terms=value.terms.digest(),
+        epoch=value.epoch,
+        purpose=terms.check_purpose(purpose),
+        details=commit(free.name, free.salt, free.value) if free else None,
+        hpke=hpke.public_of(home.keys.hpke_seed(nonce)),
+        nonce=nonce,
+        time=int(time.time()),
+    )
     statement = envelope.sign(entries.REQUEST, said, home.keys.identity)
     return OwnRequest(
-        log=verifier(value).vkey, series=value.series, epoch=value.epoch, terms=said.terms, dataset=said.dataset,
+        log=verifier(value).vkey,
+        series=value.series,
+        epoch=value.epoch,
+        terms=said.terms,
+        dataset=said.dataset,
         submission=codec.encode(Submission(statement=statement, details=free, head=b"")),
-    )  # fmt: skip
+    )
 
 
 async def resubmit(home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: OwnRequest) -> Sent:

@@ -32,15 +32,29 @@ def show_dataset(c: Context, dataset: str, sources: tuple[str, ...], form: str |
 @click.argument("dataset")
 @click.argument("dest", type=PLACE)
 @sources
-@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
-              help="Add its description in this format; repeat for several.")  # fmt: skip
-@click.option("--licence-text", "licence_texts", multiple=True, metavar="ID=FILE",
-              help="A licence's text that --format reuse needs and is not here; repeat for several.")  # fmt: skip
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="Add its description in this format; repeat for several.",
+)
+@click.option(
+    "--licence-text",
+    "licence_texts",
+    multiple=True,
+    metavar="ID=FILE",
+    help="A licence's text that --format reuse needs and is not here; repeat for several.",
+)
 @pass_context
 def export(
-    c: Context, dataset: str, dest: Path, sources: tuple[str, ...], formats: tuple[str, ...],
+    c: Context,
+    dataset: str,
+    dest: Path,
+    sources: tuple[str, ...],
+    formats: tuple[str, ...],
     licence_texts: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     """Write a dataset this home has the key of into the new folder DEST, with metadata for other tools."""
     pairs = [each.partition("=") for each in licence_texts]
     if not all(id and file for id, _, file in pairs):

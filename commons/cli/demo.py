@@ -90,9 +90,14 @@ class _Story:
         typed = shlex.join(w.replace(f"{self.folder}/", "") for w in words)
         show.put(f"{who}$ commons {typed}")
         done = subprocess.run(
-            [*COMMONS, "--home", str(self.folder / who), *words], capture_output=True, text=True, timeout=60,
-            stdin=subprocess.DEVNULL, check=False, env=self.env,
-        )  # fmt: skip
+            [*COMMONS, "--home", str(self.folder / who), *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            env=self.env,
+        )
         show.put("\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()))
         if done.returncode:
             raise Internal(f"this step of the demo failed with exit code {done.returncode}")

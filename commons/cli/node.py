@@ -25,8 +25,13 @@ LISTEN = "/ip4/0.0.0.0/tcp/4001"
 
 @click.command()
 @click.option("--name", default="a commons of one", show_default=True, help="What the commons is called.")
-@click.option("--readers", type=click.Choice(["owner", "members", "public"]), default="members", show_default=True,
-              help="Who may read who asked for what.")  # fmt: skip
+@click.option(
+    "--readers",
+    type=click.Choice(["owner", "members", "public"]),
+    default="members",
+    show_default=True,
+    help="Who may read who asked for what.",
+)
 @pass_context
 def init(c: Context, name: str, readers: str) -> None:
     """Make a home: an identity, and a commons of one with its log."""
@@ -41,8 +46,12 @@ def init(c: Context, name: str, readers: str) -> None:
 @click.option("--listen", multiple=True, metavar="MULTIADDR", help=f"Where peers reach this node. [default: {LISTEN}]")
 @click.option("--no-listen", is_flag=True, help="Let no peer in; only this machine's owner.")
 @click.option("--http", metavar="HOST:PORT", help="Also open a plain HTTP door, for sealed packs and public tiles.")
-@click.option("-v", "--verbose", count=True,
-              help="Tell what is served and asked, too; -vv names peers and addresses: personal data.")  # fmt: skip
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Tell what is served and asked, too; -vv names peers and addresses: personal data.",
+)
 @go_on
 @pass_context
 def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None, verbose: int) -> None:

@@ -93,12 +93,20 @@ def _inside(file: str, folder: Path) -> str:
 
 @click.command()
 @words
-@click.option("--based-on", multiple=True, metavar="REF",
-              help="A dataset it is made from: licence checked, credit kept; repeat for several.")  # fmt: skip
+@click.option(
+    "--based-on",
+    multiple=True,
+    metavar="REF",
+    help="A dataset it is made from: licence checked, credit kept; repeat for several.",
+)
 @sources
 @click.option("--update", metavar="REF", help="Publish as the next version of this dataset.")
-@click.option("--in", "named", metavar="ID",
-              help="Publish in the log of this community, of which you are a member; else in your own.")  # fmt: skip
+@click.option(
+    "--in",
+    "named",
+    metavar="ID",
+    help="Publish in the log of this community, of which you are a member; else in your own.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be published, file by file, and seal nothing.")
 @go_on
 @pass_context

@@ -223,8 +223,13 @@ def _word(ctx: click.Context, _option: click.Parameter, said: bool) -> None:
         c.word = True
 
 
-go_on = click.option("--go-on", is_flag=True, expose_value=False, callback=_word,
-                     help="Your word that the log goes on, though it may be an old copy. It is noted.")  # fmt: skip
+go_on = click.option(
+    "--go-on",
+    is_flag=True,
+    expose_value=False,
+    callback=_word,
+    help="Your word that the log goes on, though it may be an old copy. It is noted.",
+)
 sources = click.option("--from", "sources", multiple=True, metavar="ADDRESS", help="A peer's address or an HTTP door.")
 
 

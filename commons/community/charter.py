@@ -61,7 +61,9 @@ def _charter(said: Told, kept: Told, now: int, me: str) -> Charter:
     days = said.get("retention_days")
     try:
         return Charter(
-            name=_of(said.get("name", ""), str), purpose=_of(said.get("purpose", ""), str), time=now,
+            name=_of(said.get("name", ""), str),
+            purpose=_of(said.get("purpose", ""), str),
+            time=now,
             colleges=tuple(
                 College(name=name, members=tuple(sorted({_peer(each, me) for each in _of(peers, list)})))
                 for name, peers in sorted(_of(said.get("colleges", {}), dict).items())
@@ -70,10 +72,13 @@ def _charter(said: Told, kept: Told, now: int, me: str) -> Charter:
                 Power(action=action, rule=_of(_of(power, dict)["rule"], str), days=_of(power.get("days", 14), int))
                 for action, power in sorted(_of(said.get("powers", {}), dict).items())
             ),
-            readers=_of(said.get("readers", "members"), str), retention_days=None if days is None else _of(days, int),
-            witnesses=_of(said.get("witnesses", ""), str), custodians=_of(said.get("custodians", ""), str),
-            ratchets=tuple(sorted(_of(each, str) for each in _of(said.get("ratchets", []), list))), **kept,
-        )  # fmt: skip
+            readers=_of(said.get("readers", "members"), str),
+            retention_days=None if days is None else _of(days, int),
+            witnesses=_of(said.get("witnesses", ""), str),
+            custodians=_of(said.get("custodians", ""), str),
+            ratchets=tuple(sorted(_of(each, str) for each in _of(said.get("ratchets", []), list))),
+            **kept,
+        )
     except KeyError as error:
         raise Malformed("the charter is not well formed: a power without a rule", hint=_SEE) from error
 

@@ -23,15 +23,21 @@ def told(state: State, me: str, now: int, everything: bool = False, faults: int 
     community, charter = state.founded, state.founded.charter
     ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing in ("open", "counted")]
     return {
-        "commons": state.commons, "name": charter.name, "purpose": charter.purpose, "registrar": charter.registrar,
+        "commons": state.commons,
+        "name": charter.name,
+        "purpose": charter.purpose,
+        "registrar": charter.registrar,
         "heir": community.heir.peer if community.heir else None,
-        "readers": charter.readers, "colleges": {name: list(peers) for name, peers in community.colleges.items()},
+        "readers": charter.readers,
+        "colleges": {name: list(peers) for name, peers in community.colleges.items()},
         "mine": list(community.colleges_of(me)),
         "powers": [{"action": p.action, "rule": p.rule, "days": p.days} for p in charter.powers],
-        "ratchets": list(charter.ratchets), "retention_days": charter.retention_days,
+        "ratchets": list(charter.ratchets),
+        "retention_days": charter.retention_days,
         "proposals": [_ballot(state, community, ballot, me, now) for ballot in ballots],
-        "withdrawn": dict(community.withdrawn), "faults": faults,
-    }  # fmt: skip
+        "withdrawn": dict(community.withdrawn),
+        "faults": faults,
+    }
 
 
 def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: int) -> Told:
@@ -75,7 +81,13 @@ def _row(said: Publish, dataset: str, accesses: Sequence[Any]) -> Told:
     for each in answered:
         reasons[each.reason] = reasons.get(each.reason, 0) + 1
     return {
-        "title": said.title, "version": said.version, "dataset": dataset, "requests": len(accesses), "granted": granted,
-        "refused": len(answered) - granted, "waiting": len(accesses) - len(answered),
-        "median_seconds": waited[len(waited) // 2] if waited else None, "reasons": reasons,
-    }  # fmt: skip
+        "title": said.title,
+        "version": said.version,
+        "dataset": dataset,
+        "requests": len(accesses),
+        "granted": granted,
+        "refused": len(answered) - granted,
+        "waiting": len(accesses) - len(answered),
+        "median_seconds": waited[len(waited) // 2] if waited else None,
+        "reasons": reasons,
+    }

@@ -80,9 +80,15 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
         outcome, expires = community.verdicts[asked]
         published = state.datasets[state.access(asked).entry.dataset]
         leaf = Decision(
-            type=entries.DECISION, time=now, request=asked, outcome=outcome, reason="voted", basis=published.basis,
-            expires=entries.until(outcome, now, published.entry.grant_days, expires), statement=None,
-        )  # fmt: skip
+            type=entries.DECISION,
+            time=now,
+            request=asked,
+            outcome=outcome,
+            reason="voted",
+            basis=published.basis,
+            expires=entries.until(outcome, now, published.entry.grant_days, expires),
+            statement=None,
+        )
         found.append(record(leaf))
     return found
 
@@ -168,9 +174,13 @@ def invite(seat: Seat, college: str, days: int, words: str) -> tuple[Proposal, b
         raise Malformed(f"an invitation can be taken for 1 to 366 days, not {days}", hint="--days 14")
     token = os.urandom(32)
     said = proposal(
-        seat.commons, "admit", college=college, key=Signer(token).public, expires=int(time.time()) + days * DAY,
+        seat.commons,
+        "admit",
+        college=college,
+        key=Signer(token).public,
+        expires=int(time.time()) + days * DAY,
         words=words,
-    )  # fmt: skip
+    )
     return said, token
 
 
@@ -187,8 +197,12 @@ async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal 
     """Sign, send, and check that the log has exactly that: its index. What was refused is in no log."""
     statement = sign(home, kind, value)
     _, got = await exchange(
-        home, net, seat.key, seat.sources, f"/{seat.commons}/entries",
+        home,
+        net,
+        seat.key,
+        seat.sources,
+        f"/{seat.commons}/entries",
         body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),
         check=lambda shown, head: answer.check_entry(shown, statement, seat.key, head),
-    )  # fmt: skip
+    )
     return got.shown[0].index

@@ -69,9 +69,14 @@ async def keys_of(
 
 
 async def place(
-    net: Network, sources: Sources, rule: Policy, commons: str, sharing: bytes, deposits: Mapping[str, bytes],
+    net: Network,
+    sources: Sources,
+    rule: Policy,
+    commons: str,
+    sharing: bytes,
+    deposits: Mapping[str, bytes],
     patience: float,
-) -> None:  # fmt: skip
+) -> None:
     """Have each custodian keep their deposit, durably; the error says who did not."""
     names = {peer: name for name, peer in rule.custodians().items()}
 
@@ -205,9 +210,13 @@ async def reach(net: Network, sources: Sources, rule: Policy, commons: str, pati
 
 
 async def _all(
-    sources: Sources, peers: Sequence[str], ask: Callable[[str, str], Awaitable[T]],
-    patience: float, enough: Callable[[Mapping[str, T]], bool] = lambda found: False, at_first: int | None = None,
-) -> tuple[dict[str, T], dict[str, CommonsError]]:  # fmt: skip
+    sources: Sources,
+    peers: Sequence[str],
+    ask: Callable[[str, str], Awaitable[T]],
+    patience: float,
+    enough: Callable[[Mapping[str, T]], bool] = lambda found: False,
+    at_first: int | None = None,
+) -> tuple[dict[str, T], dict[str, CommonsError]]:
     """What each of `peers` answered, or why not; until all have, or it is `enough`. Nobody is waited for longer than
     `patience`, and what is under way when it ends is cancelled. Only so many are asked `at_first`: one more for each
     that fails, and all of them when nothing came for `HEDGE`."""

@@ -43,9 +43,13 @@ class Custodian:
     what the owner said of it and a log."""
 
     def __init__(
-        self, keys: Keys, deposits: Deposits, logs: Mapping[str, Follower], clock: Callable[[], float] = time.time,
+        self,
+        keys: Keys,
+        deposits: Deposits,
+        logs: Mapping[str, Follower],
+        clock: Callable[[], float] = time.time,
         word: Callable[[str], Word | None] = lambda commons: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._word = word
         self.keys, self.deposits, self.logs, self._clock = keys, deposits, logs, clock
         self.each = Buckets(rate=0.5, burst=120)  # by who signed what is asked: each time the log is read anew
@@ -133,9 +137,15 @@ class Custodian:
     ) -> bytes:
         statement, decision = entries.statement_digest(said.data), checked.decision or 0
         data = handover.release(
-            taken, said, self.keys.identity, request=checked.request, decision=decision, shown=shown, head=head.note,
+            taken,
+            said,
+            self.keys.identity,
+            request=checked.request,
+            decision=decision,
+            shown=shown,
+            head=head.note,
             time=now,
-        )  # fmt: skip
+        )
         return self.deposits.record(Gave(
             statement=statement, decision=decision, sharing=sharing.digest(taken.sharing),
             commons=said.value.commons, dataset=said.value.dataset, requester=said.signer, request=checked.request,
@@ -168,9 +178,14 @@ class Custodian:
 
 
 def check_release(
-    said: Opened[Asked], given: Answer, witnessed: bytes, taken: VerifiedDeposit, seen: Follower, now: int,
+    said: Opened[Asked],
+    given: Answer,
+    witnessed: bytes,
+    taken: VerifiedDeposit,
+    seen: Follower,
+    now: int,
     word: Word | None = None,
-) -> Checked:  # fmt: skip
+) -> Checked:
     """Whether this share may go to who signed `said`, at `now` or the log's time if that is later, by the log as this
     custodian has `seen` it itself.
 

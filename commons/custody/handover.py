@@ -118,8 +118,14 @@ def receive(
     if got.signer != peer or newest.peer(value.name) != peer:
         raise Untrue(f"this was not signed by custodian {peer}")
     if (value.sharing, value.commons, value.dataset, value.epoch, value.requester, value.request, value.decision) != (
-        digest(line[-1]), said.value.commons, said.value.dataset, said.value.epoch, said.signer, request, decision,
-    ):  # fmt: skip
+        digest(line[-1]),
+        said.value.commons,
+        said.value.dataset,
+        said.value.epoch,
+        said.signer,
+        request,
+        decision,
+    ):
         raise Untrue(f"custodian {value.name} gave a share for something else than was asked for")
     share = sharing.unseal(value.sealed, seed, replace(value, sealed=b""))
     return Given(line=line, name=value.name, share=newest.check(value.name, share), released=got)

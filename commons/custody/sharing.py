@@ -198,11 +198,17 @@ def deposit(
     them. Malformed where one is missing, or somebody else's: nobody would have that share. `of`: see `pass_on`."""
     parts = shares.split(secret, rule, chance)
     made = Sharing(
-        commons=commons, series=series, epoch=epoch, generation=generation,
-        parent=digest(of.sharing) if of else None, part=of.name if of else "", bound=bound, policy=str(rule),
+        commons=commons,
+        series=series,
+        epoch=epoch,
+        generation=generation,
+        parent=digest(of.sharing) if of else None,
+        part=of.name if of else "",
+        bound=bound,
+        policy=str(rule),
         mark=shares.commitment(secret, "share" if of else "secret"),
         shares=tuple(Mark(name=name, mark=shares.commitment(parts[name], "share")) for name in rule.custodians()),
-    )  # fmt: skip
+    )
     sharing, placed = envelope.sign(SHARING, made, signer), {}
     above = tuple(each.data for each in of.line) if of else ()
     for name, peer in made.peers().items():
@@ -245,8 +251,12 @@ def open_line(data: Sequence[bytes]) -> tuple[Opened[Sharing], ...]:
         if (under.parent, child.signer) != (digest(parent), over.peer(under.part)):
             raise Untrue("a sharing is not by who holds the share that it shares")
         if Mark(name=under.part, mark=under.mark) not in over.shares or (
-            under.commons, under.series, under.epoch, under.bound, under.generation
-        ) != (over.commons, over.series, over.epoch, over.bound, over.generation + 1):  # fmt: skip
+            under.commons,
+            under.series,
+            under.epoch,
+            under.bound,
+            under.generation,
+        ) != (over.commons, over.series, over.epoch, over.bound, over.generation + 1):
             raise Untrue("a sharing is not of the share that its holder was given")
     return line
 

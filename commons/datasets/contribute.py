@@ -104,9 +104,14 @@ class Abroad:
 
         try:
             _, given = await exchange(
-                self._home, self._net, log, self._seat.sources, f"/{self.commons}/publications", check=check,
+                self._home,
+                self._net,
+                log,
+                self._seat.sources,
+                f"/{self.commons}/publications",
+                check=check,
                 body=lambda head: codec.encode(Offer(statement=statement, manifest=dataset.data, head=head)),
-            )  # fmt: skip
+            )
         except (Unreachable, TimedOut) as error:
             raise type(error)(
                 f"it is sealed and signed, and not known to be in the log: {error.message}",

@@ -75,9 +75,13 @@ def _day(seconds: int) -> str | None:
 def _entry(table: Contents, file: File) -> DescribedFile:
     rights = table.rights_of(file) or Rights(licence="", copyright="")
     return DescribedFile(
-        path=file.path, size=file.size, sha256=file.sha256, media_type=file.media_type,
-        licence=_spdx(rights.licence) if rights.licence else None, copyright=rights.copyright or None,
-    )  # fmt: skip
+        path=file.path,
+        size=file.size,
+        sha256=file.sha256,
+        media_type=file.media_type,
+        licence=_spdx(rights.licence) if rights.licence else None,
+        copyright=rights.copyright or None,
+    )
 
 
 def _spdx(expression: str) -> str:

@@ -26,9 +26,15 @@ from commons.progress import Progress
 
 
 async def export(
-    home: Home, net: Network, reference: Reference, dest: Path, formats: Sequence[str], progress: Progress,
-    extra: Sequence[str] = (), texts: Mapping[str, str] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    home: Home,
+    net: Network,
+    reference: Reference,
+    dest: Path,
+    formats: Sequence[str],
+    progress: Progress,
+    extra: Sequence[str] = (),
+    texts: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Write the dataset and its metadata into the new folder `dest`: whole or not at all, renamed when it is complete.
 
     With "bagit" everything else is the payload, below data/. `texts` are those of licences that are not here, by id:

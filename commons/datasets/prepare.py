@@ -64,9 +64,14 @@ class Publication:
 
 
 def from_words(
-    *, path: str, creators: Iterable[str] = (), organisations: Iterable[str] = (), licence_texts: Iterable[str] = (),
-    labels: Iterable[str] = (), **words: Any,
-) -> Publication:  # fmt: skip
+    *,
+    path: str,
+    creators: Iterable[str] = (),
+    organisations: Iterable[str] = (),
+    licence_texts: Iterable[str] = (),
+    labels: Iterable[str] = (),
+    **words: Any,
+) -> Publication:
     """As the command line says it: creators "Name <URL>", licence texts "ID=TEXT" or TEXT, labels "NAME=TEXT"."""
     people = [licensing.creator(each) for each in creators]
     people += [licensing.creator(each, organisation=True) for each in organisations]
@@ -387,9 +392,15 @@ def plan(ready: Prepared) -> Told:
     """What is about to be published, file by file, and what is left out."""
     rights = {path: {"licence": r.licence, "copyright": r.copyright} for path, r in sorted(ready.rights.items())}
     return {
-        "title": ready.terms.title, "licence": ready.terms.licence, "files": len(ready.sources),
-        "bytes": sum(source.size for source in ready.sources), "rights": rights, **found(ready),
+        "title": ready.terms.title,
+        "licence": ready.terms.licence,
+        "files": len(ready.sources),
+        "bytes": sum(source.size for source in ready.sources),
+        "rights": rights,
+        **found(ready),
         "listed": [{"path": source.path, "bytes": source.size} for source in ready.sources],
-        "left_out": [asdict(each) for each in ready.left], "notices": [*ready.notices, *ready.lost],
-        "credit": credit.line(ready.terms), "warnings": [asdict(each) for each in ready.findings],
-    }  # fmt: skip
+        "left_out": [asdict(each) for each in ready.left],
+        "notices": [*ready.notices, *ready.lost],
+        "credit": credit.line(ready.terms),
+        "warnings": [asdict(each) for each in ready.findings],
+    }

@@ -209,10 +209,16 @@ async def _seal(
 
     def seal() -> packer.Packed:
         packed = packer.pack(
-            ready.sources, secret=epochs[epoch], series=series, epoch=epoch, store=home.packs, previous=older,
-            old_secret=epochs.__getitem__, rights=ready.rights,
+            ready.sources,
+            secret=epochs[epoch],
+            series=series,
+            epoch=epoch,
+            store=home.packs,
+            previous=older,
+            old_secret=epochs.__getitem__,
+            rights=ready.rights,
             progress=meter(progress, sum(source.size for source in ready.sources)),
-        )  # fmt: skip
+        )
         compare(ready.gathered, packed.contents.files)
         return packed
 

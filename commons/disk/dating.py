@@ -120,11 +120,15 @@ class Dating:
         found, (witnesses, members) = self.doubt(now), self.others()
         word = self.word(self._commons)
         return {
-            "clock": now, "log": logged, "ahead": clock.ahead(logged, now), "doubt": told(found, now) if found else "",
+            "clock": now,
+            "log": logged,
+            "ahead": clock.ahead(logged, now),
+            "doubt": told(found, now) if found else "",
             "witnesses": clock.median(witnesses) if witnesses else None,
             "members": clock.median(members) if members else None,
-            "right": word.time if word and word.holds(now) else None, "next": HINT if found else "",
-        }  # fmt: skip
+            "right": word.time if word and word.holds(now) else None,
+            "next": HINT if found else "",
+        }
 
 
 # -- releasing --------------------------------------------------------------------------------------------------------

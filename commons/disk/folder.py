@@ -351,9 +351,15 @@ def _source(root: str, name: str, found: os.stat_result, follow: bool) -> Source
     if not os.access(place, os.R_OK):
         raise StorageFailed(f"cannot read {place}: permission denied")
     return Source(
-        root=root, name=name, path=path, media_type=media_type(path), size=found.st_size, mtime=found.st_mtime_ns,
-        inode=found.st_ino, follow=follow,
-    )  # fmt: skip
+        root=root,
+        name=name,
+        path=path,
+        media_type=media_type(path),
+        size=found.st_size,
+        mtime=found.st_mtime_ns,
+        inode=found.st_ino,
+        follow=follow,
+    )
 
 
 def _check(source: Source, fd: int) -> None:

@@ -90,8 +90,12 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
     if opened.get("statement") != said.data or opened.get("requester") != said.signer.encode():
         raise Untrue("the log's request is not the one that was signed")
     if (request.dataset, request.terms, request.epoch, request.purpose, request.details) != (
-        said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details,
-    ):  # fmt: skip
+        said.value.dataset,
+        said.value.terms,
+        said.value.epoch,
+        said.value.purpose,
+        said.value.details,
+    ):
         raise Untrue("the log's request says other things than the statement in it")
     if abs(request.time - said.value.time) > SKEW:
         raise Untrue("the log dates the request otherwise than who signed it")

@@ -74,9 +74,14 @@ def _row(community: Community, numbers: dict[bytes, int], governed: Governed, no
     if isinstance(value, Proposal):
         ballot = community.ballots[index]
         return made | {
-            "kind": "proposal", "proposal": index, "what": f"{value.action}, {wording.about(value)}",
-            "outcome": wording.stands(ballot, now), "closed": ballot.closed, "words": value.words, "why": ballot.why,
-        }  # fmt: skip
+            "kind": "proposal",
+            "proposal": index,
+            "what": f"{value.action}, {wording.about(value)}",
+            "outcome": wording.stands(ballot, now),
+            "closed": ballot.closed,
+            "words": value.words,
+            "why": ballot.why,
+        }
     if isinstance(value, Vote):
         number = numbers[value.proposal]
         return made | {

@@ -40,9 +40,14 @@ def line(terms: Terms, form: Format = "text") -> str:
     if len(found) > 1:
         found = (replace(found[0], short=terms.licence, url=None, kind="licence"),)
     work = licences.Work(
-        title=terms.title, creators=tuple(each.name for each in terms.creators), licence=found[0],
-        source_url=terms.source_url, copyright=terms.copyright, credit_line=terms.credit_line, updated=terms.updated,
-    )  # fmt: skip
+        title=terms.title,
+        creators=tuple(each.name for each in terms.creators),
+        licence=found[0],
+        source_url=terms.source_url,
+        copyright=terms.copyright,
+        credit_line=terms.credit_line,
+        updated=terms.updated,
+    )
     return licences.attribution(work, form, terms.changes)
 
 

@@ -146,12 +146,16 @@ def licences(expression: str, d: Description) -> list[dict[str, Any]]:
     parts = {
         id: tidy(
             {
-                "@type": "CreativeWork", "@id": address(addresses.get(id) or None), "name": id, "identifier": id,
-                "url": addresses.get(id), "text": whole.get(id) if id.startswith("LicenseRef-") else None,
+                "@type": "CreativeWork",
+                "@id": address(addresses.get(id) or None),
+                "name": id,
+                "identifier": id,
+                "url": addresses.get(id),
+                "text": whole.get(id) if id.startswith("LicenseRef-") else None,
             }
         )
         for id in rights.licence_ids(expression)
-    }  # fmt: skip
+    }
     words = expression.split(" AND ")
     if sorted(words) == sorted(parts):
         return [parts[word] for word in words]
@@ -162,10 +166,14 @@ def _origin(each: Origin, d: Description) -> dict[str, Any]:
     reference = f"commons:{each.manifest}"
     return tidy(
         {
-            "@type": "CreativeWork", "@id": reference, "identifier": reference, "name": each.title,
-            "license": licences(each.licence, d), "creditText": each.credit,
+            "@type": "CreativeWork",
+            "@id": reference,
+            "identifier": reference,
+            "name": each.title,
+            "license": licences(each.licence, d),
+            "creditText": each.credit,
         }
-    )  # fmt: skip
+    )
 
 
 def _citation(d: Description) -> str:

@@ -31,12 +31,17 @@ WORK = 5_000_000  # values looked at by following references: a few nodes can na
 Node = dict[str, list[Any]]  # every property, "@id" and "@type" too, to its values; names are short ones
 
 _SPACES = (
-    ("https://schema.org/", ""), ("http://schema.org/", ""), ("http://purl.org/dc/terms/", "dct:"),
-    ("http://www.w3.org/ns/dcat#", "dcat:"), ("http://xmlns.com/foaf/0.1/", "foaf:"),
-    ("http://www.w3.org/ns/prov#", "prov:"), ("http://spdx.org/rdf/terms#", "spdx:"),
-    ("http://www.w3.org/2000/01/rdf-schema#", "rdfs:"), ("http://schema.theodi.org/odrs#", "odrs:"),
+    ("https://schema.org/", ""),
+    ("http://schema.org/", ""),
+    ("http://purl.org/dc/terms/", "dct:"),
+    ("http://www.w3.org/ns/dcat#", "dcat:"),
+    ("http://xmlns.com/foaf/0.1/", "foaf:"),
+    ("http://www.w3.org/ns/prov#", "prov:"),
+    ("http://spdx.org/rdf/terms#", "spdx:"),
+    ("http://www.w3.org/2000/01/rdf-schema#", "rdfs:"),
+    ("http://schema.theodi.org/odrs#", "odrs:"),
     ("http://mlcommons.org/croissant/", "cr:"),
-)  # fmt: skip
+)
 _PREFIXES = {
     "schema": "https://schema.org/",
     "sc": "https://schema.org/",

@@ -17,11 +17,15 @@ Told = dict[str, Any]
 def listed() -> list[Told]:
     return [
         {
-            "id": each.id, "name": each.name, "url": each.url, "share_alike": each.share_alike,
-            "commercial": each.allows("commercial").answer, "adapt": each.allows("adapt").answer,
+            "id": each.id,
+            "name": each.name,
+            "url": each.url,
+            "share_alike": each.share_alike,
+            "commercial": each.allows("commercial").answer,
+            "adapt": each.allows("adapt").answer,
         }
         for each in licences.all()
-    ]  # fmt: skip
+    ]
 
 
 def shown(name: str, text: bool = False) -> Told:
@@ -60,14 +64,23 @@ def combined(names: Sequence[str], to: str | None = None, collection: bool = Fal
         raise Malformed("whether it is sold matters to a collection", hint="--commercial goes with --collection")
     verdict = compat.can_collect(sources, commercial) if collection else compat.adaptation_licences(sources, to=target)
     return {
-        "names": [str(each) for each in sources], "to": str(target) if target else None, "answer": verdict.answer,
-        "allowed": list(verdict.allowed), "conditional": list(verdict.conditional),
-        "discouraged": list(verdict.discouraged), "reasons": [_reason(each) for each in verdict.reasons],
-        "notes": [_reason(each) for each in verdict.notes], "advice": licences.NOT_LEGAL_ADVICE,
-    }  # fmt: skip
+        "names": [str(each) for each in sources],
+        "to": str(target) if target else None,
+        "answer": verdict.answer,
+        "allowed": list(verdict.allowed),
+        "conditional": list(verdict.conditional),
+        "discouraged": list(verdict.discouraged),
+        "reasons": [_reason(each) for each in verdict.reasons],
+        "notes": [_reason(each) for each in verdict.notes],
+        "advice": licences.NOT_LEGAL_ADVICE,
+    }
 
 
 def _reason(each: Reason) -> Told:
     return {
-        "code": each.code, "sources": list(each.sources), "text": each.text, "clause": each.clause, "todo": each.todo,
-    }  # fmt: skip
+        "code": each.code,
+        "sources": list(each.sources),
+        "text": each.text,
+        "clause": each.clause,
+        "todo": each.todo,
+    }

@@ -87,8 +87,12 @@ def plain(terms: Terms) -> Plain:
     found = of(terms)
     if len(found) == 1:
         return found[0].plain()
-    return Plain(*(tuple(f"{each.id}: {line}" for each in found for line in getattr(each.plain(), kind))
-                   for kind in Plain._fields))  # fmt: skip
+    return Plain(
+        *(
+            tuple(f"{each.id}: {line}" for each in found for line in getattr(each.plain(), kind))
+            for kind in Plain._fields
+        )
+    )
 
 
 def asked(expression: str, texts: Texts) -> tuple[str, ...]:

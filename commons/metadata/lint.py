@@ -85,8 +85,12 @@ def _reserves(text: str) -> bool:
 
 def _reserved(terms: Terms, texts: Mapping[str, str]) -> Iterator[Finding]:
     """Words that keep what the licence gives."""
-    said = {"your conditions": terms.conditions, "the copyright notice": terms.copyright,
-            "the credit line": terms.credit_line, **texts}  # fmt: skip
+    said = {
+        "your conditions": terms.conditions,
+        "the copyright notice": terms.copyright,
+        "the credit line": terms.credit_line,
+        **texts,
+    }
     where = [name for name, text in said.items() if text and _reserves(text)]
     if where:
         yield Finding(

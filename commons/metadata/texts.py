@@ -421,6 +421,7 @@ def parts(expression: str, operator: str = "AND") -> list[str]:
         else:
             found[-1].append(piece)
     texts = [" ".join(each).replace("( ", "(").replace(" )", ")") for each in found]
-    return [expression] if len(texts) < 2 else [
-        text[1:-1] if text.startswith("(") and text.endswith(")") and text.count("(") == 1 else text for text in texts
-    ]  # fmt: skip
+    if len(texts) < 2:
+        return [expression]
+    single = [text.startswith("(") and text.endswith(")") and text.count("(") == 1 for text in texts]
+    return [text[1:-1] if each else text for text, each in zip(texts, single, strict=True)]

@@ -99,9 +99,15 @@ class Client:
         return await self._ask("POST", source, path, body, limit, {}, WHOLE)
 
     async def _ask(
-        self, method: str, source: str, path: str, body: bytes | None, limit: int, headers: dict[str, str],
+        self,
+        method: str,
+        source: str,
+        path: str,
+        body: bytes | None,
+        limit: int,
+        headers: dict[str, str],
         seconds: float,
-    ) -> bytes:  # fmt: skip
+    ) -> bytes:
         if self._session.closed:
             raise Unreachable("this node is stopping")
         try:

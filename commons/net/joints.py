@@ -49,9 +49,13 @@ class Engine:
     """One host. Made and run in the thread; `dial` and `wake` may be called from any other."""
 
     def __init__(
-        self, seed: bytes, listen: Sequence[str], places: Places, quit: threading.Event,
+        self,
+        seed: bytes,
+        listen: Sequence[str],
+        places: Places,
+        quit: threading.Event,
         accept: Callable[[PeerId, str, socket.socket], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.listen = [parse(address) for address in dict.fromkeys(listen)]
         self.host = build(seed, self.listen, places)
         self.peer = PeerId(str(self.host.get_id()))

@@ -42,9 +42,13 @@ class Complaints:
     `elapsed` seconds that no clock's setting changes. `start` and `stop` it in its loop."""
 
     def __init__(
-        self, home: Home, net: Network, keepers: Callable[[str], list[str]], clock: Callable[[], float] = time.time,
+        self,
+        home: Home,
+        net: Network,
+        keepers: Callable[[str], list[str]],
+        clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = elapsed,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.home, self.kept, self._net, self._keepers = home, home.pleas, net, keepers
         self._clock, self._elapsed = clock, elapsed
         self._read: tuple[float, float] | None = None  # what the clock said, and when

@@ -94,9 +94,13 @@ class Witness:
             seen, fork = None, self._kept.fork(origin)
             with contextlib.suppress(StorageFailed):  # `status` says that it is damaged
                 seen = self._kept.last(origin)
-            rows.append({
-                "origin": origin, "keys": [key.vkey for key in self._kept.keys(origin)],
-                "size": seen.head.checkpoint.size if seen else None, "time": seen.time if seen else None,
-                "fork": list(fork) if fork else None,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "origin": origin,
+                    "keys": [key.vkey for key in self._kept.keys(origin)],
+                    "size": seen.head.checkpoint.size if seen else None,
+                    "time": seen.time if seen else None,
+                    "fork": list(fork) if fork else None,
+                }
+            )
         return {"name": self.key.name, "vkey": self.key.vkey, "logs": rows}
