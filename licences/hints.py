@@ -21,8 +21,7 @@ _MOST: Final = 8
 _UNIT: Final = re.compile(r"/licen[cs]es/(?P<unit>by(?:-(?:nc|nd|sa))*)(?:/(?P<version>\d\.\d))?(?:[./]|$)")
 _FREE: Final = re.compile(r"creativecommons\.org/(?:licen[cs]es/|publicdomain/)?(?:cc0|cc-zero|zero)(?:/1\.0)?")
 # What reserves, restricts or excludes; whoever writes it means less than any licence that the rest may name.
-_RESERVED: Final = frozenset(
-    """
+_RESERVED_WORDS: Final = """
     all only not no non nur nicht ne pas sans without except excepting exempt excluding exclude unless but however
     restrict restricted restriction restrictions reserve reserved reserves rights copyright copyrighted c inc
     proprietary confidential secret private personal privat internal academic academia educational education teaching
@@ -30,14 +29,13 @@ _RESERVED: Final = frozenset(
     request noncommercially commercial commercially kommerziell commerciale nonprofit profit prohibited forbidden
     interdit verboten never until subject additional terms conditions custom modified my our own partly partial
     some parts members embargo closed user users individual individuals use derivs derivatives
-    """.split()
-)
-_SAYING: Final = frozenset(
-    """
+"""
+_RESERVED: Final = frozenset(_RESERVED_WORDS.split())
+_SAYING_WORDS: Final = """
     licensed licenced under the this that data dataset database is are be released
     published available a an see file spdx identifier of in with http https org
-    """.split()
-)
+"""
+_SAYING: Final = frozenset(_SAYING_WORDS.split())
 
 
 class Glimpse(NamedTuple):
