@@ -175,23 +175,24 @@ class Follower:
 
     def known(self) -> Signed:
         """The head under which everything was verified. Untrue before the first `follow`."""
-        if self.head is None:
+        return self._read_under()[1]
+
+    def _read_under(self) -> tuple[Verifier, Signed]:
+        if self.log is None or self.head is None:
             raise Untrue("nothing of this log was read yet")
-        return self.head
+        return self.log, self.head
 
     async def contains(self, note: bytes) -> None:
         """SplitView, with both heads, unless the log that was followed contains the head in `note`, by whoever kept it
         then. Pending where that one is newer, Untrue where the log did not sign it."""
-        head = self.known()
-        if self.log is None:
-            raise Untrue("nothing of this log was read yet")
-        other = transfer.open_head(note, self.log.name, self.state.tenures)
+        log, head = self._read_under()
+        other = transfer.open_head(note, log.name, self.state.tenures)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
-        evidence.check_whole(self._shelf, self.log.vkey)
+        evidence.check_whole(self._shelf, log.vkey)
         lead = await self._lead(other.checkpoint.size, head.checkpoint.size)
         if other.checkpoint.size > self.state.tenures[-1].since:
-            self._check_lead(self.log, other, head, lead)
+            self._check_lead(log, other, head, lead)
         else:  # whoever kept the log before can sign what they like: it proves nothing against it
             a, b = other.checkpoint, head.checkpoint
             merkle.check_consistency(a.size, b.size, a.root, b.root, lead)
@@ -221,9 +222,9 @@ class Follower:
         try:
             entry = entries.decode(data)
             self.state.apply(entry)
-            if isinstance(entry, Decision) and self.state.community is not None:
+            if isinstance(entry, Decision):
                 known = self.state.datasets[self.state.accesses[entry.request].entry.dataset]
-                self.grounds[entry.request] = Grounds(rule=known.rule, colleges=self.state.community.colleges)
+                self.grounds[entry.request] = Grounds(rule=known.rule, colleges=self.state.founded.colleges)
         except CommonsError:
             self.faults += 1
             self.state.size = index + 1

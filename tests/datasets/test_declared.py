@@ -257,7 +257,12 @@ def test_an_option_that_holds_for_no_file_says_what_the_files_name(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("one", "other", "told"),
-    [("ODbL-1.0", "CC-BY-4.0", True), ("ODC-By-1.0", "CC-BY-4.0", False), ("CC0-1.0", "CC-BY-4.0", False)],
+    [
+        ("ODbL-1.0", "CC-BY-4.0", True),
+        ("ODC-By-1.0", "CC-BY-4.0", False),
+        ("CC0-1.0", "CC-BY-4.0", False),
+        ("CC-BY-SA-4.0", "CC-BY-NC-4.0", True),
+    ],
 )
 def test_licences_of_data_and_of_works_with_it_are_told_to_stay_apart(
     tmp_path: Path, one: str, other: str, told: bool
@@ -265,7 +270,7 @@ def test_licences_of_data_and_of_works_with_it_are_told_to_stay_apart(
     """And a condition that both can keep together is nothing to tell."""
     case = Case(files={"a.csv": ("sidecar", one), "sub/b.csv": ("sidecar", other)}, option=None, whole=None)
     lay(tmp_path, case)
-    found = [each for each in prepared(tmp_path, case).notices if "stay side by side" in each]
+    found = [each for each in prepared(tmp_path, case, collection=True).notices if "stay side by side" in each]
     assert len(found) == told
 
 

@@ -139,9 +139,32 @@ def test_what_the_sources_allow_is_published_without_a_word_and_what_is_open_is_
         assert part in told
 
 
-def test_what_no_source_allows_is_refused() -> None:
-    with pytest.raises(Conflict, match="impossible"):
-        prepare.check_origins([origin("CC-BY-SA-4.0")], "CC-BY-4.0")
+@pytest.mark.parametrize(
+    ("of", "clause", "ways"), [("CC-BY-SA-4.0", "(s.3(b)(1))", True), ("CC-BY-ND-4.0", "(s.2(a)(1)(B))", False)]
+)
+def test_what_no_source_allows_is_refused_with_the_clause_and_the_ways_out(of: str, clause: str, ways: bool) -> None:
+    with pytest.raises(Conflict, match=r"CC-BY-4\.0 is impossible for what is based on Rivers") as told:
+        prepare.check_origins([origin(of)], "CC-BY-4.0")
+    assert told.value.message.endswith(clause)
+    assert told.value.hint.startswith("possible: CC-BY-SA-4.0" if ways else "use it unchanged in a collection")
+    (asked,) = prepare.check_origins([origin("LicenseRef-x")], "CC-BY-4.0")
+    assert not asked.endswith(")")  # no clause says it
+
+
+def test_what_a_licence_asks_for_is_named_before_anything_is_sealed(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("x\n")
+    words = {"path": str(tmp_path), "title": "T", "licence": "CC-BY-4.0"}
+    with pytest.raises(Malformed, match=r"CC-BY-4\.0 asks for attribution, so creators must be named") as told:
+        prepare.prepare(prepare.from_words(**words))
+    assert told.value.hint == "--creator …"
+    with pytest.raises(Malformed, match="a dataset has a title") as told:
+        prepare.prepare(prepare.from_words(**words | {"title": None, "licence": "CC0-1.0"}))
+    assert told.value.hint == "--title …"
+    made = words | {"creators": ["Ana"], "origins": (origin("CC-BY-4.0"),)}
+    with pytest.raises(Malformed, match="asks that changes be marked"):
+        prepare.prepare(prepare.from_words(**made))
+    assert prepare.prepare(prepare.from_words(**made, changes="All of it.")).terms.changes == "All of it."
+    assert prepare.prepare(prepare.from_words(**made | {"origins": (origin("CC0-1.0"),)})).terms.changes is None
 
 
 def test_what_is_made_from_others_is_judged_by_what_its_files_name_where_nothing_is_named_for_all(
@@ -158,3 +181,10 @@ def test_what_is_made_from_others_is_judged_by_what_its_files_name_where_nothing
         else:
             with pytest.raises(Conflict, match=f"{licence} is impossible for what is based on"):
                 prepare.prepare(said)
+    (tmp_path / "two.csv").write_text("x\n")  # which names none, and so is under that of the whole
+    said = prepare.from_words(
+        path=str(tmp_path), title="T", creators=["Ana"], changes="All of it.", origins=(origin("CC-BY-SA-4.0"),),
+        licence="CC-BY-SA-4.0",
+    )  # fmt: skip
+    (tmp_path / "one.csv.license").write_text("SPDX-License-Identifier: CC0-1.0\n")
+    assert prepare.prepare(said).terms.licence == "CC-BY-SA-4.0 AND CC0-1.0"

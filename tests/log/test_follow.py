@@ -13,10 +13,12 @@ from commons.core.crypto import envelope
 from commons.core.state import proposals
 from commons.core.state.proposals import Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
+from commons.core.tlog import checkpoint, merkle
+from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.tiles import WIDTH
 from commons.disk.shelf import Shelf
-from commons.errors import Conflict, NotFound, SplitView, Untrue
+from commons.errors import Conflict, Malformed, NotFound, SplitView, Untrue
 from commons.log.follow import Follower
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
@@ -200,3 +202,50 @@ async def test_of_two_commands_that_read_a_log_at_once_the_slower_one_is_told(lo
     with pytest.raises(Conflict, match="another command read this log"):
         await follower.follow()
     assert (await follower.follow()).note == shelf.head(log.log.vkey) == log.head()
+
+
+# -- heads that others show --------------------------------------------------------------------------------------------
+
+
+async def test_what_was_not_read_yet_contains_nothing(log: Keeper, shelf: Shelf) -> None:
+    follower = Follower(log.read, log.commons, shelf)
+    for key in (None, log.log):
+        follower.log = key
+        with pytest.raises(Untrue, match="nothing of this log was read yet"):
+            follower.known()
+        with pytest.raises(Untrue, match="nothing of this log was read yet"):
+            await follower.contains(log.head())
+    head = await follower.follow()
+    assert follower.known() is head
+    await follower.contains(log.head())
+
+
+async def test_a_head_by_who_kept_the_log_before_proves_nothing_against_it(log: Keeper, shelf: Shelf) -> None:
+    """Up to where it was handed over: they can sign what they like. From there on it is who keeps it now."""
+    log.ask(EVE, log.publish(series=bytes(16)))
+    old, key = log.signer, handed_over(log)
+    since = len(log.data) - 1
+    for n in range(9):
+        log.publish(series=bytes([n + 1]) * 16)
+    follower = Follower(log.read, log.commons, shelf)
+    await follower.follow()
+    for size in range(1, since + 2):
+        signer = old if size <= since else log.signer
+        lie = Checkpoint(origin=log.log.name, size=size, root=bytes(32))
+        true = Checkpoint(origin=log.log.name, size=size, root=merkle.root(size, log.reader(size)))
+        await follower.contains(checkpoint.sign(true, signer))
+        with pytest.raises(Untrue if size <= since else SplitView):
+            await follower.contains(checkpoint.sign(lie, signer))
+        assert [*shelf.forks()] == [key.vkey] * (size > since)
+
+
+@pytest.mark.parametrize("size", [31, 33, 64 * 32, 64 * 32 + 1, 65 * 32])
+async def test_a_proof_is_a_few_whole_hashes(log: Keeper, shelf: Shelf, size: int) -> None:
+    async def read(path: str) -> bytes:
+        return bytes(size) if path.startswith("consistency/") else await log.read(path)
+
+    follower, before = Follower(read, log.commons, shelf), log.head()
+    log.ask(EVE, log.publish(series=bytes(16)))
+    await follower.follow()
+    with pytest.raises(Untrue if size == 64 * 32 else Malformed, match="too long" if size == 64 * 32 else "at most 64"):
+        await follower.contains(before)
