@@ -66,7 +66,7 @@ class Two:
         return await self.answer(body)
 
     async def answer(self, body: bytes) -> bytes:
-        return await self.registrar.publish(body)
+        return await contribute.receive(self.registrar, body)
 
     def said(self, **words: Any) -> prepare.Publication:
         words = {"title": "Rivers", "licence": "CC0-1.0", "creators": ["Ana"], "access": "public", **words}

@@ -15,6 +15,7 @@ import pytest
 
 from commons.access import listing
 from commons.access.listing import Offer
+from commons.access.registrar import Registrar
 from commons.community.charter import founding
 from commons.core.crypto import codec, envelope
 from commons.core.crypto.envelope import Opened
@@ -221,7 +222,7 @@ async def test_who_is_no_member_publishes_nothing(
 async def offered(seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch, **words: Any) -> Opened[Manifest]:
     """A manifest that Ana has signed, and that no registrar has seen."""
     with monkeypatch.context() as patch:
-        patch.setattr(seats["coop"].node.registrar, "publish", away)
+        patch.setattr("commons.datasets.contribute.receive", away)
         with pytest.raises(Unreachable, match="sealed and signed"):
             await publish(seats, folder, **words)
     ((_, opened, role, served),) = seats["ana"].home.shelf.manifests()
@@ -378,13 +379,13 @@ async def test_after_a_crash_between_any_two_steps_the_same_command_makes_one_en
         elif where == "enter":
             patch.setattr(module.Abroad, "enter", crash)
         elif where == "lost":  # the entry is durable, and its answer never comes
-            real = coop.node.registrar.publish
+            real = module.receive
 
-            async def lost(body: bytes) -> bytes:
-                await real(body)
+            async def lost(registrar: Registrar, body: bytes) -> bytes:
+                await real(registrar, body)
                 raise Unreachable("the line broke")
 
-            patch.setattr(coop.node.registrar, "publish", lost)
+            patch.setattr(module, "receive", lost)
         elif where == "advance":
             patch.setattr("commons.log.submit.advance", lambda *words: crash() if words[2] != words[3] else None)
         else:
@@ -444,17 +445,17 @@ async def test_an_answer_that_shows_something_else_is_not_believed(
     coop, ana = seats["coop"], seats["ana"]
     registrar = coop.node.registrar
 
-    async def another(body: bytes) -> bytes:
+    async def another(_: Registrar, body: bytes) -> bytes:
         return registrar._one(1, 0)
 
-    async def unlogged(body: bytes) -> bytes:
+    async def unlogged(_: Registrar, body: bytes) -> bytes:
         told = codec.decode(Answer, registrar._one(1, 0))
         given = codec.decode(Offer, body, listing.LIMIT)
         return codec.encode(replace(told, shown=(replace(told.shown[0], entry=given.statement),)))
 
     for lie in (another, unlogged):
         with monkeypatch.context() as patch:
-            patch.setattr(registrar, "publish", lie)
+            patch.setattr("commons.datasets.contribute.receive", lie)
             with pytest.raises((Untrue, Malformed)):
                 await publish(seats, folder)
         assert not any(served for *_, served in ana.home.shelf.manifests())
