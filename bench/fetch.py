@@ -25,8 +25,9 @@ from pathlib import Path
 from commons import examples
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node.desk import Desk
 from commons.node.node import Node
+from commons.node.verbs import data
+from commons.node.verbs.context import Context
 
 ROUNDS = 3
 
@@ -78,11 +79,11 @@ async def once(path: Path, reference: str, sources: list[str], dest: Path) -> tu
                 done_at = time.perf_counter()
 
         async with Node(opened) as node:
-            desk = Desk(node, progress)
-            await desk.show(dataset=reference, sources=sources)
+            c = Context.of(node, progress)
+            await data.show(c, dataset=reference, sources=sources)
             start = time.perf_counter()
-            await desk.fetch(
-                dataset=reference, dest=str(dest), sources=sources, acknowledge="CC0-1.0", purpose="research"
+            await data.fetch(
+                c, dataset=reference, dest=str(dest), sources=sources, acknowledge="CC0-1.0", purpose="research"
             )
             end = time.perf_counter()
     return end - start, done_at - start

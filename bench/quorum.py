@@ -25,8 +25,9 @@ from commons.core.dataset.reference import parse
 from commons.datasets import fetch
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node.desk import Desk
 from commons.node.node import Node
+from commons.node.verbs import community, custody, data, status
+from commons.node.verbs.context import Context
 
 ANY = "/ip4/127.0.0.1/tcp/0"
 
@@ -57,22 +58,22 @@ async def found(town: Town, custodians: int, witnesses: int) -> tuple[str, list[
     actions = ("admit", "change-custodians", "withdraw", "amend-charter")
     text += '[colleges]\nworkers = ["me"]\n' + "".join(f"[powers.{action}]\n{power}" for action in actions)
     coop = await town.node("coop", text)
-    desk = Desk(coop)
+    c = Context.of(coop)
     for each in watching:
         each.site.witness.add(coop.home.log.key.vkey)
     keepers = [await town.node(f"c{n}") for n in range(custodians)]
     for each in keepers:
-        await Desk(each).follow(source=coop.addresses[0])
-        await Desk(each).keep()
-        await desk.peers(add=each.addresses[0])
+        await community.follow(Context.of(each), source=coop.addresses[0])
+        await custody.keep(Context.of(each))
+        await status.peers(c, add=each.addresses[0])
     members = [f"member c{n} {each.home.keys.identity.peer}" for n, each in enumerate(keepers)]
-    await desk.propose(action="change-custodians", file=quorum(members))
+    await community.propose(c, action="change-custodians", file=quorum(members))
     while coop.home.log.state.community.counted:  # until the witnesses have seen it
         await asyncio.sleep(0.02)
-    data = town.folder / "data"
-    data.mkdir()
-    (data / "table.csv").write_text("a,b\n1,2\n")
-    told = await desk.publish(path=str(data), title="Bench", licence="CC0-1.0", creators=["Ana"])
+    folder = town.folder / "data"
+    folder.mkdir()
+    (folder / "table.csv").write_text("a,b\n1,2\n")
+    told = await data.publish(c, path=str(folder), title="Bench", licence="CC0-1.0", creators=["Ana"])
     return told["reference"], [each.addresses[0] for each in (coop, *keepers)]
 
 

@@ -17,3 +17,7 @@ def meter(progress: Progress, whole: int) -> Callable[[int], None]:
         progress(done, whole)
 
     return more
+
+
+def untold(done: int, whole: int) -> None:
+    """The progress that nobody waits for."""

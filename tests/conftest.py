@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from commons.access import obtain
 from commons.community.charter import founding
 from commons.disk import home
 from commons.disk.home import Home
-from commons.node.desk import Desk
+from commons.node import desk
 from commons.node.node import Node
+from commons.node.verbs.context import Context
 from commons.witness import cosigning
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell starts with "&": children would inherit it
@@ -52,6 +55,27 @@ def make_home(tmp_path: Path) -> MakeHome:
         return path
 
     return make
+
+
+class Desk:
+    """The verbs over one node, as `desk.fetch(dataset=…)`: what they tell is what the owner's door would tell."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.context = node, Context.of(node)
+
+    @property
+    def net(self) -> Any:
+        return self.context.net
+
+    @net.setter
+    def net(self, net: Any) -> None:
+        self.context = replace(self.context, net=net)
+
+    async def call(self, verb: str, words: dict[str, Any]) -> dict[str, Any]:
+        return json.loads(json.dumps((await desk.call(self.context, verb, words)).as_dict()))
+
+    def __getattr__(self, verb: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+        return lambda **words: self.call(verb, words)
 
 
 class Party:

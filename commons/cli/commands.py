@@ -11,7 +11,7 @@ import click
 
 from commons import __version__
 from commons.cli import community, custody, data, licence, log, node, publish, witness
-from commons.cli.terminal import PLACE, Commons, Context
+from commons.cli.terminal import PLACE, Commons, Shell
 
 
 @click.group(cls=Commons, context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,7 @@ from commons.cli.terminal import PLACE, Commons, Context
 @click.pass_context
 def main(ctx: click.Context, home: Path | None, as_json: bool) -> None:
     """Share datasets peer to peer under their licence, and account for who was given the key."""
-    ctx.obj = Context(home, as_json)
+    ctx.obj = Shell(home, as_json)
 
 
 for room in (node, publish, data, log, community, custody, witness, licence):

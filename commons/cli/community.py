@@ -11,11 +11,10 @@ import click
 
 from commons.cli import show, stop
 from commons.cli.show import Told, count, say, table, when
-from commons.cli.terminal import PLACE, Context, go_on, pass_context, read_text, source_of
+from commons.cli.terminal import PLACE, Shell, go_on, pass_context, read_text, source_of
+from commons.core.state.actions import ACTIONS
 from commons.errors import Malformed
 
-ACTIONS = ("admit", "expel", "close-invitation", "set-rule", "grant", "refuse", "revoke", "publish", "withdraw",
-           "open-identity", "change-custodians", "change-registrar", "amend-charter")  # fmt: skip
 named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
 
 
@@ -27,7 +26,7 @@ def community() -> None:
 @community.command("new")
 @click.argument("charter", type=PLACE)
 @pass_context
-def community_new(c: Context, charter: Path) -> None:
+def community_new(c: Shell, charter: Path) -> None:
     """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
     with stop.AtOnce():
         from commons.community.charter import founding
@@ -41,7 +40,7 @@ def community_new(c: Context, charter: Path) -> None:
 @named
 @click.option("--all", "everything", is_flag=True, help="Closed proposals too.")
 @pass_context
-def community_status(c: Context, named: str | None, everything: bool) -> None:
+def community_status(c: Shell, named: str | None, everything: bool) -> None:
     """Who is in it, what is open, who has not voted and what is missing. Read anew from the log, and verified."""
     c.tell(c.call("community", bar="Verifying", named=named, everything=everything), tell_community)
 
@@ -54,7 +53,7 @@ def community_status(c: Context, named: str | None, everything: bool) -> None:
 @named
 @go_on
 @pass_context
-def community_invite(c: Context, /, **words: Any) -> None:
+def community_invite(c: Shell, /, **words: Any) -> None:
     """Propose to admit whoever holds a new invitation into COLLEGE, and print the invitation."""
     c.tell(c.call("invite", **words), tell_invited)
 
@@ -62,7 +61,7 @@ def community_invite(c: Context, /, **words: Any) -> None:
 @community.command("join")
 @click.argument("invitation", default="-", metavar="[-]")
 @pass_context
-def community_join(c: Context, invitation: str) -> None:
+def community_join(c: Shell, invitation: str) -> None:
     """Take an invitation, pasted or from standard input: your peer id stands in the log of the community from then on.
 
     It is no argument: whoever holds an invitation can take it, and every user of a machine sees the words of a command.
@@ -82,13 +81,13 @@ def community_join(c: Context, invitation: str) -> None:
 @click.argument("address")
 @click.option("--commons", metavar="ID", help="Which community it must be.")
 @pass_context
-def community_follow(c: Context, address: str, commons: str | None) -> None:
+def community_follow(c: Shell, address: str, commons: str | None) -> None:
     """Take part in the community whose node is at ADDRESS, if its charter lists you; watch it, if not."""
     c.tell(c.call("follow", bar="Verifying", source=address, commons=commons), tell_community)
 
 
 @community.command("propose")
-@click.argument("action", type=click.Choice(ACTIONS))
+@click.argument("action", type=click.Choice(list(ACTIONS)))
 @click.option("--college", help="Into or from which college.")
 @click.option("--peer", metavar="PEER", help="Whom to admit or expel.")
 @click.option("--dataset", metavar="REF", help="Which dataset to publish or withdraw, or whose rule to set.")
@@ -101,7 +100,7 @@ def community_follow(c: Context, address: str, commons: str | None) -> None:
 @named
 @go_on
 @pass_context
-def community_propose(c: Context, /, file: Path | None, until: str | None, **words: Any) -> None:
+def community_propose(c: Shell, /, file: Path | None, until: str | None, **words: Any) -> None:
     """Propose something that the charter lets members decide. Whoever proposes has voted yes."""
     text = read_text(file) if file else None
     c.tell(c.call("propose", file=text, expires=show.end(until), **words), tell_voted)
@@ -114,7 +113,7 @@ def community_propose(c: Context, /, file: Path | None, until: str | None, **wor
 @named
 @go_on
 @pass_context
-def community_vote(c: Context, /, **words: Any) -> None:
+def community_vote(c: Shell, /, **words: Any) -> None:
     """Cast your ballot, once. It is signed, and public to all who read the log."""
     c.tell(c.call("vote", **words), tell_voted)
 
@@ -125,7 +124,7 @@ def community_vote(c: Context, /, **words: Any) -> None:
 @named
 @go_on
 @pass_context
-def community_take_over(c: Context, source: str | None, anew: bool, named: str | None) -> None:
+def community_take_over(c: Shell, source: str | None, anew: bool, named: str | None) -> None:
     """Keep the log of a community from now on: offer it, and once its members have chosen you, go on from the last head
     that its witnesses signed. SOURCE shows the log if its registrar does not: a peer, a URL, a folder or a .zip."""
     c.tell(c.call("take_over", bar="Verifying", source=source_of(source), anew=anew, named=named), tell_taken_over)
@@ -137,7 +136,7 @@ def community_take_over(c: Context, source: str | None, anew: bool, named: str |
 @click.option("--reason", default="", help="Why, in words; public to all who read the log.")
 @named
 @pass_context
-def community_vote_at(c: Context, /, **words: Any) -> None:
+def community_vote_at(c: Shell, /, **words: Any) -> None:
     """Vote on the offer of the node at ADDRESS to keep a log whose registrar does not answer."""
     c.tell(
         c.call("vote_at", **words),
@@ -154,7 +153,7 @@ def community_vote_at(c: Context, /, **words: Any) -> None:
 @named
 @pass_context
 def community_statistics(
-    c: Context, source: str | None, since: str | None, until: str | None, named: str | None
+    c: Shell, source: str | None, since: str | None, until: str | None, named: str | None
 ) -> None:
     """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
     words: dict[str, Any] = {"source": source_of(source), "named": named, **show.span(since, until)}

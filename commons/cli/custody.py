@@ -6,7 +6,7 @@ import click
 
 from commons.cli.community import named
 from commons.cli.show import Told, count, say
-from commons.cli.terminal import Context, pass_context
+from commons.cli.terminal import Shell, pass_context
 
 
 @click.group()
@@ -17,7 +17,7 @@ def custody() -> None:
 @custody.command("keep")
 @named
 @pass_context
-def custody_keep(c: Context, named: str | None) -> None:
+def custody_keep(c: Shell, named: str | None) -> None:
     """Agree to keep shares of a community's keys. This node then follows its log, and decides by itself."""
     c.tell(c.call("keep", named=named), lambda told: say(f"This home keeps shares for {', '.join(told['commons'])}."))
 
@@ -25,7 +25,7 @@ def custody_keep(c: Context, named: str | None) -> None:
 @custody.command("status")
 @named
 @pass_context
-def custody_status(c: Context, named: str | None) -> None:
+def custody_status(c: Shell, named: str | None) -> None:
     """Who keeps the shares of a community's keys, and who of them is there now."""
     c.tell(c.call("custody", named=named), tell_custody)
 
@@ -34,7 +34,7 @@ def custody_status(c: Context, named: str | None) -> None:
 @click.option("--again", is_flag=True, help="Also what was passed on to them before, if they have lost it.")
 @named
 @pass_context
-def custody_pass_on(c: Context, named: str | None, again: bool) -> None:
+def custody_pass_on(c: Shell, named: str | None, again: bool) -> None:
     """Share what this home keeps among the custodians chosen since. Each of them must be there."""
     c.tell(c.call("pass_on", named=named, again=again), tell_passed)
 

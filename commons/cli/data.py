@@ -10,7 +10,7 @@ import click
 
 from commons.cli import stop
 from commons.cli.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
-from commons.cli.terminal import PLACE, Context, go_on, pass_context, place, read_text, sources
+from commons.cli.terminal import PLACE, Shell, go_on, pass_context, place, read_text, sources
 from commons.errors import Malformed, Unacknowledged
 from commons.metadata import FORMATS
 
@@ -20,7 +20,7 @@ from commons.metadata import FORMATS
 @sources
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Print its description as other tools read it.")
 @pass_context
-def show_dataset(c: Context, dataset: str, sources: tuple[str, ...], form: str | None) -> None:
+def show_dataset(c: Shell, dataset: str, sources: tuple[str, ...], form: str | None) -> None:
     """A dataset's description and its terms in plain words."""
     if form is None:
         c.tell(c.call("show", dataset=dataset, sources=list(sources)), tell_terms)
@@ -48,7 +48,7 @@ def show_dataset(c: Context, dataset: str, sources: tuple[str, ...], form: str |
 )
 @pass_context
 def export(
-    c: Context,
+    c: Shell,
     dataset: str,
     dest: Path,
     sources: tuple[str, ...],
@@ -77,7 +77,7 @@ def export(
 @go_on
 @pass_context
 def fetch(
-    c: Context, /, dataset: str, dest: Path | None, sources: tuple[str, ...], acknowledge: str | None, no_serve: bool,
+    c: Shell, /, dataset: str, dest: Path | None, sources: tuple[str, ...], acknowledge: str | None, no_serve: bool,
     no_keep: bool, **words: Any,
 ) -> None:  # fmt: skip
     """Get a dataset: acknowledge its terms, ask for its key, verify every byte."""
@@ -112,7 +112,7 @@ def fetch(
 
 @click.command()
 @pass_context
-def purposes(c: Context) -> None:
+def purposes(c: Shell) -> None:
     """The purpose codes a request can state."""
     with stop.AtOnce():
         from commons.core.dataset.terms import PURPOSES
@@ -124,7 +124,7 @@ def purposes(c: Context) -> None:
 @click.argument("dataset")
 @sources
 @pass_context
-def mirror(c: Context, dataset: str, sources: tuple[str, ...]) -> None:
+def mirror(c: Shell, dataset: str, sources: tuple[str, ...]) -> None:
     """Carry a dataset blind: sealed packs, verified and served, without the key."""
     told = c.call("mirror", bar="Mirroring", resumes=True, dataset=dataset, sources=list(sources))
     c.tell(told, tell_mirrored)
@@ -133,14 +133,14 @@ def mirror(c: Context, dataset: str, sources: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("dataset")
 @pass_context
-def drop(c: Context, dataset: str) -> None:
+def drop(c: Shell, dataset: str) -> None:
     """Serve a dataset no longer, and delete its packs from this home."""
     c.tell(c.call("drop", dataset=dataset), tell_dropped)
 
 
 @click.command("list")
 @pass_context
-def list_datasets(c: Context) -> None:
+def list_datasets(c: Shell) -> None:
     """The datasets in this home."""
     c.tell(c.call("datasets"), tell_datasets)
 
@@ -149,7 +149,7 @@ def list_datasets(c: Context) -> None:
 @click.argument("dataset")
 @click.option("--lan", is_flag=True, help="Include the addresses of this node's home network.")
 @pass_context
-def refer(c: Context, dataset: str, lan: bool) -> None:
+def refer(c: Shell, dataset: str, lan: bool) -> None:
     """A reference to a dataset, with this node's addresses, to paste to somebody."""
     c.tell(c.call("refer", dataset=dataset, lan=lan), tell_reference)
 

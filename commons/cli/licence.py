@@ -11,7 +11,7 @@ import click
 from commons.cli import stop
 from commons.cli.publish import spoken, tell_files, tell_findings, words
 from commons.cli.show import Told, extent, say, say_plain, table
-from commons.cli.terminal import Context, pass_context
+from commons.cli.terminal import Shell, pass_context
 from commons.errors import Conflict
 
 
@@ -22,7 +22,7 @@ def licence() -> None:
 
 @licence.command("list")
 @pass_context
-def licence_list(c: Context) -> None:
+def licence_list(c: Shell) -> None:
     """The licences known in detail. Every other SPDX id is carried by name."""
     with stop.AtOnce():
         from commons.metadata import library
@@ -34,7 +34,7 @@ def licence_list(c: Context) -> None:
 @click.argument("name")
 @click.option("--text", is_flag=True, help="Print its whole text, where it is at hand.")
 @pass_context
-def licence_show(c: Context, name: str, text: bool) -> None:
+def licence_show(c: Shell, name: str, text: bool) -> None:
     """What licence NAME (an id, an address, a name) permits, requires and forbids."""
     with stop.AtOnce():
         from commons.metadata import library
@@ -48,7 +48,7 @@ def licence_show(c: Context, name: str, text: bool) -> None:
 @click.option("--collection", is_flag=True, help="Whether they can stand side by side, unchanged, instead.")
 @click.option("--commercial", is_flag=True, help="With --collection: in a commercial setting.")
 @pass_context
-def licence_compat(c: Context, /, names: tuple[str, ...], **words: Any) -> None:
+def licence_compat(c: Shell, /, names: tuple[str, ...], **words: Any) -> None:
     """Whether works under licences NAMES can be mixed, and under what the result may be shared.
 
     Exit code 0 for yes, also where a condition or a question stays open (which is told); 9 for no.
@@ -67,7 +67,7 @@ def licence_compat(c: Context, /, names: tuple[str, ...], **words: Any) -> None:
 @licence.command("check")
 @words
 @pass_context
-def licence_check(c: Context, /, path: Path, **words: Any) -> None:
+def licence_check(c: Shell, /, path: Path, **words: Any) -> None:
     """What publishing PATH would say: its licences, what is missing or contradicts itself. Writes nothing."""
     with stop.AtOnce():
         from commons.datasets import prepare

@@ -12,14 +12,14 @@ import click
 
 from commons.cli import show, stop
 from commons.cli.show import Told, amount, count, say, table, when
-from commons.cli.terminal import PLACE, Context, go_on, pass_context, source_of
+from commons.cli.terminal import PLACE, Shell, go_on, pass_context, source_of
 from commons.errors import CommonsError, NotFound, StorageFailed, Untrue
 
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Decided ones too.")
 @pass_context
-def requests(c: Context, everything: bool) -> None:
+def requests(c: Shell, everything: bool) -> None:
     """Who asks for what: the steward's desk."""
     c.tell(c.call("requests", everything=everything), tell_requests)
 
@@ -30,7 +30,7 @@ def requests(c: Context, everything: bool) -> None:
 @click.option("--reason", default="", help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
-def approve(c: Context, request: tuple[int, ...], until: str | None, reason: str) -> None:
+def approve(c: Shell, request: tuple[int, ...], until: str | None, reason: str) -> None:
     """Grant the requests with the numbers REQUEST."""
     _decide(c, request, outcome="grant", reason=reason, expires=show.end(until))
 
@@ -40,7 +40,7 @@ def approve(c: Context, request: tuple[int, ...], until: str | None, reason: str
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
-def refuse(c: Context, request: tuple[int, ...], reason: str) -> None:
+def refuse(c: Shell, request: tuple[int, ...], reason: str) -> None:
     """Refuse the requests with the numbers REQUEST."""
     _decide(c, request, outcome="refuse", reason=reason)
 
@@ -50,12 +50,12 @@ def refuse(c: Context, request: tuple[int, ...], reason: str) -> None:
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
-def revoke(c: Context, request: tuple[int, ...], reason: str) -> None:
+def revoke(c: Shell, request: tuple[int, ...], reason: str) -> None:
     """End the grants of requests number REQUEST. Nothing is taken back: the next version gets a new key."""
     _decide(c, request, outcome="revoke", reason=reason)
 
 
-def _decide(c: Context, requests: tuple[int, ...], **words: Any) -> None:
+def _decide(c: Shell, requests: tuple[int, ...], **words: Any) -> None:
     """Each request by itself: one that fails stops no other, and gives the exit code."""
     told: Told = {"decisions": [], "failures": []}
     wrong: CommonsError | None = None
@@ -82,7 +82,7 @@ def _decide(c: Context, requests: tuple[int, ...], **words: Any) -> None:
 @click.option("--governance", is_flag=True, help="Tell who decided what, in place of who accessed what.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @pass_context
-def audit(c: Context, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
+def audit(c: Shell, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
     """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
     with stop.AtOnce():
         from commons.log.audit import offline
@@ -130,7 +130,7 @@ def log() -> None:
 @click.option("--from", "source", metavar="ADDRESS", help="The log that is kept there, in place of this home's.")
 @click.option("--commons", metavar="ID", help="With --from: the commons whose log it must be.")
 @pass_context
-def log_export(c: Context, path: Path, openings: bool, source: str | None, commons: str | None) -> None:
+def log_export(c: Shell, path: Path, openings: bool, source: str | None, commons: str | None) -> None:
     """Write the log as static files (C2SP tlog-tiles) into a new folder, or into one file that ends in .zip.
 
     With --from, a copy of somebody else's log, verified, with what this home may see of it: should its registrar
@@ -157,7 +157,7 @@ def log_export(c: Context, path: Path, openings: bool, source: str | None, commo
 @log.command("forget-fork")
 @click.argument("vkey")
 @pass_context
-def log_forget_fork(c: Context, vkey: str) -> None:
+def log_forget_fork(c: Shell, vkey: str) -> None:
     """Trust the log with this VKEY again, once its members have explained why it signed two histories."""
     c.tell(c.call("forget_fork", log=vkey), lambda told: say(f"{told['log']} is trusted again."))
 
@@ -167,7 +167,7 @@ def log_forget_fork(c: Context, vkey: str) -> None:
 @click.option("--commons", metavar="ID", help="The commons whose log is meant, where you keep shares for it.")
 @go_on
 @pass_context
-def log_date(c: Context, right: bool, commons: str | None) -> None:
+def log_date(c: Shell, right: bool, commons: str | None) -> None:
     """What this machine's clock, the last entry and the clocks of others say; with --right, that the clock is right.
 
     Nothing is dated or erased by a clock that is more than ten minutes past the median of the witnesses' clocks, or
@@ -183,7 +183,7 @@ def log_date(c: Context, right: bool, commons: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @go_on
 @pass_context
-def log_erase(c: Context, entry: int, reason: str, yes: bool) -> None:
+def log_erase(c: Shell, entry: int, reason: str, yes: bool) -> None:
     """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
     if not yes and c.json:
         raise click.UsageError("what is erased cannot be brought back: --json wants --yes beside it")

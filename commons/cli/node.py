@@ -13,7 +13,7 @@ import click
 from commons.cli import stop
 from commons.cli.custody import there
 from commons.cli.show import Told, as_json, count, say, table, when
-from commons.cli.terminal import Context, go_on, pass_context
+from commons.cli.terminal import Shell, go_on, pass_context
 from commons.errors import StorageFailed, refusal
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LISTEN = "/ip4/0.0.0.0/tcp/4001"
     help="Who may read who asked for what.",
 )
 @pass_context
-def init(c: Context, name: str, readers: str) -> None:
+def init(c: Shell, name: str, readers: str) -> None:
     """Make a home: an identity, and a commons of one with its log."""
     with stop.AtOnce():
         from commons.disk import home
@@ -54,7 +54,7 @@ def init(c: Context, name: str, readers: str) -> None:
 )
 @go_on
 @pass_context
-def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None, verbose: int) -> None:
+def node(c: Shell, listen: tuple[str, ...], no_listen: bool, http: str | None, verbose: int) -> None:
     """Run the node until Ctrl-C. What happens is told on the standard error, a line each, without naming anybody."""
     with stop.AtOnce():
         from commons.disk import journal
@@ -68,7 +68,7 @@ def node(c: Context, listen: tuple[str, ...], no_listen: bool, http: str | None,
 
 @click.command()
 @pass_context
-def status(c: Context) -> None:
+def status(c: Shell) -> None:
     """This home, its log, its addresses, and the requests it made; asks again after those that wait."""
     c.tell(c.call("status"), tell_status)
 
@@ -81,7 +81,7 @@ def peer() -> None:
 @peer.command("add")
 @click.argument("address")
 @pass_context
-def peer_add(c: Context, address: str) -> None:
+def peer_add(c: Shell, address: str) -> None:
     """Remember a peer's address (/ip4/…/tcp/…/p2p/…) or an HTTP door."""
     c.tell(c.call("peers", add=address), tell_peers)
 
@@ -89,14 +89,14 @@ def peer_add(c: Context, address: str) -> None:
 @peer.command("remove")
 @click.argument("address")
 @pass_context
-def peer_remove(c: Context, address: str) -> None:
+def peer_remove(c: Shell, address: str) -> None:
     """Forget an address, or with a peer's id all that are known of it."""
     c.tell(c.call("peers", remove=address), tell_peers)
 
 
 @peer.command("list")
 @pass_context
-def peer_list(c: Context) -> None:
+def peer_list(c: Shell) -> None:
     """The peers remembered."""
     c.tell(c.call("peers"), tell_peers)
 
@@ -104,14 +104,14 @@ def peer_list(c: Context) -> None:
 @click.command()
 @click.argument("addresses", nargs=-1)
 @pass_context
-def announce(c: Context, addresses: tuple[str, ...]) -> None:
+def announce(c: Shell, addresses: tuple[str, ...]) -> None:
     """Set the addresses that this node's references carry; none to carry none."""
     c.tell(c.call("announce", addresses=list(addresses)), tell_announced)
 
 
 @click.command()
 @pass_context
-def demo(c: Context) -> None:
+def demo(c: Shell) -> None:
     """Three nodes on this machine: publish, mirror, fetch, audit. Cleans up after itself."""
     with stop.AtOnce():
         from commons.cli.demo import run

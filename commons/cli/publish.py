@@ -11,7 +11,7 @@ import click
 
 from commons.cli import stop
 from commons.cli.show import Told, amount, count, extent, say
-from commons.cli.terminal import PLACE, Context, go_on, pass_context, place, read_text, sources
+from commons.cli.terminal import PLACE, Shell, go_on, pass_context, place, read_text, sources
 from commons.errors import Malformed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,7 +110,7 @@ def _inside(file: str, folder: Path) -> str:
 @click.option("--dry-run", is_flag=True, help="Say what would be published, file by file, and seal nothing.")
 @go_on
 @pass_context
-def publish(c: Context, /, path: Path, dry_run: bool, **words: Any) -> None:
+def publish(c: Shell, /, path: Path, dry_run: bool, **words: Any) -> None:
     """Seal a file or a folder, log it, and print its reference.
 
     What the folder's own metadata says (croissant.json, ro-crate-metadata.json, datapackage.json, CITATION.cff,
@@ -118,7 +118,7 @@ def publish(c: Context, /, path: Path, dry_run: bool, **words: Any) -> None:
     """
     said = spoken(path, **words)
     if dry_run:
-        c.tell(c.call("publish", dry_run=True, **said), tell_planned)
+        c.tell(c.call("plan", **said), tell_planned)
         return
     with stop.AtOnce():
         from commons.disk import folder

@@ -34,7 +34,7 @@ TEXT = 16 << 20  # bytes of a text file that the command line names
 _PATHS = ("path", "dest", "source")  # words of a verb that name files, which need not be UTF-8
 
 
-class Context:
+class Shell:
     """The options that every command shares."""
 
     def __init__(self, home: Path | None, as_json: bool) -> None:
@@ -215,11 +215,11 @@ def _check_said(words: dict[str, Any]) -> None:
                 raise Malformed(f"not UTF-8: {each[:60]!a}", hint="type it in UTF-8")
 
 
-pass_context = click.make_pass_decorator(Context)
+pass_context = click.make_pass_decorator(Shell)
 
 
 def _word(ctx: click.Context, _option: click.Parameter, said: bool) -> None:
-    if said and (c := ctx.find_object(Context)) is not None:
+    if said and (c := ctx.find_object(Shell)) is not None:
         c.word = True
 
 

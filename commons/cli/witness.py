@@ -10,7 +10,7 @@ import click
 from commons.cli import stop
 from commons.cli.data import tell_ask_acknowledgement, tell_ask_purpose, tell_terms, unlisted
 from commons.cli.show import Told, clean, count, put, say, table, when
-from commons.cli.terminal import Context, pass_context, sources
+from commons.cli.terminal import Shell, pass_context, sources
 
 
 @click.group()
@@ -20,7 +20,7 @@ def witness() -> None:
 
 @witness.command("key")
 @pass_context
-def witness_key(c: Context) -> None:
+def witness_key(c: Shell) -> None:
     """This node's key as a witness, for the charter or policy of who asks for its signature."""
     c.tell(c.call("witness"), lambda told: say(told["vkey"]))
 
@@ -28,7 +28,7 @@ def witness_key(c: Context) -> None:
 @witness.command("add")
 @click.argument("vkey")
 @pass_context
-def witness_add(c: Context, vkey: str) -> None:
+def witness_add(c: Shell, vkey: str) -> None:
     """Cosign a log from now on: VKEY is its key (NAME+1234abcd+BASE64). A second key of one log may be added."""
     c.tell(c.call("witness", add=vkey), tell_witness)
 
@@ -36,14 +36,14 @@ def witness_add(c: Context, vkey: str) -> None:
 @witness.command("remove")
 @click.argument("log")
 @pass_context
-def witness_remove(c: Context, log: str) -> None:
+def witness_remove(c: Shell, log: str) -> None:
     """Cosign a log no longer: LOG is its name, or one of its keys. What was signed is remembered."""
     c.tell(c.call("witness", remove=log), tell_witness)
 
 
 @witness.command("list")
 @pass_context
-def witness_list(c: Context) -> None:
+def witness_list(c: Shell) -> None:
     """The logs cosigned here, and how far the witnesses of our own log have signed."""
     c.tell(c.call("witness"), tell_witness)
 
@@ -57,7 +57,7 @@ def witness_list(c: Context) -> None:
 @sources
 @pass_context
 def witness_submit(
-    c: Context, /, dataset: str, address: str, acknowledge: str | None, sources: tuple[str, ...], **words: Any
+    c: Shell, /, dataset: str, address: str, acknowledge: str | None, sources: tuple[str, ...], **words: Any
 ) -> None:
     """Hand your request for DATASET, which its registrar does not take, to the witness at ADDRESS (a multiaddr).
 
@@ -87,7 +87,7 @@ def witness_submit(
 @click.argument("addresses", nargs=-1)
 @click.option("--commons", metavar="ID", help="Of this commons only.")
 @pass_context
-def witness_submitted(c: Context, addresses: tuple[str, ...], commons: str | None) -> None:
+def witness_submitted(c: Shell, addresses: tuple[str, ...], commons: str | None) -> None:
     """What was handed to witnesses and is not logged: as this node publishes it, or the witnesses at ADDRESSES."""
     c.tell(c.call("unlogged", sources=list(addresses), commons=commons), tell_unlogged)
 

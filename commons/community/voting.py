@@ -19,6 +19,7 @@ from commons.core.crypto.ids import PeerId
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.terms import DAY
 from commons.core.state import entries, proposals
+from commons.core.state.actions import ACTIONS
 from commons.core.state.entries import Decision, Stamp
 from commons.core.state.fold import State
 from commons.core.state.proposals import Join, Proposal, Vote
@@ -137,28 +138,19 @@ def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
 
 
 VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be proposed in words
-_NEEDS = {
-    "admit": ("college", "peer"), "expel": ("college", "peer"), "close-invitation": ("entry",),
-    "set-rule": ("dataset", "access"), "grant": ("entry",), "refuse": ("entry",), "revoke": ("entry",),
-    "withdraw": ("dataset",),
-    "publish": ("dataset",),
-    "open-identity": ("entry",), "change-custodians": ("file",), "amend-charter": ("file",),
-    "change-registrar": (),
-}  # fmt: skip
-_TAKES = {"set-rule": ("of",), "grant": ("until",)}
 
 
 def check_words(action: str, access: str | None, said: Collection[str]) -> None:
     """Malformed, with the option that is missing or too many, unless a proposal to `action` can be made of what was
     `said`: the names of options."""
-    if action not in _NEEDS:
-        raise Malformed(f"not something to decide: {action[:40]!r}", hint=f"one of {', '.join(_NEEDS)}")
-    needed = _NEEDS[action]
+    if action not in ACTIONS:
+        raise Malformed(f"not something to decide: {action[:40]!r}", hint=f"one of {', '.join(ACTIONS)}")
+    needed = ACTIONS[action].needs
     missing = [f"--{name}" for name in needed if name not in said]
     if missing:
         hint = "`commons community invite` admits whoever holds an invitation" if action == "admit" else ""
         raise Malformed(f"a proposal to {action} needs {' and '.join(missing)}", hint=hint)
-    if more := sorted(set(said) - {*needed, *_TAKES.get(action, ())}):
+    if more := sorted(set(said) - {*needed, *ACTIONS[action].takes}):
         raise Malformed(f"a proposal to {action} takes no --{more[0]}")
     if action == "set-rule" and access not in VOTABLE:
         raise Malformed(f"not a rule that can be voted: {str(access)[:40]!r}", hint=f"--access {', '.join(VOTABLE)}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import licences
 from commons.core.dataset import manifest, names
@@ -63,29 +63,52 @@ class Publication:
     ignore_metadata: tuple[str, ...] = ()
 
 
-def from_words(
-    *,
-    path: str,
-    creators: Iterable[str] = (),
-    organisations: Iterable[str] = (),
-    licence_texts: Iterable[str] = (),
-    labels: Iterable[str] = (),
-    **words: Any,
-) -> Publication:
-    """As the command line says it: creators "Name <URL>", licence texts "ID=TEXT" or TEXT, labels "NAME=TEXT"."""
-    people = [licensing.creator(each) for each in creators]
-    people += [licensing.creator(each, organisation=True) for each in organisations]
-    named = [(name, text) for name, _, text in (each.partition("=") for each in labels)]
-    words["keywords"] = tuple(dict.fromkeys(words.get("keywords") or ()))
+class Words(TypedDict, total=False):
+    """A publication as the command line says it. Creators are "Name <URL>", licence texts "ID=TEXT" or TEXT, labels
+    "NAME=TEXT"; `updated` is a day, `access` the kind of a rule, `purposes` are codes; what `Publication` says of the
+    rest."""
+
+    path: Required[str]
+    title: str | None
+    licence: str | None
+    licence_texts: Sequence[str]
+    creators: Sequence[str]
+    organisations: Sequence[str]
+    description: str | None
+    keywords: Sequence[str]
+    identifier: str | None
+    copyright: str | None
+    credit_line: str | None
+    source_url: str | None
+    updated: str | None
+    labels: Sequence[str]
+    changes: str | None
+    collection: bool
+    conditions: str | None
+    access: str
+    allow: Sequence[str]
+    college: str | None
+    purposes: Sequence[str]
+    grant_days: int | None
+    ignore_metadata: Sequence[str]
+    follow_links: bool
+    hidden: bool
+
+
+def from_words(**words: Unpack[Words]) -> Publication:
+    """A publication of the words that the command line has."""
+    rest: dict[str, Any] = {**words}
+    people = [licensing.creator(each) for each in rest.pop("creators", ())]
+    people += [licensing.creator(each, organisation=True) for each in rest.pop("organisations", ())]
+    named = [(name, text) for name, _, text in (each.partition("=") for each in rest.pop("labels", ()))]
+    texts = licensing.texts_of(rest.pop("licence_texts", ()), words.get("licence"))
+    rest["keywords"] = tuple(dict.fromkeys(rest.get("keywords", ())))
     for several in ("allow", "purposes", "ignore_metadata"):
-        words[several] = tuple(words.get(several) or ())
+        rest[several] = tuple(rest.get(several, ()))
     return Publication(
-        path=Path(path),
-        creators=tuple(people),
-        labels=tuple(Label(name=name, text=text) for name, text in named),
-        licence_texts=tuple(licensing.texts_of(licence_texts, words.get("licence")).items()),
-        **words,
-    )
+        path=Path(rest.pop("path")), creators=tuple(people), licence_texts=tuple(texts.items()),
+        labels=tuple(Label(name=name, text=text) for name, text in named), **rest,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ import hashlib
 import secrets
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -34,7 +33,15 @@ from commons.metadata import licensing
 from commons.metadata.gather import compare
 from commons.progress import Progress, meter
 
-Entrust = Callable[[bytes, int, Terms, Rule, bytes | None], Awaitable[bytes | None]]
+
+class Entrust(Protocol):
+    """Who gives the key of `epoch` in `series` to custodians, bound to terms and a rule; `before` is the sharing of the
+    version before, if there is one."""
+
+    async def __call__(
+        self, *, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None
+    ) -> bytes | None:
+        """The sharing that the manifest names; None where the key stays with the registrar."""
 
 
 class Destination(Protocol):
@@ -114,7 +121,7 @@ def fits(home: Home, place: Destination, found: Opened[Manifest]) -> bool:
     return here(home, value) and (value.log_key, value.registrar) == (place.log_key, place.registrar)
 
 
-async def alone(_series: bytes, _epoch: int, _terms: Terms, _rule: Rule, _before: bytes | None) -> None:
+async def alone(*, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None) -> None:
     """The key stays with the registrar."""
 
 
@@ -223,7 +230,9 @@ async def _seal(
         return packed
 
     packed = await asyncio.to_thread(seal)
-    custody = await entrust(series, epoch, terms, rule, before.value.custody if before else None)
+    custody = await entrust(
+        series=series, epoch=epoch, terms=terms, rule=rule, before=before.value.custody if before else None
+    )
     value = Manifest(
         series=series, version=before.value.version + 1 if before else 1,
         previous=ids.cid(before.data) if before else None,

@@ -99,8 +99,8 @@ class Home:
             self.resumption.watch(self.log)
             self.dating = Dating(self.log, self.notes)
             self.check_keeper()
-            if self.frozen and self.log.broken is None:
-                self.log.broken = sql.unwritable(path)
+            if self.frozen:
+                self.log.shut(sql.unwritable(path))
             self.deposits = Deposits(path / "deposits.db")
             opened.callback(lambda: self.deposits.close())
             self.pleas = Pleas(path / "pleas.db")
@@ -145,10 +145,10 @@ class Home:
         try:
             kept = self.shelf.keeper(self.commons)
         except StorageFailed as error:  # it was somebody, and nobody knows any more who
-            self.log.broken = self.log.broken or error
+            self.log.shut(error)
             return
-        if kept is not None and self.log.broken is None and kept[0] not in {t.key for t in self.log.state.tenures}:
-            self.log.broken = Conflict(f"{kept[1]} keeps this log by now", hint="name its community with --in")
+        if kept is not None and kept[0] not in {t.key for t in self.log.state.tenures}:
+            self.log.shut(Conflict(f"{kept[1]} keeps this log by now", hint="name its community with --in"))
 
     def check_here(self) -> None:
         """Conflict where what this log does not say yet is for somebody else to say by now."""

@@ -208,6 +208,21 @@ class Log:
         """What the clock says by which entries are dated, in seconds since 1970."""
         return self._clock()
 
+    def shut(self, why: CommonsError) -> None:
+        """Nothing is added until the log is opened again. What shut it before stays the reason."""
+        self.broken = self.broken or why
+
+    @contextmanager
+    def shutting(self, why: CommonsError) -> Iterator[None]:
+        """The log is shut from here on, whatever shut it before; unless what is done inside fails: then it is as it
+        was."""
+        before, self.broken = self.broken, why
+        try:
+            yield
+        except BaseException:
+            self.broken = before
+            raise
+
     # -- read -----------------------------------------------------------------------------------------------------
 
     @property

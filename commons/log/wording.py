@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from commons.core.state.actions import ACTIONS
 from commons.core.state.ballot import Ballot
 from commons.core.state.charter import Charter
 from commons.core.state.fold import State
@@ -15,19 +16,11 @@ def stands(ballot: Ballot, now: int) -> str:
 
 def about(said: Proposal) -> str:
     """What a proposal is about, in a line."""
-    if said.action == "admit":
-        return f"{said.peer or 'whoever holds the invitation'} into {said.college}"
-    if said.action == "expel":
-        return f"{said.peer} from {said.college}"
-    if said.action == "set-rule":
-        return f"series {(said.series or b'').hex()}: {said.rule}"
-    if said.action == "amend-charter" and said.charter is not None:
-        return f"the charter of {said.charter.name}"
-    if said.action == "change-registrar":
-        return f"{said.peer} is to keep the log"
-    if said.action == "change-custodians":
-        return "who keeps the shares of keys"
-    return said.dataset or f"entry {said.target}"
+    return ACTIONS[said.action].line.format(
+        peer=said.peer or "whoever holds the invitation", college=said.college, target=said.target,
+        dataset=said.dataset, series=(said.series or b"").hex(), rule=said.rule,
+        charter=said.charter.name if said.charter is not None else "",
+    )  # fmt: skip
 
 
 def means(state: State, said: Proposal) -> list[str]:

@@ -10,6 +10,7 @@ import io
 import json
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -57,14 +58,22 @@ OURS_ALONE = (
 )  # of our disk, our proofs, our bugs: no peer's word makes them so
 
 
-class Client:
-    """Fulfils `sources.Network`. `swarm` starts libp2p at the first peer that is asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who is told, at once and in the loop: `met` of the source of each exchange that succeeded, `dated` of the source
+    and the `Date` of each answer, `shown` of the two heads of one log that came with an error."""
 
-    def __init__(self, swarm: Callable[[], Awaitable[Swarm]]) -> None:
+    met: Callable[[str], None] = lambda source: None
+    dated: Callable[[str, str], None] = lambda source, said: None
+    shown: Callable[[Sequence[str]], None] = lambda evidence: None
+
+
+class Client:
+    """Fulfils `network.Network`. `swarm` starts libp2p at the first peer that is asked."""
+
+    def __init__(self, swarm: Callable[[], Awaitable[Swarm]], listeners: Listeners = Listeners()) -> None:
         self._addresses: dict[PeerId, dict[str, None]] = {}
-        self.met: Callable[[str], None] = lambda source: None  # told of each exchange that succeeded
-        self.dated: Callable[[str, str], None] = lambda source, said: None  # told of each answer's `Date`
-        self.shown: Callable[[Sequence[str]], None] = lambda evidence: None  # of two heads, in what went wrong
+        self._listeners = listeners
         self._session = aiohttp.ClientSession(
             connector=Connector(swarm, lambda peer: list(self._addresses.get(peer, ())), limit_per_host=6),
             headers={"User-Agent": f"commons/{__version__}", "Accept-Encoding": "identity"},
@@ -119,16 +128,16 @@ class Client:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_read=STALL, sock_connect=CONNECT),
             ) as answer:
-                self.dated(source, answer.headers.get("Date", ""))
+                self._listeners.dated(source, answer.headers.get("Date", ""))
                 if answer.status not in (200, 206):
                     error = await _failure(answer, source)
                     if len(error.evidence) >= 2:
-                        self.shown(error.evidence)
+                        self._listeners.shown(error.evidence)
                     raise error
                 if "Range" in headers and answer.status != 206:
                     raise Untrue(f"{source} does not serve ranges", hint="use another source")
                 data = await _read(answer, limit, source)
-                self.met(source)
+                self._listeners.met(source)
                 return data
         except CommonsError:
             raise

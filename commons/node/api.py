@@ -64,6 +64,14 @@ class Caller:
 Post = Callable[[str, bytes, str | None], Awaitable[bytes]]  # (commons, body, the peer who sends it) -> the answer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posts:
+    """Who takes what peers alone may post, by the last word of its path; what nobody takes is not there."""
+
+    heads: Post | None = None
+    submitted: Post | None = None
+
+
 Spend = Callable[[Caller, int], float]  # (who, what it costs) -> 0.0, or the seconds until they may
 
 
@@ -148,8 +156,8 @@ class Doors:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def resources(site: Site, keeper: Custodian | None = None, posts: Mapping[str, Post] | None = None) -> list[Resource]:
-    """The table of what peers and plain callers see; `posts` are resources that peers alone may post to."""
+def resources(site: Site, keeper: Custodian | None = None, posts: Posts = Posts()) -> list[Resource]:
+    """The table of what peers and plain callers see."""
 
     def kept() -> Custodian:
         if keeper is None:
@@ -195,12 +203,13 @@ def resources(site: Site, keeper: Custodian | None = None, posts: Mapping[str, P
         Resource("GET", of("custody-key"), lambda ask: kept().announce(ask.commons)),
         Resource("POST", of("deposits"), lambda ask: kept().deposit(ask.commons, ask.body), 16),
         Resource("POST", of("shares"), lambda ask: kept().hand(ask.commons, ask.body, ask.caller.peer), 16),
-        *(Resource("POST", of(name), posting(take), 16) for name, take in (posts or {}).items()),
+        *(Resource("POST", of(name), posting(take), 16) for name, take in (
+            ("heads", posts.heads), ("submitted", posts.submitted)) if take is not None),
     ]  # fmt: skip
 
 
 def application(
-    site: Site, doors: Doors, keeper: Custodian | None = None, posts: Mapping[str, Post] | None = None,
+    site: Site, doors: Doors, keeper: Custodian | None = None, posts: Posts = Posts(),
     spend: Spend = lambda caller, cost: 0.0,
 ) -> web.Application:  # fmt: skip
     """The table's routes. Nothing is done for a caller before all of their request is here and paid for."""

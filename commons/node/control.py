@@ -26,9 +26,10 @@ from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unr
 from commons.net import descriptors
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, tagged, watched
 from commons.net.crowd import Crowd
+from commons.node import desk
 from commons.node.api import body_of, failure, server_log
-from commons.node.desk import Desk
 from commons.node.node import Node
+from commons.node.verbs.context import Context
 from commons.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,7 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
             raise Unreachable("nobody waits for this any more")
         loop.call_soon_threadsafe(steps.set, done, whole)
 
-    desk = Desk(node, progress)
-    work = asyncio.ensure_future(_told(desk, request.match_info["verb"], words))
+    work = asyncio.ensure_future(_told(Context.of(node, progress), request.match_info["verb"], words))
     try:
         while not work.done():
             await asyncio.wait([work], timeout=EVERY)
@@ -112,9 +112,9 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
     return answer
 
 
-async def _told(desk: Desk, verb: str, words: dict[str, Any]) -> dict[str, Any]:
+async def _told(c: Context, verb: str, words: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"told": await desk.call(verb, words)}
+        return {"told": (await desk.call(c, verb, words)).as_dict()}
     except CommonsError as error:
         log.info("command %s failed error=%d", verb[:40], error.number)
         return error.as_dict()
@@ -180,7 +180,7 @@ async def run(path: Path, verb: str, words: dict[str, Any], progress: Progress) 
             continue
         with home:
             async with Node(home) as node:
-                return await Desk(node, progress).call(verb, words)
+                return (await desk.call(Context.of(node, progress), verb, words)).as_dict()
 
 
 def _running(path: Path) -> tuple[str, str] | None:

@@ -25,7 +25,7 @@ from commons.datasets.holder import Minding
 from commons.disk.home import Home
 from commons.errors import Conflict, Undated, Unreachable
 from commons.net import descriptors, interfaces
-from commons.net.client import Client
+from commons.net.client import Client, Listeners
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, serve, tagged, watched
 from commons.net.crowd import Crowd
 from commons.net.limits import Allowance
@@ -79,17 +79,18 @@ class Node:
         return next(iter(self.doors), None)
 
     async def __aenter__(self) -> Self:
-        self.net = Client(self._start)
+        self.net = Client(self._start, Listeners(
+            met=lambda source: self.gossip.met(source), shown=lambda evidence: self.gossip.shown(evidence),
+            dated=lambda source, said: self.clocks.heard(source, said),
+        ))  # fmt: skip
         self.cosigning = Cosigning(self.home, self.net, partial(voting.stamp, self.home.log))
         self.minding = Minding(self.home, self.net, self.carrying)
         self.gossip = Gossip(self.home, self.net)
-        self.net.met, self.net.shown = self.gossip.met, self.gossip.shown
         self.resuming = Resuming(self.home, self.net, self.gossip)
         self.clocks = Clocks(self.home, self.net)
-        self.net.dated = self.clocks.heard
         self.contact = Contact(self.home, self.net)
         self.unlogged = Complaints(self.home, self.net, self.gossip.keepers)
-        posts = {"heads": self.gossip.meet, "submitted": self.unlogged.take}
+        posts = api.Posts(heads=self.gossip.meet, submitted=self.unlogged.take)
         logs = Logs(self.home, self.net, own(self.site, self.home.commons))
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.dating.word)
         reading, clock = Allowance(), asyncio.get_running_loop().time

@@ -23,6 +23,7 @@ from commons.core.dataset import manifest
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY
 from commons.core.state import entries, opening, proposals
+from commons.core.state.actions import ACTIONS
 from commons.core.state.entries import Received
 from commons.core.state.proposals import Proposal
 from commons.core.tlog import note
@@ -292,7 +293,7 @@ async def test_a_grant_ends_after_it_begins_and_is_given_to_somebody_with_a_reas
     with pytest.raises(Gone, match="nobody is there to answer"):
         await registrar.decide(asked[1], "grant", "")
     for outcome in ("", "pending", "withdraw"):
-        with pytest.raises(Malformed, match="not an outcome"):
+        with pytest.raises(Malformed, match="outcome is 'grant' or"):
             await alice.desk.decide(request=asked[2], outcome=outcome)
     assert alice.home.log.state.access(asked[2]).outcome == "pending"
 
@@ -444,16 +445,16 @@ def test_a_log_takes_from_others_what_they_say_in_its_own_commons_and_in_time(ma
         assert voting.taken(home.log, home.commons, good, now + 9999)[1] == digest  # its answer, again, whenever
 
 
-@pytest.mark.parametrize("action", [*voting._NEEDS, "wait"])
+@pytest.mark.parametrize("action", [*ACTIONS, "wait"])
 def test_a_proposal_is_made_of_all_that_it_needs_and_of_nothing_else(action: str) -> None:
-    needed = [*voting._NEEDS.get(action, ())]
+    needed = [*(ACTIONS[action].needs if action in ACTIONS else ())]
     if action == "wait":
         with pytest.raises(Malformed, match="not something to decide"):
             voting.check_words(action, None, [])
         return
     voting.check_words(action, "members" if "access" in needed else None, needed)
     for more in ("of", "until", "peer", "file", "entry"):
-        if more in (*needed, *voting._TAKES.get(action, ())):
+        if more in (*needed, *ACTIONS[action].takes):
             voting.check_words(action, "members", {*needed, more})
         else:
             with pytest.raises(Malformed, match=f"takes no --{more}"):

@@ -28,8 +28,8 @@ from commons.disk.home import Home
 from commons.errors import Malformed, Stale, Unacknowledged, Unreachable
 from commons.log import answer
 from commons.log.answer import Answer, Submission
-from commons.node.desk import Desk
 from commons.node.node import Node
+from tests.conftest import Desk
 from tests.crash_driver import Inside, die_at, in_child, told
 
 STEWARD = "/ip4/127.0.0.1/tcp/1/p2p/"

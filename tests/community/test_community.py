@@ -18,6 +18,8 @@ from commons.core.dataset.terms import DAY
 from commons.core.state import proposals
 from commons.core.state.proposals import Vote
 from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, Undated, Unreachable, Untrue
+from commons.node.verbs import context
+from commons.node.verbs.community import send
 from tests.conftest import Party, Start, until
 from tests.dishonest import Asker, CallsItsLogAnothers
 
@@ -369,7 +371,7 @@ async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gath
         await ben.desk.vote(proposal=opened, choice="yes")
     with pytest.raises(NotFound):
         await ben.desk.vote(proposal=0, choice="yes")
-    seat = ben.desk._seat(None)
+    seat = context.seat(ben.desk.context, None)
     for lie, kind in (
         ({"commons": other.home.commons}, NotFound), ({"time": int(time.time()) - 3600}, Malformed),
     ):  # fmt: skip
@@ -377,7 +379,7 @@ async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gath
         said: dict[str, Any] = {"commons": seat.commons, "proposal": digest, "choice": "yes", "reason": "",
                                 "time": int(time.time())}  # fmt: skip
         with pytest.raises(kind):
-            await ben.desk._send(seat, proposals.VOTE, Vote(**{**said, **lie}))
+            await send(ben.desk.context, seat, proposals.VOTE, Vote(**{**said, **lie}))
     statement = envelope.sign(proposals.VOTE, Vote(**said), seats["cleo"].home.keys.identity)
     first = await coop.node.registrar.govern(statement)
     assert await coop.node.registrar.govern(statement) == first  # replayed: the same entry, and no other

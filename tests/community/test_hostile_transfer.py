@@ -29,7 +29,8 @@ from commons.disk.shelf import Shelf
 from commons.errors import Conflict, Malformed, Pending, Refused, StorageFailed
 from commons.log import audit
 from commons.log.follow import Follower
-from commons.node.heir import Heir
+from commons.node.verbs import community
+from commons.node.verbs.context import Context
 from commons.witness import cosigning
 from tests.conftest import CHARTER, Found, Party, Village, chosen, decided, until
 from tests.keeper import EVE, Keeper
@@ -265,11 +266,11 @@ async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
     seats["ben"].home.shelf.put_seat(seats["coop"].home.commons, seats["coop"].home.log.key.public, [
         seats["coop"].address, "/ip4/127.0.0.1/tcp/9/p2p/" + seats["cleo"].peer])  # fmt: skip
 
-    async def nothing(self: Heir, seat: Seat, state: State) -> int:
+    async def nothing(c: Context, seat: Seat, state: State) -> int:
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Heir, "_manifests", nothing)  # the old one could not be reached
+        patch.setattr(community, "_manifests", nothing)  # the old one could not be reached
         ben = await taken_over(village, seats, "ben")
     await seats["cleo"].desk.follow(source=ben.address)
     await chosen(seats, "ben", "cleo")

@@ -24,6 +24,7 @@ from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.disk.records import record
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, SplitView, Untrue
+from commons.node.verbs.context import log_at
 from commons.witness import cosigning
 from tests.conftest import CHARTER, Found, Party, Village, chosen, decided, until
 
@@ -234,7 +235,7 @@ async def test_nobody_takes_a_log_over_whom_the_members_have_not_chosen(village:
     seats = await found("ben", "cleo")
     coop, cleo = seats["coop"], seats["cleo"]
     await chosen(seats, "ben")
-    copied = await transfer.copy((await cleo.desk._log_at(coop.address, None))[0], coop.home.commons, b"")
+    copied = await transfer.copy((await log_at(cleo.desk.context, coop.address, None))[0], coop.home.commons, b"")
     with pytest.raises(Refused, match="not chosen"):
         transfer.build(cleo.home, coop.home.commons, copied)
     said = Succession(commons=coop.home.commons, head=coop.home.log.head.note, time=int(time.time()))

@@ -35,16 +35,16 @@ async def test_the_seed_of_this_home_is_known_whatever_it_is_called(start: Start
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "table.txt").write_bytes((alice.home.path / "seed").read_bytes())
     (tmp_path / "d" / "digest.txt").write_text("0" * 64)
-    for dry_run in (True, False):
+    for verb in ("plan", "publish"):
         with pytest.raises(Refused, match=r"table\.txt is the seed of this home"):
-            await alice.desk.publish(path=str(tmp_path / "d"), dry_run=dry_run, **WORDS)
+            await alice.desk.call(verb, {"path": str(tmp_path / "d"), **WORDS})
 
 
 async def test_a_dry_run_tells_every_file_and_seals_nothing(start: Start, folder: Path) -> None:
     alice = await start("alice", listen=())
     (folder / ".env").write_text("K=1\n")
     (folder / "gone").mkdir()
-    told = await alice.desk.publish(path=str(folder), dry_run=True, **WORDS)
+    told = await alice.desk.plan(path=str(folder), **WORDS)
     assert [each["path"] for each in told["listed"]] == ["empty", "notes/lisez-moi é.txt", "rivers.csv"]
     assert [(each["path"], each["files"]) for each in told["left_out"]] == [(".env", 1)]
     assert any("empty folders (gone)" in notice for notice in told["notices"])
@@ -59,7 +59,7 @@ async def test_a_dry_run_finds_what_publishing_would_refuse(start: Start, folder
     await alice.publish(folder, update=first)
     for who, says in ((alice, "has a newer version"), (bob, "was not published from this home")):
         with pytest.raises(CommonsError, match=says):
-            await who.desk.publish(path=str(folder), update=first, dry_run=True, **WORDS)
+            await who.desk.plan(path=str(folder), update=first, **WORDS)
 
 
 async def test_who_updates_is_told_what_the_version_before_has_and_this_one_leaves_out(
@@ -72,8 +72,8 @@ async def test_who_updates_is_told_what_the_version_before_has_and_this_one_leav
     before = await alice.publish(folder, hidden=True)  # as older versions did, unasked
     (folder / ".ssh").mkdir()
     (folder / ".ssh" / "id").write_text("new\n")
-    for dry_run in (True, False):
-        told = await alice.desk.publish(path=str(folder), update=before, dry_run=dry_run, **WORDS)
+    for verb in ("plan", "publish"):
+        told = await alice.desk.call(verb, {"path": str(folder), "update": before, **WORDS})
         (said,) = [notice for notice in told["notices"] if notice.startswith("version 1 has")]
         assert said.endswith("who holds that version holds it: .env, .git/config, .gitignore")
 

@@ -43,9 +43,8 @@ from commons.errors import (
     Untrue,
 )
 from commons.log.answer import Answer
-from commons.node.desk import Desk
 from commons.node.node import Node
-from tests.conftest import Party, Start
+from tests.conftest import Desk, Party, Start
 from tests.crash_driver import Inside, die_at, in_child
 from tests.custody.test_keepers import away, found
 

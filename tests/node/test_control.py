@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from commons.cli import __main__
 from commons.disk.home import Home, held_by_node
 from commons.errors import Busy, CommonsError, Conflict, Internal, Malformed, NotFound, Refused, Unreachable
 from commons.node import control
-from commons.node.desk import VERBS, Desk
 from commons.node.node import Node
+from commons.node.verbs.context import Context
+from commons.node.verbs.registry import VERBS
 from tests.conftest import ANY, LIMIT, MakeHome, Party, Start, until
 
 
@@ -178,10 +180,10 @@ async def test_arguments_that_a_verb_does_not_know_are_malformed(door: Door, ver
 async def test_a_bug_inside_a_verb_is_told_and_the_node_goes_on(
     door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def breaks(self: Desk) -> None:
+    async def breaks(c: Context) -> None:
         raise ZeroDivisionError("an accident")
 
-    monkeypatch.setattr(Desk, "datasets", breaks)
+    monkeypatch.setitem(VERBS, "datasets", replace(VERBS["datasets"], function=breaks))
     with pytest.raises(Internal, match="bug=ZeroDivisionError"):
         await door.run("datasets")
     assert "datasets failed" in caplog.text
@@ -207,7 +209,7 @@ async def test_each_verb_says_through_the_node_what_it_says_in_process(
     assert exported["bytes"] == (await desk.export_log(path=str(tmp_path / "b.zip")))["bytes"]
     fetched = await door.run("fetch", dataset=reference, dest=str(tmp_path / "copy"))
     assert fetched["files"] == 3
-    assert {"publish", "fetch", "mirror", "drop", "decide", "erase"} < VERBS
+    assert {"publish", "fetch", "mirror", "drop", "decide", "erase"} < VERBS.keys()
 
 
 @pytest.mark.parametrize(
@@ -233,12 +235,12 @@ async def test_an_error_is_the_same_through_the_node_and_in_process(
 async def test_progress_comes_while_a_verb_runs(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     seen, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(self: Desk) -> dict[str, Any]:
-        self.progress(1, 3)
+    async def slow(c: Context) -> dict[str, Any]:
+        c.progress(1, 3)
         await go.wait()
         return {}
 
-    monkeypatch.setattr(Desk, "datasets", slow)
+    monkeypatch.setitem(VERBS, "datasets", replace(VERBS["datasets"], function=slow))
     steps: list[tuple[int, int]] = []
 
     def step(done: int, whole: int) -> None:
@@ -257,17 +259,17 @@ async def test_a_command_that_goes_away_leaves_the_node_whole(
 ) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def long(self: Desk) -> dict[str, Any]:
+    async def long(c: Context) -> dict[str, Any]:
         begun.set()
         try:
             for n in range(10**6):
-                self.progress(n, 10**6)
+                c.progress(n, 10**6)
                 await asyncio.sleep(0.02)
         finally:
             ended.set()
         return {}
 
-    monkeypatch.setattr(Desk, "datasets", long)
+    monkeypatch.setitem(VERBS, "datasets", replace(VERBS["datasets"], function=long))
     running = asyncio.create_task(door.run("datasets"))
     await asyncio.wait_for(begun.wait(), LIMIT)
     running.cancel()
@@ -281,12 +283,12 @@ async def test_a_node_that_stops_while_a_verb_runs_tells_the_command(
 ) -> None:
     begun = asyncio.Event()
 
-    async def endless(self: Desk) -> dict[str, Any]:
+    async def endless(c: Context) -> dict[str, Any]:
         begun.set()
         await asyncio.Event().wait()
         return {}
 
-    monkeypatch.setattr(Desk, "datasets", endless)
+    monkeypatch.setitem(VERBS, "datasets", replace(VERBS["datasets"], function=endless))
     async with opened(await start("alice", listen=())) as door:
         running = asyncio.create_task(door.run("datasets"))
         await asyncio.wait_for(begun.wait(), LIMIT)

@@ -311,11 +311,11 @@ async def test_an_accusation_counts_only_with_heads_that_the_log_signed(
     assert len(bob.home.shelf.forks()) == 1
 
 
-async def test_one_peer_cannot_make_a_node_compare_without_end(start: Start, folder: Path) -> None:
+async def test_one_peer_cannot_make_a_node_compare_without_end(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = await start("alice"), await start("bob")
     alice.node.gossip._clock = lambda: 1000.0
     path, head = f"/{alice.home.commons}/heads", alice.home.log.head.note
-    bob.node.net.met = lambda source: None
+    monkeypatch.setattr(bob.node.gossip, "met", lambda source: None)
     for _ in range(2 * gossip.LOGS):
         assert await bob.node.net.post(alice.address, path, head, limit=9999) == head
     with pytest.raises(TooMany):
@@ -370,7 +370,7 @@ class Counted:
         self.bob, self.alice, self.told, self.now = bob, alice, list[str](), 1000.0
         for party in (bob, alice):
             party.node.gossip._clock = lambda: self.now
-            party.node.net.met = lambda source: None
+            monkeypatch.setattr(party.node.gossip, "met", lambda source: None)
         post = bob.node.net.post
 
         async def counted(source: str, path: str, body: bytes, *, limit: int) -> bytes:

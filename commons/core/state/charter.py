@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 
 from commons.core.crypto import ids
+from commons.core.state.actions import ACTIONS
 from commons.core.tlog import policy
 from commons.core.tlog.policy import Policy
 from commons.errors import Malformed, Refused
@@ -24,23 +25,6 @@ CHARTER = "commons/charter/v1"
 READERS = ("owner", "members", "public")  # each sees more than the one before
 RATCHETS = ("readers", "access")  # what can only be widened
 WORDS = 2000  # characters of free text
-
-# What members decide together, and which fields a proposal for it has.
-ACTIONS = {
-    "admit": "take somebody into a college, or whoever holds an invitation's key",
-    "expel": "take somebody out of a college",
-    "close-invitation": "end an invitation that nobody has taken yet",
-    "set-rule": "change who may have the key of a dataset",
-    "grant": "give somebody the key they asked for",
-    "refuse": "refuse somebody the key they asked for",
-    "revoke": "end a grant, whoever gave it",
-    "publish": "take a dataset into the log, where the charter has this power; else any member publishes",
-    "withdraw": "ask everybody to drop a dataset",
-    "open-identity": "show the members who made a request",
-    "change-custodians": "change who keeps the shares of keys",
-    "change-registrar": "have somebody else keep the log",
-    "amend-charter": "change the charter",
-}
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _ATOM = re.compile(r"\*([a-z][a-z0-9-]{0,31})")

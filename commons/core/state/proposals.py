@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from commons.core.crypto import ids
 from commons.core.crypto.keys import Signer, verify
 from commons.core.dataset.rule import Rule
-from commons.core.state.charter import ACTIONS, WORDS, Charter, check_custodians
+from commons.core.state.actions import ACTIONS
+from commons.core.state.charter import WORDS, Charter, check_custodians
 from commons.errors import Malformed
 
 PROPOSAL, VOTE, JOIN = "commons/proposal/v1", "commons/vote/v1", "commons/join/v1"
@@ -45,8 +46,8 @@ class Proposal:
         if self.action not in ACTIONS or len(self.nonce) != 16 or len(self.words) > WORDS:
             raise Malformed(f"not a proposal: {self.action[:40]!r}", hint=f"one of {', '.join(ACTIONS)}")
         said = {name for name in _FIELDS if getattr(self, name) is not None}
-        if said not in _SHAPES[self.action]:
-            shapes = " or ".join(", ".join(sorted(shape)) for shape in _SHAPES[self.action])
+        if said not in ACTIONS[self.action].shapes:
+            shapes = " or ".join(", ".join(sorted(shape)) for shape in ACTIONS[self.action].shapes)
             raise Malformed(f"a proposal to {self.action} names {shapes}, and nothing else")
         if self.peer is not None:
             ids.check_peer(self.peer)
@@ -63,14 +64,6 @@ class Proposal:
 
 _FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "rule", "custodians", "charter",
            "log_key", "next_key")  # fmt: skip
-_SHAPES: dict[str, tuple[set[str], ...]] = {
-    "admit": ({"college", "peer"}, {"college", "key", "expires"}), "expel": ({"college", "peer"},),
-    "close-invitation": ({"target"},), "set-rule": ({"series", "rule"},), "grant": ({"target"}, {"target", "expires"}),
-    "refuse": ({"target"},), "revoke": ({"target"},), "publish": ({"dataset"},), "withdraw": ({"dataset"},),
-    "open-identity": ({"target"},),
-    "change-custodians": ({"custodians"},), "amend-charter": ({"charter"},),
-    "change-registrar": ({"peer", "log_key", "next_key"},),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,300 @@
+"""The verbs of communities: take part, propose, vote, see how things stand, and keep a log that changes hands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from commons.community import charter, invitation, transfer, voting
+from commons.community import status as standing
+from commons.community.transfer import Copy
+from commons.community.voting import Seat
+from commons.core.crypto import envelope, ids
+from commons.core.dataset import address as addresses
+from commons.core.dataset import manifest
+from commons.core.dataset.rule import Rule
+from commons.core.state import proposals
+from commons.core.state.fold import State
+from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.tlog.note import Verifier
+from commons.errors import (
+    CommonsError,
+    Conflict,
+    Malformed,
+    Pending,
+    Refused,
+    SplitView,
+    TimedOut,
+    Unreachable,
+    Untrue,
+)
+from commons.log import audit, evidence, titles
+from commons.node.local import own
+from commons.node.verbs import context
+from commons.node.verbs.context import Context, Folded, Told, checked, given, is_later, log_at, read, seat
+from commons.node.verbs.registry import verb
+
+Choice = Literal["yes", "no", "abstain"]
+
+
+def _told(c: Context, found: Folded, everything: bool = False) -> Told:
+    return standing.told(found.state, c.home.keys.identity.peer, int(time.time()), everything, found.faults)
+
+
+async def send(c: Context, at: Seat, kind: str, value: Proposal | Vote | Join) -> int:
+    """The entry of what is signed and sent to the registrar, which may be this home."""
+    if at.sources:
+        return await voting.send(c.home, c.net, at, kind, value)
+    return await c.node.registrar.govern(voting.sign(c.home, kind, value))
+
+
+async def _outcome(c: Context, at: Seat, proposal: int) -> Told:
+    told = _told(c, await read(c, at), everything=True)
+    return {"outcome": next(each for each in told["proposals"] if each["proposal"] == proposal)}
+
+
+@verb("community", reads=True)
+async def community(c: Context, *, named: str | None = None, everything: bool = False) -> Told:
+    """How a community stands: members, powers, open proposals and what they lack; with `everything`, closed ones."""
+    return _told(c, await read(c, seat(c, named)), everything)
+
+
+@verb("community")
+async def invite(
+    c: Context, *, college: str, days: int = 14, words: str = "", lan: bool = False, named: str | None = None
+) -> Told:  # fmt: skip
+    """A proposal to admit whoever holds a new invitation, and the invitation. Without an address it could not be taken:
+    it names what strangers can reach, and with `lan`, or where there is no such address, what is near."""
+    at = seat(c, named)
+    said, token = voting.invite(at, college, days, words)
+    index = await send(c, at, proposals.PROPOSAL, said)
+    kept = [each for each in at.sources if not addresses.is_wild(each)]
+    reach = (
+        addresses.nearest(kept, lan) or addresses.nearest(kept, True) if kept else given(c, lan) or given(c, True)
+    )  # fmt: skip
+    made = invitation.Invitation(
+        commons=at.commons, proposal=index, token=token, log_key=at.key.public, sources=tuple(reach)
+    )
+    told = await _outcome(c, at, index)
+    return {"proposal": index, "invitation": str(made), "reach": addresses.reach(reach), **told}
+
+
+@verb("community")
+async def join(c: Context, *, text: str) -> Told:
+    """The entry by which an invitation is taken; the community is remembered."""
+    taken = invitation.parse(text)
+    reach = checked([each for each in taken.sources if not addresses.is_wild(each)])
+    if not reach:
+        raise Malformed(
+            "the invitation names no address that can be dialled", hint="ask for one made while the node runs"
+        )
+    key = Verifier(name=f"commons/{taken.commons}", public=taken.log_key)
+    at = Seat(commons=taken.commons, key=key, sources=tuple(reach))
+    index = await send(c, at, proposals.JOIN, voting.joining(c.home, taken))
+    c.home.shelf.put_seat(at.commons, key.public, list(at.sources))
+    return {"entry": index, "commons": at.commons}
+
+
+@verb("community")
+async def follow(c: Context, *, source: str, commons: str | None = None) -> Told:
+    """The community whose log the node at `source` keeps, in which this home takes part from now on, or which it only
+    watches. It is remembered once all of the log is verified, from the charter on, whose id is the community's name."""
+    (at,) = checked([source])
+    expected = ids.check_commons(commons) if commons else None
+    log, commons = await log_at(c, at, expected)
+    key = await audit.log_of(log, commons)
+    cid = ids.check_cid(key.name.removeprefix("commons/"), "commons")
+    if cid == c.home.commons and not is_later(c, key.public):
+        raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
+    known = {each: (before, sources) for each, before, sources in c.home.shelf.seats()}
+    before, sources = known.get(cid, (key.public, []))
+    if cid == c.home.commons and (cid not in known or not is_later(c, before)):
+        before = c.home.log.key.public
+    found = await read(c, Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
+    others = [each for each in sources if each != at] if before == key.public else []
+    c.home.shelf.put_seat(cid, key.public, [at, *others])
+    return _told(c, found)
+
+
+@verb("community")
+async def propose(
+    c: Context, *, action: str, college: str | None = None, peer: str | None = None, dataset: str | None = None,
+    access: str | None = None, of: str | None = None, target: int | None = None, expires: int | None = None,
+    file: str | None = None, words: str = "", named: str | None = None,
+) -> Told:  # fmt: skip
+    """A proposal, on which its proposer has voted yes. See `core.state.actions` for what each action needs: `access`
+    and `of` are a rule's kind and college, `target` an entry, `file` the text of a charter or of a policy."""
+    said = {"college": college, "peer": peer, "dataset": dataset, "access": access, "of": of, "entry": target,
+            "until": expires, "file": file}  # fmt: skip
+    voting.check_words(action, access, {name for name, value in said.items() if value is not None})
+    at = seat(c, named)
+    kept: dict[str, Any] = {"college": college, "peer": peer, "target": target, "expires": expires}
+    what: dict[str, Any] = {name: value for name, value in kept.items() if value is not None}
+    if action == "set-rule":
+        state = (await read(c, at)).state
+        cid = titles.find(dataset or "", lambda: titles.of_log(state)).cid
+        what |= {"series": state.published(cid).entry.series, "rule": Rule(kind=access or "", college=of)}
+    elif dataset is not None:
+        what["dataset"] = str(context.named(c, dataset).cid)
+    if action == "publish" and not words:  # nobody can look it up in the log yet
+        data = c.home.shelf.manifest(what["dataset"])
+        value = manifest.open(data).value if data is not None else None
+        words = f"{value.title}, version {value.version}, {value.terms.licence}, access {value.rule}" if value else ""
+    if file is not None and action == "amend-charter":
+        what["charter"] = charter.amended(file, (await read(c, at)).state.founded)
+    elif file is not None:
+        what["custodians"] = file
+    if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
+        transfer.check_free(c.home, at.commons)  # told now, not when the members have voted
+        made = transfer.offer(c.home.keys, at.commons, (await read(c, at)).state, own=not at.sources)
+        made = replace(made, words=words)
+    else:
+        made = voting.proposal(at.commons, action, words=words, **what)
+    index = await send(c, at, proposals.PROPOSAL, made)
+    return {"proposal": index, **await _outcome(c, at, index)}
+
+
+@verb("community")
+async def vote(c: Context, *, proposal: int, choice: Choice, reason: str = "", named: str | None = None) -> Told:
+    """The ballot's entry, and what becomes of the proposal by it."""
+    ballot = (await read(c, seat(c, named))).state.founded.ballot(proposal)
+    at = seat(c, named)  # read again: the log may have changed hands
+    said = Vote(commons=at.commons, proposal=ballot.digest, choice=choice, reason=reason, time=int(time.time()))
+    index = await send(c, at, proposals.VOTE, said)
+    return {"entry": index, **await _outcome(c, at, proposal)}
+
+
+@verb("community", reads=True)
+async def statistics(
+    c: Context, *, source: str | None = None, named: str | None = None, since: int | None = None,
+    until: int | None = None,
+) -> Told:  # fmt: skip
+    """What the keepers of the gate did, from a log: its own, a community's, or any that is named."""
+    if source is None:
+        state = (await read(c, seat(c, named))).state
+    else:
+        log, commons = await log_at(c, source if not Path(source).exists() else str(Path(source)), None)
+        state = (await audit.audit(log, b"", commons, c.progress)).state
+    return {"commons": state.commons, "datasets": standing.statistics(state, since, until)}
+
+
+# -- a log that changes hands -----------------------------------------------------------------------------------------
+
+
+@verb("community")
+async def take_over(c: Context, *, source: str | None = None, named: str | None = None, anew: bool = False) -> Told:
+    """What was done of a take-over: this home offers to keep the log, or tells what its offer lacks, or, once the
+    members have chosen it, writes the log that goes on. `source` shows the log, if its registrar does not; `anew`
+    renews the offer.
+
+    The order: the log is read and verified up to the head it goes on from; the ballots are folded; only then it is
+    written, and put in the old one's place when this home is opened next. A crash before that changes nothing.
+    """
+    at, me = seat(c, named), c.home.keys.identity.peer
+    copied = await _copied(c, at, source)
+    community = copied.state.founded
+    wrong: list[str] = []
+    if me not in community.members:
+        raise Refused(f"{me} is no member of this commons, and a member keeps its log")
+    transfer.check_free(c.home, at.commons)
+    if community.heir is None or community.heir.peer != me:
+        newest = copied.newest.community
+        if newest is not None and newest.heir is not None and newest.heir.peer == me:
+            raise Pending("you are chosen, and no head that says so is witnessed yet", hint="repeat this later")
+        if not at.sources:
+            raise Conflict(
+                "this home keeps that log",
+                hint="another community's, which you have joined, is named with --in; for this one, `commons "
+                "community propose change-registrar` first",
+            )
+        proposal = _bid(c, at, copied.state, anew)
+        wrong = transfer.add(copied, [proposal, *transfer.Bids(c.home).ballots(proposal)])
+        if community.heir is None or community.heir.peer != me:
+            return {"taken": False, "wrong": wrong, **_offered(c, copied.state, proposal)}
+    if at.sources:
+        await transfer.check_newest(c.net, copied)
+    else:  # what goes on from an old copy under another key leaves out as much
+        await c.node.resuming.check()
+    with c.home.log.shutting(transfer.SHUT):  # what would be added from here on, the next log would not have
+        size = transfer.build(c.home, at.commons, copied)
+    return {
+        "taken": True, "wrong": wrong, "commons": at.commons, "entries": size,
+        "base": copied.base.checkpoint.size, "datasets": len(copied.state.datasets),
+        "manifests": await _manifests(c, at, copied.state), "requests": len(copied.state.accesses),
+        "known": sum(index in copied.hidden for index in copied.state.accesses),
+    }  # fmt: skip
+
+
+async def _copied(c: Context, at: Seat, source: str | None) -> Copy:
+    if not at.sources:
+        return await transfer.copy(own(c.node.site, at.commons), at.commons, b"")
+    log, _ = await log_at(c, source or at.sources[0], at.commons)
+    trusted = c.home.shelf.head(at.key.vkey) or b""
+    try:
+        with evidence.recording(c.home, at.key.vkey):
+            return await transfer.copy(log, at.commons, trusted)
+    except SplitView:
+        raise
+    except Untrue:  # it may end before what was seen here: then its witnesses have to have signed it
+        copied = await transfer.copy(log, at.commons, b"")
+        if not trusted or not copied.state.charter or not copied.state.charter.witnesses:
+            raise
+        return copied
+
+
+def _bid(c: Context, at: Seat, state: State, anew: bool) -> bytes:
+    """The signed proposal of this home to keep that log, as it is collecting ballots."""
+    found = c.home.shelf.bid(at.commons)
+    if found is not None and not anew:
+        return found[0]
+    said = transfer.offer(c.home.keys, at.commons, state, own=False)
+    proposal = voting.sign(c.home, proposals.PROPOSAL, said)
+    c.home.shelf.put_bid(at.commons, proposal, sorted(state.community.members if state.community else ()))
+    return proposal
+
+
+def _offered(c: Context, state: State, proposal: bytes) -> Told:
+    told = _told(c, Folded(state), everything=True)
+    digest = sha256(proposal).digest()
+    ballots = state.community.ballots.values() if state.community else ()
+    index = next((each.index for each in ballots if each.digest == digest), None)
+    found = next((each for each in told["proposals"] if each["proposal"] == index), None)
+    return {"commons": told["commons"], "outcome": found, "addresses": given(c, lan=True)}
+
+
+async def _manifests(c: Context, at: Seat, state: State) -> int:
+    """Fetch what the datasets of the log are described by, from where it was kept, as far as that answers."""
+    count, sources = 0, at.sources[:1]
+    for cid in state.datasets:
+        if c.home.shelf.manifest(cid) is None and sources:
+            try:
+                data = await c.net.get(sources[0], f"/manifests/{cid}", limit=manifest.LIMIT)
+                if ids.cid(data) == cid:
+                    manifest.open(data)
+                    c.home.shelf.put_manifest(ids.check_cid(cid), data, "seen", served=True)
+            except (Unreachable, TimedOut):
+                sources = ()  # it is not asked for each of the others
+            except CommonsError:
+                pass  # it has not this one
+        count += c.home.shelf.manifest(cid) is not None
+    return count
+
+
+@verb("community")
+async def vote_at(c: Context, *, address: str, choice: Choice, reason: str = "", named: str | None = None) -> Told:
+    """Whose offer to keep a log, whose registrar does not answer, was voted on: that of the peer at `address`."""
+    (at,) = checked([address])
+    commons = seat(c, named).commons
+    proposal = await c.net.get(at, f"/{commons}/succession", limit=transfer.LIMIT)
+    said = envelope.open(proposals.PROPOSAL, Proposal, proposal, transfer.LIMIT)
+    if (said.value.commons, said.value.action, said.value.peer) != (commons, "change-registrar", said.signer):
+        raise Untrue("what is offered there is not to keep the log of this commons")
+    ballot = voting.sign(c.home, proposals.VOTE, Vote(
+        commons=commons, proposal=sha256(proposal).digest(), choice=choice, reason=reason, time=int(time.time()),
+    ))  # fmt: skip
+    if await c.net.post(at, f"/{commons}/succession", ballot, limit=64) != sha256(ballot).digest():
+        raise Untrue("it kept something else than this ballot")
+    return {"commons": commons, "registrar": said.signer, "choice": choice}

@@ -1,0 +1,175 @@
+"""What every verb is given, and what they share: names of datasets, addresses, the log and the state of a commons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from commons.community import voting
+from commons.community.voting import Seat
+from commons.core.crypto import ids
+from commons.core.dataset import address
+from commons.core.dataset.address import is_peer
+from commons.core.dataset.reference import Reference
+from commons.core.state.fold import State
+from commons.core.tlog.note import Verifier
+from commons.core.tlog.policy import Policy
+from commons.custody import followed
+from commons.disk.home import Home
+from commons.errors import NotFound, TimedOut, Unreachable, Untrue
+from commons.log import audit, evidence, files, titles
+from commons.log.files import Read
+from commons.log.submit import advance
+from commons.net.network import Network
+from commons.node.local import Near, own
+from commons.node.node import Node
+from commons.progress import Progress, untold
+
+Told = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One call of a verb: the node, its home, the way to others, and who is told how far it is (from any thread)."""
+
+    node: Node
+    net: Network
+    progress: Progress = untold
+
+    @classmethod
+    def of(cls, node: Node, progress: Progress = untold) -> Self:
+        return cls(node=node, net=node.net, progress=progress)
+
+    @property
+    def home(self) -> Home:
+        return self.node.home
+
+    @property
+    def near(self) -> Near:
+        """The network, in which this home's own log and custodian have an address too."""
+        return Near(self.net, self.node.custodian, self.node.site, self.home.keys.identity.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A community's log as it was just read: its state, and how many of its entries are faulty. These give no right,
+    and are no reason to keep members from deciding."""
+
+    state: State
+    faults: int = 0
+
+
+def checked(sources: Iterable[str]) -> list[str]:
+    """Addresses and doors in their one spelling; Malformed for what is neither."""
+    return list(dict.fromkeys(address.read(each) for each in sources))
+
+
+def named(c: Context, text: str) -> Reference:
+    """A dataset as somebody names it: a reference, or of those this home knows the id's beginning or the title."""
+    return titles.find(text, lambda: [*titles.of_home(c.home), *titles.of_log(c.home.log.state)])
+
+
+# -- addresses --------------------------------------------------------------------------------------------------------
+
+
+def announced(c: Context) -> list[str]:
+    """What the owner announces; not what an older version let pass: nobody's address, or somebody else's."""
+    me = c.home.keys.identity.peer
+    kept = [each for each in c.home.config.get("announce", []) if not address.is_wild(each)]
+    return [each for each in kept if not is_peer(each) or address.peer_of(each) == me]
+
+
+def given(c: Context, lan: bool) -> list[str]:
+    """This node's addresses that others are given: the announced ones, and those it listens on."""
+    return list(dict.fromkeys([*announced(c), *address.nearest(c.node.addresses, lan)]))
+
+
+def custodians(c: Context, policy: Policy, more: Iterable[str] = ()) -> dict[str, list[str]]:
+    """Addresses by peer of those who keep shares, as far as this home knows them."""
+    return followed.addresses(policy, [*more, *c.home.shelf.known()], c.home.keys.identity.peer)
+
+
+# -- logs -------------------------------------------------------------------------------------------------------------
+
+
+def own_seat(c: Context) -> Seat:
+    return Seat(commons=c.home.commons, key=c.home.log.key)
+
+
+def seat(c: Context, commons: str | None) -> Seat:
+    """The community meant: see `voting.seat_of`."""
+    seats = [
+        Seat(commons=each, key=Verifier(name=f"commons/{each}", public=key), sources=tuple(sources))
+        for each, key, sources in c.home.shelf.seats()
+        if each != c.home.commons or is_later(c, key)
+    ]
+    return voting.seat_of(seats, commons, own_seat(c))
+
+
+def is_later(c: Context, key: bytes) -> bool:
+    """Whether somebody keeps this home's log under this key since this home did."""
+    return key not in {each.key for each in c.home.log.state.tenures}
+
+
+async def read(c: Context, at: Seat) -> Folded:
+    """The fold of a community's log: this home's, or read anew from its registrar and verified."""
+    if not at.sources:
+        return Folded(c.home.log.state)
+    try:
+        source, commons = await log_at(c, at.sources[0], at.commons)
+    except (Unreachable, TimedOut) as error:
+        also = "if another keeps this log by now: `commons community follow ADDRESS`"
+        error.hint = f"{error.hint}; {also}" if error.hint else also
+        raise
+    trusted = c.home.shelf.head(at.key.vkey) or b""
+    with evidence.recording(c.home, at.key.vkey):
+        report = await audit.audit(source, trusted, commons, c.progress)
+    community = report.state.community
+    if community is None or at.key.public not in [each.key for each in community.tenures]:
+        raise Untrue("this log is signed by another key than the invitation named")
+    if report.log != at.key:  # it has changed hands: only who kept it before is asked no more
+        c.home.shelf.put_seat(at.commons, report.log.public, [at.sources[0]])
+        c.home.learn_keeper(at.commons, community.tenures)
+        trusted = c.home.shelf.head(report.log.vkey) or b""
+    advance(c.home, report.log.vkey, trusted, report.head.note)
+    return Folded(report.state, len(report.faults))
+
+
+async def log_at(c: Context, source: str | None, commons: str | None) -> tuple[Read, str | None]:
+    """A log to read from: this home's, or one in files, at a peer or a URL; and whose it is, where that is known."""
+    commons = commons and ids.check_commons(commons)
+    if source is None:
+        if commons not in (None, c.home.commons):
+            raise NotFound(f"this home keeps the log of {c.home.commons}", hint="say where the other one is kept")
+        return own(c.node.site, c.home.commons), c.home.commons
+    if not address.is_like(source):
+        if not Path(source).exists():
+            raise NotFound(f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL")
+        return files.files(Path(source)), commons
+    base, net = checked([source])[0], c.net
+    prefix = ""
+    if is_peer(base) or not await _static(c, base):
+        commons = commons or await _commons_at(c, base)
+        prefix = f"/{commons}"
+
+    async def remote(path: str) -> bytes:
+        return await net.get(base, f"{prefix}/{path}", limit=files.most(path))
+
+    return remote, commons
+
+
+async def _static(c: Context, base: str) -> bool:
+    """Whether a log's static files lie at this URL itself; else a node may be there."""
+    try:
+        await c.net.get(base, "/checkpoint", limit=64 << 10)
+    except NotFound:
+        return False
+    return True
+
+
+async def _commons_at(c: Context, source: str) -> str:
+    """Whose log this source keeps: it says so itself, and the charter must bear it out."""
+    said = (await c.net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
+    return ids.check_cid(said, "commons")

@@ -1,0 +1,168 @@
+"""The verbs of the node itself: how it stands, whom it knows, what it announces, and its owner's word."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from commons.access import anchor, receipt, request
+from commons.community import voting
+from commons.core.crypto import ids
+from commons.core.dataset import address, manifest, reference
+from commons.core.dataset.address import is_peer
+from commons.core.state import clock
+from commons.datasets import holder
+from commons.disk import damage
+from commons.disk.home import write_config
+from commons.disk.shelf import OwnRequest
+from commons.errors import CommonsError, Malformed, NotFound
+from commons.node.verbs import custody
+from commons.node.verbs.context import Context, Told, announced, checked, own_seat
+from commons.node.verbs.data import held
+from commons.node.verbs.registry import verb
+from commons.witness import cosigning
+
+FOLLOW_UP = 10.0  # seconds that `status` gives to registrars who may be away
+
+
+@verb("node", reads=True)
+async def status(c: Context) -> Told:
+    """What this home is and holds, which datasets are not whole in it, and whether its keys can be had from those who
+    keep them. Asks again after requests that wait, delivers receipts still owed, drops what was withdrawn, and compares
+    heads with the peers it knows; nothing of this where no answer could be kept."""
+    told, kept = await asyncio.gather(_home(c), custody.reached(c, own_seat(c)))
+    names = ("cid", "title", "packs", "packs_missing")
+    lacking = [{name: row[name] for name in names} for row in held(c) if row["packs"] in ("begun", "incomplete")]
+    return {**told, "custody": kept, "unfinished": lacking}
+
+
+async def _home(c: Context) -> Told:
+    if not c.home.frozen:
+        await _catch_up(c)
+    log, state = c.home.log, c.home.log.state
+    return {
+        "peer": c.home.keys.identity.peer, "home": str(c.home.path), "commons": c.home.commons,
+        "name": state.charter.name if state.charter else "", "entries": log.size, "addresses": list(
+            c.node.addresses), "door": c.node.door, "doors": list(c.node.doors),
+        "announced": announced(c), "datasets": len(state.datasets),
+        "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
+        "limited": c.node.registrar.denied,
+        "log": log.broken.message if log.broken else c.node.resuming.why() or "writable",
+        "next": log.broken.hint if log.broken else "", "resumed": c.home.resumption.told(),
+        "dated": c.home.dating.told(),
+        "damaged": [each.as_dict() for each in _damage(c)], "witnessed": cosigning.standing(c.home),
+        "forks": c.home.shelf.forks(), "withdrawn": holder.told(c.home),
+        "my_requests": [
+            {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
+             "reason": ask.reason, "key": ask.secret is not None}
+            for ask in c.home.shelf.asks()
+        ],
+    }  # fmt: skip
+
+
+async def _catch_up(c: Context) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FOLLOW_UP):
+            await asyncio.gather(_follow_ups(c), c.node.gossip.round())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FOLLOW_UP):
+            await holder.mind(c.home, c.net, c.node.carrying)
+
+
+def _damage(c: Context) -> list[damage.Damage]:
+    """The rows here that cannot be read, of those that anything is done with."""
+    c.node.gossip.known()
+    for ask in c.home.shelf.asks():
+        request.readable(c.home, ask)
+    for commons in c.node.custodian.logs:
+        for kept in c.home.deposits.of(commons):
+            c.node.custodian.taken(kept)
+    return c.home.damage()
+
+
+async def _follow_ups(c: Context) -> None:
+    for ask in c.home.shelf.asks():
+        if ask.outcome in ("pending", "fetched"):
+            await _follow_up(c, ask)
+
+
+async def _follow_up(c: Context, ask: OwnRequest) -> None:
+    data = c.home.shelf.manifest(ask.dataset)
+    if data is None:
+        return
+    dataset, peers = manifest.open(data), c.home.shelf.known()
+    with contextlib.suppress(CommonsError):  # it stays as it is, and status shows it
+        if ask.outcome == "pending":
+            listed = await anchor.check(c.home, c.near, peers, dataset)
+            await request.resubmit(c.home, c.near, peers, listed, ask)
+        else:
+            await receipt.deliver(c.home, c.near, peers, dataset.value, ask)
+
+
+@verb("node")
+async def go_on(c: Context) -> Told:
+    """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""
+    return await c.node.resuming.go_on()
+
+
+@verb("node", reads=True)
+async def date(c: Context, *, right: bool = False, commons: str | None = None) -> Told:
+    """What the clocks say; with `right` the owner's word that this one is, for this log or that of a commons for
+    which this home keeps shares."""
+    dating, now = c.home.dating, int(c.home.log.clock())
+    if commons not in (None, c.home.commons):
+        return await date_of(c, ids.check_commons(str(commons)), right)
+    await c.node.clocks.round()
+    if right:
+        dating.right(c.home.log.state, now)
+        await voting.settle(c.home.log)
+    return dating.told()
+
+
+async def date_of(c: Context, commons: str, right: bool) -> Told:
+    """The same of the log of a commons for which this home keeps shares."""
+    kept = c.node.custodian.logs.get(commons)
+    if kept is None:
+        raise NotFound(f"this home keeps no shares for {commons}", hint="name a commons that it is a custodian of")
+    await kept.follow()
+    now, dating = int(c.home.log.clock()), c.home.dating
+    if right:
+        dating.right(kept.state, now)
+    word = dating.word(commons)
+    return {
+        "clock": now, "log": kept.state.time, "ahead": clock.ahead(kept.state.time, now), "doubt": "", "next": "",
+        "witnesses": None, "members": None, "right": word.time if word and word.holds(now) else None,
+    }  # fmt: skip
+
+
+@verb("node", reads=True)
+async def peers(c: Context, *, add: str | None = None, remove: str | None = None) -> Told:
+    """The addresses remembered, after adding or removing one; a peer's id removes all that are known of it."""
+    if add is not None:
+        c.home.shelf.add_peer(address.read(add))
+    if remove is not None:
+        known, said = c.home.shelf.peers(), remove.strip()
+        gone = [each for each in known if said == each or (is_peer(each) and said == address.peer_of(each))]
+        if not gone and (same := address.read(said)) in known:
+            gone = [same]
+        if not gone:
+            raise NotFound(f"{said[:200]} is not remembered", hint="`commons peer list` shows who is")
+        for each in gone:
+            c.home.shelf.remove_peer(each)
+    return {"peers": c.home.shelf.peers()}
+
+
+@verb("node")
+async def announce(c: Context, *, addresses: Sequence[str]) -> Told:
+    """The addresses that references of this node carry from now on. Malformed for those of another node."""
+    own, me = checked(addresses), c.home.keys.identity.peer
+    for each in own:
+        if is_peer(each) and address.peer_of(each) != me:
+            raise Malformed(f"{each} is another node's address", hint=f"this node is {me}")
+    if len(own) > reference.PARTS:
+        raise Malformed(f"a reference has at most {reference.PARTS} addresses, these are {len(own)}")
+    c.home.config["announce"] = own
+    write_config(c.home.path, c.home.config)
+    near = [f"{each} is dialled on the very machine where it is read" for each in own if address.is_loopback(each)]
+    return {"announce": own, "warnings": near}
