@@ -152,9 +152,7 @@ def community_vote_at(c: Shell, /, **words: Any) -> None:
 @click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
 @named
 @pass_context
-def community_statistics(
-    c: Shell, source: str | None, since: str | None, until: str | None, named: str | None
-) -> None:
+def community_statistics(c: Shell, source: str | None, since: str | None, until: str | None, named: str | None) -> None:
     """What the keepers of the gate did, by dataset. SOURCE as for `audit`; else the community's own log."""
     words: dict[str, Any] = {"source": source_of(source), "named": named, **show.span(since, until)}
     c.tell(c.call("statistics", bar="Verifying", **words), tell_statistics)
