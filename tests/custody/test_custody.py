@@ -751,30 +751,6 @@ async def test_a_log_that_goes_back_gets_nobody_a_share_even_after_a_restart(tow
     assert again.state.size == 0
 
 
-async def test_a_log_that_goes_back_to_what_was_read_of_it_is_seen_by_what_another_command_read(town: Built) -> None:
-    made, _, _ = town
-    follower, kept = made.followers["c0"], list(made.log.data)
-    await follower.follow()
-    made.log.revoke(2)
-    await Follower(made.log.read, made.log.commons, follower._shelf).follow()
-    made.log.data = kept
-    with pytest.raises(Untrue, match="showed 5 entries before"):
-        await follower.follow()
-
-
-async def test_what_is_trusted_already_is_not_written_again_after_a_restart(
-    town: Built, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A home that cannot be written can be read."""
-    made, _, _ = town
-    shelf = made.followers["c0"]._shelf
-    await made.followers["c0"].follow()
-    monkeypatch.setattr(shelf, "advance", None)
-    again = Follower(made.log.read, made.log.commons, shelf)
-    assert (await again.follow()).note == made.log.head()
-    assert again.state.size == 4
-
-
 async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built) -> None:
     made, sharing, said = town
     fork = Keeper()
@@ -914,6 +890,15 @@ async def test_of_series_that_are_in_no_log_so_many_keys_of_one_publisher_are_ke
     with pytest.raises(Conflict, match="of which nothing was ever published"):
         await made.entrust(series=series[3])
     await made.entrust(series=series[0], generation=2)
+
+
+async def test_the_key_of_the_next_version_is_kept_and_of_none_after_it(build: Any) -> None:
+    made = build()
+    for epoch in (0, 1):
+        with pytest.raises(Refused, match=f"will need key epoch {epoch + 1} yet"):
+            await made.entrust(epoch=epoch + 1)
+        await made.entrust(epoch=epoch)
+        made.log.publish(epoch=epoch)
 
 
 async def test_a_publisher_learns_who_did_not_keep_a_share(build: Any) -> None:
