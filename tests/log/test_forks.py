@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from commons.core.crypto.keys import Signer
-from commons.core.tlog import checkpoint, merkle
+from commons.core.tlog import checkpoint, merkle, note
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.disk.home import Home
-from commons.errors import CommonsError, NotFound, SplitView, StorageFailed, Unreachable, Untrue
+from commons.errors import CommonsError, Malformed, NotFound, SplitView, StorageFailed, Unreachable, Untrue
 from commons.log import evidence
 from tests.conftest import MakeHome, Party, Start
 from tests.dishonest import Liar
@@ -151,3 +151,11 @@ def test_what_an_error_proves_is_durable_before_it_is_told(dora: Home, kind: typ
     if proven:
         with pytest.raises(SplitView, match=r"two histories$"), evidence.watching(dora, case.vkey):
             pytest.fail("it was trusted")
+
+
+def test_what_is_no_row_of_hashes_is_not_kept_as_what_leads_from_one_head_to_the_other(dora: Home) -> None:
+    case = Forked()
+    for wrong in (note.encode64(bytes(31)), "x", f"{case.lead}\n{note.encode64(bytes(33))}"):
+        with pytest.raises(Malformed), evidence.recording(dora, case.vkey):
+            raise SplitView("no", evidence=(case.old, case.new, wrong))
+        assert dora.shelf.forks() == {}
