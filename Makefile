@@ -1,7 +1,7 @@
 # One command checks everything: `make check`. It needs the venv of the README's second command, or PYTHON=….
 PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 
-.PHONY: check format demo bench mutants dist locks
+.PHONY: check format demo bench mutants dist locks pages
 
 check:
 	$(PYTHON) -m ruff format --check .
@@ -12,6 +12,10 @@ check:
 format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+# What docs/ has of commands, exit codes and a home's files, from the code.
+pages:
+	$(PYTHON) -m tests.pages
 
 demo:
 	$(PYTHON) -m commons.cli demo

@@ -5,9 +5,9 @@ what happened; `hint` says what to do next. Foreign exceptions are translated in
 
     CommonsError
     +- Refused           3   the access rule, or the door you came in by, says no
-    +- NotFound          4   no such dataset, entry, peer or file
+    +- NotFound          4   no such home, dataset, entry, peer or file
     +- Conflict          9   it exists already, or contradicts what exists
-    +- Gone             10   it was erased or withdrawn
+    +- Gone             10   it was erased or withdrawn, or has expired
     +- TooLarge         13   over a limit that is stated
     +- Malformed        22   bytes or words that do not follow the format
     +- Busy             23   another process holds this home
@@ -16,8 +16,8 @@ what happened; `hint` says what to do next. Foreign exceptions are translated in
     +- TooMany          29   over a rate limit; later is fine
     +- Undated          62   a clock is in doubt: by it nothing is dated, erased or released
     +- Internal        100   a bug of ours
-    +- Untrue          102   a signature, proof or hash does not verify
-    |  +- SplitView    109   one log, two histories: carries both signed heads
+    +- Untrue          102   a signature, proof or hash does not verify; or an audit found faulty entries
+    |  +- SplitView    109   one log, two histories; the error carries both signed heads
     +- Unreachable     103   no peer answered
     +- TimedOut        104   a peer stalled
     +- StorageFailed   107   the disk refused; nothing was acknowledged

@@ -20,13 +20,16 @@ import pytest
 
 from commons import errors
 from commons.cli import commands as everything
+from tests import pages
 from tests.cli.test_cli import environment
 from tests.conftest import LIMIT
 from tests.forked import program
+from tests.test_house import FLOORS
 
 HOUSE = Path(__file__).parents[1]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
-README = HOUSE / "README.md"
+README, DECIDING = HOUSE / "README.md", HOUSE / "docs" / "deciding.md"
+ARCHITECTURE = HOUSE / "docs" / "architecture.md"
 PORT = "4801"  # of the pages; a free one is put in its place
 
 Step = tuple[str, list[str]]  # what is typed, and the lines expected
@@ -136,62 +139,51 @@ def test_what_a_page_shows_is_what_happens(page: Path, terminal: Terminal) -> No
 
 
 def test_the_tutorial_goes_the_whole_way() -> None:
-    typed = "\n".join(command for command, _ in steps(README))
-    for verb in ("init", "node", "publish", "show", "fetch", "audit", "log export", "requests", "approve", "revoke",
-                 "log erase"):  # fmt: skip
+    typed = "\n".join(command for page in (README, DECIDING) for command, _ in steps(page))
+    for verb in (
+        "init",
+        "node",
+        "publish",
+        "show",
+        "fetch",
+        "audit",
+        "log export",
+        "requests",
+        "approve",
+        "revoke",
+        "log erase",
+    ):
         assert f" {verb} " in f"{typed} ".replace("\n", " \n"), verb
 
 
-# -- the command line and its pages -----------------------------------------------------------------------------------
+def test_the_first_page_is_read_in_five_minutes() -> None:
+    assert len(README.read_text().splitlines()) <= 200
 
 
-def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{before}{name} ")
-        else:
-            yield f"{before}{name}", command
+# -- pages made from the code, and the command line -------------------------------------------------------------------
 
 
-def options(command: click.Command) -> list[click.Option]:
-    return [param for param in command.params if isinstance(param, click.Option)]
+@pytest.mark.parametrize("page", pages.made(), ids=lambda page: page.name)
+def test_a_page_that_is_made_from_the_code_says_what_the_code_says(page: Path) -> None:
+    assert page.read_text() == pages.made()[page], "`make pages` writes it"
 
 
 def test_every_command_and_option_is_documented() -> None:
-    rows = {
-        name.strip(" `"): row
-        for row in README.read_text().splitlines() if row.startswith("| `")
-        for name in row.split("|")[1].split(",")
-    }  # fmt: skip
-    for name, command in commands(everything.main):
-        assert name in rows, f"`{name}` is not in the README's table of commands"
-        missing = [flag for option in options(command) for flag in option.opts if f"`{flag}" not in rows[name]]
+    page = (HOUSE / "docs" / "commands.md").read_text()
+    parts = {part.partition("`")[0]: part for part in page.split("\n## `")[1:]}
+    for name, command in pages.every(everything.main):
+        part = next(part for typed, part in parts.items() if f"{typed} ".startswith(f"{name} "))
+        missing = [flag for option in pages.options(command) for flag in option.opts if flag not in part]
         assert missing == [], f"`{name}`"
     for flag in ("--home", "--json", "--version"):
-        assert f"`{flag}" in README.read_text()
-
-
-def test_the_table_of_commands_names_none_that_is_not_there() -> None:
-    known = {name for name, _ in commands(everything.main)}
-    for row in README.read_text().partition("## Commands")[2].partition("\n## ")[0].splitlines():
-        if row.startswith("| `"):
-            for name in row.split("|")[1].split(","):
-                assert name.strip(" `") in known
+        assert f"`{flag}" in page
 
 
 def test_every_command_and_option_has_a_help_text() -> None:
     groups = [(name, command) for name, command in everything.main.commands.items() if isinstance(command, click.Group)]
-    for name, command in [("commons", everything.main), *groups, *commands(everything.main)]:
+    for name, command in [("commons", everything.main), *groups, *pages.every(everything.main)]:
         assert command.help, name
-        assert [option.name for option in options(command) if not option.help] == [], name
-
-
-def test_the_table_of_exit_codes_is_that_of_the_code() -> None:
-    rows = re.findall(r"^\| (\d+) \| *(\w*) *\| (.*?) \| *(\d*) *\|$", README.read_text(), re.MULTILINE)
-    assert len(rows) == len({code for code, *_ in rows})
-    told = {int(code): (kind, int(status)) for code, kind, _, status in rows if kind}
-    assert told == {kind.number: (kind.__name__, 400 + kind.number) for kind in errors.KINDS.values()}
-    assert {int(code) for code, *_ in rows} - set(told) == {0, 1, 2, 130}
+        assert [option.name for option in pages.options(command) if not option.help] == [], name
 
 
 def test_the_errors_own_list_is_that_of_the_code() -> None:
@@ -202,14 +194,26 @@ def test_the_errors_own_list_is_that_of_the_code() -> None:
 # -- pages and what they name -----------------------------------------------------------------------------------------
 
 
-def test_architecture_names_every_module_and_only_files_that_exist() -> None:
-    text = (HOUSE / "docs" / "architecture.md").read_text()
-    for module in (HOUSE / "commons").rglob("*.py"):
-        if module.name != "__init__.py":
-            assert f"`{module.stem}.py`" in text, f"{module.relative_to(HOUSE)} is not in architecture.md"
-    folders = [HOUSE, *(HOUSE / "commons" / part for part in ("", "core", "disk", "net", "metadata", "commands"))]
+def test_the_rooms_of_the_architecture_are_the_folders_of_the_house_from_top_to_bottom() -> None:
+    rooms = re.findall(r"^\| `([\w/]+)/` \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    floors = [each.removeprefix("commons.").replace(".", "/") for floor in FLOORS for each in floor]
+    assert rooms == [each for each in floors if (HOUSE / "commons" / each).is_dir() or (HOUSE / each).is_dir()]
+    for path in (HOUSE / "commons").glob("*/**/*.py"):
+        assert any(path.is_relative_to(HOUSE / "commons" / room) for room in [*rooms, "core/__init__.py"]), path
+
+
+def test_the_architecture_is_one_page_and_names_only_files_that_exist() -> None:
+    text = ARCHITECTURE.read_text()
+    assert len(text.splitlines()) <= 100
     for named in re.findall(r"`([\w./-]+\.(?:py|md|cfg|toml)|\.ci/run|Makefile|[\w/]+/)`", text):
-        assert any((folder / named).exists() for folder in folders), named
+        assert (HOUSE / named).exists() or (HOUSE / "commons" / named).exists(), named
+
+
+def test_the_glossary_has_each_word_once_and_in_order() -> None:
+    words = re.findall(r"^\| ([^|]+) \|", (HOUSE / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert words[0] == "word"
+    assert len(words) > 50
+    assert words[1:] == sorted(set(words[1:]))
 
 
 def test_pages_name_only_tests_that_exist() -> None:

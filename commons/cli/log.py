@@ -107,7 +107,7 @@ def audit(c: Shell, /, source: str | None, since: str | None, until: str | None,
     if c.json and (told["faults"] or damaged):
         sys.exit(Untrue.number if told["faults"] else StorageFailed.number)  # the one document tells them
     if damaged:
-        hint = 'restore a backup into another home: README, "Backing up and restoring"'
+        hint = 'restore a backup into another home: docs/home.md, "Backing up and restoring"'
         raise StorageFailed(f"{len(damaged)} rows of this home's log.db are damaged", hint=hint)
     if told["unmatched"] and not told["faults"]:
         if c.json:
@@ -150,7 +150,7 @@ def log_export(c: Shell, path: Path, openings: bool, source: str | None, commons
         raise StorageFailed(
             f"the openings of {count(len(told['damaged']), 'entry')} are damaged, and empty in what was written: "
             f"{', '.join(map(str, told['damaged'][:5]))}{' …' if len(told['damaged']) > 5 else ''}",
-            hint='restore a backup into another home, and export there: README, "Backing up and restoring"',
+            hint='restore a backup into another home, and export there: docs/home.md, "Backing up and restoring"',
         )
 
 

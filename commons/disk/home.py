@@ -1,13 +1,4 @@
-"""A node's folder: where each thing lies, who holds it, and the seed everything secret is derived from.
-
-seed        the secret: 32 bytes in hex, mode 0600          lock       held by whoever uses the home
-log.db      the commons' log (disk.log)                      shelf.db   manifests, my requests, heads, peers
-packs/      sealed packs by their root (disk.packs)          proofs/    one .tlog-proof for each access of mine
-witness.db  heads of others' logs that we cosigned           cosigned.db  what witnesses signed of our own
-config.json the node's settings                              control    the running node's loopback door, mode 0600
-log.next.db a log taken over, until the next start           log.before.db  the log before that, log.before.2.db, …
-deposits.db shares kept for others (disk.deposits)           pleas.db   requests handed in to us as a witness
-notes.db    the owner's words beside the log (disk.notes)
+"""A node's folder: where each thing lies (`FILES`), who holds it, and the seed everything secret is derived from.
 
 Nothing in here is ever deleted to make room for a new home or a new log: what is in the way is named, and stays.
 """
@@ -48,6 +39,57 @@ from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, refusal
 
 Found = Callable[[Keys], Charter]  # who founds a commons knows its keys only when there is a seed
+
+FILES = {  # name: (what it is, what is lost without it; "" for what no backup needs)
+    "seed": (
+        "32 bytes in hex, from which your identity and the keys of your datasets are derived: who has it is you",
+        "nobody new is ever given the key of what you published; you are somebody else",
+    ),
+    "config.json": (
+        "settings",
+        "what is in the folder is no home: write `{}` into a new one, and announce your addresses again",
+    ),
+    "log.db": (
+        "your commons' log, and the openings: who asked for what",
+        "who asked for what, under which terms, is gone; your references lead nowhere",
+    ),
+    "shelf.db": (
+        "manifests, your own requests and the keys you were given, the heads you trust, the peers you know",
+        "manifests of your datasets, keys that others gave you, your communities, the peers you know",
+    ),
+    "packs/": (
+        "sealed packs, each under its root",
+        "your datasets, sealed: nobody can fetch them, unless a mirror has them; publish them again from the files",
+    ),
+    "deposits.db": (
+        "shares of other people's keys that you keep as a custodian, and which of them you gave to whom",
+        "keys whose shares you keep, if too many custodians lose theirs: nobody else has your share",
+    ),
+    "proofs/": (
+        "for each of your requests a C2SP tlog-proof and the entry it proves",
+        "your evidence of what you were allowed",
+    ),
+    "witness.db": (
+        "the last head this node cosigned of each log it is a witness for: never forgotten",
+        "what you vouch for as a witness: restored from an old copy, you could sign a second history of somebody's log",
+    ),
+    "cosigned.db": ("what witnesses signed of your own log's heads", "signatures of witnesses, which they give again"),
+    "pleas.db": (
+        "requests handed to this node as a witness: who asked for what, forgotten after 30 days",
+        "requests handed in to you as a witness, and not delivered yet",
+    ),
+    "notes.db": (
+        "what you said about your log beside it, and when",
+        "what you said about your log beside it, such as that it goes on after a restore",
+    ),
+    "log.next.db": ("a log that you take over, until the next start", "a log that waits to be taken over"),
+    "log.before.db": (
+        "a log that this home kept before it took over another; the next ones are log.before.2.db and so on",
+        "logs put aside",
+    ),
+    "lock": ("who uses the home", ""),
+    "control": ("the running node's own door, for its owner's commands", ""),
+}
 
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new",
           "notes.db", "notes.db-wal", "notes.db-shm")  # fmt: skip

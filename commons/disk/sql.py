@@ -29,7 +29,7 @@ _WHY = {
 # Threads share a connection. From Python 3.13 on its cache would give two of them one prepared statement, which loses
 # the row of one or ends in "bad parameter or other API misuse"; without it each has its own, and SQLite takes turns.
 _SHARED: dict[str, Any] = {"isolation_level": None, "check_same_thread": False, "timeout": 10, "cached_statements": 0}
-MEND = 'keep this home as it is and restore a backup into another one: README, "Backing up and restoring"'
+MEND = 'keep this home as it is and restore a backup into another one: docs/home.md, "Backing up and restoring"'
 
 
 @contextmanager

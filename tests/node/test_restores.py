@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -14,21 +13,19 @@ from typing import Any
 
 import pytest
 
+from commons.disk.home import FILES
 from commons.errors import Stale
 from tests.cli.test_cli import ANY, Commons
 from tests.conftest import CHARTER, Village
 
-README = Path(__file__).parents[2] / "README.md"
-
 
 def backed_up() -> list[str]:
-    """The names that README's list of what to back up has, its short forms written out."""
-    text = README.read_text().partition("| to back up | without it |")[2].partition("\n\n")[0]
-    return [name for row in text.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    """The names in the table of what to back up: docs/home.md is made of it."""
+    return [name for name, (_, lost) in FILES.items() if lost]
 
 
 def restore(home: Path, to: Path) -> None:
-    """What README names, and nothing else, copied into an empty folder."""
+    """What docs/home.md names, and nothing else, copied into an empty folder."""
     to.mkdir(mode=0o700)
     for name in backed_up():
         if (home / name).is_dir():
@@ -37,9 +34,7 @@ def restore(home: Path, to: Path) -> None:
             shutil.copy(home / name, to / name)
 
 
-async def test_what_the_readme_says_to_back_up_is_enough_to_go_on(
-    village: Village, folder: Path, tmp_path: Path
-) -> None:
+async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village, folder: Path, tmp_path: Path) -> None:
     """A registrar that is a witness and a custodian too: its data, log, shares, evidence and settings are all there."""
     coop, ben = await village.start("coop", CHARTER), await village.start("ben")
     await coop.desk.announce(addresses=["https://coop.example"])
