@@ -18,7 +18,7 @@ from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.tiles import WIDTH
 from commons.disk.shelf import Shelf
-from commons.errors import Conflict, Malformed, NotFound, SplitView, Untrue
+from commons.errors import Conflict, Malformed, NotFound, Pending, SplitView, Untrue
 from commons.log.follow import Follower
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
@@ -243,6 +243,9 @@ async def test_what_was_not_read_yet_contains_nothing(log: Keeper, shelf: Shelf)
     head = await follower.follow()
     assert follower.known() is head
     await follower.contains(log.head())
+    log.publish(series=bytes(16))
+    with pytest.raises(Pending, match="newer than what this log shows here"):
+        await follower.contains(log.head())
 
 
 async def test_a_head_by_who_kept_the_log_before_proves_nothing_against_it(log: Keeper, shelf: Shelf) -> None:
