@@ -33,8 +33,9 @@ async def submit(
     home: Home, net: Network, dataset: Opened[Manifest], witness: str, sources: Sequence[str],
     acknowledge: str | None, purpose: str | None, details: str | None, compare: Compare,
 ) -> dict[str, Any]:  # fmt: skip
-    """Hand this home's request for a dataset to a witness of its log. What the witness signs is kept beside the proofs,
-    and so is the registrar's answer, if the witness has one by now; then `entry` is where the log holds the request.
+    """What became of this home's request for a dataset, handed to a witness of its log because the registrar does not
+    answer: plain values, with `entry` where the log holds the request already. What the witness signs is kept beside
+    the proofs, and so is the registrar's answer, if the witness has one by now.
 
     Conflict if the log holds it already, or its key is here. Where there is no request yet, or it is too old to be
     logged, one is `signed`. The order: the request is stored (if it is a new one), then sent; what comes back is
@@ -119,14 +120,15 @@ async def signed(
 
 
 async def published(net: Network, source: str, origin: str) -> dict[str, Any]:
-    """What the witness at `source` says was handed to it, and is not in the log `origin`. NotFound, Untrue,
-    Malformed."""
+    """What the witness at `source` says was handed to it and is not in the log `origin`, verified, as plain values.
+    NotFound, Untrue, Malformed."""
     note.check_name(origin)
     return read(await net.get(source, complaint.path(origin), limit=codec.LIMIT), source, origin)
 
 
 def read(data: bytes, source: str, origin: str) -> dict[str, Any]:
-    """The signed words in `data`, verified; Untrue unless they are of this log, and by the peer at `source`."""
+    """The witness's signed words in `data`, verified, as plain values; Untrue unless they are of the log `origin`, and
+    by the peer at `source`."""
     opened = envelope.open(complaint.UNLOGGED, Unlogged, data)
     if f"commons/{opened.value.commons}" != origin or (is_peer(source) and peer_of(source) != opened.signer):
         raise Untrue(f"{source} shows what another witness says, or says of another log")

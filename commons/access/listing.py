@@ -21,8 +21,9 @@ LIMIT = manifest.LIMIT + (128 << 10)  # bytes of an offer: a manifest, an entry,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A member's, to the registrar of a commons: `statement` is the signed Publish, `manifest` the signed manifest that
-    it names, both in exact bytes; `head` the last checkpoint of this log that the sender trusts, or empty."""
+    """What a member sends to a registrar to have a dataset listed: `statement` is the signed Publish, `manifest` the
+    signed manifest that it names, both in exact bytes; `head` the last checkpoint of this log that the sender trusts,
+    or empty."""
 
     statement: bytes
     manifest: bytes
@@ -41,8 +42,9 @@ def entry(value: Manifest, name: Cid, time: int) -> Publish:
 
 
 def check(said: Opened[Publish], dataset: Opened[Manifest]) -> None:
-    """Untrue unless both are by one signer, the entry names this manifest, and each of its fields is what the manifest
-    says; and, where custodians keep the key, the publisher shared that of this very version."""
+    """Nothing; Untrue unless entry and manifest are by one signer, the entry names this manifest, and each of its
+    fields is what the manifest says; and, where custodians keep the key, the publisher shared the key of this very
+    version."""
     value = dataset.value
     if said.signer != dataset.signer:
         raise Untrue("the manifest was signed by somebody else than its entry")

@@ -27,7 +27,8 @@ from commons.net.network import Network
 async def owe(
     home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest], ask: OwnRequest
 ) -> dict[str, Any]:
-    """Owe the log a signed receipt, then pay it. What cannot be delivered now stays owed."""
+    """What became of the receipt for a dataset that was fetched, as plain values: {"receipt": "logged", "entry": 5}, or
+    {"receipt": "owed", "why": …}. It is signed and stored, then sent; what cannot be delivered now stays owed."""
     value = dataset.value
     if ask.receipt is None and ask.request is not None:
         said = Received(
@@ -46,6 +47,8 @@ async def owe(
 
 
 async def deliver(home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: OwnRequest) -> dict[str, Any]:
+    """What became of a receipt that is owed, as `owe` says it: sent to the log now, or still owed because nobody
+    answers."""
     said = envelope.open(entries.RECEIPT, Received, ask.receipt or b"")
 
     def check(shown: Answer, log: Verifier, old: bytes) -> Signed:
@@ -69,8 +72,8 @@ async def hand_in(
     statement: bytes,
     check: Callable[[Answer, Verifier, bytes], Signed],
 ) -> int:
-    """Send a signed statement about a request to its log, `check` what comes back, and trust its head. The index of the
-    entry."""
+    """The index of the entry that a signed statement about a request made in its log. `check` verifies what comes back;
+    then its head is trusted."""
 
     async def hand(keeper: Incumbent) -> int:
         _, got = await exchange(

@@ -55,7 +55,8 @@ class Registrar:
     # -- what peers send --------------------------------------------------------------------------------------------
 
     async def submit(self, body: bytes) -> bytes:
-        """A Submission in, an Answer out. The same statement again gets its answer again, and no second entry.
+        """An Answer, for a Submission: both in exact bytes. The same statement again gets its answer again, and no
+        second entry.
 
         The order: the signature and what it says; the head its sender knows (are we rolled back?); the rates; one
         durable batch of request and decision; only then the answer. A crash before the commit leaves nothing, one after
@@ -157,7 +158,9 @@ class Registrar:
         return codec.encode(Answer(shown=(shown,), head=head.note, consistency=self.log.lead(known, head)))
 
     def release(self, body: bytes) -> bytes:
-        """The epoch secret, sealed to the key in the statement (the body, exact bytes) of a durable, valid grant."""
+        """The epoch secret, encrypted to the requester's key. `body` is the requester's signed statement in exact
+        bytes, whose request must stand granted in the log, durable and not ended. NotFound, Pending, Refused or Gone
+        otherwise."""
         said = envelope.open(entries.REQUEST, Asked, body)
         index = self.log.answered(entries.statement_digest(said.data))
         if index is None:
@@ -199,7 +202,8 @@ class Registrar:
     # -- the steward's desk -----------------------------------------------------------------------------------------
 
     async def decide(self, request: int, outcome: str, reason: str, expires: int | None = None) -> dict[str, Any]:
-        """Log a signed decision: grant, refuse or revoke. Conflict if the request is not in a state for it."""
+        """What was logged, as plain values: the steward's signed decision to grant, refuse or revoke. Conflict if the
+        request is not in a state for it."""
         if len(reason) > entries.DETAILS_LIMIT:
             raise TooLarge(f"a reason has at most {entries.DETAILS_LIMIT} characters")
         now = int(self.clock())
@@ -238,7 +242,8 @@ class Registrar:
         }
 
     async def erase(self, index: int, reason: str) -> dict[str, Any]:
-        """Destroy the openings of an entry and of all that answers it; log that they were. Proofs stay valid."""
+        """What was erased, as plain values: the openings of an entry and of all that answers it are destroyed, and an
+        entry says so. Proofs stay valid."""
 
         def draft(state: State, _index: int, now: int) -> list[Record]:
             if not 0 <= index < self.log.size:

@@ -16,7 +16,7 @@ from commons.errors import Untrue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What a released key is bound to; `request` and `decision` are indices in the commons' log."""
+    """Whom and what a released key is bound to; `request` and `decision` are indices in the commons' log."""
 
     type: str = "commons/release/v1"
     commons: str
@@ -28,12 +28,13 @@ class Bound:
 
 
 def seal(secret: bytes, to: bytes, bound: Bound) -> bytes:
-    """The epoch secret (32 bytes) for the holder of the X25519 key `to`; Malformed if `to` is no usable key."""
+    """The epoch secret (32 bytes), encrypted for the holder of the X25519 key `to`; Malformed if `to` is no usable
+    key."""
     return hpke.seal(secret, to, bound, "the request's HPKE key cannot be used")
 
 
 def open(sealed: bytes, seed: bytes, bound: Bound) -> bytes:
-    """The inverse; Untrue unless it was sealed to this key for exactly this grant."""
+    """The epoch secret that `seal` encrypted; Untrue unless that was to this key, for exactly this grant."""
     secret = hpke.open(sealed, seed, bound, "the released key was not sealed to this request")
     if len(secret) != 32:
         raise Untrue("the released key has a wrong length")
@@ -41,11 +42,13 @@ def open(sealed: bytes, seed: bytes, bound: Bound) -> bytes:
 
 
 def lock(newer: bytes, older: bytes, series: bytes, epoch: int) -> bytes:
-    """The secret of `epoch` under that of the epoch after it. Each wrapping key is used once, so its nonce is zero."""
+    """The secret of `epoch`, encrypted under the secret of the epoch after it. Each wrapping key is used once, so its
+    nonce is zero."""
     return AESGCM(_wrapping(newer, series, epoch)).encrypt(bytes(12), older, b"")
 
 
 def unlock(newer: bytes, locked: bytes, series: bytes, epoch: int) -> bytes:
+    """The secret of `epoch` that `lock` encrypted; Untrue unless `newer` is the secret of the epoch after it."""
     try:
         return AESGCM(_wrapping(newer, series, epoch)).decrypt(bytes(12), locked, b"")
     except InvalidTag as error:
@@ -53,7 +56,8 @@ def unlock(newer: bytes, locked: bytes, series: bytes, epoch: int) -> bytes:
 
 
 def chain(secret: bytes, epoch: int, unlocks: tuple[bytes, ...], series: bytes) -> dict[int, bytes]:
-    """The secrets of `epoch` and of every epoch before it."""
+    """The secrets of `epoch` and of every epoch before it, by epoch; `unlocks[n]` is that of epoch n, locked under the
+    next."""
     secrets = {epoch: secret}
     for older in reversed(range(epoch)):
         secrets[older] = unlock(secrets[older + 1], unlocks[older], series, older)

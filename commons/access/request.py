@@ -31,7 +31,8 @@ from commons.net.network import Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A request that is in the log: the statement, the registrars asked, their answer in exact bytes, and checked."""
+    """A request that is in the log: the signed statement, the registrars asked, their answer in exact bytes, and
+    verified."""
 
     said: Opened[Asked]
     registrars: Sequence[str]
@@ -40,7 +41,8 @@ class Sent:
 
 
 def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
-    """The epoch secret (32 bytes) where nobody need be asked: printed in the manifest, this home's own, or given."""
+    """The epoch secret (32 bytes) of a dataset where nobody need be asked for it: it is printed in the manifest, the
+    dataset is this home's own, or it was given before. None otherwise."""
     value = dataset.value
     if value.key is not None:
         return value.key
@@ -51,14 +53,14 @@ def kept_key(home: Home, dataset: Opened[Manifest]) -> bytes | None:
 
 
 def held(home: Home, value: Manifest) -> OwnRequest | None:
-    """This home's request for a dataset's key, if it made one under these very terms. One that is damaged and brought
-    no key is none: the next takes its place."""
+    """This home's request for a dataset's key under these very terms; None if it made none. A damaged one that brought
+    no key counts as none: the next takes its place."""
     ask = home.shelf.ask(verifier(value).vkey, value.series, value.epoch, value.terms.digest())
     return ask if ask is not None and (ask.secret is not None or readable(home, ask) is not None) else None
 
 
 def readable(home: Home, ask: OwnRequest) -> Opened[Asked] | None:
-    """What it states; None where it is damaged."""
+    """The signed statement of a stored request; None where it is damaged."""
     return home.shelf.unread.read("asks", ask.dataset, lambda: said_in(ask))
 
 
@@ -70,7 +72,8 @@ def is_over(ask: OwnRequest | None) -> bool:
 def begun(
     home: Home, dataset: Opened[Manifest], acknowledge: str | None, purpose: str, details: str | None
 ) -> OwnRequest:
-    """A new request, its terms acknowledged, stored before anybody is told of it. Unacknowledged."""
+    """A new request: its terms acknowledged, signed, and stored before anybody is told of it. Unacknowledged where
+    `acknowledge` does not name the licence."""
     terms.acknowledge(dataset.value.terms, acknowledge)
     new = made(home, dataset, purpose, details)
     home.shelf.put_ask(new)
@@ -78,12 +81,13 @@ def begun(
 
 
 def words(ask: OwnRequest) -> tuple[str, str | None]:
-    """The purpose and the details that it states."""
+    """The purpose and the details that a stored request states."""
     details = codec.decode(Submission, ask.submission).details
     return said_in(ask).value.purpose, details.value.decode("utf-8", "replace") if details else None
 
 
 def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | None) -> OwnRequest:
+    """A new signed request for the key of a dataset, not stored yet. TooLarge for details that are too long."""
     value = dataset.value
     if details is not None and len(details) > entries.DETAILS_LIMIT:
         raise TooLarge(f"the details have {len(details)} characters, at most {entries.DETAILS_LIMIT} are possible")
@@ -112,8 +116,9 @@ def made(home: Home, dataset: Opened[Manifest], purpose: str, details: str | Non
 
 
 async def resubmit(home: Home, net: Network, sources: Sequence[str], listed: Listed, ask: OwnRequest) -> Sent:
-    """Send a stored request, for the first time or again: whoever asks twice finds the same entry. Where the registrar
-    does not take it, somebody may have taken over. The checked answer of a granted request; Pending or Refused else."""
+    """The verified answer to a stored request that was granted; Pending or Refused where it was not. It is sent for the
+    first time or again: whoever asks twice finds the same entry. Where the registrar does not take it, another may keep
+    the log by now."""
     value = listed.dataset.value
     try:
         sent = await registrars.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
@@ -160,7 +165,8 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnReques
 
 
 def unsent(ask: OwnRequest, purpose: str, details: str | None) -> str:
-    """That a request was made with other words than these, which were not sent; "" for the same words, or none."""
+    """A sentence for whoever repeats a request with another purpose or other details: those were not sent. "" for the
+    same words, or none."""
     first, because = words(ask)
     if purpose in ("unstated", first) and details in (None, because):
         return ""
@@ -169,31 +175,36 @@ def unsent(ask: OwnRequest, purpose: str, details: str | None) -> str:
 
 
 def outdated(ask: OwnRequest) -> bool:
+    """Whether a request that was never sent is too old for the log by now, so that a new one has to be signed."""
     return ask.outcome == "unsent" and abs(time.time() - said_in(ask).value.time) > answer.SKEW // 2
 
 
 def said_in(ask: OwnRequest) -> Opened[Asked]:
+    """The signed statement of a stored request. Malformed or Untrue where it is damaged."""
     return envelope.open(entries.REQUEST, Asked, codec.decode(Submission, ask.submission).statement)
 
 
 def keep_proof(home: Home, dataset: str, checked: Checked) -> None:
-    """The last entry of an answer, and that it is in the log, for who has to show it."""
+    """Nothing: writes the last entry of an answer, and the tlog-proof that it is in the log, into the home's
+    `proofs/`."""
     name = f"{dataset}-{checked.request if checked.decision is None else checked.decision}"
     write_secret(home.path / "proofs" / f"{name}.tlog-proof", checked.proof.decode())
     write_secret(home.path / "proofs" / f"{name}.entry", checked.entry.hex() + "\n")
 
 
 def answered(ask: OwnRequest, checked: Checked) -> OwnRequest:
+    """The stored request with what its answer says: where it is in the log, and what was decided, and why."""
     return replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.words or checked.reason)
 
 
 def forget_key(home: Home, value: Manifest) -> None:
-    """A released key that opens nothing is no key."""
+    """Nothing: the home forgets a released key that does not open the dataset, so that the next fetch asks again."""
     ask = held(home, value)
     if ask is not None:
         home.shelf.put_ask(replace(ask, secret=None))
 
 
 def verifier(value: Manifest) -> note.Verifier:
-    """The key of the log that a dataset is accounted in, as its manifest says; by now another may be in force."""
+    """The key of the log that a dataset is accounted in, as its manifest says. By now another may be in force: see
+    `log.registrars`."""
     return note.Verifier(name=f"commons/{value.commons}", public=value.log_key)

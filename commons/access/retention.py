@@ -31,9 +31,9 @@ def due(state: State, now: float) -> list[int]:
 
 
 async def forget(registrar: Registrar, now: float) -> list[int]:
-    """Erase what is due, each request with all that answers it; a crash leaves the rest to the next time, and one that
-    cannot be erased keeps none of the others. Undated, and nothing is erased, where the clock that says `now` is in
-    doubt: see `disk.dating`."""
+    """The requests that were erased because they are due, each with all that answers it. A crash leaves the rest to the
+    next time, and one that cannot be erased keeps none of the others. Undated, and nothing is erased, where the clock
+    that says `now` is in doubt: see `disk.dating`."""
     registrar.home.dating.check(int(now))
     found = due(registrar.log.state, now)
     failed: list[CommonsError] = []
@@ -48,7 +48,8 @@ async def forget(registrar: Registrar, now: float) -> list[int]:
 
 
 async def daily(registrar: Registrar, clock: Callable[[], float] = time.time, pause: float = DAY) -> None:
-    """Now, and once a day from then on; once an hour while the clock is in doubt, or the log waits for an answer."""
+    """Never: erases what is due now and once a day from then on; once an hour while the clock is in doubt, or the log
+    waits for an answer."""
     while True:
         wait = pause
         with contextlib.suppress(CommonsError):  # a shut log, a clock in doubt, a faster erasure by hand

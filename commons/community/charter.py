@@ -20,14 +20,15 @@ _WORDS: dict[type[Any], str] = {str: "a text", int: "a whole number", list: "a l
 
 
 def founding(text: str, now: int) -> Found:
-    """What a charter in TOML founds. "me" in a college is whoever founds it. Malformed, with what is wrong."""
+    """A function that makes, of a home's keys, the charter that a TOML `text` describes. "me" in a college is whoever
+    founds it. Malformed, with what is wrong."""
     said = read(text)
     return lambda keys: check_founding(_reachable(_charter(said, keeper(keys), now, keys.identity.peer)))
 
 
 def amended(text: str, community: Community) -> Charter:
-    """The same log and registrar under another charter; "me" is the registrar. A college that there is keeps the
-    members that it has by now, whatever the file says."""
+    """Another charter of the same log and registrar, as a TOML `text` describes it; "me" is the registrar. A college
+    that there is already keeps the members that it has by now, whatever the file says."""
     old, said = community.charter, read(text)
     listed, now = said.get("colleges", {}), community.colleges
     if isinstance(listed, dict):
@@ -46,6 +47,7 @@ def _reachable(charter: Charter) -> Charter:
 
 
 def read(text: str) -> Told:
+    """The words of a charter in TOML. Malformed for what is no TOML, or has a word that no charter has."""
     try:
         said = texts.load_toml(text)
     except Malformed as error:

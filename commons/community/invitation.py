@@ -17,8 +17,9 @@ _SCHEME = "commons-invitation:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """Whoever holds it may take it, once. `proposal` is the entry that must have passed, `token` a secret (32 bytes),
-    `log_key` the key of the community's log (32 bytes), `sources` where its registrar is reached."""
+    """An invitation to a community: whoever holds it may take it, once. `proposal` is the entry that must have passed,
+    `token` a secret (32 bytes), `log_key` the key of the community's log (32 bytes), `sources` where its registrar is
+    reached."""
 
     commons: str
     proposal: int
@@ -32,7 +33,7 @@ class Invitation:
 
 
 def parse(text: str) -> Invitation:
-    """The inverse; Malformed."""
+    """The invitation that a text holds, as `str` writes it. Malformed."""
     words = text.strip().removeprefix(_SCHEME).split(",")
     wrong = ""
     if not text.strip().startswith(_SCHEME) or not 4 <= len(words) <= 20 or not all(words):

@@ -18,8 +18,8 @@ Told = dict[str, Any]
 
 
 def told(state: State, me: str, now: int, everything: bool = False, faults: int = 0) -> Told:
-    """A community in plain words: who is in it, who decides what, what is open and what it lacks; and how many entries
-    of its log are faulty."""
+    """A community as plain values: who is in it, who decides what, what is open, what it lacks, and how many entries of
+    its log are faulty."""
     community, charter = state.founded, state.founded.charter
     ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing in ("open", "counted")]
     return {
@@ -65,7 +65,8 @@ def _unstamped(community: Community) -> str:
 
 
 def statistics(state: State, since: int | None, until: int | None) -> list[Told]:
-    """What the keepers of the gate did, by dataset: requests, how many were granted, how fast, and why not."""
+    """What registrar and stewards did, a row for each dataset: requests, how many were granted, how fast, and why
+    others were not."""
     rows: dict[str, list[Any]] = {}
     for access in state.accesses.values():
         if (since is None or access.entry.time >= since) and (until is None or access.entry.time < until):

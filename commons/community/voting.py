@@ -42,7 +42,8 @@ KINDS: dict[str, type[Any]] = {proposals.PROPOSAL: Proposal, proposals.VOTE: Vot
 
 
 def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId, bytes, Record]:
-    """Who signed a proposal, a ballot or a joining, its digest, and the record it makes. Malformed, NotFound."""
+    """What the registrar makes of a member's signed proposal, ballot or joining: its signer, its digest, and the record
+    for the log. Malformed, NotFound."""
     kind = codec.decode(envelope.Envelope, statement).type
     if kind not in KINDS:
         raise Malformed(f"not something a log takes from others: {kind[:40]!r}")
@@ -56,7 +57,7 @@ def taken(log: Log, commons: str, statement: bytes, now: float) -> tuple[PeerId,
 
 
 def check_date(dated: int, now: float) -> None:
-    """Malformed for what a member dates otherwise than this node's clock allows: the log could not go back."""
+    """Nothing; Malformed for what a member dates otherwise than this node's clock allows: the log could not go back."""
     if not -SKEW < dated - now <= AHEAD:
         raise Malformed(
             f"it is dated {dated}, this node's clock says {int(now)}",
@@ -65,14 +66,14 @@ def check_date(dated: int, now: float) -> None:
 
 
 async def stamp(log: Log, head: bytes, size: int) -> None:
-    """Log when the witnesses saw the ballots that wait for it, by a head of so many entries that they signed; then what
-    the ballots decided by it."""
+    """Nothing: logs when the witnesses saw the ballots that wait for it, by a head of `size` entries that they signed;
+    then what the ballots decided by it."""
     await asyncio.wrap_future(log.append(stamped(head, size)))
     await settle(log)
 
 
 def settled(state: State, _index: int, now: int) -> list[Record]:
-    """A draft: the decisions that ballots have made and the log does not have yet."""
+    """The decisions that ballots have made and the log does not have yet, as records: a draft for `Log.append`."""
     community = state.founded
     if community.heir is not None:
         return []
@@ -95,7 +96,7 @@ def settled(state: State, _index: int, now: int) -> list[Record]:
 
 
 def stamped(head: bytes, size: int) -> Draft:
-    """A draft: the stamp of a head with so many entries, if ballots in it wait for one."""
+    """A draft for `Log.append`: the stamp of a head with `size` entries, if ballots in it wait for one."""
 
     def draft(state: State, _index: int, now: int) -> list[Record]:
         community = state.founded
@@ -108,7 +109,7 @@ def stamped(head: bytes, size: int) -> Draft:
 
 
 async def settle(log: Log) -> None:
-    """Log what the ballots have decided, if anything is left to."""
+    """Nothing: logs what the ballots have decided, if the log does not have it yet."""
     await asyncio.wrap_future(log.append(settled))
 
 
@@ -125,7 +126,8 @@ class Seat:
 
 
 def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
-    """The community meant: the one `named` by its id, else the only one this home takes part in, else its own."""
+    """The community that is meant: the one `named` by its id, else the only one this home takes part in, else its
+    own."""
     if named is not None:
         cid = ids.check_commons(named)
         found = next((seat for seat in (*seats, own) if seat.commons == cid), None)
@@ -141,8 +143,8 @@ VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be pr
 
 
 def check_words(action: str, access: str | None, said: Collection[str]) -> None:
-    """Malformed, with the option that is missing or too many, unless a proposal to `action` can be made of what was
-    `said`: the names of options."""
+    """Nothing; Malformed, with the option that is missing or too many, unless a proposal to `action` can be made of the
+    options that were `said`."""
     if action not in ACTIONS:
         raise Malformed(f"not something to decide: {action[:40]!r}", hint=f"one of {', '.join(ACTIONS)}")
     needed = ACTIONS[action].needs
@@ -157,6 +159,7 @@ def check_words(action: str, access: str | None, said: Collection[str]) -> None:
 
 
 def proposal(commons: str, action: str, **what: Any) -> Proposal:
+    """A new proposal to `action`, dated now, not signed yet."""
     return Proposal(commons=commons, action=action, time=int(time.time()), nonce=secrets.token_bytes(16), **what)
 
 
@@ -177,16 +180,19 @@ def invite(seat: Seat, college: str, days: int, words: str) -> tuple[Proposal, b
 
 
 def joining(home: Home, invitation: Invitation) -> Join:
+    """A new joining by an invitation, dated now, not signed yet."""
     proof = proposals.take(invitation.commons, Signer(invitation.token), home.keys.identity.peer)
     return Join(commons=invitation.commons, invitation=invitation.proposal, proof=proof, time=int(time.time()))
 
 
 def sign(home: Home, kind: str, value: Proposal | Vote | Join) -> bytes:
+    """A proposal, ballot or joining, signed by this home's identity: exact bytes."""
     return envelope.sign(kind, value, home.keys.identity)
 
 
 async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
-    """Sign, send, and check that the log has exactly that: its index. What was refused is in no log."""
+    """The index of the entry, once it was signed and sent, and the log is seen to have exactly that. What was refused
+    is in no log."""
     statement = sign(home, kind, value)
     _, got = await exchange(
         home,

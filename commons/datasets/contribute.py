@@ -36,7 +36,8 @@ from commons.net.network import Network
 
 
 def check_kept(state: State, rule: Rule) -> None:
-    """Conflict where nobody could ever give the key: its publisher is not the registrar, and no custodians are."""
+    """Nothing; Conflict where nobody could ever give the key: the publisher is not the registrar, and no custodians are
+    chosen."""
     if rule.kind != "public" and state.custodian_policy is None:
         raise Conflict(
             "this community has chosen no custodians, and its registrar has not the key of what others publish",
@@ -49,14 +50,16 @@ def check_kept(state: State, rule: Rule) -> None:
 
 
 class Abroad:
-    """A community's log, a `publish.Destination`: kept where `seat` says, `state` read anew from there and verified."""
+    """A community's log as a `publish.Destination`: kept where `seat` says, `state` read anew from there and
+    verified."""
 
     def __init__(self, home: Home, net: Network, seat: Seat, state: State) -> None:
         self._home, self._net, self._seat, self.state = home, net, seat, state
         self.commons, self.log_key, self.registrar = seat.commons, state.keeper.public, state.founded.charter.registrar
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
-        """What was signed here of the same words and the same files: in the log by now, or fit to enter it as it is."""
+        """The manifest that was signed here before of the same words and the same files, if the log has it by now or it
+        can enter the log as it is; None otherwise."""
         evidence.check_whole(self._home.shelf, self.state.keeper.vkey)  # now, before anything is sealed or shared
         data = None
         if (cid := self._home.shelf.offer(self.commons, mark(ready))) is not None:
@@ -80,12 +83,16 @@ class Abroad:
         return found if found is not None and fits(self._home, self, found) else None
 
     def begin(self, ready: Prepared, cid: Cid) -> None:
+        """Nothing: remembers what was signed, so that a repetition goes on with it."""
         self._home.shelf.put_offer(self.commons, mark(ready), cid)
 
     async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
-        """Sign the entry, send both, and check that the log has exactly that under a head that continues the trusted
-        one. A crash, or an answer that is lost, leaves what `begun` finds: there the entry is in the log, or it is
-        signed and sent anew, and the registrar makes no second one of a manifest that has one."""
+        """The index of the entry: it is signed, sent with the manifest, and the log is seen to have exactly that under
+        a head that continues the trusted one.
+
+        A crash, or an answer that is lost, leaves what `begun` finds: there the entry is in the log, or it is signed
+        and sent anew, and the registrar makes no second one of a manifest that has one.
+        """
         if cid in self.state.datasets:
             return self.state.published(cid).index
         said = listing.entry(dataset.value, cid, int(time.time()))
@@ -156,7 +163,8 @@ def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]
 
 
 async def receive(registrar: Registrar, body: bytes) -> bytes:
-    """A member's Offer in, an Answer out that shows its entry. A manifest makes one entry, however often it comes.
+    """An Answer that shows the entry of a member's Offer (`body`), both in exact bytes. A manifest makes one entry,
+    however often it comes.
 
     The order: everything in it compared; the rates; the manifest durable, then its entry; only then the answer.
     """

@@ -34,7 +34,7 @@ DEMAND_WORDS = ("croissant", "ro-crate", "dcat")  # need a description: a datase
 
 
 async def contents(home: Home, net: Network, sources: list[str], dataset: Opened[Manifest]) -> Contents:
-    """The table of files, fetched if need be. Refused without the key."""
+    """The contents table of a dataset: which files it has. It is fetched if need be. Refused without the key."""
     value = dataset.value
     withdrawal.check_here(home, ids.cid(dataset.data))
     secret = request.kept_key(home, dataset)
@@ -46,7 +46,8 @@ async def contents(home: Home, net: Network, sources: list[str], dataset: Opened
 
 
 def description(dataset: Opened[Manifest], table: Contents | None) -> Description:
-    """What every format is written from."""
+    """The description of a dataset that every format is written from; without its contents `table`, what the manifest
+    says alone."""
     value, terms = dataset.value, dataset.value.terms
     known = licensing.of(terms)
     named = [
@@ -93,8 +94,8 @@ def _spdx(expression: str) -> str:
 
 
 def write(form: str, said: Description, columns: Columns | None = None) -> Bytes:
-    """The files of one format, by name; `columns` of CSV files by path, where known. Malformed for a format that is
-    none, or one that needs more than is said."""
+    """The files of one format, their bytes by name. `columns` are the column names of CSV files by path, where known.
+    Malformed for a format that there is not, or one that needs more than is said."""
     from commons.metadata import bagit, citation, croissant, datacite, datapackage, dcat, reuse, rocrate
 
     single: dict[str, tuple[str, Callable[[Description], bytes]]] = {

@@ -26,7 +26,8 @@ LAYER_LIMIT = 64 << 20  # bytes of a piece layer: packs up to 2 TiB
 async def packs(
     store: Store, net: Network, sources: Sequence[str], wanted: Sequence[PackRef], verified: Callable[[int], None]
 ) -> None:
-    """Bring `wanted` into the store. `verified` is told of bytes as they prove true, those on disk already included.
+    """Nothing, once all of `wanted` is in the store. `verified` is told of bytes as they prove true, those on disk
+    already included.
 
     Untrue, Unreachable, TimedOut, StorageFailed; whatever was verified stays, and the next call goes on from there.
     """

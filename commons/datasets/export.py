@@ -35,11 +35,12 @@ async def export(
     extra: Sequence[str] = (),
     texts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Write the dataset and its metadata into the new folder `dest`: whole or not at all, renamed when it is complete.
+    """What was written, as plain values: the dataset and its metadata, in the new folder `dest`, whole or not at all:
+    it is renamed when it is complete.
 
-    With "bagit" everything else is the payload, below data/. `texts` are those of licences that are not here, by id:
-    a format may need them, and no terms are made from them. Unacknowledged where this home has no key; Conflict
-    where `dest` exists, or the dataset has a file of a name that a format needs.
+    With "bagit" everything else is the payload, below data/. `texts` are those of licences that are not here, by id: a
+    format may need them, and no terms are made from them. Unacknowledged where this home has no key; Conflict where
+    `dest` exists, or the dataset has a file of a name that a format needs.
     """
     private.check_room(dest)
     if dest.exists():
@@ -118,7 +119,7 @@ def _entry(name: str, data: bytes) -> DescribedFile:
 
 
 def columns(said: Description, payload: Path) -> Mapping[str, Sequence[str]]:
-    """The column names of CSV files that begin with a row of names, each another."""
+    """The column names of CSV files, by path: of those that begin with a row of names, all different."""
     found = {}
     for entry in said.files:
         if entry.media_type == "text/csv" and entry.size:

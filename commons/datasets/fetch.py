@@ -27,14 +27,14 @@ from commons.progress import Progress, meter
 
 
 def sources_of(home: Home, reference: Reference, extra: Sequence[str]) -> list[str]:
-    """Where to ask, best first: what the user named, however it was written, what the reference names, then whom this
-    home knows. Malformed."""
+    """The addresses to ask for a dataset, best first: what the user named, however it was written, what the reference
+    names, then the peers that this home knows. Malformed for what is no address."""
     named = map(address.read, extra)
     return [*dict.fromkeys((*named, *reference.doors, *reference.peers, *home.shelf.known()))]
 
 
 async def describe(home: Home, net: Network, cid: Cid, sources: Sequence[str]) -> Opened[Manifest]:
-    """The verified manifest: from the shelf, which asks nobody, or from the first source that has it."""
+    """The verified manifest of a dataset: from the shelf, which asks nobody, or from the first source that has it."""
     data = home.shelf.manifest(cid)
     if data is None:
 
@@ -53,10 +53,11 @@ async def fetch(
     extra: Sequence[str] = (), acknowledge: str | None = None, purpose: str = "unstated", details: str | None = None,
     serve: bool = True, keep: bool = True, replace: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Everything from reference to verified files in `dest`. What is complete already asks nobody.
+    """What was fetched, as plain values: everything from the reference to verified files in `dest`. What is complete
+    already asks nobody.
 
-    The order: manifest verified; key by request (`obtain.key`); packs verified piece by piece; contents opened with
-    the key, which must be the one the pack commits to; files verified, then named; receipt. A crash leaves what was
+    The order: manifest verified; key by request (`obtain.key`); packs verified piece by piece; contents opened with the
+    key, which must be the one the pack commits to; files verified, then named; receipt. A crash leaves what was
     verified, and the same command goes on from there.
     """
     private.check_room(dest)
@@ -119,9 +120,9 @@ async def fetch(
 
 
 def check_dest(home: Home, value: Manifest, dest: Path) -> None:
-    """Before anything is signed: what a manifest promises fits, its table what it lists, and all of it the disk; and
-    `dest` can be a folder. TooLarge, StorageFailed, Conflict. In one that holds something already, perhaps of the same
-    dataset, `unpack` counts."""
+    """Nothing; TooLarge, StorageFailed or Conflict, before anything is signed, where what a manifest promises does not
+    fit the disk, or its table what it lists, or `dest` can be no folder. In a folder that holds something already,
+    perhaps of the same dataset, `unpack` counts."""
     value.table_room()
     with packs.door(f"read {dest}"):
         if os.path.lexists(dest) and not dest.is_dir():
@@ -133,7 +134,8 @@ def check_dest(home: Home, value: Manifest, dest: Path) -> None:
 async def mirror(
     home: Home, net: Network, reference: Reference, progress: Progress, extra: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Carry a dataset blind: its manifest and sealed packs, verified and served, without its key."""
+    """What is carried from now on, as plain values: a dataset's manifest and sealed packs, verified and served, without
+    its key."""
     withdrawal.check_here(home, reference.cid)
     sources = sources_of(home, reference, extra)
     dataset = await describe(home, net, reference.cid, sources)
@@ -146,7 +148,8 @@ async def mirror(
 
 
 def drop(home: Home, cid: Cid) -> dict[str, Any]:
-    """Serve a dataset no longer and delete the packs that no other dataset here needs."""
+    """What was dropped, as plain values: the dataset is served no longer, and the packs that no other dataset here
+    needs are deleted."""
     data = home.shelf.manifest(cid)
     if data is None:
         raise NotFound(f"{cid} is not in this home", hint="`commons list` shows what is")
@@ -158,8 +161,8 @@ def drop(home: Home, cid: Cid) -> dict[str, Any]:
 
 
 def remove(home: Home, cid: Cid, refs: Sequence[PackRef], always: bool = False) -> list[PackRef]:
-    """Delete those of a dataset's packs that no other dataset served here needs, as far as can be read: where a
-    manifest is damaged nothing is deleted, unless it `always` is."""
+    """The packs that were deleted: those of a dataset that no other dataset served here needs, as far as can be read.
+    Where a manifest is damaged nothing is deleted, unless it `always` is."""
     needed = {
         ref.root
         for other, kept, _, served in home.shelf.manifests()
@@ -174,7 +177,7 @@ def remove(home: Home, cid: Cid, refs: Sequence[PackRef], always: bool = False) 
 
 
 def versions(home: Home, series: bytes) -> frozenset[Cid]:
-    """Those of a series that this home knows."""
+    """The versions of a series that this home knows."""
     return frozenset(cid for cid, opened, _, _ in home.shelf.manifests() if opened.value.series == series)
 
 

@@ -46,8 +46,9 @@ def held(home: Home) -> Held:
 
 
 async def mind(home: Home, net: Network, carrying: asyncio.Lock) -> None:
-    """One round: finish what a crash left, ask whether what is held here was withdrawn, apply that, tell the log.
-    What fails is tried again by the next one. `carrying` is held while packs are removed."""
+    """Nothing, after one round: what a crash left is finished, registrars are asked whether what is held here was
+    withdrawn, that is applied, and the log is told. What fails is tried again by the next round. `carrying` is held
+    while packs are removed."""
     for row in home.shelf.withdrawals().values():
         if not row.applied:
             async with carrying:
@@ -85,8 +86,9 @@ async def _mind(home: Home, net: Network, carrying: asyncio.Lock, commons: str, 
 
 
 def apply(home: Home, dataset: Cid, value: Manifest, data: bytes, said: notice.Notice) -> None:
-    """Take a verified notice (`data`, its exact bytes): first make durable that the dataset is withdrawn, and which
-    request the log waits to hear about; only then `drop` it. A crash in between leaves that to the next round. Once."""
+    """Nothing: takes a verified notice (`data`, its exact bytes), once. First it is made durable that the dataset is
+    withdrawn, and which request the log waits to hear about; only then it is dropped (`drop`). A crash in between
+    leaves that to the next round."""
     if dataset in home.shelf.withdrawals():  # another round was faster, and has forgotten what was asked here
         return
     ask = request.held(home, value)
@@ -101,9 +103,9 @@ def apply(home: Home, dataset: Cid, value: Manifest, data: bytes, said: notice.N
 
 
 def drop(home: Home, row: Withdrawal) -> None:
-    """Stop serving, then delete the packs that no other dataset here needs, then the key, then note that it is done. A
-    crash anywhere leaves the row as it was, and all of it is done again. Packs of one's own publications stay: new
-    versions are made from them."""
+    """Nothing: stops serving a withdrawn dataset, then deletes the packs that no other dataset here needs, then the
+    key, then notes that it is done. A crash anywhere leaves the row as it was, and all of it is done again. Packs of
+    one's own publications stay: new versions are made from them."""
     data = home.shelf.manifest(row.dataset)
     if data is not None:
         value, cid = manifest.open(data).value, Cid(row.dataset)
@@ -119,8 +121,9 @@ def drop(home: Home, row: Withdrawal) -> None:
 
 
 async def tell(home: Home, net: Network, sources: Sequence[str], value: Manifest, row: Withdrawal) -> None:
-    """Sign that it was dropped, once no version under its key is held here any more, and have it logged. The statement
-    is stored before it is sent, so that a crash sends the same one again, which makes one entry."""
+    """Nothing: signs that a dataset was dropped, once no version under its key is held here any more, and has it
+    logged. The statement is stored before it is sent, so that a crash sends the same one again, which makes one
+    entry."""
     key, asked, rows = (value.commons, value.series, value.epoch), row.request, home.shelf.withdrawals().values()
     if asked is None or any((v.commons, v.series, v.epoch) == key for v in held(home).values()):
         return
@@ -170,7 +173,7 @@ def _own(home: Home, dataset: str) -> bool:
 
 
 def told(home: Home) -> list[dict[str, Any]]:
-    """What was withdrawn of what this home held, and what became of it here."""
+    """The datasets that this home held and that were withdrawn, and what became of each here."""
     return [
         {"dataset": row.dataset, "entry": row.entry, "title": value.title if (value := _value(home, row)) else "",
          "dropped": row.applied and not _own(home, row.dataset), "applied": row.applied, "request": row.request,
@@ -180,7 +183,7 @@ def told(home: Home) -> list[dict[str, Any]]:
 
 
 class Minding:
-    """Rounds of a running node: one at its start, one every hour or so, and one whenever `wake` is set."""
+    """The rounds (`mind`) of a running node: one at its start, one every hour or so, and one whenever `wake` is set."""
 
     def __init__(self, home: Home, net: Network, carrying: asyncio.Lock) -> None:
         self._home, self._net, self._carrying = home, net, carrying

@@ -35,8 +35,8 @@ from commons.progress import Progress, meter
 
 
 class Entrust(Protocol):
-    """Who gives the key of `epoch` in `series` to custodians, bound to terms and a rule; `before` is the sharing of the
-    version before, if there is one."""
+    """Who gives the key of `epoch` in `series` to custodians, bound to terms and a rule: called by `publish` before the
+    manifest is signed. `before` is the sharing of the version before, if there is one."""
 
     async def __call__(
         self, *, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None
@@ -45,7 +45,8 @@ class Entrust(Protocol):
 
 
 class Destination(Protocol):
-    """The commons in which something is published: its `state`, and what manifests say of its log."""
+    """The commons in which something is published: its `state`, what manifests say of its log, and how an entry is made
+    there."""
 
     @property
     def state(self) -> State: ...
@@ -57,24 +58,26 @@ class Destination(Protocol):
     def registrar(self) -> str: ...
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
-        """What was signed of this before, and is in the log or can still enter it. An error where nothing can."""
+        """The manifest that was signed of this before and is in the log, or can still enter it; None where there is
+        none. An error where nothing can be published."""
 
     def begin(self, ready: Prepared, cid: Cid) -> None:
-        """Remember what was signed, so that a repetition goes on with it."""
+        """Nothing: remembers what was signed, so that a repetition goes on with it."""
 
     async def enter(self, dataset: Opened[Manifest], cid: Cid) -> int:
-        """The index of its entry, once that is durable."""
+        """The index of the manifest's entry, once that is durable."""
 
 
 class Own:
-    """The log that this home keeps itself."""
+    """The log that this home keeps itself, as a `Destination`."""
 
     def __init__(self, home: Home) -> None:
         self._home, self.state, self.commons = home, home.log.state, home.commons
         self.log_key, self.registrar = home.log.key.public, home.keys.identity.peer
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
-        """Its entry follows the manifest at once, and there is nothing to remember, but where members decide first."""
+        """The manifest that was signed before, where the members decide about publications first; else None, since the
+        entry follows the manifest at once."""
         data = self._home.shelf.manifest(self._home.shelf.offer(self.commons, mark(ready)) or "")
         found = manifest.open(data) if data is not None and self._screened() else None
         if found is None or ids.cid(found.data) in self.state.datasets:
@@ -102,17 +105,19 @@ class Own:
 
 
 def mark(ready: Prepared) -> bytes:
-    """The same words about the same files, by name, size and time of change: 32 bytes."""
+    """A digest (32 bytes) of the words and of the files, by name, size and time of change: the same for a
+    repetition."""
     files = [(each.place, each.path, each.size, each.mtime) for each in ready.sources]
     return hashlib.sha256(repr((ready.said, files)).encode("utf-8", "surrogatepass")).digest()
 
 
 def here(home: Home, value: Manifest) -> bool:
+    """Whether all sealed packs of a manifest are in this home."""
     return all(home.packs.has(ref.root) for ref in value.sealed())
 
 
 def fits(home: Home, place: Destination, found: Opened[Manifest]) -> bool:
-    """Whether what was signed before can still enter the log, as it is; else it is sealed anew."""
+    """Whether a manifest that was signed before can still enter the log as it is; if not, everything is sealed anew."""
     value = found.value
     try:
         place.state.check_publish(found.signer, listing.entry(value, ids.cid(found.data), 0))
@@ -122,18 +127,20 @@ def fits(home: Home, place: Destination, found: Opened[Manifest]) -> bool:
 
 
 async def alone(*, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None) -> None:
-    """The key stays with the registrar."""
+    """None: custodians have no part in it, and the key stays with the registrar."""
 
 
 async def publish(
     home: Home, said: Publication, progress: Progress, place: Destination, entrust: Entrust = alone
 ) -> dict[str, Any]:
-    """The order: everything said and checked; packs durable; declared hashes compared with what was sealed; the key, if
+    """What was published, as plain values: id, entry, reference, what the publisher must know.
+
+    The order: everything said and checked; packs durable; declared hashes compared with what was sealed; the key, if
     custodians keep it, in their hands (`entrust` gives the sharing); manifest signed and on the shelf; `publish` entry
     durable; only then it is shown, and its name told.
 
     A crash before the entry leaves sealed packs, shares and a manifest nobody is shown; after it, a published dataset,
-    which in a community's log the same call finds again: see `offer`.
+    which in a community's log the same call finds again: see `contribute`.
     """
     ready = await asyncio.to_thread(_ready, home, said)
     dataset, reused, kept = place.begun(ready), 0, list[str]()
@@ -292,7 +299,7 @@ def _previous(home: Home, state: State, cid: str) -> Opened[Manifest]:
 
 
 def notices(terms: Terms, rule: Rule) -> tuple[str, ...]:
-    """What the publisher must know: the limits of what a log can count."""
+    """Sentences that the publisher must know: the limits of what a log can count."""
     if rule.kind == "public":
         return ("public: the key is in the manifest; nobody is asked, and nothing is accounted for",)
     found = ["the log counts first copies of the key; it cannot show reading, use, or copies passed on"]

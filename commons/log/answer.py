@@ -25,8 +25,9 @@ SKEW = 600  # seconds between the requester's clock and the registrar's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """`statement` is a signed Asked, Received or Dropping; `details` the free text it commits to; `head` the last
-    checkpoint of this log that the sender trusts, or empty."""
+    """What somebody sends to a registrar. `statement` is a signed Asked, Received, Dropping, Proposal, Vote or Join in
+    exact bytes; `details` the free text that an Asked commits to, else None; `head` the last checkpoint of this log
+    that the sender trusts, or empty."""
 
     statement: bytes
     details: Field | None
@@ -43,14 +44,14 @@ class ProvenEntry:
     proof: tuple[bytes, ...]
 
     def check(self, head: Checkpoint) -> None:
-        """Untrue unless the entry stands at its place in the log with this head."""
+        """Nothing, where the entry stands at its place in the log with this head; Untrue otherwise."""
         merkle.check_inclusion(self.index, head.size, merkle.leaf(self.entry), head.root, self.proof)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The request, then the decision on it if there is one, under one checkpoint; `consistency` leads from the
-    submission's head to it."""
+    """What a registrar sends back. `shown` holds the request, then the decision on it if there is one, both under the
+    checkpoint `head`; `consistency` proves that this head contains the one of the Submission."""
 
     shown: tuple[ProvenEntry, ...]
     head: bytes
@@ -59,8 +60,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A verified answer. `outcome` is grant, refuse, revoke or pending; `words` are the steward's; `proof` the
-    tlog-proof of the last entry."""
+    """An Answer that was verified. `outcome` is grant, refuse, revoke or pending; `words` are the steward's reason;
+    `proof` is the tlog-proof of the last entry that was shown."""
 
     request: int
     decision: int | None
@@ -74,8 +75,9 @@ class Checked:
 
 
 def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewards: Collection[str]) -> Checked:
-    """Untrue, Malformed or SplitView unless the log holds exactly `said`, and what the answer says of it. A decision
-    that no rule made by itself carries the signature of one of the `stewards`."""
+    """The verified answer: the log holds exactly the request `said`, and the decision that the answer shows. Untrue,
+    Malformed or SplitView otherwise. A decision that no rule made by itself must carry the signature of one of the
+    `stewards`."""
     head = extend(old, answer.head, answer.consistency, log)
     if not 1 <= len(answer.shown) <= 2:
         raise Untrue("the answer shows neither a request nor its decision")
@@ -132,8 +134,9 @@ def _signed_words(decision: Decision, hidden: bytes | None, commons: str, stewar
 
 
 def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier) -> Signed:
-    """The new head, verified and proven to contain the old one (if any). SplitView where both heads prove two
-    histories; Untrue, with both, where it is only not shown that there is one."""
+    """The new head, verified and proven to contain the `old` one (empty where none is trusted yet). SplitView where the
+    two heads prove that the log has two histories; Untrue, with both heads, where it is only not shown that it has
+    one."""
     head = checkpoint.open(new, log)
     if not old:
         return head
@@ -159,7 +162,7 @@ def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier
 
 
 def check_entry(answer: Answer, statement: bytes, log: Verifier, old: bytes) -> Signed:
-    """The head of a log in which `statement` stands as an entry. Untrue, Malformed or SplitView otherwise."""
+    """The verified head of a log in which `statement` stands as an entry. Untrue, Malformed or SplitView otherwise."""
     head = extend(old, answer.head, answer.consistency, log)
     if len(answer.shown) != 1 or answer.shown[0].entry != statement:
         raise Untrue("the answer does not show what was sent")
@@ -169,7 +172,7 @@ def check_entry(answer: Answer, statement: bytes, log: Verifier, old: bytes) -> 
 
 
 def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: bytes) -> Signed:
-    """The head that holds the receipt. Untrue, Malformed or SplitView otherwise."""
+    """The verified head of a log that holds this receipt. Untrue, Malformed or SplitView otherwise."""
     head, receipt = _returned(answer, said.data, log, old, "receipt")
     wanted = (said.value.request, said.value.files, said.value.size)
     if not isinstance(receipt, Receipt) or (receipt.request, receipt.files, receipt.size) != wanted:
@@ -178,7 +181,8 @@ def check_receipt(answer: Answer, said: Opened[Received], log: Verifier, old: by
 
 
 def check_dropped(answer: Answer, said: Opened[Dropping], log: Verifier, old: bytes) -> Signed:
-    """The head that holds a holder's word that they dropped a dataset. Untrue, Malformed or SplitView otherwise."""
+    """The verified head of a log that holds this holder's word that they dropped a dataset. Untrue, Malformed or
+    SplitView otherwise."""
     head, dropped = _returned(answer, said.data, log, old, "statement")
     if not isinstance(dropped, Dropped) or dropped.request != said.value.request:
         raise Untrue("the log's entry is not what the holder signed")

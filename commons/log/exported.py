@@ -14,9 +14,12 @@ from commons.log.judge import Report
 
 
 async def check(read: Read, names: Iterable[str], report: Report) -> dict[str, Any]:
-    """How many files were `checked`, those that are `damaged` and why, what a whole export would have and this one is
-    `missing`, and what is no part of a log, `unchecked`. The entries and openings were, by the audit that made the
-    report; here the hash tiles and the head beside the newest are compared with the tree of those entries."""
+    """The files of an export, compared: how many were `checked`, which are `damaged` and why, which are `missing` from
+    a whole export, and which are no part of a log (`unchecked`).
+
+    The audit that made the `report` has checked entries and openings; here the hash tiles, and the head beside the
+    newest, are compared with the tree of those entries.
+    """
     size, given = report.head.checkpoint.size, set(names)
     layout = {each.path: each for each in tiles.layout(size)}
     beside = {f"openings/{path.removeprefix('tile/entries/')}" for path, each in layout.items() if _is_bundle(each)}

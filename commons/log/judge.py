@@ -42,7 +42,8 @@ from commons.log.answer import SKEW
 
 @dataclass(frozen=True, slots=True)
 class Governed:
-    """An entry by which a community is governed; of a proposal what it would have meant when it was made, in words."""
+    """An entry by which a community is governed; a proposal has with it, in words, what it would have meant when it was
+    made."""
 
     index: int
     entry: Opened[Charter] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession] | Stamp
@@ -62,12 +63,13 @@ class Report:
 
     @property
     def log(self) -> Verifier:
-        """The key under which it is kept."""
+        """The key of the log that was audited, as of its last entry."""
         return self.state.keeper
 
 
 class Judge:
-    """Folds the entries, checks each against its opening and the rules in force, and keeps what is to be told."""
+    """The judgement of one log, entry by entry: each is folded, its opening and its decision are checked against the
+    rules in force at that entry, and what is to be told is kept in a Report."""
 
     def __init__(self, report: Report) -> None:
         self.report, self.state = report, report.state
@@ -77,6 +79,8 @@ class Judge:
         self.wrong: dict[int, str] = {}
 
     def take(self, index: int, data: bytes, hidden: bytes | None) -> None:
+        """Nothing: judges the next entry, `data`, and its opening, `hidden`. What is wrong with it becomes a fault of
+        the report."""
         try:
             entry = entries.decode(data)
         except CommonsError as error:
@@ -214,7 +218,8 @@ class Judge:
             raise Untrue(f"{what} was signed by somebody else than the requester")
 
     def complain(self, complete: bool) -> None:
-        """Of openings that are damaged; in a `complete` log of those that are missing, too. Erased ones are neither."""
+        """Nothing: openings that are damaged become faults; in a `complete` log also those that are missing. Erased
+        ones are neither."""
         for index, what in self.damaged.items():
             if index not in self.state.redacted:
                 self._fault(index, what)
@@ -227,7 +232,7 @@ class Judge:
             self._fault(index, "its opening is missing, and no redaction entry says why")
 
     def rows(self) -> list[dict[str, Any]]:
-        """One for each request, in the log's order."""
+        """One row for each request, in the log's order."""
         out = []
         for access in self.state.accesses.values():
             published = self.state.datasets[access.entry.dataset].entry

@@ -21,13 +21,17 @@ Told = dict[str, Any]
 
 
 def signers(report: Report) -> set[str]:
-    """Who signed anything in them."""
+    """The peer ids of all who signed an entry by which the community is governed."""
     return {each.entry.signer for each in report.governed if isinstance(each.entry, Opened)}
 
 
 def told(report: Report, who: str | None, since: int | None, until: int | None, now: int) -> Told:
-    """The charter in force, its members by college, who kept the log and the keys since when, and a row for each entry
-    of one person and a time, each None for all. A row's `outcome` is what became of a proposal."""
+    """The minutes, as plain values: the charter in force, its members by college, who kept the log and the keys since
+    when, and one row for each entry.
+
+    `who`, `since` and `until` leave out the rows of others and of other times; None keeps all. A row's `outcome` is
+    what became of a proposal.
+    """
     community = report.state.founded
     numbers = {ballot.digest: ballot.index for ballot in community.ballots.values()}
     rows = [_row(community, numbers, each, now) for each in report.governed]

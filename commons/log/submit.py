@@ -21,11 +21,13 @@ async def exchange(
     check: Callable[[Answer, bytes], Signed], what: str = "the registrar's answer",
     met: Callable[[str], None] = lambda source: None,
 ) -> tuple[bytes, Answer]:  # fmt: skip
-    """Post to the first of these sources that answers, of which `met` is told; its Answer, in exact bytes, and decoded.
+    """The Answer of the first of these sources that answers: in exact bytes, and decoded. `met` is told which source it
+    was.
 
-    `body` and `check` are given the last head that this home trusts of the log, or nothing; `check` gives the answer's
-    own. The order: the log is not known to have forked; the answer is checked against that head, and what proves a fork
-    is kept; only then the new head is trusted. A crash before that leaves the old one, which the log still contains.
+    `body` makes what is posted, and `check` verifies what comes back and gives its head; both are given the last head
+    of the log that this home trusts, or nothing. The order: the log is not known to have forked; the answer is checked
+    against that head, and what proves a fork is kept; only then the new head is trusted. A crash before that leaves the
+    old one, which the log still contains.
     """
     old = home.shelf.head(log.vkey) or b""
     sent = body(old)
@@ -44,6 +46,7 @@ async def exchange(
 
 
 def advance(home: Home, log: str, old: bytes, new: bytes) -> None:
-    """Trust a head of the log with this vkey, proven to extend `old`. Conflict if another command was faster."""
+    """Nothing: the home trusts the `new` head of the log with this vkey, which was proven to extend `old`. Conflict if
+    another command was faster."""
     if new != old and not home.shelf.advance(log, old or None, new):
         raise Conflict("another command fetched from the same commons at this moment", hint="repeat this one")

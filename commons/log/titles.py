@@ -21,6 +21,8 @@ SHOWN = 5  # candidates in a message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Titled:
+    """One version of a dataset, and what people call it."""
+
     cid: str
     title: str
     version: int
@@ -28,11 +30,13 @@ class Titled:
 
 
 def of_home(home: Home) -> list[Titled]:
+    """The datasets whose manifests this home has."""
     values = [(cid, opened.value) for cid, opened, _, _ in home.shelf.manifests()]
     return [Titled(cid=cid, title=v.title, version=v.version, series=v.series) for cid, v in values]
 
 
 def of_log(state: State) -> list[Titled]:
+    """The datasets that a log has published, from its fold."""
     return [
         Titled(cid=cid, title=known.entry.title, version=known.entry.version, series=known.entry.series)
         for cid, known in state.datasets.items()
@@ -40,8 +44,8 @@ def of_log(state: State) -> list[Titled]:
 
 
 def matching(text: str, known: Sequence[Titled]) -> list[Titled]:
-    """Those that are called so, by the first of: reference, beginning of the id, title, beginning of the title, a part
-    of it. Malformed for a broken reference."""
+    """The datasets that `text` names. The first of these that fits any decides: reference, beginning of the id, title,
+    beginning of the title, a part of it. Malformed for a broken reference."""
     said = text.strip()
     if said.startswith("commons:") and ("," in said or "?" in said):
         said = reference.parse(said).cid
@@ -58,8 +62,9 @@ def matching(text: str, known: Sequence[Titled]) -> list[Titled]:
 
 
 def find(text: str, listed: Callable[[], Sequence[Titled]]) -> Reference:
-    """The one dataset that is called so. A whole reference or id needs not be known. Conflict, with the candidates,
-    where several are; NotFound, with what is near, where none is; Malformed for a broken reference."""
+    """The reference of the one dataset that `text` names. A whole reference or id need not be known here. Conflict,
+    with the candidates, where several fit; NotFound, with similar titles, where none does; Malformed for a broken
+    reference."""
     try:
         return reference.parse(text)
     except Malformed:
@@ -84,7 +89,7 @@ def find(text: str, listed: Callable[[], Sequence[Titled]]) -> Reference:
 
 
 def near(text: str, known: Sequence[Titled]) -> str:
-    """In a bracket, for the end of a sentence: those whose titles look alike; nothing where none does."""
+    """The datasets whose titles look like `text`, in a bracket for the end of a sentence; "" where none does."""
     close = difflib.get_close_matches(text.casefold(), {each.title.casefold() for each in known}, SHOWN, 0.5)
     found = {each.title: each for each in known if each.title.casefold() in close}
     return f" (near: {_told([*found.values()])})" if found else ""

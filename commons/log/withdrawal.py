@@ -27,8 +27,8 @@ ASKING = 5.0  # seconds for what is told beside something else
 
 
 def shown(home: Home, commons: str, dataset: str) -> bytes:
-    """The signed notice about a dataset: of this home's log made now, of another commons as its registrar signed it.
-    NotFound where it is not withdrawn, or not known here to be."""
+    """The registrar's signed notice that a dataset was withdrawn: made now for this home's own log, as it was received
+    for another commons. NotFound where the dataset is not withdrawn, or this home does not know that it is."""
     if commons != home.commons:
         kept = home.shelf.withdrawals().get(dataset)
         data = home.shelf.manifest(dataset) if kept is not None else None
@@ -44,14 +44,14 @@ def shown(home: Home, commons: str, dataset: str) -> bytes:
 
 
 def sources_of(home: Home, value: Manifest) -> list[str]:
-    """Where this home may hear about a dataset's commons."""
+    """The addresses at which this home may hear about a dataset's commons."""
     seats = (each for commons, _, known in home.shelf.seats() if commons == value.commons for each in known)
     return [*dict.fromkeys((*filter(None, seats), *home.shelf.known()))]
 
 
 def remember(home: Home, sources: Sequence[str], given: Sequence[str], value: Manifest) -> None:
-    """Keep the addresses of the registrar, who asks for things to be dropped; where none is known, of those who gave
-    the data, and may pass it on."""
+    """Nothing: keeps the addresses of the registrar, who asks for things to be dropped; where none is known, of those
+    who gave the data, and may pass the notice on."""
     for source in registrars.known(home, value).among(sources) or given:
         home.shelf.add_peer(source)
 
@@ -59,8 +59,9 @@ def remember(home: Home, sources: Sequence[str], given: Sequence[str], value: Ma
 async def ask(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str
 ) -> tuple[bytes, Notice] | None:
-    """The signed notice about a dataset, verified; None where it is not withdrawn, or nobody reached knows that it is.
-    The registrar is asked first; only where it is away or its address unknown, the others. Unreachable, Untrue …"""
+    """The signed notice about a dataset, in exact bytes and verified; None where it is not withdrawn, or nobody reached
+    knows that it is. The registrar is asked first; others only where it is away or its address unknown. Unreachable,
+    Untrue …"""
 
     keeper = registrars.known(home, value)
 
@@ -101,8 +102,8 @@ async def _heard(sources: Sequence[str], get: Callable[[str], Awaitable[T]]) -> 
 
 
 async def known(home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str) -> Notice | None:
-    """What can be said of a dataset in some seconds: by this home's own log, by its registrar, or as it was told last.
-    None where it is not withdrawn, or nobody could be asked."""
+    """The notice about a dataset, as far as it can be had in some seconds: from this home's own log, from its
+    registrar, or as it was received last. None where the dataset is not withdrawn, or nobody could be asked."""
     if value.commons == home.commons:
         return notice.of(home.log.state, dataset, int(time.time()))
     with contextlib.suppress(CommonsError, TimeoutError):
@@ -116,19 +117,19 @@ async def known(home: Home, net: Network, sources: Sequence[str], value: Manifes
 
 
 def check_here(home: Home, dataset: str) -> None:
-    """Gone where this home was told that a dataset of another commons is withdrawn."""
+    """Nothing; Gone where this home was told that a dataset of another commons is withdrawn."""
     if (kept := home.shelf.withdrawals().get(dataset)) is not None:
         raise gone(dataset, kept.entry)
 
 
 async def check(home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str) -> None:
-    """Gone where a dataset of another commons is withdrawn, as far as can be learnt in some seconds."""
+    """Nothing; Gone where a dataset of another commons is withdrawn, as far as can be learnt in some seconds."""
     if value.commons != home.commons and (found := await known(home, net, sources, value, dataset)) is not None:
         raise gone(dataset, found.entry)
 
 
 def gone(dataset: str, entry: int) -> Gone:
-    """The error of whoever asks for what a community withdrew."""
+    """The error for whoever asks for a dataset that its community withdrew."""
     return Gone(
         f"{dataset} was withdrawn by its community at entry {entry}",
         hint="nothing of it is brought here any more; `commons show` tells more",

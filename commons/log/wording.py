@@ -10,7 +10,8 @@ from commons.core.state.proposals import Proposal
 
 
 def stands(ballot: Ballot, now: int) -> str:
-    """What became of a proposal by now: the log closes none that is only late."""
+    """What has become of a proposal by now, in a word. The log closes no proposal that is only late: this says
+    "expired" of it all the same."""
     return "expired" if ballot.standing == "open" and now > ballot.deadline else ballot.standing
 
 
@@ -24,7 +25,8 @@ def about(said: Proposal) -> str:
 
 
 def means(state: State, said: Proposal) -> list[str]:
-    """What would be so, in lines that whoever votes can read; of a charter only what differs from the one in force."""
+    """What would be true if the proposal passed, in lines that whoever votes can read; of an amended charter only what
+    differs from the one in force."""
     if said.action == "change-custodians":
         return (said.custodians or "").splitlines() or ["nobody: the registrar keeps the keys"]
     if said.charter is not None:

@@ -38,8 +38,12 @@ AT_ONCE = 8
 
 
 class Complaints:
-    """One home's part in it. `keepers` gives addresses of who keeps the log of a commons; `clock` seconds since 1970,
-    `elapsed` seconds that no clock's setting changes. `start` and `stop` it in its loop."""
+    """The requests that were handed to this home as a witness, because a registrar does not take them: kept, delivered,
+    published.
+
+    `keepers` gives addresses of who keeps the log of a commons; `clock` seconds since 1970, `elapsed` seconds that no
+    clock's setting changes. `start` and `stop` it in its loop.
+    """
 
     def __init__(
         self,
@@ -61,8 +65,8 @@ class Complaints:
     # -- what requesters send -----------------------------------------------------------------------------------------
 
     async def take(self, commons: str, body: bytes, caller: str | None) -> bytes:
-        """`POST /{commons}/submitted`: a Handed in, a Taken out. The same statement again gets the same words, and the
-        registrar's answer once there is one.
+        """The Taken that answers a Handed (`body`), both in exact bytes: `POST /{commons}/submitted`. The same
+        statement again gets the same words, and the registrar's answer once there is one.
 
         NotFound for a log that is not cosigned here, Refused for somebody else's statement, Malformed for one that no
         registrar could log any more, TooMany. The order: rates; signature; whose log; then one durable row; only then
@@ -102,8 +106,8 @@ class Complaints:
     # -- delivering ---------------------------------------------------------------------------------------------------
 
     async def deliver(self, kept: Plea) -> int:
-        """Hand a statement to its registrar; the entry it has in the log, verified and stored with the answer. Raises
-        what the registrar said, or that its answer does not hold."""
+        """The index of the entry that a statement has in its log, once it was handed to the registrar, verified, and
+        stored with the answer. Raises what the registrar said, or that its answer does not hold."""
         handed, said = complaint.open_handed(kept.body)
         path = f"/{kept.commons}/entries"
 
@@ -191,7 +195,7 @@ class Complaints:
 
 
 def published(home: Home, name: str, now: int) -> bytes:
-    """`GET /monitoring/{name}/submitted`: the signed Unlogged of the log whose origin has this SHA-256 (hex). NotFound
+    """The signed Unlogged of the log whose origin has this SHA-256 (hex): `GET /monitoring/{name}/submitted`. NotFound
     for a log that was never cosigned here."""
     for origin in home.witnessed.origins():
         if cosignature.monitored(origin) == f"/monitoring/{name}/checkpoint" and origin.startswith("commons/"):
@@ -207,5 +211,6 @@ def published(home: Home, name: str, now: int) -> bytes:
 
 
 def check_logged(given: Answer, said: Opened[Asked], log: Verifier, old: bytes) -> Checked:
-    """That the log holds the request, whatever was decided on it. As `answer.check`, which the requester does."""
+    """The verified answer: the log holds the request, whatever was decided on it. The witness does not judge the
+    decision, which the requester does (`answer.check`)."""
     return answer.check(replace(given, shown=given.shown[:1]), said, log, old, ())

@@ -37,12 +37,12 @@ TRIES = 3  # sizes that a witness may name before it has answered
 
 
 def policy_of(log: Log) -> Policy:
-    """Whose cosignatures the charter, as it stands, asks for."""
+    """The policy of the charter in force: whose cosignatures it asks for."""
     return cosignature.quorum(log.state.charter.witnesses if log.state.charter else "")
 
 
 def signed(home: Home, head: Signed) -> bytes:
-    """A head of ours as a note, with the cosignatures under it."""
+    """A head of this home's log as a note, with the cosignatures that were stored under it."""
     return _joined(_stored(home, head))
 
 
@@ -61,8 +61,8 @@ def _covered(home: Home) -> int:
 
 
 def demand(home: Home, index: int) -> None:
-    """Pending, naming who is missing, unless a head that holds entry `index` meets the charter's quorum: a quorum is of
-    one head, and signatures under several do not add up."""
+    """Nothing; Pending, naming who is missing, unless one head that holds entry `index` meets the charter's quorum.
+    Signatures under several heads do not add up."""
     asked = policy_of(home.log)
     if asked.quorum is None:
         return
@@ -105,9 +105,11 @@ def _present(log: Log, head: Head, asked: Policy) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Cosigner:
-    """One witness's URL and its keys, by the names that the policy gives them. `size` is where a proof to it begins, as
-    far as we know; `signed` the size of the last head of which we hold its signature; `problem` what went wrong since.
-    While `away` nobody waits for it."""
+    """A witness of this home's log: its URL and its keys, by the names that the policy gives them.
+
+    `size` is the size of its last head, as far as we know: a proof for it begins there. `signed` is the size of the
+    last head of which we hold its signature; `problem` what went wrong since. While `away` nobody waits for it.
+    """
 
     url: str
     keys: dict[Verifier, str]
@@ -120,8 +122,8 @@ class Cosigner:
 
 
 class Cosigning:
-    """Workers of a running node, all on one `target` at a time: a quorum is of one head. `start` and `stop` it in its
-    loop."""
+    """The part of a running node that has its log's heads cosigned: one worker a witness, all on one `target` at a
+    time, since a quorum is of one head. `start` and `stop` it in its loop."""
 
     def __init__(self, home: Home, net: Network, stamp: Stamping, clock: Callable[[], float] = time.time) -> None:
         self.home, self.log, self.net, self._stamp_at, self._clock = home, home.log, net, stamp, clock
@@ -222,7 +224,8 @@ class Cosigning:
             await self._stamp_at(head, size)
 
     async def ask(self, at: Cosigner, head: Signed) -> None:
-        """Have one head signed at one witness, and keep what is verified. Raises what went wrong."""
+        """Nothing: one witness has signed one head, and what it signed was verified and kept. Raises what went
+        wrong."""
         for _ in range(TRIES):
             old = at.size if at.size <= head.checkpoint.size else 0
             body = cosignature.AddCheckpoint(old=old, proof=self.log.lead(old, head), note=head.note).encode()
@@ -279,6 +282,8 @@ class Cosigning:
     # -- what is told -------------------------------------------------------------------------------------------------
 
     def told(self) -> dict[str, Any]:
+        """How far this log is witnessed, as `standing` says it, and for each witness what it signed and what went
+        wrong."""
         return {**standing(self.home), "asked": [
             {"url": at.url, "names": list(at.keys.values()), "size": at.signed, "time": at.time, "problem": at.problem}
             for at in self.asked.values()
@@ -286,7 +291,8 @@ class Cosigning:
 
 
 def standing(home: Home) -> dict[str, Any]:
-    """How far this log is witnessed: `covered` entries of `entries`, and who is missing from the newest head."""
+    """How far this log is witnessed, as plain values: `covered` of its `entries` are under a quorum, and `missing` says
+    who has not signed the newest head."""
     asked, head = policy_of(home.log), home.log.head
     return {
         "vkey": home.log.key.vkey,

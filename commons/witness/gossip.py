@@ -42,7 +42,10 @@ REMEMBERED = 10_000  # pairs of peer and log
 
 
 class Gossip:
-    """One home's part in it. `clock` gives seconds that only grow. `start` and `stop` it in its loop."""
+    """The part of a running node that compares heads of logs with other nodes, to find out logs with two histories.
+
+    `clock` gives seconds that only grow. `start` and `stop` it in its loop.
+    """
 
     def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
         self.home, self._net, self._clock = home, net, clock
@@ -60,7 +63,7 @@ class Gossip:
     # -- what others ask ----------------------------------------------------------------------------------------------
 
     async def meet(self, commons: str, body: bytes, caller: str | None) -> bytes:
-        """`POST /{commons}/heads`: the caller's head of that log in, ours out, empty where we trust none.
+        """This home's head of a log, for the caller's: `POST /{commons}/heads`. Empty where this home trusts none.
 
         SplitView, with both heads and what shows that they contradict, if the log forked: the proof is durable before
         it is told. Untrue for a head that the log did not sign, NotFound for a log that is not known here, and then
@@ -94,7 +97,7 @@ class Gossip:
         return [key for key in dict.fromkeys(keys) if key.name.startswith("commons/")]
 
     def head(self, key: Verifier) -> Signed | None:
-        """The head of a log that this node stands on, under the log's signature alone; None without one."""
+        """The head of a log that this node trusts, under the log's signature alone; None without one."""
         if key == self.home.log.key:
             return self.home.log.head
         data: bytes | None = None
@@ -109,9 +112,9 @@ class Gossip:
         return None
 
     async def compare(self, key: Verifier, theirs: Signed, by: str = "somebody") -> None:
-        """SplitView if the log with this key is shown to have signed two histories: known before, or proven now by this
-        head. StorageFailed if it is our own log: then that shut first. What cannot be shown stays open, and is no
-        error: the keeper may be away, or hide."""
+        """Nothing; SplitView if the log with this key is shown to have signed two histories: known before, or proven
+        now by this head. StorageFailed if it is this home's own log: then that is shut first. What cannot be shown
+        stays open, and is no error: the registrar may be away, or hide."""
         if key == self.home.log.key:
             self.compare_own(theirs, by)
             self.agreed(by)
@@ -130,7 +133,8 @@ class Gossip:
         self._conclude(key, old, new, lead)
 
     def compare_own(self, theirs: Signed, by: str) -> None:
-        """StorageFailed where this home's own log contradicts that head, the proof kept; Stale where it has less."""
+        """Nothing; StorageFailed where this home's own log contradicts that head, the proof kept; Stale where it has
+        less."""
         head = self.home.log.head
         try:
             self.home.log.compare(theirs.note, by)
@@ -173,7 +177,7 @@ class Gossip:
             raise NotFound("the log's keeper does not answer") from error
 
     def keepers(self, commons: str) -> list[str]:
-        """Addresses of who keeps the log of a commons, as far as this home knows."""
+        """The addresses, known here, of whoever keeps the log of a commons."""
         shelf = self.home.shelf
         if self._registrars[0] != shelf.edition:  # each manifest is opened once, not for each who asks
             found: dict[str, set[str]] = {}
@@ -190,8 +194,8 @@ class Gossip:
     # -- asking -------------------------------------------------------------------------------------------------------
 
     async def talk(self, source: str) -> None:
-        """Compare with one peer the heads of the logs that both may know: `LOGS` of them, each once in `AGAIN` seconds,
-        and the next time those that come after. Raises nothing that the other side could cause."""
+        """Nothing: compares with one peer the heads of the logs that both may know, `LOGS` of them, each once in
+        `AGAIN` seconds, and the next time those that come after. Raises nothing that the other side could cause."""
         peer, told = peer_of(source), 0
         with contextlib.suppress(TimeoutError, CommonsError):
             async with asyncio.timeout(PATIENCE):
@@ -236,7 +240,8 @@ class Gossip:
                 await self.compare(key, head, by)
 
     def met(self, source: str) -> None:
-        """Told by the client after each exchange that succeeded: the comparison goes on in the background."""
+        """Nothing: the client calls it after each exchange that succeeded, and the comparison goes on in the
+        background."""
         if not is_peer(source):
             return
         peer, edition = peer_of(source), self.home.shelf.trusted
@@ -246,8 +251,8 @@ class Gossip:
             self._do(self.talk(source))
 
     def shown(self, shown: Sequence[str]) -> None:
-        """Told by the client of the evidence that an error carries, about whatever log: what proves a fork is kept
-        before anybody sums that error up, and the rest is compared in the background."""
+        """Nothing: the client calls it with the evidence that an error carries, about whatever log. What proves a fork
+        is kept before anybody sums that error up, and the rest is compared in the background."""
         for key in self.known():
             if key != self.home.log.key and evidence.keep(self.home.shelf, key, shown):
                 return
@@ -260,7 +265,8 @@ class Gossip:
                 return
 
     async def round(self) -> None:
-        """Compare with some of the peers this home knows: those that communities name, and those it was told of."""
+        """Nothing: compares with some of the peers this home knows: those that communities name, and those it was told
+        of."""
         shelf = self.home.shelf
         peers: dict[str, str] = {}
         for source in shelf.known():
@@ -322,7 +328,7 @@ def _opened(data: bytes, keys: Sequence[Verifier]) -> tuple[Verifier, Signed]:
 
 
 def hashes(data: bytes) -> tuple[bytes, ...]:
-    """A consistency proof as it is sent. Malformed."""
+    """The hashes of a consistency proof as it is sent, one after another. Malformed."""
     if len(data) % 32 or len(data) > PROOF:
         raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
     return tuple(data[at : at + 32] for at in range(0, len(data), 32))

@@ -31,8 +31,9 @@ class Witness:
     # -- what logs and monitors ask -----------------------------------------------------------------------------------
 
     def add_checkpoint(self, body: bytes) -> bytes:
-        """C2SP `add-checkpoint`: the line of our cosignature, durable before this returns. NotFound for a log that is
-        not cosigned here; else as `witness.check`. What proves a fork is kept, and the log goes on being refused."""
+        """The line of this home's cosignature, durable before this returns: C2SP `add-checkpoint`. NotFound for a log
+        that is not cosigned here; other errors as of `cosignature.check`. What proves a fork is kept, and the log goes
+        on being refused."""
         request = cosignature.parse(body)
         origin = cosignature.origin(request.note)
         keys = self._kept.keys(origin)
@@ -61,7 +62,7 @@ class Witness:
             raise
 
     def monitored(self, name: str) -> bytes:
-        """The last head cosigned of the log whose origin has this SHA-256 (hex): the log's signature and ours."""
+        """The last head cosigned of the log whose origin has this SHA-256 (hex), with the log's signature and ours."""
         for origin in self._kept.origins():
             if cosignature.monitored(origin) == f"/monitoring/{name}/checkpoint" and (seen := self._kept.last(origin)):
                 return seen.head.note
@@ -70,7 +71,7 @@ class Witness:
     # -- what the owner says ------------------------------------------------------------------------------------------
 
     def add(self, vkey: str) -> None:
-        """Cosign this log from now on. Malformed, Conflict."""
+        """Nothing: this home cosigns this log from now on. Malformed, Conflict."""
         key = note.parse_vkey(vkey.strip())
         if key.type != ED25519:
             raise Malformed("this is the key of a witness, not that of a log")
@@ -79,12 +80,13 @@ class Witness:
         self._kept.add(key)
 
     def remove(self, name: str) -> None:
-        """Cosign a log no longer, named by its origin, or by its vkey to drop one key of several. NotFound."""
+        """Nothing: this home cosigns a log no longer. It is named by its origin, or by its vkey to drop one key of
+        several. NotFound."""
         if not self._kept.remove(name.strip()):
             raise NotFound(f"this witness does not cosign {name[:200]!r}", hint="`commons witness list` shows which")
 
     def change(self, add: str | None = None, remove: str | None = None) -> dict[str, Any]:
-        """`add` and `remove` what is named, then tell of every log."""
+        """What this home cosigns by now, as plain values, once what is named was added or removed."""
         if add is not None:
             self.add(add)
         if remove is not None:
