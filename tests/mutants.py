@@ -311,6 +311,8 @@ class Runner:
                 if (pid := os.fork()) == 0:
                     self._child(mutant, known[str(HOUSE / mutant.path), mutant.function, mutant.first], tests, folder)
                 under_way[pid] = (mutant, folder)
+            if not under_way:
+                continue  # the last ones were reached by no test
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid in under_way:
                 mutant, folder = under_way.pop(pid)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from commons.core.crypto import ids
+from commons.core.dataset import reference
 from commons.core.dataset.terms import DAY
 from commons.core.state.entries import REDACTION, Redaction
 from commons.custody import followed
@@ -170,6 +171,38 @@ async def test_only_ones_own_addresses_that_can_be_dialled_are_announced(alice: 
     alice.home.config["announce"] = [mine, hers, wild, "https://rivers.example"]
     assert announced(alice.desk.context) == [mine, "https://rivers.example"]
     assert given(alice.desk.context, lan=True) == [mine, "https://rivers.example"]
+
+
+async def test_a_peer_is_forgotten_by_its_address_in_any_spelling_or_by_its_name(alice: Party) -> None:
+    hers = [f"/ip4/203.0.113.7/tcp/{port}/p2p/{EVE.identity.peer}" for port in (1, 2)]
+    door = f"https://rivers.example/p2p/{EVE.identity.peer}"  # where nobody has shown who they are
+    other = f"/ip4/203.0.113.7/tcp/3/p2p/{KEEPERS[0].identity.peer}"
+    for each in (*hers, door, other):
+        await alice.desk.peers(add=each)
+    known = {*hers, door, other}
+    assert {*(await alice.desk.peers())["peers"]} == known
+    for wrong in (KEEPERS[1].identity.peer, other.replace("/tcp/3", "/tcp/4")):
+        with pytest.raises(CommonsError):
+            await alice.desk.peers(remove=wrong)
+    for said, gone in ((f" {EVE.identity.peer} ", {*hers}), (other, {other}), (f"{door}/", {door})):
+        known -= gone
+        assert {*(await alice.desk.peers(remove=said))["peers"]} == known
+    with pytest.raises(NotFound, match="is not remembered"):
+        await alice.desk.peers(remove=other)
+
+
+async def test_a_node_announces_a_few_addresses_of_its_own(alice: Party) -> None:
+    own = [f"/ip4/203.0.113.7/tcp/{port}/p2p/{alice.peer}" for port in range(1, reference.PARTS + 1)]
+    for wrong, why in (
+        ([own[0].replace(alice.peer, EVE.identity.peer)], "another node's address"),
+        ([*own, "https://rivers.example"], f"at most {reference.PARTS} addresses"),
+    ):
+        with pytest.raises(Malformed, match=why):
+            await alice.desk.announce(addresses=wrong)
+    assert "announce" not in alice.home.config or alice.home.config["announce"] == []
+    for addresses in (own, ["https://rivers.example", own[0]]):
+        assert (await alice.desk.announce(addresses=addresses)) == {"announce": addresses, "warnings": []}
+        assert alice.home.config["announce"] == addresses
 
 
 async def test_a_status_gives_registrars_who_are_away_no_more_than_their_time(
