@@ -43,7 +43,7 @@ async def test_a_fork_is_kept_shown_and_stops_everything_until_it_is_explained(
         await bob.desk.audit(source=alice.address)
     assert len(caught.value.evidence) == 2
     assert bob.home.shelf.forks() == {vkey: caught.value.evidence}
-    assert (await bob.desk.status())["forks"] == {vkey: caught.value.evidence}
+    assert (await bob.desk.status())["forks"] == {vkey: [*caught.value.evidence]}
     for reference in (first, second):
         with pytest.raises(SplitView, match="known to have signed two") as again:
             await bob.fetch(reference, tmp_path / "copy", alice.address)
