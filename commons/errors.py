@@ -12,6 +12,7 @@ what happened; `hint` says what to do next. Foreign exceptions are translated in
     +- Malformed        22   bytes or words that do not follow the format
     +- Busy             23   another process holds this home
     +- Pending          25   logged; a person still has to decide, or witnesses to sign
+    +- Outdated         26   rules are in force there that this version does not know: upgrade
     +- Unacknowledged   28   the licence terms were not acknowledged by name
     +- TooMany          29   over a rate limit; later is fine
     +- Undated          62   a clock is in doubt: by it nothing is dated, erased or released
@@ -94,6 +95,10 @@ class Pending(CommonsError):
     number = 25
 
 
+class Outdated(CommonsError):
+    number = 26
+
+
 class Unacknowledged(CommonsError):
     number = 28
 
@@ -145,8 +150,8 @@ class Stale(CommonsError):
 KINDS: dict[int, type[CommonsError]] = {
     kind.number: kind
     for kind in (
-        Refused, NotFound, Conflict, Gone, TooLarge, Malformed, Busy, Pending, Unacknowledged, TooMany, Undated,
-        Internal, Untrue, SplitView, Unreachable, TimedOut, StorageFailed, Stale,
+        Refused, NotFound, Conflict, Gone, TooLarge, Malformed, Busy, Pending, Outdated, Unacknowledged, TooMany,
+        Undated, Internal, Untrue, SplitView, Unreachable, TimedOut, StorageFailed, Stale,
     )
 }  # fmt: skip
 

@@ -54,9 +54,6 @@ GUESTS = {  # a foreign package to the only files that import it
     "Crypto": {"custody/shares.py"},
     "psutil": {"net/interfaces.py"},
 }
-STILL = {  # verbs that are one class for their length, until they are functions
-    "commons/node/desk.py Desk", "commons/node/heir.py Heir", "commons/node/council.py Council",
-}  # fmt: skip
 NAMELESS = {"util", "utils", "helper", "helpers", "manager", "managers", "base", "misc", "common", "tools"}
 
 
@@ -155,7 +152,7 @@ def test_no_class_inherits_one_of_ours() -> None:
         return named.endswith("Exception") or any(map(raised, ours.get(named, ())))
 
     heirs = {f"{name(path)} {node.name}" for path, node in classes if not all(map(free, ours[node.name]))}
-    assert heirs - STILL == set()
+    assert heirs == set()
 
 
 def test_what_is_pure_knows_no_clock_disk_socket_or_chance() -> None:

@@ -20,7 +20,7 @@ from commons.errors import CommonsError, Conflict, TimedOut, TooMany, Unreachabl
 from commons.log import answer, registrars
 from commons.log.answer import Answer, Submission
 from commons.log.registrars import Incumbent
-from commons.log.submit import exchange
+from commons.log.submit import check_rules, exchange
 from commons.net.network import Network
 
 
@@ -31,6 +31,7 @@ async def owe(
     {"receipt": "owed", "why": …}. It is signed and stored, then sent; what cannot be delivered now stays owed."""
     value = dataset.value
     if ask.receipt is None and ask.request is not None:
+        check_rules(home, registrars.known(home, value).log)
         said = Received(
             commons=value.commons,
             request=ask.request,

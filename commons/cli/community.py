@@ -163,6 +163,10 @@ def tell_community(told: Told) -> None:
     if told["purpose"]:
         say(told["purpose"])
     say(f"Registrar   {told['registrar']}; openings are read by: {told['readers']}")
+    if told["outdated"]:
+        say(f"UPGRADE     {told['outdated']}")
+    elif told["rules"] > 1:
+        say(f"Rules       {told['rules']}")
     if told["heir"]:
         say(f"Chosen      {told['heir']} is to keep the log, and has not taken it over yet")
     if told["faults"]:

@@ -13,7 +13,7 @@ import click
 from commons.cli import show, stop
 from commons.cli.show import Told, amount, count, say, table, when
 from commons.cli.terminal import PLACE, Shell, go_on, pass_context, source_of
-from commons.errors import CommonsError, NotFound, StorageFailed, Untrue
+from commons.errors import CommonsError, NotFound, Outdated, StorageFailed, Untrue
 
 
 @click.command()
@@ -117,6 +117,13 @@ def audit(c: Shell, /, source: str | None, since: str | None, until: str | None,
         )
     if told["faults"]:
         raise Untrue(f"{len(told['faults'])} entries of this log are faulty", hint="they are listed above")
+    if told["unjudged"] is not None:
+        if c.json:
+            sys.exit(Outdated.number)  # `unjudged` says from which entry on
+        raise Outdated(
+            f"entries from {told['unjudged']} on go by rules {told['rules']}, which this version does not know",
+            hint="upgrade commons, and repeat this: what is in front of them was verified",
+        )
 
 
 @click.group()
@@ -305,7 +312,12 @@ def tell_verdict(told: Told) -> None:
         say(f"DAMAGED here: {each['table']} {each['row']}: {each['what']}")
     for line in _files(told["files"]) if "files" in told else ():
         say(line)
+    if told["unjudged"] is not None:
+        say(f"Entries {told['unjudged']} to {told['entries'] - 1} go by rules {told['rules']}, which this version does "
+            "not know: they were not judged. Upgrade commons.")  # fmt: skip
     verdict = "has faults" if told["faults"] else "verified: tree, signed head, signatures and decisions"
+    if told["unjudged"] is not None and not told["faults"]:
+        verdict = f"verified: tree and signed head, and up to entry {told['unjudged'] - 1} signatures and decisions"
     if told.get("files", {}).get("damaged") and not told["faults"]:
         verdict = "has damaged files, and entries that were verified"
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")

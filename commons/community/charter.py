@@ -6,11 +6,12 @@ from typing import Any
 
 from commons.core.crypto import ids
 from commons.core.dataset import address
+from commons.core.state import rules
 from commons.core.state.charter import Charter, College, Power, check_founding
 from commons.core.state.community import Community
 from commons.core.tlog import cosignature
 from commons.disk.home import Found, keeper
-from commons.errors import Malformed
+from commons.errors import Malformed, Refused
 from commons.metadata import texts
 
 Told = dict[str, Any]
@@ -23,6 +24,8 @@ def founding(text: str, now: int) -> Found:
     """A function that makes, of a home's keys, the charter that a TOML `text` describes. "me" in a college is whoever
     founds it. Malformed, with what is wrong."""
     said = read(text)
+    if said.get("rules", rules.FIRST) != rules.FIRST:
+        raise Malformed(f"a commons begins with rules {rules.FIRST}", hint="later ones come by amend-charter")
     return lambda keys: check_founding(_reachable(_charter(said, keeper(keys), now, keys.identity.peer)))
 
 
@@ -36,6 +39,16 @@ def amended(text: str, community: Community) -> Charter:
     said.setdefault("custodians", community.custodians)
     kept = {name: getattr(old, name) for name in ("registrar", "log_key", "next_key")}
     return _reachable(_charter(said, kept, old.time, old.registrar))
+
+
+def number(text: str, community: Community) -> int | None:
+    """The number of the later rules that a charter in TOML asks for; None for those in force. Refused for earlier ones:
+    they are never taken back."""
+    now = community.numbers[-1][1]
+    asked: int = _of(read(text).get("rules", now), int)
+    if asked < now:
+        raise Refused(f"this commons goes by rules {now}, and never goes back to rules {asked}")
+    return asked if asked > now else None
 
 
 def _reachable(charter: Charter) -> Charter:
@@ -52,8 +65,8 @@ def read(text: str) -> Told:
         said = texts.load_toml(text)
     except Malformed as error:
         raise Malformed(f"the charter is {error.message}", hint=_SEE) from error
-    unknown = set(said) - {"name", "purpose", "readers", "retention_days", "ratchets", "witnesses", "custodians",
-                           "colleges", "powers"}  # fmt: skip
+    unknown = set(said) - {"name", "purpose", "readers", "retention_days", "ratchets", "rules", "witnesses",
+                           "custodians", "colleges", "powers"}  # fmt: skip
     if unknown:
         raise Malformed(f"a charter has no {min(unknown)!r}", hint="see docs/communities.md for what it has")
     return said

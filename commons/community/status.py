@@ -11,7 +11,7 @@ from commons.core.state.community import Community
 from commons.core.state.entries import Publish
 from commons.core.state.fold import State
 from commons.core.tlog import cosignature
-from commons.errors import Malformed
+from commons.errors import Malformed, Outdated
 from commons.log import wording
 
 Told = dict[str, Any]
@@ -37,7 +37,18 @@ def told(state: State, me: str, now: int, everything: bool = False, faults: int 
         "proposals": [_ballot(state, community, ballot, me, now) for ballot in ballots],
         "withdrawn": dict(community.withdrawn),
         "faults": faults,
+        "rules": state.rules,
+        "outdated": outdated(state),
     }
+
+
+def outdated(state: State) -> str:
+    """Why nothing is judged here any more, with what to do; "" where it is."""
+    try:
+        state.check_known()
+    except Outdated as error:
+        return f"{error.message}: {error.hint}"
+    return ""
 
 
 def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: int) -> Told:
@@ -48,7 +59,7 @@ def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: in
         missing, silent = error.message, []
     return {
         "proposal": ballot.index, "action": ballot.entry.action, "about": wording.about(ballot.entry),
-        "means": wording.means(state, ballot.entry),
+        "means": wording.means(state, ballot.entry, ballot.number), "rules": ballot.number,
         "words": ballot.entry.words, "proposer": ballot.proposer, "standing": standing, "closed": ballot.closed,
         "why": ballot.why, "deadline": ballot.deadline, "taken": ballot.taken,
         "ballots": [{"peer": peer, "choice": choice, "reason": ballot.reasons.get(peer, "")}

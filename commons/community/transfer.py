@@ -226,6 +226,7 @@ def build(home: Home, commons: str, copied: Copy) -> int:
     if home.next not in (None, commons):
         raise SHUT.with_traceback(None)
     check_free(home, commons)
+    copied.state.check_known()
     community = copied.state.founded
     heir = community.heir
     if heir is None or heir.peer != home.keys.identity.peer:

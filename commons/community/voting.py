@@ -18,24 +18,28 @@ from commons.core.crypto import codec, envelope, ids
 from commons.core.crypto.ids import PeerId
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.terms import DAY
-from commons.core.state import entries, proposals
+from commons.core.state import entries, proposals, rules
 from commons.core.state.actions import ACTIONS
 from commons.core.state.entries import Decision, Stamp
 from commons.core.state.fold import State
-from commons.core.state.proposals import Join, Proposal, Vote
-from commons.core.tlog.note import Verifier
+from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
+from commons.core.tlog import checkpoint, note
+from commons.core.tlog.note import LIMIT, Verifier
 from commons.disk.home import Home
 from commons.disk.log import Log
 from commons.disk.records import Draft, Record, record
 from commons.errors import Malformed, NotFound
 from commons.log import answer
 from commons.log.answer import SKEW, Submission
-from commons.log.submit import exchange
-from commons.net.network import Network
+from commons.log.submit import check_rules, exchange
+from commons.net.network import Network, first
 
 AHEAD = 10  # seconds that a member's clock may be early: nobody holds up the others
 
-KINDS: dict[str, type[Any]] = {proposals.PROPOSAL: Proposal, proposals.VOTE: Vote, proposals.JOIN: Join}
+Said = Proposal | LaterRules | Vote | Join
+KINDS: dict[str, type[Any]] = {
+    proposals.PROPOSAL: Proposal, proposals.RULES: LaterRules, proposals.VOTE: Vote, proposals.JOIN: Join
+}  # fmt: skip
 
 
 # -- the registrar's side ---------------------------------------------------------------------------------------------
@@ -185,14 +189,31 @@ def joining(home: Home, invitation: Invitation) -> Join:
     return Join(commons=invitation.commons, invitation=invitation.proposal, proof=proof, time=int(time.time()))
 
 
-def sign(home: Home, kind: str, value: Proposal | Vote | Join) -> bytes:
-    """A proposal, ballot or joining, signed by this home's identity: exact bytes."""
+def spoken(made: Proposal, number: int | None) -> tuple[str, Proposal | LaterRules]:
+    """What a member signs to propose it, with the rules of a number or without, and its type. Outdated for rules that
+    this version does not know: whoever asks for them has to go by them."""
+    if number is None:
+        return proposals.PROPOSAL, made
+    rules.check(number)
+    return proposals.RULES, LaterRules(rules=number, proposal=made)
+
+
+def sign(home: Home, kind: str, value: Said) -> bytes:
+    """A proposal, ballot or joining, signed by this home's identity: exact bytes. Outdated where it is for this home's
+    own log, and that goes by rules that it does not know."""
+    if value.commons == home.commons:
+        home.log.state.check_known()
     return envelope.sign(kind, value, home.keys.identity)
 
 
-async def send(home: Home, net: Network, seat: Seat, kind: str, value: Proposal | Vote | Join) -> int:
+async def send(home: Home, net: Network, seat: Seat, kind: str, value: Said) -> int:
     """The index of the entry, once it was signed and sent, and the log is seen to have exactly that. What was refused
-    is in no log."""
+    is in no log. Outdated, and nothing is signed, where the log's newest head names rules that are not known here."""
+    shown = await first(
+        seat.sources, "its newest head", lambda source: net.get(source, f"/{seat.commons}/checkpoint", limit=LIMIT)
+    )  # fmt: skip
+    rules.check(checkpoint.parse(note.peek(shown)).rules)
+    check_rules(home, seat.key)
     statement = sign(home, kind, value)
     _, got = await exchange(
         home,

@@ -153,9 +153,11 @@ class Custodian:
         ))  # fmt: skip
 
     async def custodians(self, commons: str) -> Policy | None:
-        """Whom the commons has voted to keep its keys, by its newest head; None where it leaves that to publishers."""
+        """Whom the commons has voted to keep its keys, by its newest head; None where it leaves that to publishers.
+        Outdated where it goes by rules that are not known here."""
         seen = self._log(commons)
         await seen.follow()
+        seen.state.check_known()
         return seen.state.custodian_policy
 
     def take(self, data: bytes) -> VerifiedDeposit:
@@ -174,6 +176,7 @@ class Custodian:
     def _log(self, commons: str) -> Follower:
         if commons not in self.logs:
             raise NotFound(f"this node keeps no shares for {commons[:80]}")
+        self.logs[commons].state.check_known()
         return self.logs[commons]
 
 
@@ -195,6 +198,7 @@ def check_release(
     state, log = seen.state, seen.log
     if log is None:
         raise Untrue("the log has no charter")
+    state.check_known()
     given_by, shown_by = (transfer.signer(each, log.name, state.tenures) for each in (given.head, witnessed))
     checked = answer.check(given, said, given_by, b"", [each.registrar for each in state.tenures])
     check_quorum(witnessed, shown_by, state.founded.charter.witnesses, checked)

@@ -61,6 +61,7 @@ class Abroad:
         """The manifest that was signed here before of the same words and the same files, if the log has it by now or it
         can enter the log as it is; None otherwise."""
         evidence.check_whole(self._home.shelf, self.state.keeper.vkey)  # now, before anything is sealed or shared
+        self.state.check_known()
         data = None
         if (cid := self._home.shelf.offer(self.commons, mark(ready))) is not None:
             data = self._home.shelf.manifest(cid)

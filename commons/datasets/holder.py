@@ -27,7 +27,8 @@ from commons.datasets import fetch
 from commons.disk.home import Home
 from commons.disk.shelf import Withdrawal
 from commons.errors import CommonsError, Gone, NotFound, Refused, TimedOut, Unreachable
-from commons.log import answer, withdrawal
+from commons.log import answer, registrars, withdrawal
+from commons.log.submit import check_rules
 from commons.net.network import Network
 
 HOUR = 3600.0  # seconds between two rounds, half of it more or less
@@ -133,6 +134,7 @@ async def tell(home: Home, net: Network, sources: Sequence[str], value: Manifest
         await _pay(home, net, sources, value)
         row = home.shelf.withdrawals()[row.dataset]  # another round may have signed it meanwhile
         if row.statement is None:
+            check_rules(home, registrars.known(home, value).log)
             said = Dropping(
                 commons=value.commons, request=asked, dataset=row.dataset, entry=row.entry, time=int(time.time())
             )

@@ -77,7 +77,8 @@ class Own:
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
         """The manifest that was signed before, where the members decide about publications first; else None, since the
-        entry follows the manifest at once."""
+        entry follows the manifest at once. Outdated, before anything is sealed, by rules that are not known here."""
+        self.state.check_known()
         data = self._home.shelf.manifest(self._home.shelf.offer(self.commons, mark(ready)) or "")
         found = manifest.open(data) if data is not None and self._screened() else None
         if found is None or ids.cid(found.data) in self.state.datasets:

@@ -17,7 +17,7 @@ from commons.core.crypto.envelope import Opened
 from commons.core.state.charter import Charter
 from commons.core.state.entries import Decision, Dropped, Entry, Publish, Receipt, Redaction, Request, Stamp
 from commons.core.state.fold import State
-from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
 from commons.errors import CommonsError, tame
 
 log = logging.getLogger("commons")
@@ -56,6 +56,8 @@ def _what(state: State, value: object) -> str:
             return "charter"
         case Proposal():
             return f"proposal action={value.action}"
+        case LaterRules():
+            return f"proposal action={value.proposal.action} rules={value.rules}"
         case Vote():
             return "ballot"
         case Join():

@@ -29,7 +29,7 @@ from commons.disk.damage import Damage, TreeCheck
 from commons.disk.openings import SCHEMA as OPENINGS
 from commons.disk.openings import Openings
 from commons.disk.records import Appended, Draft, Record, record
-from commons.errors import CommonsError, Conflict, Internal, Malformed, Pending, Stale, StorageFailed, Untrue
+from commons.errors import CommonsError, Conflict, Internal, Malformed, Outdated, Pending, Stale, StorageFailed, Untrue
 
 SCHEMA = (
     """
@@ -150,7 +150,7 @@ class Log:
             with sql.door(self._path):
                 tree.take([merkle.leaf(data) for data in batch])
             for index, data in enumerate(batch, start):
-                if (error := self.state.take(data)) is not None:
+                if (error := self.state.take(data)) is not None and not isinstance(error, Outdated):
                     fault = (index, error.message)
         with sql.door(self._path):
             self.damage = self._find(self._reads, tree, damage.SIGNED)
@@ -165,6 +165,11 @@ class Log:
         self._start()
         if self.damage:
             self.broken = damaged(damage.told(self.damage))
+        if self.broken is None:
+            try:
+                self.state.check_known()
+            except Outdated as error:  # nothing is added, signed or released, and everything is shown
+                self.broken = error
         if alarm is not None:
             self.broken, self._proven = alarmed(self.head, alarm[0]), True
 
@@ -199,6 +204,7 @@ class Log:
             self.head = Signed(
                 checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b""
             ) if head is None else checkpoint.open(head, self.key)  # fmt: skip
+            self.state.check_head(self.head.checkpoint)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -365,6 +371,8 @@ class Log:
 
     def _fold(self, draft: Draft, first: int, now: int) -> list[Record]:
         records, before = list(draft(self.state, first, now)), self.state.size
+        for new in records:
+            self.state.check_known(new.entry)  # a head that names rules is signed by who knows them
         if records:
             self._admit(records, now)
         for n, new in enumerate(records):
@@ -403,7 +411,8 @@ class Log:
                     db.execute("INSERT INTO statements VALUES(?, ?)", (r.statement, start + n))
                 self._openings.erase(r.erases)
             size = start + len(records)
-            head = checkpoint.Checkpoint(origin=self.origin, size=size, root=merkle.edge_root(edge))
+            root, number = merkle.edge_root(edge), self.state.rules_at(size)
+            head = checkpoint.Checkpoint(origin=self.origin, size=size, root=root, rules=number)
             signed = Signed(checkpoint=head, note=checkpoint.sign(head, self._signer))
             db.execute("INSERT INTO checkpoints VALUES(?, ?)", (size, signed.note))
             db.execute("COMMIT")

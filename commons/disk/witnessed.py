@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commons.core.tlog import checkpoint, note
+from commons.core.tlog import checkpoint, cosignature, note
 from commons.core.tlog.checkpoint import Checkpoint, Signed
 from commons.core.tlog.note import Verifier, parse_vkey
 from commons.disk import sql
@@ -145,10 +145,10 @@ class Witnessed:
 
 
 def _head(origin: str, size: int, root: bytes, time: int, line: bytes, data: bytes) -> Seen:
-    head = Signed(checkpoint=Checkpoint(origin=origin, size=size, root=root), note=data)
-    if note.peek(data) != head.checkpoint.text():
+    said = cosignature.head_of(note.peek(data))
+    if said != Checkpoint(origin=origin, size=size, root=root):
         raise StorageFailed("it is not the head that its note says", hint=sql.MEND)
-    return Seen(head=head, time=time, line=line)
+    return Seen(head=Signed(checkpoint=said, note=data), time=time, line=line)
 
 
 def _log(vkey: str, origin: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from commons.core.crypto import envelope
 from commons.core.crypto.envelope import Opened
-from commons.core.state import entries, opening
+from commons.core.state import entries, opening, rules
 from commons.core.state.entries import Asked, Decided, Decision, Dropped, Receipt, Received, Request
 from commons.core.state.notice import Dropping
 from commons.core.state.opening import Field
@@ -136,10 +136,16 @@ def _signed_words(decision: Decision, hidden: bytes | None, commons: str, stewar
 def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier) -> Signed:
     """The new head, verified and proven to contain the `old` one (empty where none is trusted yet). SplitView where the
     two heads prove that the log has two histories; Untrue, with both heads, where it is only not shown that it has
-    one."""
+    one; Outdated for a head by rules that are not known here, under which nothing is believed."""
     head = checkpoint.open(new, log)
-    if not old:
-        return head
+    if old:
+        _check_continues(old, head, consistency, log)
+    rules.check(head.checkpoint.rules)
+    return head
+
+
+def _check_continues(old: bytes, head: Signed, consistency: tuple[bytes, ...], log: Verifier) -> None:
+    new = head.note
     before = checkpoint.open(old, log).checkpoint
     after = head.checkpoint
     try:
@@ -158,7 +164,6 @@ def extend(old: bytes, new: bytes, consistency: tuple[bytes, ...], log: Verifier
             hint="it may be an old copy, or a second history: compare both heads with other members",
             evidence=(old.decode(), new.decode()),
         ) from error
-    return head
 
 
 def check_entry(answer: Answer, statement: bytes, log: Verifier, old: bytes) -> Signed:

@@ -183,6 +183,7 @@ def _told(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "rows": rows, "faults": [{"entry": index, "what": what} for index, what in report.faults],
         "unknown": [{"entry": index, "type": kind} for index, kind in report.unknown],
+        "rules": report.state.rules, "unjudged": report.unjudged,
     }  # fmt: skip
 
 

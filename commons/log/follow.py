@@ -87,6 +87,11 @@ class Follower:
             await check_bases(self._read, self._handed(batch), new.checkpoint.size)
             for data in batch:
                 self._take(data)
+            try:
+                self.state.check_head(new.checkpoint)
+            except Untrue:
+                self._begin()
+                raise
             self._edge, self.head = edge, new
             if new.note != trusted and not self._shelf.advance(self.log.vkey, trusted or None, new.note):
                 raise Conflict("another command read this log at this moment", hint="repeat this one")
@@ -189,6 +194,7 @@ class Follower:
         other = transfer.open_head(note, log.name, self.state.tenures)
         if other.checkpoint.size > head.checkpoint.size:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
+        self.state.check_head(other.checkpoint)
         evidence.check_whole(self._shelf, log.vkey)
         lead = await self._lead(other.checkpoint.size, head.checkpoint.size)
         if other.checkpoint.size > self.state.tenures[-1].since:

@@ -31,7 +31,7 @@ from commons.core.state.entries import (
 from commons.core.state.fold import State
 from commons.core.state.notice import Dropping
 from commons.core.state.opening import Opening
-from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
 from commons.core.state.transfer import Succession
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
@@ -46,7 +46,10 @@ class Governed:
     made."""
 
     index: int
-    entry: Opened[Charter] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession] | Stamp
+    entry: (
+        Opened[Charter] | Opened[Proposal] | Opened[LaterRules] | Opened[Vote] | Opened[Join] | Opened[Succession]
+        | Stamp
+    )  # fmt: skip
     means: list[str]
 
 
@@ -59,6 +62,7 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
+    unjudged: int | None = None  # the first of those that go by rules which this version does not know
     governed: list[Governed] = field(default_factory=list)  # those the fold took, in its order
 
     @property
@@ -80,7 +84,11 @@ class Judge:
 
     def take(self, index: int, data: bytes, hidden: bytes | None) -> None:
         """Nothing: judges the next entry, `data`, and its opening, `hidden`. What is wrong with it becomes a fault of
-        the report."""
+        the report; behind rules that are not known here it is not judged."""
+        if self.state.judged < self.state.size or self.state.rules not in self.state.known:
+            self.report.unjudged = index if self.report.unjudged is None else self.report.unjudged
+            self.state.size += 1
+            return
         try:
             entry = entries.decode(data)
         except CommonsError as error:
@@ -99,9 +107,11 @@ class Judge:
             self._fault(index, error.message)
 
     def _means(self, entry: Entry) -> list[str]:
-        if not isinstance(entry, Opened) or not isinstance(entry.value, Proposal) or self.state.community is None:
+        if not isinstance(entry, Opened) or self.state.community is None:
             return []
-        return wording.means(self.state, entry.value)
+        if isinstance(entry.value, LaterRules):
+            return wording.means(self.state, entry.value.proposal, entry.value.rules)
+        return wording.means(self.state, entry.value) if isinstance(entry.value, Proposal) else []
 
     def _fault(self, index: int, what: str) -> None:
         self.wrong[index] = what

@@ -12,7 +12,7 @@ from commons.core.crypto.envelope import Opened
 from commons.core.state.charter import Charter
 from commons.core.state.community import Community
 from commons.core.state.entries import Stamp
-from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
 from commons.core.tlog import checkpoint, note
 from commons.log import wording
 from commons.log.judge import Governed, Report
@@ -75,15 +75,16 @@ def _row(community: Community, numbers: dict[bytes, int], governed: Governed, no
     made |= {"time": value.time, "who": entry.signer}
     if isinstance(value, Charter):
         return made | {"kind": "charter", "what": f"founds {value.name}"}
-    if isinstance(value, Proposal):
+    if isinstance(value, Proposal | LaterRules):
         ballot = community.ballots[index]
+        said = ballot.entry
         return made | {
             "kind": "proposal",
             "proposal": index,
-            "what": f"{value.action}, {wording.about(value)}",
+            "what": f"{said.action}, {wording.about(said)}",
             "outcome": wording.stands(ballot, now),
             "closed": ballot.closed,
-            "words": value.words,
+            "words": said.words,
             "why": ballot.why,
         }
     if isinstance(value, Vote):

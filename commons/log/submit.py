@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from commons.core.crypto import codec
+from commons.core.state import rules
+from commons.core.tlog import checkpoint, note
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
@@ -25,11 +27,11 @@ async def exchange(
     was.
 
     `body` makes what is posted, and `check` verifies what comes back and gives its head; both are given the last head
-    of the log that this home trusts, or nothing. The order: the log is not known to have forked; the answer is checked
-    against that head, and what proves a fork is kept; only then the new head is trusted. A crash before that leaves the
-    old one, which the log still contains.
+    of the log that this home trusts, or nothing. The order: the log is not known to go by rules that are not
+    known here, nor to have forked; the answer is checked against that head, and what proves a fork is kept; only then
+    the new head is trusted. A crash before that leaves the old one, which the log still contains.
     """
-    old = home.shelf.head(log.vkey) or b""
+    old = check_rules(home, log)
     sent = body(old)
 
     async def post(source: str) -> bytes:
@@ -43,6 +45,15 @@ async def exchange(
         head = check(answer, old)
     advance(home, log.vkey, old, head.note)
     return got, answer
+
+
+def check_rules(home: Home, log: Verifier) -> bytes:
+    """The last head that this home trusts of the log, or nothing. Outdated where it names rules that this version does
+    not know: nothing is signed there."""
+    head = home.shelf.head(log.vkey) or b""
+    if head:
+        rules.check(checkpoint.parse(note.peek(head)).rules)
+    return head
 
 
 def advance(home: Home, log: str, old: bytes, new: bytes) -> None:

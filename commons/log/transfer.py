@@ -13,9 +13,10 @@ from commons.log.files import Read, bundles
 
 
 async def check(read: Read, state: State, head: bytes) -> Signed:
-    """The head of the log of which `state` is the fold. Untrue unless it is signed by who keeps it, and each head that
-    it was handed over at is one of this very log."""
+    """The head of the log of which `state` is the fold. Untrue unless it is signed by who keeps it, for the rules in
+    force, and each head that it was handed over at is one of this very log."""
     opened = transfer.open_head(head, state.keeper.name, state.tenures)
+    state.check_head(opened.checkpoint)
     await check_bases(read, [each.base for each in state.tenures if each.base], opened.checkpoint.size)
     return opened
 

@@ -40,6 +40,7 @@ def shown(home: Home, commons: str, dataset: str) -> bytes:
         home.check_here()
     if said is None or said.entry >= home.log.size:  # commit, then speak
         raise NotFound(f"{dataset} is not withdrawn from this commons")
+    home.log.state.check_known()
     return notice.sign(said, home.keys.identity)
 
 

@@ -24,14 +24,19 @@ def about(said: Proposal) -> str:
     )  # fmt: skip
 
 
-def means(state: State, said: Proposal) -> list[str]:
+def means(state: State, said: Proposal, number: int | None = None) -> list[str]:
     """What would be true if the proposal passed, in lines that whoever votes can read; of an amended charter only what
-    differs from the one in force."""
+    differs from the one in force, and the `number` of the rules that come with it."""
     if said.action == "change-custodians":
         return (said.custodians or "").splitlines() or ["nobody: the registrar keeps the keys"]
     if said.charter is not None:
         new, old = lines(said.charter), lines(state.founded.charter)
-        return [*(f"no longer: {line}" for line in old if line not in new), *(line for line in new if line not in old)]
+        later = [f"rules {number} in place of rules {state.rules}, and never back"] if number is not None else []
+        return [
+            *later,
+            *(f"no longer: {line}" for line in old if line not in new),
+            *(line for line in new if line not in old),
+        ]
     dataset = state.series.get(said.series) if said.series is not None else said.dataset
     if said.target is not None and said.target in state.accesses:
         dataset = state.accesses[said.target].entry.dataset

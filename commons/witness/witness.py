@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from commons.core.state import rules
 from commons.core.tlog import cosignature, note
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import COSIGNATURE, ED25519, Verifier
@@ -32,8 +33,8 @@ class Witness:
 
     def add_checkpoint(self, body: bytes) -> bytes:
         """The line of this home's cosignature, durable before this returns: C2SP `add-checkpoint`. NotFound for a log
-        that is not cosigned here; other errors as of `cosignature.check`. What proves a fork is kept, and the log goes
-        on being refused."""
+        that is not cosigned here, Outdated for a commons by rules that are not known here; other errors as of
+        `cosignature.check`. What proves a fork is kept, and the log goes on being refused."""
         request = cosignature.parse(body)
         origin = cosignature.origin(request.note)
         keys = self._kept.keys(origin)
@@ -47,6 +48,8 @@ class Witness:
 
         def step(last: Seen | None) -> Seen:
             head = cosignature.check(request, keys, last.head if last else None)
+            if origin.startswith("commons/"):
+                rules.check(head.checkpoint.rules)
             now = max(int(self._clock()), last.time if last else 0)
             text = note.peek(head.note)
             if last is not None and (text, now) == (note.peek(last.head.note), last.time):

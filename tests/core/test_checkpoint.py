@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,24 @@ def test_a_log_without_entries_has_one_root() -> None:
         Checkpoint(origin=LOG.name, size=0, root=ROOT)
 
 
-def test_a_checkpoint_is_three_lines_and_nothing_after_them() -> None:
+def test_a_checkpoint_is_three_lines_and_nothing_of_others_after_them() -> None:
     text = SEVEN.text()
     assert checkpoint.parse(text) == SEVEN
     for wrong in (text[:-1], text + "x", text + "\n", "\n" + text, text.partition("\n")[2]):
         with pytest.raises(Malformed, match="three lines"):
             checkpoint.parse(wrong)
+
+
+def test_later_rules_are_a_fourth_line_and_no_part_of_the_tree() -> None:
+    later = replace(SEVEN, rules=2)
+    assert later.text() == SEVEN.text() + "rules 2\n"
+    assert checkpoint.parse(later.text()).rules == 2
+    assert checkpoint.open(checkpoint.sign(later, LOG_KEY), LOG).checkpoint.rules == 2
+    assert later == SEVEN
+    assert not checkpoint.contradicts(SEVEN, later, ())
+    for number in (0, -1, checkpoint.RULES + 1):
+        with pytest.raises(Malformed, match="no rules"):
+            replace(SEVEN, rules=number)
 
 
 @pytest.mark.parametrize("size", [-1, checkpoint.SIZE_LIMIT, 10**30])
@@ -99,10 +112,11 @@ def test_a_bad_checkpoint_is_refused_however_well_signed(vector: dict[str, str])
         checkpoint.open(note.sign(vector["text"], LOG.name, LOG_KEY), LOG)
 
 
-@given(st.integers(0, 2**63 - 1), st.binary(min_size=32, max_size=32))
-def test_what_was_signed_is_what_is_opened(size: int, root: bytes) -> None:
-    head = Checkpoint(origin=LOG.name, size=size, root=root if size else merkle.EMPTY)
+@given(st.integers(0, 2**63 - 1), st.binary(min_size=32, max_size=32), st.integers(1, checkpoint.RULES))
+def test_what_was_signed_is_what_is_opened(size: int, root: bytes, number: int) -> None:
+    head = Checkpoint(origin=LOG.name, size=size, root=root if size else merkle.EMPTY, rules=number)
     assert checkpoint.parse(head.text()) == head
+    assert checkpoint.parse(head.text()).rules == number
     assert checkpoint.open(checkpoint.sign(head, LOG_KEY), LOG).checkpoint == head
 
 

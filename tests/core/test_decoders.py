@@ -26,6 +26,7 @@ from commons.core.dataset.reference import Reference
 from commons.core.dataset.rights import Creator, Label, LicenceText, Origin
 from commons.core.state import charter, complaint, entries, notice, opening, proposals, transfer
 from commons.core.state.opening import Field, Opening
+from commons.core.tlog import checkpoint
 from commons.custody import handover, sharing
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from commons.log import answer
@@ -36,7 +37,7 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         envelope.Envelope, manifest.Manifest, terms.Terms, rules.Rule, charter.Charter, proposals.Proposal,
-        proposals.Vote, proposals.Join, transfer.Succession, entries.Publish, entries.Asked,
+        proposals.LaterRules, proposals.Vote, proposals.Join, transfer.Succession, entries.Publish, entries.Asked,
         entries.Decided, entries.Received, entries.Request, entries.Decision, entries.Receipt, entries.Redaction,
         entries.Stamp,
         entries.Dropped, notice.Notice, notice.Dropping,
@@ -398,6 +399,11 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "Rule": rule,
     "Charter": charters,
     "Proposal": proposed,
+    "LaterRules": st.builds(
+        proposals.LaterRules,
+        rules=st.integers(2, checkpoint.RULES),
+        proposal=proposal(action=st.just("amend-charter"), charter=charters),
+    ),
     "Vote": st.builds(
         proposals.Vote, commons=cids, proposal=b32, choice=st.sampled_from(proposals.CHOICES), reason=text, time=some
     ),

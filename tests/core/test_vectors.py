@@ -39,7 +39,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     **{name: partial(codec.decode, type(value)) for name, value in generate.PLAIN.items()},
     **{name: partial(signed, name) for name in generate.SIGNED},
     **dict.fromkeys(
-        ("charter", "publish", "proposal", "vote", "join", "request", "decision", "receipt", "dropped", "redaction"),
+        (*generate.GOVERNANCE, "request", "decision", "receipt", "dropped", "redaction"),
         entry,
     ),
     "manifest": lambda data: manifest.open(data).value,

@@ -34,7 +34,7 @@ from commons.core.state.charter import Charter, College, Power
 from commons.core.state.entries import Asked, Decided, Decision, Dropped, Publish, Receipt, Received, Redaction, Stamp
 from commons.core.state.notice import Dropping, Notice
 from commons.core.state.opening import Field, Opening
-from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
 from commons.core.state.transfer import SUCCESSION as SUCCESSION_TYPE
 from commons.core.state.transfer import Succession
 from commons.core.tlog import policy
@@ -159,6 +159,9 @@ PROPOSAL = Proposal(
     commons=COMMONS, action="admit", time=TIME + 7, nonce=bytes(16), words="She helped us", college="users",
     key=salt(9), expires=TIME + 9,
 )  # fmt: skip
+LATER = LaterRules(rules=2, proposal=Proposal(
+    commons=COMMONS, action="amend-charter", time=TIME + 7, nonce=bytes(16), charter=CHARTER,
+))  # fmt: skip
 BALLOT = Vote(
     commons=COMMONS, proposal=hashlib.sha256(envelope.sign(proposals.PROPOSAL, PROPOSAL, ALICE)).digest(),
     choice="yes", reason="Gladly", time=TIME + 8,
@@ -226,6 +229,7 @@ SIGNED: dict[str, tuple[str, Any, Signer]] = {
     "notice": (notice.NOTICE, NOTICE, ALICE),
     "dropping": (entries.DROPPED, DROPPING, BOB),
     "proposal": (proposals.PROPOSAL, PROPOSAL, ALICE),
+    "rules": (proposals.RULES, LATER, ALICE),
     "vote": (proposals.VOTE, BALLOT, BOB),
     "join": (proposals.JOIN, JOINED, BOB),
     "succession": (SUCCESSION_TYPE, SUCCESSION, BOB),
@@ -328,7 +332,7 @@ def forged(name: str) -> Iterator[dict[str, str]]:
 
 
 STRANGER = Signer(b"s" * 32).peer
-GOVERNANCE = ("charter", "publish", "proposal", "vote", "join")
+GOVERNANCE = ("charter", "publish", "proposal", "rules", "vote", "join")
 
 
 def own(**lies: Any) -> dict[str, Any]:
@@ -403,6 +407,8 @@ LIES: list[tuple[str, str, dict[str, Any], str]] = [
     ("proposal", "of nothing", {"college": None}, "the fields of its action"),
     ("proposal", "nonce of 15 bytes", {"nonce": bytes(15)}, "16"),
     ("proposal", "key of 31 bytes", {"key": bytes(31)}, "32"),
+    ("rules", "the first", {"rules": 1}, "later than the first"),
+    ("rules", "of ten thousand", {"rules": 10_000}, "at most 9999"),
     ("vote", "choice in words", {"choice": "perhaps"}, "yes, no or abstain"),
     ("vote", "on a negative entry", {"proposal": -1}, "an index"),
     ("join", "proof of 63 bytes", {"proof": bytes(63)}, "64"),

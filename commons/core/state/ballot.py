@@ -21,6 +21,7 @@ class Ballot:
     digest: bytes
     proposer: str
     entry: Proposal
+    number: int | None = None  # of the rules that come into force with it
     rule: str
     deadline: int
     dated: int  # the latest day, by their own clocks, on which its members signed

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from commons.core.dataset.rule import Rule, as_wide
 from commons.core.dataset.terms import DAY
-from commons.core.state import proposals, transfer
+from commons.core.state import proposals, rules, transfer
 from commons.core.state.ballot import Ballot, World
 from commons.core.state.charter import Charter, College, Colleges, check_amendment, check_livable, expand, rule_of
 from commons.core.state.proposals import Join, Proposal, Vote
@@ -81,13 +81,14 @@ class Members:
 class Community:
     """Of a charter and the entries after it; `world` is what the rest of the fold knows. `charter` is the one in force;
     `tenures` who has kept the log under which key, the last now; `quorums` whose cosignatures are asked for, by the
-    entries from which they are."""
+    entries from which they are; `numbers` by which rules the entries after those are judged."""
 
     def __init__(self, charter: Charter) -> None:
         self.people = Members(charter.listed())
         self.charter = charter
         self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]
         self.quorums = [(0, charter.witnesses)]
+        self.numbers = [(0, rules.FIRST)]
         self.heir: Proposal | None = None  # who was chosen to keep the log, and has not taken it over yet
         self.chosen = 0  # when, by the clocks of those who chose
         self.ballots: dict[int, Ballot] = {}
@@ -120,13 +121,16 @@ class Community:
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
-    def propose(self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World) -> None:
-        """A member's proposal, with their own yes. Refused, Malformed, Conflict, NotFound."""
+    def propose(
+        self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World, number: int | None = None
+    ) -> None:  # fmt: skip
+        """A member's proposal, with their own yes; with the rules of a `number`, if it puts them in force. Refused,
+        Malformed, Conflict, NotFound."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
         if entry.action == "change-registrar" and entry.peer != signer:
             raise Refused(f"who is to keep the log offers it: only {entry.peer} has the key that is named")
-        self._check(entry, world)
+        self._check(entry, number, world)
         rule, days = rule_of(self.charter.powers, entry.action, self.colleges)
         if entry.action in ANSWERS:
             known = world.rule(entry.target or 0)
@@ -134,14 +138,16 @@ class Community:
             rule = f"group any any *{college}\nquorum any\n" if college else rule
         ballot = Ballot(
             index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY,
-            dated=entry.time,
+            dated=entry.time, number=number,
         )  # fmt: skip
         asked = self._policy(ballot).crowds()
         if entry.action in ANSWERS and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")
-        if sum(each.proposer == signer and now <= each.deadline for each in self._open.values()) >= OPEN:
+        alike = [each for each in self._open.values() if (each.number is None) == (number is None)]
+        if sum(each.proposer == signer and now <= each.deadline for each in alike) >= OPEN:
             raise Conflict(f"{signer} has {OPEN} proposals open", hint="wait until some are decided")
-        self._expire(now)
+        if number is None:
+            self._expire(now)
         self.ballots[index] = self._open[index] = ballot
         self._numbers[digest] = index
         ballot.votes[signer] = "yes"
@@ -158,7 +164,8 @@ class Community:
             raise Gone(f"proposal {ballot.index} is {standing}{closed}", hint="nothing is left to decide")
         if signer in ballot.votes:
             raise Conflict(f"{signer} has voted on proposal {ballot.index} already", hint="a ballot is cast once")
-        self._expire(now)
+        if ballot.number is None:
+            self._expire(now)
         ballot.votes[signer], ballot.dated = entry.choice, max(ballot.dated, entry.time)
         if entry.reason:
             ballot.reasons[signer] = entry.reason
@@ -196,6 +203,11 @@ class Community:
         self.charter = replace(self.charter, registrar=signer, log_key=key, next_key=following)
         self.tenures.append(Tenure(since=index, registrar=signer, key=key, base=base))
         self.heir = None
+
+    def number_of(self, proposal: bytes) -> int | None:
+        """The rules that come into force with the proposal of this digest; None for none."""
+        known = self._numbers.get(proposal)
+        return None if known is None else self.ballots[known].number
 
     def ballot(self, index: int) -> Ballot:
         if index not in self.ballots:
@@ -246,7 +258,7 @@ class Community:
     def _pass(self, ballot: Ballot, index: int, world: World) -> None:
         ballot.standing, ballot.closed = "passed", index
         try:
-            self._check(ballot.entry, world)
+            self._check(ballot.entry, ballot.number, world)
             self._effect(ballot, index)
         except CommonsError as error:  # another proposal was faster
             ballot.standing, ballot.why = "void", error.message
@@ -268,8 +280,10 @@ class Community:
                 ballot.why = f"the witnesses saw its votes at {late}, and it ended at {ballot.deadline}"
         self._expire(least, but=UNTIMED)
 
-    def _check(self, said: Proposal, world: World) -> None:
+    def _check(self, said: Proposal, number: int | None, world: World) -> None:
         """Whether it could be done now."""
+        if number is not None and number <= (last := self.numbers[-1][1]):
+            raise Refused(f"rules are never taken back: this commons goes by rules {last}, and this asks for {number}")
         if said.college is not None:
             self._check_college(said.college)
         if said.action == "admit" and said.college in self.colleges_of(said.peer or ""):
@@ -385,6 +399,8 @@ class Community:
                 colleges = tuple(College(name=name, members=peers) for name, peers in sorted(self.colleges.items()))
                 self.charter = replace(charter, colleges=colleges)
                 self.quorums.append((index, charter.witnesses))
+                if ballot.number is not None:
+                    self.numbers.append((index, ballot.number))
         if self.heir is not None and self.heir.peer not in self.members:
             self.heir = None
 

@@ -18,7 +18,7 @@ from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import DAY, check_days, check_purpose
 from commons.core.state.charter import CHARTER, Charter
 from commons.core.state.opening import Field, Opening, commit
-from commons.core.state.proposals import JOIN, PROPOSAL, VOTE, Join, Proposal, Vote
+from commons.core.state.proposals import JOIN, PROPOSAL, RULES, VOTE, Join, LaterRules, Proposal, Vote
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import note, tiles
 from commons.errors import Malformed, Untrue
@@ -225,11 +225,15 @@ class Unknown:
 
 
 Leaf = Request | Decision | Receipt | Dropped | Redaction | Stamp
-Governance = Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[Vote] | Opened[Join] | Opened[Succession]
+Governance = (
+    Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[LaterRules] | Opened[Vote] | Opened[Join]
+    | Opened[Succession]
+)  # fmt: skip
 Entry = Governance | Leaf | Unknown
 
 _GOVERNANCE: Mapping[str, type[Any]] = {
-    CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, VOTE: Vote, JOIN: Join, SUCCESSION: Succession
+    CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, RULES: LaterRules, VOTE: Vote, JOIN: Join,
+    SUCCESSION: Succession,
 }  # fmt: skip
 _ACCESS: Mapping[str, type[Any]] = {
     REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, DROPPED: Dropped, REDACTION: Redaction, STAMP: Stamp

@@ -1,7 +1,8 @@
 """The fold: what the log's entries, in order, make true. Nothing about rights lives anywhere else.
 
 `apply` raises and changes nothing when an entry breaks the rules in force before it; a registrar refuses to append such
-an entry, an auditor reports it as a fault and goes on.
+an entry, an auditor reports it as a fault and goes on. Each entry is judged by the rules that were in force in front of
+it; where these are of a number that is not known here, nothing is judged any more.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from dataclasses import dataclass, field, replace
 from commons.core.crypto import ids
 from commons.core.crypto.envelope import Opened
 from commons.core.crypto.ids import Cid
-from commons.core.dataset import rule as rules
-from commons.core.dataset.rule import Rule
-from commons.core.state import entries, transfer
+from commons.core.dataset.rule import Rule, check_member
+from commons.core.state import entries, rules, transfer
 from commons.core.state.charter import Charter, check_founding, custodians, custodians_digest
 from commons.core.state.community import Community
 from commons.core.state.entries import (
@@ -30,9 +30,10 @@ from commons.core.state.entries import (
     Stamp,
     Unknown,
 )
-from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
 from commons.core.state.transfer import Succession, Tenure
 from commons.core.tlog import cosignature
+from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
@@ -68,8 +69,10 @@ class Access:
 
 @dataclass(slots=True)
 class State:
-    """What the entries have made true by now, how the next one changes it, and what can be asked of it."""
+    """What the entries have made true by now, how the next one changes it, and what can be asked of it. `known` are the
+    numbers of the rules by which it can judge."""
 
+    known: frozenset[int] = field(default_factory=lambda: rules.KNOWN)
     size: int = 0
     time: int = 0
     community: Community | None = None
@@ -86,9 +89,10 @@ class State:
     # -- entries ------------------------------------------------------------------------------------------------------
 
     def apply(self, entry: Entry) -> None:
-        """Take the next entry. Malformed, Refused, Conflict or Untrue; then `size` alone has grown."""
+        """Take the next entry. Malformed, Refused, Conflict, Untrue or Outdated; then `size` alone has grown."""
         index = self.size
         self.size += 1
+        self.check_known()
         if (index == 0) != (isinstance(entry, Opened) and isinstance(entry.value, Charter)):
             raise Malformed("the charter is the first entry of a log, and only that")
         value = entry.value if isinstance(entry, Opened) else entry
@@ -100,6 +104,12 @@ class State:
             )
         if isinstance(entry, Unknown) or isinstance(value, Unknown):
             self.attested = self.size
+            return
+        if (
+            isinstance(entry, Opened) and self._renumbers(value) is not None
+        ):  # who knows of no numbers passes over it: it moves nothing else
+            self._govern(index, entry, max(value.time, self.time))
+            self.attested = self.attested if own else self.size
             return
         # members date what they sign by clocks of their own; the registrar dates the rest, one after the other
         slack = SLOW if isinstance(value, Publish) else 0
@@ -152,6 +162,8 @@ class State:
             raise Conflict("this statement is in the log already", hint="one statement makes one entry")
         if isinstance(value, Proposal):
             self.community.propose(index, entry.signer, value, digest, now, self)
+        elif isinstance(value, LaterRules):
+            self.community.propose(index, entry.signer, value.proposal, digest, now, self, value.rules)
         elif isinstance(value, Vote):
             self.community.vote(index, entry.signer, value, now, self)
         elif isinstance(value, Join):
@@ -285,6 +297,46 @@ class State:
         for target in entry.entries:
             self.redacted.setdefault(target, index)
 
+    # -- rules have a number ------------------------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> int:
+        """The number of those by which the next entry is judged."""
+        return self.community.numbers[-1][1] if self.community else rules.FIRST
+
+    def rules_at(self, size: int) -> int:
+        """The number of those by which the entry after so many is judged."""
+        numbers = self.community.numbers if self.community else [(0, rules.FIRST)]
+        return next(number for since, number in reversed(numbers) if since < max(size, 1))
+
+    @property
+    def judged(self) -> int:
+        """How many entries were judged: all, unless those from there on go by rules that are not known here."""
+        known = self.community is None or self.rules in self.known
+        return self.size if known else self.founded.numbers[-1][0] + 1
+
+    def check_known(self, entry: Entry | None = None) -> None:
+        """Outdated where the rules in force are not known here, or those that `entry` is to put in force."""
+        asked = self._renumbers(entry.value) if isinstance(entry, Opened) else None
+        rules.check(max(self.rules, asked or 0), self.known)
+
+    def check_head(self, head: Checkpoint) -> None:
+        """Untrue for a head that names other rules than those in force after its entries, as far as they are judged."""
+        if head.size <= self.judged and head.rules != self.rules_at(head.size):
+            raise Untrue(
+                f"this log signs a head of {head.size} entries for rules {head.rules}, and in force are rules "
+                f"{self.rules_at(head.size)}",
+                hint="keep the head, and show it to the members of this commons",
+            )
+
+    def _renumbers(self, value: object) -> int | None:
+        """The rules that a statement is about to put in force, or a ballot on one that is; None for anything else."""
+        if isinstance(value, LaterRules):
+            return value.rules
+        if isinstance(value, Vote) and self.community is not None:
+            return self.community.number_of(value.proposal)
+        return None
+
     # -- what can be asked --------------------------------------------------------------------------------------------
 
     @property
@@ -380,7 +432,7 @@ class State:
         self.check_there(access.entry.dataset)
         rule = self.rule(access.index)
         if rule.kind == "members":
-            rules.check_member(rule, self.founded.colleges_of(requester))
+            check_member(rule, self.founded.colleges_of(requester))
 
     def access(self, index: int) -> Access:
         if index not in self.accesses:
@@ -388,7 +440,8 @@ class State:
         return self.accesses[index]
 
     def granted(self, index: int, now: int) -> Access:
-        """The access at `index` if its key may be released at `now`: Pending, Refused or Gone otherwise."""
+        """The access at `index` if its key may be released at `now`: Pending, Refused, Gone or Outdated otherwise."""
+        self.check_known()
         access = self.access(index)
         if index in self.redacted:
             raise Gone(f"request {index} was erased at entry {self.redacted[index]}", hint="ask again")

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from commons.core.crypto import ids
 from commons.core.crypto.keys import Signer, verify
 from commons.core.dataset.rule import Rule
+from commons.core.state import rules
 from commons.core.state.actions import ACTIONS
 from commons.core.state.charter import WORDS, Charter, check_custodians
+from commons.core.tlog import checkpoint
 from commons.errors import Malformed
 
 PROPOSAL, VOTE, JOIN = "commons/proposal/v1", "commons/vote/v1", "commons/join/v1"
+RULES = "commons/rules/v1"
 CHOICES = ("yes", "no", "abstain")
 
 
@@ -64,6 +67,29 @@ class Proposal:
 
 _FIELDS = ("college", "peer", "key", "expires", "target", "dataset", "series", "rule", "custodians", "charter",
            "log_key", "next_key")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterRules:
+    """A proposal to amend the charter by which the commons also goes over to the rules of a later number. What these
+    bring stands in no form yet: it is written, counted and judged by those in force before it."""
+
+    rules: int
+    proposal: Proposal
+
+    def __post_init__(self) -> None:
+        if not rules.FIRST < self.rules <= checkpoint.RULES:
+            raise Malformed(f"not a number of later rules: {self.rules}")
+        if self.proposal.action != "amend-charter":
+            raise Malformed("later rules come with an amendment of the charter")
+
+    @property
+    def commons(self) -> str:
+        return self.proposal.commons
+
+    @property
+    def time(self) -> int:
+        return self.proposal.time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

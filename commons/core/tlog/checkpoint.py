@@ -1,29 +1,33 @@
 """The head of a log, signed: whose log, how many entries, which root. Knows nothing of how the root came about.
 
-C2SP tlog-checkpoint, without extension lines; the key's name is the log's origin. `sign` and `open` are the pair.
-Holding a `Signed` means the log's signature, and each cosignature named in it, was verified.
+C2SP tlog-checkpoint; the one extension line that there may be is `rules N`. The key's name is the log's origin. `sign`
+and `open` are the pair. Holding a `Signed` means the log's signature, and each cosignature named in it, was verified.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from commons.core.crypto import keys
 from commons.core.tlog import merkle, note
 from commons.core.tlog.note import Signature, Verifier
 from commons.errors import Malformed, Untrue
 
+RULES = 9999  # the last number of rules
 SIZE_LIMIT = 1 << 63  # entries of a log: below it, as elsewhere a size is a signed 64-bit integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The first `size` entries of the log `origin` have this `root` (32 bytes). Malformed if that cannot be."""
+    """The first `size` entries of the log `origin` have this `root` (32 bytes). Malformed if that cannot be. What comes
+    after them is judged by the rules with the number `rules`; two heads are the same by their tree alone."""
 
     origin: str
     size: int
     root: bytes
+    rules: int = field(default=1, compare=False)
 
     def __post_init__(self) -> None:
         note.check_name(self.origin)
@@ -33,9 +37,12 @@ class Checkpoint:
             raise Malformed("the root of a log is 32 bytes")
         if self.size == 0 and self.root != merkle.EMPTY:
             raise Malformed("the root of a log without entries is wrong")
+        if not 1 <= self.rules <= RULES:
+            raise Malformed(f"there are no rules {self.rules}")
 
     def text(self) -> str:
-        return f"{self.origin}\n{self.size}\n{note.encode64(self.root)}\n"
+        line = f"rules {self.rules}\n" if self.rules > 1 else ""
+        return f"{self.origin}\n{self.size}\n{note.encode64(self.root)}\n{line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +57,13 @@ class Signed:
 def parse(text: str) -> Checkpoint:
     """The one checkpoint whose `text()` is exactly `text`; Malformed otherwise."""
     lines = text.split("\n")
-    if len(lines) != 4 or lines[3]:
-        raise Malformed("a checkpoint is three lines: origin, size and root")
-    return Checkpoint(origin=lines[0], size=number(lines[1]), root=note.decode64(lines[2]))
+    later = re.fullmatch(r"rules ([1-9][0-9]{0,3})", lines[3], re.ASCII) if len(lines) == 5 else None
+    if len(lines) not in (4, 5) or lines[-1] or (len(lines) == 5 and (later is None or later[1] == "1")):
+        raise Malformed(
+            "a checkpoint is three lines: origin, size and root; `rules N` follows where they are later ones"
+        )
+    rules = int(later[1]) if later else 1
+    return Checkpoint(origin=lines[0], size=number(lines[1]), root=note.decode64(lines[2]), rules=rules)
 
 
 def number(text: str) -> int:

@@ -82,11 +82,13 @@ def origin(data: bytes) -> str:
 
 
 def head_of(text: str) -> Checkpoint:
-    """The checkpoint that a log of any maker signed: extension lines may follow, which a witness signs unread."""
+    """The checkpoint that a log of any maker signed: extension lines may follow, which a witness signs unread, but for
+    the one of a commons that says by which rules it goes."""
     lines = text.split("\n")
     if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
         raise Malformed("a checkpoint is three lines, origin, size and root, and perhaps others that are not empty")
-    return checkpoint.parse("\n".join([*lines[:3], ""]))
+    read = 4 if lines[0].startswith("commons/") and lines[3].startswith("rules ") else 3
+    return checkpoint.parse("\n".join([*lines[:read], ""]))
 
 
 def check(request: AddCheckpoint, keys: Sequence[Verifier], last: Signed | None) -> Signed:

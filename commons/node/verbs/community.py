@@ -18,7 +18,7 @@ from commons.core.dataset import manifest
 from commons.core.dataset.rule import Rule
 from commons.core.state import proposals
 from commons.core.state.fold import State
-from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.proposals import Proposal, Vote
 from commons.core.tlog.note import Verifier
 from commons.errors import (
     CommonsError,
@@ -44,7 +44,7 @@ def _told(c: Context, found: Folded, everything: bool = False) -> Told:
     return standing.told(found.state, c.home.keys.identity.peer, int(time.time()), everything, found.faults)
 
 
-async def send(c: Context, at: Seat, kind: str, value: Proposal | Vote | Join) -> int:
+async def send(c: Context, at: Seat, kind: str, value: voting.Said) -> int:
     """The entry of what is signed and sent to the registrar, which may be this home."""
     if at.sources:
         return await voting.send(c.home, c.net, at, kind, value)
@@ -143,8 +143,10 @@ async def propose(
         data = c.home.shelf.manifest(what["dataset"])
         value = manifest.open(data).value if data is not None else None
         words = f"{value.title}, version {value.version}, {value.terms.licence}, access {value.rule}" if value else ""
+    number: int | None = None
     if file is not None and action == "amend-charter":
-        what["charter"] = charter.amended(file, (await read(c, at)).state.founded)
+        founded = (await read(c, at)).state.founded
+        what["charter"], number = charter.amended(file, founded), charter.number(file, founded)
     elif file is not None:
         what["custodians"] = file
     if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
@@ -153,14 +155,16 @@ async def propose(
         made = replace(made, words=words)
     else:
         made = voting.proposal(at.commons, action, words=words, **what)
-    index = await send(c, at, proposals.PROPOSAL, made)
+    index = await send(c, at, *voting.spoken(made, number))
     return {"proposal": index, **await _outcome(c, at, index)}
 
 
 @verb("community")
 async def vote(c: Context, *, proposal: int, choice: Choice, reason: str = "", named: str | None = None) -> Told:
     """The ballot's entry, and what becomes of the proposal by it."""
-    ballot = (await read(c, seat(c, named))).state.founded.ballot(proposal)
+    state = (await read(c, seat(c, named))).state
+    state.check_known()  # a proposal that cannot be judged here is none to this home
+    ballot = state.founded.ballot(proposal)
     at = seat(c, named)  # read again: the log may have changed hands
     said = Vote(commons=at.commons, proposal=ballot.digest, choice=choice, reason=reason, time=int(time.time()))
     index = await send(c, at, proposals.VOTE, said)
