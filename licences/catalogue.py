@@ -88,9 +88,17 @@ def custom(id: str, name: str, text: str, url: str | None = None) -> Licence:
     except UnicodeEncodeError as error:
         raise InvalidLicence(f"{id}: its text is not well-formed Unicode") from error
     return Licence(
-        id=id, name=name, short=name, url=url, legalcode=url, kind="custom", family="custom",
-        adaptation=Adaptation(share=False, private=False), own_text=text, text_sha256=hashlib.sha256(data).digest(),
+        id=id,
+        name=name,
+        short=name,
+        url=url,
+        legalcode=url,
+        kind="custom",
+        family="custom",
+        adaptation=Adaptation(share=False, private=False),
+        own_text=text,
+        text_sha256=hashlib.sha256(data).digest(),
         sentences=Plain(
             (), (f"read the full text of {id}: these are a community's own terms, and only the text says them",), ()
         ),
-    )  # fmt: skip
+    )

@@ -55,7 +55,15 @@ def licence(id: str) -> Licence | None:
         return None
     url = f"https://spdx.org/licenses/{id}.html"
     return Licence(
-        id=id, name=name, name_fr=name, short=id, url=url, legalcode=url, spdx=id, kind="other", family="other",
+        id=id,
+        name=name,
+        name_fr=name,
+        short=id,
+        url=url,
+        legalcode=url,
+        spdx=id,
+        kind="other",
+        family="other",
         adaptation=Adaptation(share=False, private=False),
         sentences=Plain((), (f"read the text of {id} at {url}: this library knows its name and not its terms",), ()),
-    )  # fmt: skip
+    )

@@ -30,9 +30,16 @@ Compare = Callable[[Verifier, Signed], Awaitable[None]]
 
 
 async def submit(
-    home: Home, net: Network, dataset: Opened[Manifest], witness: str, sources: Sequence[str],
-    acknowledge: str | None, purpose: str | None, details: str | None, compare: Compare,
-) -> dict[str, Any]:  # fmt: skip
+    home: Home,
+    net: Network,
+    dataset: Opened[Manifest],
+    witness: str,
+    sources: Sequence[str],
+    acknowledge: str | None,
+    purpose: str | None,
+    details: str | None,
+    compare: Compare,
+) -> dict[str, Any]:
     """What became of this home's request for a dataset, handed to a witness of its log because the registrar does not
     answer: plain values, with `entry` where the log holds the request already. What the witness signs is kept beside
     the proofs, and so is the registrar's answer, if the witness has one by now.
@@ -133,10 +140,19 @@ def read(data: bytes, source: str, origin: str) -> dict[str, Any]:
     if f"commons/{opened.value.commons}" != origin or (is_peer(source) and peer_of(source) != opened.signer):
         raise Untrue(f"{source} shows what another witness says, or says of another log")
     return {
-        "witness": opened.signer, "commons": opened.value.commons, "time": opened.value.time,
-        "after": opened.value.after, "requests": [
-            {"statement": each.statement.hex(), "dataset": each.dataset, "time": each.time, "size": each.size,
-             "tried": each.tried, "said": each.said}
+        "witness": opened.signer,
+        "commons": opened.value.commons,
+        "time": opened.value.time,
+        "after": opened.value.after,
+        "requests": [
+            {
+                "statement": each.statement.hex(),
+                "dataset": each.dataset,
+                "time": each.time,
+                "size": each.size,
+                "tried": each.tried,
+                "said": each.said,
+            }
             for each in opened.value.waiting
         ],
-    }  # fmt: skip
+    }

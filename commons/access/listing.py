@@ -34,11 +34,20 @@ def entry(value: Manifest, name: Cid, time: int) -> Publish:
     """The publish entry of the manifest with this CID, dated `time`."""
     kept = sharing.open_sharing(value.custody).value.policy if value.custody is not None else None
     return Publish(
-        commons=value.commons, time=time, manifest=name, series=value.series, version=value.version, title=value.title,
-        licence=value.terms.licence, terms=value.terms.digest(), rule=value.rule, purposes=value.terms.purposes,
-        grant_days=value.terms.grant_days, epoch=value.epoch,
+        commons=value.commons,
+        time=time,
+        manifest=name,
+        series=value.series,
+        version=value.version,
+        title=value.title,
+        licence=value.terms.licence,
+        terms=value.terms.digest(),
+        rule=value.rule,
+        purposes=value.terms.purposes,
+        grant_days=value.terms.grant_days,
+        epoch=value.epoch,
         custodians=None if kept is None else hashlib.sha256(kept.encode()).digest(),
-    )  # fmt: skip
+    )
 
 
 def check(said: Opened[Publish], dataset: Opened[Manifest]) -> None:

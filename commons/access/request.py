@@ -158,9 +158,16 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnReques
 
     with registrars.recourse():
         given, _ = await exchange(
-            home, net, keeper.log, reached, f"/{said.value.commons}/entries", what="an answer to the request",
-            body=lambda head: codec.encode(replace(submission, head=head)), check=check, met=met,
-        )  # fmt: skip
+            home,
+            net,
+            keeper.log,
+            reached,
+            f"/{said.value.commons}/entries",
+            what="an answer to the request",
+            body=lambda head: codec.encode(replace(submission, head=head)),
+            check=check,
+            met=met,
+        )
     return Sent(said=said, registrars=reached, given=given, checked=found[0])
 
 

@@ -264,12 +264,21 @@ def tell_statistics(told: Told) -> None:
     if not told["datasets"]:
         say(f"No request is in the log of {told['commons']}, or none in that time.")
         return
-    table(("dataset", "requests", "granted", "refused", "waiting", "median time", "reasons"), [
-        (f"{row['title']} v{row['version']}", row["requests"], row["granted"], row["refused"], row["waiting"],
-         "" if row["median_seconds"] is None else f"{row['median_seconds']} s",
-         ", ".join(f"{reason} {count}" for reason, count in sorted(row["reasons"].items())))
-        for row in told["datasets"]
-    ])  # fmt: skip
+    table(
+        ("dataset", "requests", "granted", "refused", "waiting", "median time", "reasons"),
+        [
+            (
+                f"{row['title']} v{row['version']}",
+                row["requests"],
+                row["granted"],
+                row["refused"],
+                row["waiting"],
+                "" if row["median_seconds"] is None else f"{row['median_seconds']} s",
+                ", ".join(f"{reason} {count}" for reason, count in sorted(row["reasons"].items())),
+            )
+            for row in told["datasets"]
+        ],
+    )
 
 
 COMMANDS = (community,)

@@ -59,8 +59,15 @@ def export(
     pairs = [each.partition("=") for each in licence_texts]
     if not all(id and file for id, _, file in pairs):
         raise Malformed("a licence's text has its id", hint="--licence-text MIT=FILE")
-    told = c.call("export", bar="Exporting", dataset=dataset, dest=str(dest.absolute()), formats=list(formats),
-                  sources=list(sources), texts={id: read_text(place(file)) for id, _, file in pairs})  # fmt: skip
+    told = c.call(
+        "export",
+        bar="Exporting",
+        dataset=dataset,
+        dest=str(dest.absolute()),
+        formats=list(formats),
+        sources=list(sources),
+        texts={id: read_text(place(file)) for id, _, file in pairs},
+    )
     c.tell(told, tell_exported)
 
 
@@ -77,9 +84,16 @@ def export(
 @go_on
 @pass_context
 def fetch(
-    c: Shell, /, dataset: str, dest: Path | None, sources: tuple[str, ...], acknowledge: str | None, no_serve: bool,
-    no_keep: bool, **words: Any,
-) -> None:  # fmt: skip
+    c: Shell,
+    /,
+    dataset: str,
+    dest: Path | None,
+    sources: tuple[str, ...],
+    acknowledge: str | None,
+    no_serve: bool,
+    no_keep: bool,
+    **words: Any,
+) -> None:
     """Get a dataset: acknowledge its terms, ask for its key, verify every byte."""
     described: dict[str, Any] = {}
     unstated = words["purpose"] == "unstated" and sys.stdin.isatty() and not c.json
@@ -104,9 +118,17 @@ def fetch(
 
         dest = Path(slug(described["title"], described["cid"]))
     told = c.call(
-        "fetch", bar="Fetching", resumes=True, dataset=dataset, dest=str(dest.absolute()), sources=list(sources),
-        acknowledge=acknowledge, serve=not no_serve, keep=not no_keep, **words,
-    )  # fmt: skip
+        "fetch",
+        bar="Fetching",
+        resumes=True,
+        dataset=dataset,
+        dest=str(dest.absolute()),
+        sources=list(sources),
+        acknowledge=acknowledge,
+        serve=not no_serve,
+        keep=not no_keep,
+        **words,
+    )
     c.tell(told, tell_fetched)
 
 

@@ -138,8 +138,17 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
 
         alone = node.resuming.owed()
         if json:
-            as_json({"peer": node.home.keys.identity.peer, "commons": node.home.commons, "door": node.door,
-                     "addresses": list(node.addresses), "doors": list(node.doors), "alone": alone}, None)  # fmt: skip
+            as_json(
+                {
+                    "peer": node.home.keys.identity.peer,
+                    "commons": node.home.commons,
+                    "door": node.door,
+                    "addresses": list(node.addresses),
+                    "doors": list(node.doors),
+                    "alone": alone,
+                },
+                None,
+            )
         else:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
             for each in (*node.addresses, *node.doors):

@@ -121,10 +121,19 @@ def tell_unlogged(told: Told) -> None:
 def tell_witness(told: Told) -> None:
     say(f"Witness     {told['vkey']}")
     if told["logs"]:
-        table(("log", "keys", "signed entries", "time", "state"), [
-            (row["origin"], len(row["keys"]), row["size"], when(row["time"]) if row["time"] is not None else "",
-             "FORKED: two histories" if row["fork"] else "" if row["keys"] else "removed") for row in told["logs"]
-        ])  # fmt: skip
+        table(
+            ("log", "keys", "signed entries", "time", "state"),
+            [
+                (
+                    row["origin"],
+                    len(row["keys"]),
+                    row["size"],
+                    when(row["time"]) if row["time"] is not None else "",
+                    "FORKED: two histories" if row["fork"] else "" if row["keys"] else "removed",
+                )
+                for row in told["logs"]
+            ],
+        )
     else:
         say("No log is cosigned here. `commons witness add VKEY` adds one.")
     for row in told["logs"]:

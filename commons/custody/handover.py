@@ -90,15 +90,31 @@ class Given:
 
 
 def release(
-    taken: VerifiedDeposit, said: Opened[Asked], signer: Signer, *, request: int, decision: int, shown: bytes,
-    head: bytes, time: int,
-) -> bytes:  # fmt: skip
+    taken: VerifiedDeposit,
+    said: Opened[Asked],
+    signer: Signer,
+    *,
+    request: int,
+    decision: int,
+    shown: bytes,
+    head: bytes,
+    time: int,
+) -> bytes:
     """The signed Released, the share sealed to the statement's key. Verifies nothing: that is `custodian`'s part."""
     bare = Released(
-        commons=said.value.commons, dataset=said.value.dataset, epoch=said.value.epoch, sharing=digest(taken.sharing),
-        name=taken.name, requester=said.signer, request=request, decision=decision, shown=shown, head=head, time=time,
+        commons=said.value.commons,
+        dataset=said.value.dataset,
+        epoch=said.value.epoch,
+        sharing=digest(taken.sharing),
+        name=taken.name,
+        requester=said.signer,
+        request=request,
+        decision=decision,
+        shown=shown,
+        head=head,
+        time=time,
         sealed=b"",
-    )  # fmt: skip
+    )
     return envelope.sign(RELEASED, replace(bare, sealed=sharing.seal(taken.share, said.value.hpke, bare)), signer)
 
 

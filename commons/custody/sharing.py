@@ -190,10 +190,19 @@ def open_key(data: bytes, commons: str, peer: str) -> Opened[CustodyKey]:
 
 
 def deposit(
-    secret: bytes, keys: Mapping[str, Opened[CustodyKey]], signer: Signer, chance: Callable[[int], bytes], *,
-    commons: str, series: bytes, epoch: int, bound: bytes, rule: Policy, generation: int = 0,
+    secret: bytes,
+    keys: Mapping[str, Opened[CustodyKey]],
+    signer: Signer,
+    chance: Callable[[int], bytes],
+    *,
+    commons: str,
+    series: bytes,
+    epoch: int,
+    bound: bytes,
+    rule: Policy,
+    generation: int = 0,
     of: VerifiedDeposit | None = None,
-) -> tuple[bytes, dict[str, bytes]]:  # fmt: skip
+) -> tuple[bytes, dict[str, bytes]]:
     """The signed sharing, and for each custodian's name their signed deposit. `keys` are by name, as `open_key` gave
     them. Malformed where one is missing, or somebody else's: nobody would have that share. `of`: see `pass_on`."""
     parts = shares.split(secret, rule, chance)
@@ -230,9 +239,18 @@ def pass_on(
     """A custodian shares its share among those who come after it, as the publisher shared the secret."""
     of = taken.sharing.value
     return deposit(
-        taken.share, keys, signer, chance, commons=of.commons, series=of.series, epoch=of.epoch, bound=of.bound,
-        rule=rule, generation=of.generation + 1, of=taken,
-    )  # fmt: skip
+        taken.share,
+        keys,
+        signer,
+        chance,
+        commons=of.commons,
+        series=of.series,
+        epoch=of.epoch,
+        bound=of.bound,
+        rule=rule,
+        generation=of.generation + 1,
+        of=taken,
+    )
 
 
 def open_sharing(data: bytes) -> Opened[Sharing]:

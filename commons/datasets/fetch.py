@@ -112,11 +112,20 @@ async def fetch(
     if ask is not None and ask.dataset == reference.cid:
         told = await receipt.owe(home, net, sources, dataset, ask)
     return {
-        "cid": reference.cid, "title": value.title, "version": value.version, "licence": value.terms.licence,
-        "files": value.files, "bytes": value.size, "dest": str(dest), "credit": left,
-        "request": ask.request if ask else None, "commons": value.commons, **listed, **told,
+        "cid": reference.cid,
+        "title": value.title,
+        "version": value.version,
+        "licence": value.terms.licence,
+        "files": value.files,
+        "bytes": value.size,
+        "dest": str(dest),
+        "credit": left,
+        "request": ask.request if ask else None,
+        "commons": value.commons,
+        **listed,
+        **told,
         "unsent": request.unsent(ask, purpose, details) if ask and request.readable(home, ask) else "",
-    }  # fmt: skip
+    }
 
 
 def check_dest(home: Home, value: Manifest, dest: Path) -> None:

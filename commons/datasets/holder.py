@@ -177,11 +177,19 @@ def _own(home: Home, dataset: str) -> bool:
 def told(home: Home) -> list[dict[str, Any]]:
     """The datasets that this home held and that were withdrawn, and what became of each here."""
     return [
-        {"dataset": row.dataset, "entry": row.entry, "title": value.title if (value := _value(home, row)) else "",
-         "dropped": row.applied and not _own(home, row.dataset), "applied": row.applied, "request": row.request,
-         "logged": row.logged, "owed": row.owed, "why": row.why}
+        {
+            "dataset": row.dataset,
+            "entry": row.entry,
+            "title": value.title if (value := _value(home, row)) else "",
+            "dropped": row.applied and not _own(home, row.dataset),
+            "applied": row.applied,
+            "request": row.request,
+            "logged": row.logged,
+            "owed": row.owed,
+            "why": row.why,
+        }
         for row in home.shelf.withdrawals().values()
-    ]  # fmt: skip
+    ]
 
 
 class Minding:

@@ -130,9 +130,18 @@ class Deposits:
         with sql.door(self._path):
             self._db.execute(
                 "INSERT OR IGNORE INTO releases VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (gave.statement, gave.decision, gave.sharing, gave.commons, gave.dataset, gave.requester, gave.request,
-                 gave.time, gave.data),
-            )  # fmt: skip
+                (
+                    gave.statement,
+                    gave.decision,
+                    gave.sharing,
+                    gave.commons,
+                    gave.dataset,
+                    gave.requester,
+                    gave.request,
+                    gave.time,
+                    gave.data,
+                ),
+            )
         again = self.gave(gave.statement, gave.decision, gave.sharing)
         return gave.data if again is None else again.data
 

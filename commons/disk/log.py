@@ -66,9 +66,13 @@ class Log:
     damage: Sequence[Damage] = ()  # found when it was opened
 
     def __init__(
-        self, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time,
+        self,
+        path: Path,
+        signer: Signer,
+        local: bytes,
+        clock: Callable[[], float] = time.time,
         later: Later = lambda commons: (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
         self._reads = sql.connect(path, "")
@@ -115,9 +119,13 @@ class Log:
 
     @classmethod
     def open(
-        cls, path: Path, signer: Signer, local: bytes, clock: Callable[[], float] = time.time,
+        cls,
+        path: Path,
+        signer: Signer,
+        local: bytes,
+        clock: Callable[[], float] = time.time,
         later: Later = lambda commons: (),
-    ) -> Log:  # fmt: skip
+    ) -> Log:
         """Recover: the newest committed checkpoint must be ours and be the root of what is stored. StorageFailed for
         what cannot be read; what can be read, but not continued, is opened `broken`. `later` gives the keys that
         may have come after `signer`."""
@@ -201,9 +209,11 @@ class Log:
             raise Conflict("this home's key is not the one that signs this log")
         self._signer = held
         with _damage("its checkpoint does not verify"):
-            self.head = Signed(
-                checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b""
-            ) if head is None else checkpoint.open(head, self.key)  # fmt: skip
+            self.head = (
+                Signed(checkpoint=checkpoint.Checkpoint(origin=self.origin, size=0, root=merkle.EMPTY), note=b"")
+                if head is None
+                else checkpoint.open(head, self.key)
+            )
             self.state.check_head(self.head.checkpoint)
 
     def _start(self) -> None:
@@ -534,13 +544,15 @@ def outrun(ours: Signed, theirs: bytes, by: str, proven: bool = True) -> Commons
     more = f"{size - here} more than the {here} here"
     shown = f"{by} has shown a head with {size} entries that this log signed, {more}"
     return Stale(
-        f"this log is behind, and nothing is written: {shown}" if proven
+        f"this log is behind, and nothing is written: {shown}"
+        if proven
         else f"this log is behind by the word of {by}, and nothing is written: a head of {size} entries, {more}",
-        hint="restore the newest backup of this home; never continue an old copy of a log" if proven
+        hint="restore the newest backup of this home; never continue an old copy of a log"
+        if proven
         else "restore the newest backup of this home. If there is none, --go-on goes on from here, and whoever has "
         "seen more of this log will refuse it",
         evidence=(ours.note.decode(), theirs.decode()),
-    )  # fmt: skip
+    )
 
 
 def alarmed(ours: Signed, theirs: bytes) -> CommonsError:

@@ -25,8 +25,17 @@ _COLUMNS = (
     {"heads.note", "lines.vkey"},
     {"notes.said", "marks.said"},
 )
-_FILES = ("seed", "log.db", "shelf.db", "deposits.db", "pleas.db", "witness.db", "cosigned.db", "log.before.db",
-          "notes.db")  # fmt: skip
+_FILES = (
+    "seed",
+    "log.db",
+    "shelf.db",
+    "deposits.db",
+    "pleas.db",
+    "witness.db",
+    "cosigned.db",
+    "log.before.db",
+    "notes.db",
+)
 _KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|.*\.db.*")  # names in a home that are its own
 _HEX = re.compile(rb"[0-9a-fA-F]{64}\s{0,2}")
 _SQLITE = b"SQLite format 3\x00"

@@ -110,9 +110,16 @@ def check(answer: Answer, said: Opened[Asked], log: Verifier, old: bytes, stewar
         if decision.statement is not None:
             words = _signed_words(decision, last.opening, said.value.commons, stewards)
     return Checked(
-        request=first.index, decision=decided, outcome=outcome, reason=reason, words=words, expires=expires, head=head,
-        proof=proof.Proof(index=last.index, hashes=last.proof, note=head.note).encode(), entry=last.entry,
-    )  # fmt: skip
+        request=first.index,
+        decision=decided,
+        outcome=outcome,
+        reason=reason,
+        words=words,
+        expires=expires,
+        head=head,
+        proof=proof.Proof(index=last.index, hashes=last.proof, note=head.note).encode(),
+        entry=last.entry,
+    )
 
 
 def _signed_words(decision: Decision, hidden: bytes | None, commons: str, stewards: Collection[str]) -> str:

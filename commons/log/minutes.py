@@ -39,17 +39,24 @@ def told(report: Report, who: str | None, since: int | None, until: int | None, 
         "charter": wording.lines(community.charter),
         "colleges": {name: list(peers) for name, peers in community.colleges.items()},
         "registrars": [
-            {"entry": each.since, "peer": each.registrar, "from": each.base.size if each.base else None,
-             "key": note.Verifier(name=report.log.name, public=each.key).vkey}
+            {
+                "entry": each.since,
+                "peer": each.registrar,
+                "from": each.base.size if each.base else None,
+                "key": note.Verifier(name=report.log.name, public=each.key).vkey,
+            }
             for each in community.tenures
         ],
-        "heir": community.heir.peer if community.heir else None, "custodians": _custodians(report, community),
+        "heir": community.heir.peer if community.heir else None,
+        "custodians": _custodians(report, community),
         "rows": [
-            row for row in rows
+            row
+            for row in rows
             if (who is None or row["who"] == who)
-            and (since is None or row["time"] >= since) and (until is None or row["time"] < until)
+            and (since is None or row["time"] >= since)
+            and (until is None or row["time"] < until)
         ],
-    }  # fmt: skip
+    }
 
 
 def _custodians(report: Report, community: Community) -> list[Told]:
@@ -66,8 +73,16 @@ def _custodians(report: Report, community: Community) -> list[Told]:
 
 def _row(community: Community, numbers: dict[bytes, int], governed: Governed, now: int) -> Told:
     index, entry = governed.index, governed.entry
-    made: Told = {"entry": index, "who": None, "proposal": None, "outcome": "", "closed": None, "words": "", "why": "",
-                  "means": governed.means}  # fmt: skip
+    made: Told = {
+        "entry": index,
+        "who": None,
+        "proposal": None,
+        "outcome": "",
+        "closed": None,
+        "words": "",
+        "why": "",
+        "means": governed.means,
+    }
     if isinstance(entry, Stamp):
         head = checkpoint.parse(note.peek(entry.head))
         return made | {"time": entry.time, "kind": "stamp", "what": f"witnesses saw the first {head.size} entries"}

@@ -19,10 +19,17 @@ ANSWER_LIMIT = 256 << 10  # bytes
 
 
 async def exchange(
-    home: Home, net: Network, log: Verifier, sources: Sequence[str], path: str, *, body: Callable[[bytes], bytes],
-    check: Callable[[Answer, bytes], Signed], what: str = "the registrar's answer",
+    home: Home,
+    net: Network,
+    log: Verifier,
+    sources: Sequence[str],
+    path: str,
+    *,
+    body: Callable[[bytes], bytes],
+    check: Callable[[Answer, bytes], Signed],
+    what: str = "the registrar's answer",
     met: Callable[[str], None] = lambda source: None,
-) -> tuple[bytes, Answer]:  # fmt: skip
+) -> tuple[bytes, Answer]:
     """The Answer of the first of these sources that answers: in exact bytes, and decoded. `met` is told which source it
     was.
 

@@ -18,10 +18,14 @@ def stands(ballot: Ballot, now: int) -> str:
 def about(said: Proposal) -> str:
     """What a proposal is about, in a line."""
     return ACTIONS[said.action].line.format(
-        peer=said.peer or "whoever holds the invitation", college=said.college, target=said.target,
-        dataset=said.dataset, series=(said.series or b"").hex(), rule=said.rule,
+        peer=said.peer or "whoever holds the invitation",
+        college=said.college,
+        target=said.target,
+        dataset=said.dataset,
+        series=(said.series or b"").hex(),
+        rule=said.rule,
         charter=said.charter.name if said.charter is not None else "",
-    )  # fmt: skip
+    )
 
 
 def means(state: State, said: Proposal, number: int | None = None) -> list[str]:

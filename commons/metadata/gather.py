@@ -81,11 +81,18 @@ def readers() -> dict[str, Reader]:
     from commons.metadata import bagit, bids, card, citation, croissant, datacite, datapackage, dcat, rocrate, zenodo
 
     return {
-        croissant.FILE: croissant.read, rocrate.FILE: rocrate.read, datapackage.FILE: datapackage.read,
-        dcat.FILE: dcat.read, datacite.FILE: datacite.read, bids.FILE: bids.read, zenodo.FILE: zenodo.read,
-        "dataset-metadata.json": zenodo.read_kaggle, citation.FILE: citation.read, "README.md": card.read,
+        croissant.FILE: croissant.read,
+        rocrate.FILE: rocrate.read,
+        datapackage.FILE: datapackage.read,
+        dcat.FILE: dcat.read,
+        datacite.FILE: datacite.read,
+        bids.FILE: bids.read,
+        zenodo.FILE: zenodo.read,
+        "dataset-metadata.json": zenodo.read_kaggle,
+        citation.FILE: citation.read,
+        "README.md": card.read,
         bagit.INFO: bagit.read_info,
-    }  # fmt: skip
+    }
 
 
 @cache

@@ -109,9 +109,7 @@ class Resource:
 class Pack(web.FileResponse):
     """Sent in slices, each in bounded time: who does not take what they asked for is cut off."""
 
-    async def _sendfile(
-        self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int
-    ) -> AbstractStreamWriter:  # fmt: skip
+    async def _sendfile(self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int) -> AbstractStreamWriter:
         writer = await web.StreamResponse.prepare(self, request)
         assert writer is not None
         loop, end = asyncio.get_running_loop(), offset + count
@@ -209,9 +207,12 @@ def resources(site: Site, keeper: Custodian | None = None, posts: Posts = Posts(
 
 
 def application(
-    site: Site, doors: Doors, keeper: Custodian | None = None, posts: Posts = Posts(),
+    site: Site,
+    doors: Doors,
+    keeper: Custodian | None = None,
+    posts: Posts = Posts(),
     spend: Spend = lambda caller, cost: 0.0,
-) -> web.Application:  # fmt: skip
+) -> web.Application:
     """The table's routes. Nothing is done for a caller before all of their request is here and paid for."""
     at_work: Counter[Caller] = Counter()
 

@@ -79,10 +79,14 @@ class Node:
         return next(iter(self.doors), None)
 
     async def __aenter__(self) -> Self:
-        self.net = Client(self._start, Listeners(
-            met=lambda source: self.gossip.met(source), shown=lambda evidence: self.gossip.shown(evidence),
-            dated=lambda source, said: self.clocks.heard(source, said),
-        ))  # fmt: skip
+        self.net = Client(
+            self._start,
+            Listeners(
+                met=lambda source: self.gossip.met(source),
+                shown=lambda evidence: self.gossip.shown(evidence),
+                dated=lambda source, said: self.clocks.heard(source, said),
+            ),
+        )
         self.cosigning = Cosigning(self.home, self.net, partial(voting.stamp, self.home.log))
         self.minding = Minding(self.home, self.net, self.carrying)
         self.gossip = Gossip(self.home, self.net)
@@ -95,13 +99,21 @@ class Node:
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.dating.word)
         reading, clock = Allowance(), asyncio.get_running_loop().time
         app = api.application(
-            self.site, self._doors, self.custodian, posts,
+            self.site,
+            self._doors,
+            self.custodian,
+            posts,
             lambda caller, cost: reading.spend(caller.name, caller.source, cost, clock()),
-        )  # fmt: skip
+        )
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=0.5, keepalive_timeout=IDLE_SECONDS,
-            lingering_time=LINGER_SECONDS, logger=api.server_log,
-        )  # fmt: skip
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=0.5,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            logger=api.server_log,
+        )
         try:
             await self._runner.setup()
             assert self._runner.server is not None
@@ -156,9 +168,11 @@ class Node:
         async with self._starting:
             if self._swarm is None:
                 swarm = Swarm(
-                    self.home.keys.identity_seed, self._listen,
-                    lambda peer, sock: self._stream(peer, sock, swarm.source(sock)), self._places,
-                )  # fmt: skip
+                    self.home.keys.identity_seed,
+                    self._listen,
+                    lambda peer, sock: self._stream(peer, sock, swarm.source(sock)),
+                    self._places,
+                )
                 await swarm.start()
                 self._swarm = swarm
             return self._swarm

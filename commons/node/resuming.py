@@ -74,17 +74,21 @@ def judge(size: int, words: Sequence[Sighting], *, members: int, witnesses: int,
     silent = tuple(w.who for w in words if w.size is None)
     if witnesses:
         return Clearance(
-            go=False, who=silent, why="none of its witnesses has said yet whether this log is the newest there is: "
-            "nothing is written before", hint="repeat this when one answers; --go-on goes on without them, where they "
+            go=False,
+            who=silent,
+            why="none of its witnesses has said yet whether this log is the newest there is: nothing is written before",
+            hint="repeat this when one answers; --go-on goes on without them, where they "
             "are gone for good and you know that this home is no old copy",
-        )  # fmt: skip
+        )
     if members:
         asked = f"{len(silent)} asked, no answer" if silent else "no address of theirs is known"
         return Clearance(
-            go=False, who=silent, why=f"no member says whether this log is the newest there is ({asked}): nothing is "
-            "written", hint="repeat this while a member's node runs; --go-on goes on without, where you know that this "
+            go=False,
+            who=silent,
+            why=f"no member says whether this log is the newest there is ({asked}): nothing is written",
+            hint="repeat this while a member's node runs; --go-on goes on without, where you know that this "
             "home is no old copy",
-        )  # fmt: skip
+        )
     return Clearance(go=True, how="alone", who=silent)
 
 

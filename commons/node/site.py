@@ -176,9 +176,10 @@ class Site:
         edition = self.home.shelf.edition, len(gone)
         if known != edition:
             roots = frozenset(
-                ref.root for cid, opened, role, served in self.home.shelf.manifests()
+                ref.root
+                for cid, opened, role, served in self.home.shelf.manifests()
                 if (served or (role == "published" and cid in state.datasets)) and cid not in gone
                 for ref in opened.value.sealed()
-            )  # fmt: skip
+            )
             self._roots = (edition, roots)
         return roots

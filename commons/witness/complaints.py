@@ -98,10 +98,18 @@ class Complaints:
         size = last.head.checkpoint.size if last else 0
         words = Submitted(commons=commons, dataset=dataset, statement=digest, time=now, size=size)
         signed = envelope.sign(complaint.SUBMITTED, words, self.home.keys.identity)
-        return self.kept.put(Plea(
-            statement=digest, commons=commons, dataset=dataset, signer=said.signer, time=now, size=size, body=body,
-            acknowledged=signed,
-        ))  # fmt: skip
+        return self.kept.put(
+            Plea(
+                statement=digest,
+                commons=commons,
+                dataset=dataset,
+                signer=said.signer,
+                time=now,
+                size=size,
+                body=body,
+                acknowledged=signed,
+            )
+        )
 
     # -- delivering ---------------------------------------------------------------------------------------------------
 
@@ -201,10 +209,17 @@ def published(home: Home, name: str, now: int) -> bytes:
         if cosignature.monitored(origin) == f"/monitoring/{name}/checkpoint" and origin.startswith("commons/"):
             commons = origin.removeprefix("commons/")
             rows = tuple(
-                Waiting(statement=each.statement, dataset=each.dataset, time=each.time, size=each.size,
-                        tried=each.tried, said=each.said)
-                for each in home.pleas.waiting(commons) if each.time + AFTER <= now
-            )  # fmt: skip
+                Waiting(
+                    statement=each.statement,
+                    dataset=each.dataset,
+                    time=each.time,
+                    size=each.size,
+                    tried=each.tried,
+                    said=each.said,
+                )
+                for each in home.pleas.waiting(commons)
+                if each.time + AFTER <= now
+            )
             words = complaint.Unlogged(commons=commons, time=now, after=AFTER, waiting=rows)
             return envelope.sign(complaint.UNLOGGED, words, home.keys.identity)
     raise NotFound("this witness cosigns no such log")

@@ -284,10 +284,19 @@ class Cosigning:
     def told(self) -> dict[str, Any]:
         """How far this log is witnessed, as `standing` says it, and for each witness what it signed and what went
         wrong."""
-        return {**standing(self.home), "asked": [
-            {"url": at.url, "names": list(at.keys.values()), "size": at.signed, "time": at.time, "problem": at.problem}
-            for at in self.asked.values()
-        ]}  # fmt: skip
+        return {
+            **standing(self.home),
+            "asked": [
+                {
+                    "url": at.url,
+                    "names": list(at.keys.values()),
+                    "size": at.signed,
+                    "time": at.time,
+                    "problem": at.problem,
+                }
+                for at in self.asked.values()
+            ],
+        }
 
 
 def standing(home: Home) -> dict[str, Any]:

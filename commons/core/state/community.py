@@ -123,7 +123,7 @@ class Community:
 
     def propose(
         self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World, number: int | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A member's proposal, with their own yes; with the rules of a `number`, if it puts them in force. Refused,
         Malformed, Conflict, NotFound."""
         if signer not in self.members:
@@ -137,9 +137,15 @@ class Community:
             college = known.college if known.kind == "vote" else None
             rule = f"group any any *{college}\nquorum any\n" if college else rule
         ballot = Ballot(
-            index=index, digest=digest, proposer=signer, entry=entry, rule=rule, deadline=now + days * DAY,
-            dated=entry.time, number=number,
-        )  # fmt: skip
+            index=index,
+            digest=digest,
+            proposer=signer,
+            entry=entry,
+            rule=rule,
+            deadline=now + days * DAY,
+            dated=entry.time,
+            number=number,
+        )
         asked = self._policy(ballot).crowds()
         if entry.action in ANSWERS and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")

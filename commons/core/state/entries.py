@@ -159,9 +159,11 @@ class Decision:
 
     def check_end(self, days: int | None) -> None:
         """Untrue for a grant that lasts longer than the `days` of the terms; None is for ever."""
-        if days is not None and self.outcome == "grant" and (
-            self.expires is None or self.expires > self.time + days * DAY
-        ):  # fmt: skip
+        if (
+            days is not None
+            and self.outcome == "grant"
+            and (self.expires is None or self.expires > self.time + days * DAY)
+        ):
             raise Untrue(f"the grant lasts longer than the {days} days of the terms")
 
 
@@ -226,18 +228,33 @@ class Unknown:
 
 Leaf = Request | Decision | Receipt | Dropped | Redaction | Stamp
 Governance = (
-    Opened[Charter] | Opened[Publish] | Opened[Proposal] | Opened[LaterRules] | Opened[Vote] | Opened[Join]
+    Opened[Charter]
+    | Opened[Publish]
+    | Opened[Proposal]
+    | Opened[LaterRules]
+    | Opened[Vote]
+    | Opened[Join]
     | Opened[Succession]
-)  # fmt: skip
+)
 Entry = Governance | Leaf | Unknown
 
 _GOVERNANCE: Mapping[str, type[Any]] = {
-    CHARTER: Charter, PUBLISH: Publish, PROPOSAL: Proposal, RULES: LaterRules, VOTE: Vote, JOIN: Join,
+    CHARTER: Charter,
+    PUBLISH: Publish,
+    PROPOSAL: Proposal,
+    RULES: LaterRules,
+    VOTE: Vote,
+    JOIN: Join,
     SUCCESSION: Succession,
-}  # fmt: skip
+}
 _ACCESS: Mapping[str, type[Any]] = {
-    REQUEST: Request, DECISION: Decision, RECEIPT: Receipt, DROPPED: Dropped, REDACTION: Redaction, STAMP: Stamp
-}  # fmt: skip
+    REQUEST: Request,
+    DECISION: Decision,
+    RECEIPT: Receipt,
+    DROPPED: Dropped,
+    REDACTION: Redaction,
+    STAMP: Stamp,
+}
 _PRIVATE: Mapping[type[Any], tuple[str, ...]] = {
     Request: ("requester", "statement", "details"),
     Decision: ("statement",),
@@ -296,9 +313,15 @@ def request(
         raise Malformed(f"the request's details are over {DETAILS_LIMIT} characters")
     hidden, opening = hide(salt, requester=said.signer.encode(), statement=said.data)
     leaf = Request(
-        type=REQUEST, time=time, dataset=said.value.dataset, terms=said.value.terms, epoch=said.value.epoch,
-        purpose=said.value.purpose, details=said.value.details, **hidden,
-    )  # fmt: skip
+        type=REQUEST,
+        time=time,
+        dataset=said.value.dataset,
+        terms=said.value.terms,
+        epoch=said.value.epoch,
+        purpose=said.value.purpose,
+        details=said.value.details,
+        **hidden,
+    )
     return leaf, Opening(fields=(*opening.fields, *((details,) if details else ())))
 
 

@@ -74,9 +74,13 @@ def of(state: State, dataset: str, time: int) -> Notice | None:
         return None
     together = [state.tally.get(each, (0, 0)) for each, entry in gone.items() if entry == gone[dataset]]
     return Notice(
-        commons=state.commons or "", dataset=dataset, entry=gone[dataset], time=time,
-        holders=sum(held for held, _ in together), dropped=sum(dropped for _, dropped in together),
-    )  # fmt: skip
+        commons=state.commons or "",
+        dataset=dataset,
+        entry=gone[dataset],
+        time=time,
+        holders=sum(held for held, _ in together),
+        dropped=sum(dropped for _, dropped in together),
+    )
 
 
 def check(said: Dropping, state: State) -> None:

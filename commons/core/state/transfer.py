@@ -52,7 +52,7 @@ def quorum_at(quorums: Sequence[tuple[int, str]], size: int) -> Policy:
 
 def check_head(
     said: Succession, log: Verifier, quorums: Sequence[tuple[int, str]], least: int, most: int
-) -> Checkpoint:  # fmt: skip
+) -> Checkpoint:
     """The checkpoint that a succession goes on from: signed by `log`, cosigned as the charter asked when it had so many
     entries, of at least `least` and at most `most` entries. Untrue, Malformed, Refused."""
     asked = quorum_at(quorums, checkpoint.parse(note.peek(said.head)).size)
