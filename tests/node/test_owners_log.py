@@ -189,6 +189,8 @@ async def test_a_peer_is_forgotten_by_its_address_in_any_spelling_or_by_its_name
         assert {*(await alice.desk.peers(remove=said))["peers"]} == known
     with pytest.raises(NotFound, match="is not remembered"):
         await alice.desk.peers(remove=other)
+    alice.home.shelf.add_peer("rivers, somewhere")  # as an older version let pass
+    assert (await alice.desk.peers(remove="rivers, somewhere"))["peers"] == []
 
 
 async def test_a_node_announces_a_few_addresses_of_its_own(alice: Party) -> None:
