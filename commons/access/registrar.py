@@ -206,6 +206,7 @@ class Registrar:
         request is not in a state for it."""
         if len(reason) > entries.DETAILS_LIMIT:
             raise TooLarge(f"a reason has at most {entries.DETAILS_LIMIT} characters")
+        self.log.state.check_known()  # before anything is signed
         now = int(self.clock())
         if expires is not None and expires <= now:
             raise Malformed("the grant would have expired already", hint="name a later day with --until")

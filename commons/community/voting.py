@@ -199,10 +199,13 @@ def spoken(made: Proposal, number: int | None) -> tuple[str, Proposal | LaterRul
 
 
 def sign(home: Home, kind: str, value: Said) -> bytes:
-    """A proposal, ballot or joining, signed by this home's identity: exact bytes. Outdated where it is for this home's
-    own log, and that goes by rules that it does not know."""
+    """A proposal, ballot or joining, signed by this home's identity: exact bytes. Outdated where that log goes by rules
+    that are not known here, as far as this home has read it."""
     if value.commons == home.commons:
         home.log.state.check_known()
+    for commons, key, _ in home.shelf.seats():
+        if commons == value.commons:
+            check_rules(home, Verifier(name=f"commons/{commons}", public=key))
     return envelope.sign(kind, value, home.keys.identity)
 
 
@@ -213,7 +216,6 @@ async def send(home: Home, net: Network, seat: Seat, kind: str, value: Said) -> 
         seat.sources, "its newest head", lambda source: net.get(source, f"/{seat.commons}/checkpoint", limit=LIMIT)
     )  # fmt: skip
     rules.check(checkpoint.parse(note.peek(shown)).rules)
-    check_rules(home, seat.key)
     statement = sign(home, kind, value)
     _, got = await exchange(
         home,

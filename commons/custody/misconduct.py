@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from commons.core.crypto import ids
 from commons.core.crypto.envelope import Opened
-from commons.core.state import entries, opening
+from commons.core.state import entries, opening, rules
 from commons.core.state.charter import Charter
 from commons.core.state.entries import Decision, Request
 from commons.core.state.fold import State
@@ -59,6 +59,7 @@ def judge(release: bytes, log: Iterable[bytes]) -> str:
     _, head = heads
     if len(hashes) != head.size or merkle.root_of(hashes) != head.root:
         raise Untrue("these are not the entries under the head that the release names")
+    state.check_known()
     try:
         access = state.granted(said.request, said.time)
         state.check_still(access, said.requester)
@@ -85,6 +86,7 @@ def _heads(said: Released, charter: bytes, tenures: Sequence[Tenure]) -> tuple[C
                 "its heads are by another key than the charter's", hint="show who kept the log since"
             ) from error
         return "it rests on a head that the log never signed"
+    rules.check(max(shown.rules, head.rules))  # who knows them not convicts nobody by them
     if shown.size > head.size or (shown.size == head.size and shown != head):
         return "it rests on two heads that contradict each other"
     if not said.request < said.decision < shown.size:

@@ -85,7 +85,7 @@ class Judge:
     def take(self, index: int, data: bytes, hidden: bytes | None) -> None:
         """Nothing: judges the next entry, `data`, and its opening, `hidden`. What is wrong with it becomes a fault of
         the report; behind rules that are not known here it is not judged."""
-        if self.state.judged < self.state.size or self.state.rules not in self.state.known:
+        if self.state.rules not in self.state.known:
             self.report.unjudged = index if self.report.unjudged is None else self.report.unjudged
             self.state.size += 1
             return

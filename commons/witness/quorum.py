@@ -11,7 +11,7 @@ import asyncio
 from commons.core.crypto import ids
 from commons.core.crypto.envelope import Opened
 from commons.core.dataset.manifest import Manifest
-from commons.core.state import entries
+from commons.core.state import entries, rules
 from commons.core.state.charter import Charter
 from commons.core.state.fold import State
 from commons.core.tlog import checkpoint, cosignature, merkle, note, proof, tiles
@@ -57,6 +57,7 @@ async def _seen(
 ) -> bytes:  # fmt: skip
     data = await net.get(source, f"/{value.commons}/cosigned", limit=LIMIT)
     signed, present = cosignature.open(data, log, asked)
+    rules.check(signed.checkpoint.rules)
     index = checked.request if checked.decision is None else checked.decision
     if signed.checkpoint.size <= index:
         raise Pending(

@@ -19,7 +19,7 @@ from commons.core.dataset.reference import parse
 from commons.core.state import proposals, rules
 from commons.core.tlog import checkpoint, cosignature, note
 from commons.core.tlog.checkpoint import Checkpoint
-from commons.errors import CommonsError, Malformed, Outdated, Refused, Unreachable
+from commons.errors import CommonsError, Malformed, Outdated, Pending, Refused, Unreachable
 from tests.cli.test_cli import Commons
 from tests.conftest import ANY, CHARTER, Party, Village
 
@@ -154,8 +154,11 @@ async def test_a_registrar_of_the_older_version_takes_no_part_in_what_it_does_no
     village: Village, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its owner alone decides, in a commons of one; another version comes to its home, and goes again."""
-    coop, old = await village.start("coop"), Older(tmp_path)
+    coop, asker, old = await village.start("coop"), await village.start("asker"), Older(tmp_path)
     reference = await coop.publish(folder, access="approval")
+    with pytest.raises(Pending):
+        await asker.fetch(reference, tmp_path / "no", coop.address)
+    (asked,) = coop.home.log.state.accesses
     charter = 'rules = 2\nname = "Mine"\n[colleges]\nmembers = ["me"]\n'
     with pytest.raises(Outdated, match="rules 2"):
         await coop.desk.propose(action="amend-charter", file=charter)
@@ -181,15 +184,17 @@ async def test_a_registrar_of_the_older_version_takes_no_part_in_what_it_does_no
     assert "upgrade" in status["next"]
     await old.outdated("publish", str(folder), "--title", "Bays", "--licence", "CC0-1.0", home="coop")
     await old.outdated("community", "propose", "withdraw", "--dataset", reference, home="coop")
+    await old.outdated("approve", str(asked), home="coop")
+    await old.outdated("log", "erase", str(asked), "--reason", "asked", "--yes", home="coop")
     audited = await old.tell("audit", home="coop", fails=26)
     assert (audited["unjudged"], audited["entries"], audited["faults"]) == (size + 1, size + 2, [])
     await old.tell("log", "export", str(tmp_path / "log.zip"), home="coop")
     assert (await old.tell("show", cid, home="coop"))["title"] == "Brooks"
     monkeypatch.setattr(rules, "KNOWN", frozenset({1}))
-    coop, asker = await village.start("coop"), await village.start("asker")
+    coop, other = await village.start("coop"), await village.start("other")
     with pytest.raises(Outdated, match="rules 2"):
-        await asker.fetch(reference, tmp_path / "no", coop.address)
-    assert asker.home.shelf.asks() == []  # nothing was signed
+        await other.fetch(reference, tmp_path / "no", coop.address)
+    assert other.home.shelf.asks() == []  # nothing was signed
     assert coop.home.log.size == size + 2
 
 

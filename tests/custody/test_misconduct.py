@@ -19,7 +19,7 @@ from commons.core.tlog import checkpoint, merkle
 from commons.custody import handover, sharing
 from commons.custody.handover import Released
 from commons.custody.misconduct import accuse, judge
-from commons.errors import CommonsError, Malformed, Untrue
+from commons.errors import CommonsError, Malformed, Outdated, Untrue
 from commons.log.answer import ProvenEntry
 from tests.keeper import ALICE, BOB, EVE, KEEPERS, Keeper, custodians
 
@@ -259,3 +259,15 @@ def test_a_head_by_a_later_key_convicts_nobody_by_the_charter_alone() -> None:
     key = BOB.log(0, case.log.commons).public
     kept = [*case.kept, Tenure(since=4, registrar=BOB.identity.peer, key=key, base=base)]
     assert accuse(case.release(head=later), case.log.charter, case.everything(), kept) == ""
+
+
+def test_who_does_not_know_the_rules_convicts_nobody_by_them() -> None:
+    case = Case()
+    later = replace(checkpoint.open(case.log.head(), case.log.log).checkpoint, rules=2)
+    signed = checkpoint.sign(later, case.log.signer)
+    for words in ({"head": signed}, {"shown": signed}):
+        release = case.release(**words)
+        with pytest.raises(Outdated, match="rules 2"):
+            accuse(release, case.log.charter, case.everything(), case.kept)
+        with pytest.raises(Outdated, match="rules 2"):
+            judge(release, case.log.data)
