@@ -36,15 +36,16 @@ ELSEWHERE = "nothing was signed or sent; ask who gave you the reference, or the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A verified dataset that the log of its commons lists, at `entry`, under the key that is that log's."""
+    """A dataset that was verified, and that the log of its commons lists: at `entry`, under the key that is that
+    log's."""
 
     dataset: Opened[Manifest]
     entry: int
 
 
 async def check(home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest]) -> Listed:
-    """The dataset, seen to be listed by the commons that its manifest names. Untrue or NotFound where it is not;
-    Unreachable, TimedOut, Refused, TooMany where who keeps that log does not say; SplitView.
+    """The dataset as the commons that its manifest names lists it. Untrue or NotFound where it does not; Unreachable,
+    TimedOut, Refused, TooMany where who keeps that log does not say; SplitView.
 
     The order: whose key it is; then what that log lists, under a head that continues the one trusted here, which is
     trusted from then on. A crash anywhere leaves nothing that is not so.
@@ -84,8 +85,8 @@ async def check(home: Home, net: Network, sources: Sequence[str], dataset: Opene
 
 
 async def told(home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest]) -> dict[str, Any]:
-    """What can be said in some seconds of whether its commons lists a dataset: `listed`, the entry or None, and
-    `unlisted`, why nobody knows."""
+    """What can be said in some seconds of whether its commons lists a dataset, as plain values: `listed`, the entry or
+    None, and `unlisted`, why nobody knows."""
     try:
         return await heard(home, net, sources, dataset)
     except CommonsError as error:
@@ -93,7 +94,8 @@ async def told(home: Home, net: Network, sources: Sequence[str], dataset: Opened
 
 
 async def heard(home: Home, net: Network, sources: Sequence[str], dataset: Opened[Manifest]) -> dict[str, Any]:
-    """The same, where nobody says that it is otherwise. Untrue, NotFound, SplitView."""
+    """What `told` says, unless somebody shows that the commons does not list the dataset: then Untrue, NotFound or
+    SplitView."""
     try:
         async with asyncio.timeout(ASKING):
             return {"listed": (await check(home, net, sources, dataset)).entry, "unlisted": ""}

@@ -46,8 +46,8 @@ SHUT = Conflict("this home keeps another log from its next start on", hint="stop
 
 
 def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
-    """This home's offer to keep the log, under keys of its own that the log never had. `own` if it keeps it already:
-    then the next key is the one it has committed to."""
+    """A proposal, not signed yet: this home offers to keep the log, under keys of its own that the log never had. `own`
+    if it keeps it already: then the next key is the one it has committed to."""
     used = {each.key for each in state.founded.tenures}
     began, others = map(list, keys.chains(commons))
     keyed = began if own and state.keeper.public in {each.public for each in began} else others
@@ -61,20 +61,21 @@ def offer(keys: Keys, commons: str, state: State, own: bool) -> Proposal:
 
 
 class Bids:
-    """What this node collects for its own offer: the ballots of members, one each."""
+    """What this home collects for its own offer to keep a log: the ballots of members, one each."""
 
     def __init__(self, home: Home) -> None:
         self._shelf = home.shelf
 
     def shown(self, commons: str) -> bytes:
-        """The signed proposal; NotFound where this node has made no offer to keep that log."""
+        """The signed proposal, in exact bytes; NotFound where this node has made no offer to keep that log."""
         found = self._shelf.bid(commons)
         if found is None:
             raise NotFound("this node has not offered to keep that log")
         return found[0]
 
     def take(self, commons: str, statement: bytes) -> bytes:
-        """A member's ballot on it, durable when this returns its digest. Malformed, Refused, Conflict, NotFound."""
+        """The digest of a member's ballot on the offer, once the ballot is durable. Malformed, Refused, Conflict,
+        NotFound."""
         proposal, members = self._shelf.bid(commons) or (b"", [])
         self.shown(commons)
         said = envelope.open(proposals.VOTE, Vote, statement, LIMIT)
@@ -88,6 +89,7 @@ class Bids:
         return sha256(statement).digest()
 
     def ballots(self, proposal: bytes) -> list[bytes]:
+        """The signed ballots on a signed proposal, all in exact bytes."""
         return self._shelf.ballots(sha256(proposal).digest())
 
 
@@ -96,8 +98,8 @@ class Bids:
 
 @dataclass(slots=True)
 class Copy:
-    """A log as somebody shows it, up to the head it can go on from. `hidden` are the openings that they show and that
-    hold."""
+    """A log as somebody shows it, verified up to the head it can go on from. `hidden` are the openings that were shown
+    and fit their entries."""
 
     base: Signed
     state: State
@@ -171,8 +173,9 @@ async def _base(read: Read, state: State, log: Verifier, newest: Signed) -> Sign
 
 
 def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
-    """Let a proposal and then its ballots that were collected apart count, the earliest of these first; what was wrong
-    with the others. A ballot by a slow clock may be dated before its proposal."""
+    """What was wrong with ballots that do not count, a sentence each. The proposal and its ballots (`statements`),
+    which were collected apart from the log, are added to the copy, the earliest ballot first. One by a slow clock may
+    be dated before its proposal."""
     opened = [(entries.decode(each), each) for each in statements]
     dated = sorted(opened[1:], key=lambda each: entries.time_of(each[0]) or 0)
     wrong = []
@@ -187,8 +190,8 @@ def add(copied: Copy, statements: Sequence[bytes]) -> list[str]:
 
 
 async def check_newest(net: Network, copied: Copy) -> None:
-    """Conflict where witnesses show that they signed what would not go on, and the others are no quorum: they would not
-    sign what leaves it out. A witness that does not answer shows nothing."""
+    """Nothing; Conflict where witnesses show that they signed what would not go on, and the others are no quorum: they
+    would not sign what leaves it out. A witness that does not answer shows nothing."""
     community, origin = copied.state.founded, copied.state.keeper.name
     asked = quorum_at(community.quorums, copied.base.checkpoint.size)
     hashes = [merkle.leaf(data) for data in copied.data]
@@ -212,7 +215,7 @@ async def check_newest(net: Network, copied: Copy) -> None:
 
 
 def check_free(home: Home, commons: str) -> None:
-    """Conflict where a home keeps a log of its own that is in use."""
+    """Nothing; Conflict where a home keeps a log of its own that is in use."""
     if commons != home.commons and home.log.size > 1:
         raise Conflict(
             f"this home keeps a log of its own with {home.log.size} entries, and a home keeps one",

@@ -42,8 +42,8 @@ async def entrust(
     net: Network, keys: Keys, sources: Sources, rule: Policy, *, commons: str, series: bytes, epoch: int, bound: bytes,
     generation: int = 0, patience: float = PATIENCE,
 ) -> bytes:  # fmt: skip
-    """The publisher shares the secret of an epoch among the custodians of `rule`: the signed sharing. Every one of them
-    must have kept their share: the error says who did not. Repeat it with the next generation."""
+    """The signed sharing, once every custodian of `rule` has kept their share of the epoch's secret; the error says who
+    did not. Repeat it with the next generation."""
     known = await keys_of(net, sources, rule, commons, patience)
     shared, deposits = sharing.deposit(
         keys.epoch(series, epoch), known, keys.identity, secrets.token_bytes, commons=commons, series=series,
@@ -56,7 +56,7 @@ async def entrust(
 async def keys_of(
     net: Network, sources: Sources, rule: Policy, commons: str, patience: float
 ) -> dict[str, Opened[CustodyKey]]:
-    """The custody key of each custodian, by name; the error says who gave none."""
+    """The custody key of each custodian, by name; an error says who gave none."""
     peers = rule.custodians()
 
     async def ask(peer: str, source: str) -> Opened[CustodyKey]:
@@ -77,7 +77,7 @@ async def place(
     deposits: Mapping[str, bytes],
     patience: float,
 ) -> None:
-    """Have each custodian keep their deposit, durably; the error says who did not."""
+    """Nothing, once each custodian has kept their deposit, durably; the error says who did not."""
     names = {peer: name for name, peer in rule.custodians().items()}
 
     async def give(peer: str, source: str) -> None:
@@ -95,7 +95,8 @@ async def place(
 
 @dataclass(slots=True, kw_only=True)
 class GatheredShares:
-    """The secret; the shares that were given, by the custodian's peer id; and why others by then had given none."""
+    """A secret that was gathered; the shares that were given, by the custodian's peer id; and why others had given none
+    by then."""
 
     secret: bytes
     given: dict[str, tuple[Given, ...]]
@@ -165,8 +166,8 @@ def _order(sharing: Sharing, peers: list[str]) -> tuple[list[str], int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a shared key stands. `missing` is what those who are `reachable` lack, in words; `critical` are those of them
-    without whom the rest would not suffice; `unready` answer, and have not agreed to keep shares."""
+    """How a shared key stands. `reachable` custodians answer; `missing` says in words whom they lack; without one of
+    the `critical` ones the rest would not suffice; the `unready` answer, and have not agreed to keep shares."""
 
     reachable: tuple[str, ...]
     custodians: int
@@ -176,7 +177,7 @@ class Standing:
 
     @property
     def warning(self) -> str:
-        """What `commons status` warns of; "" where nothing is near."""
+        """The sentence by which `commons status` warns; "" where no loss is near."""
         there, whole = len(self.reachable), self.custodians
         count = f"{there} of {whole} custodian{'s' * (whole != 1)} {'is' if 1 in (there, whole) else 'are'} reachable"
         if self.missing:
@@ -189,13 +190,15 @@ class Standing:
 
 
 def standing(rule: Policy, reachable: Collection[str]) -> Standing:
+    """How a key stands that is shared by `rule`, if these are the custodians who can be reached."""
     there = tuple(name for name in rule.leaves() if name in reachable)
     critical = tuple(name for name in there if not rule.met(set(there) - {name})) if rule.met(there) else ()
     return Standing(reachable=there, custodians=len(rule.leaves()), missing=rule.missing(there), critical=critical)
 
 
 async def reach(net: Network, sources: Sources, rule: Policy, commons: str, patience: float = PATIENCE) -> Standing:
-    """Who of the custodians answers now, and says by a signature that they keep shares for this commons."""
+    """How a shared key stands now: which of the custodians answer, and say by a signature that they keep shares for
+    this commons."""
     peers = rule.custodians()
 
     async def ask(peer: str, source: str) -> object:

@@ -255,8 +255,8 @@ def check_quorum(head: bytes, log: Verifier, witnesses: str, checked: Checked) -
 async def pass_on(
     net: Network, custodian: Custodian, sources: Sources, commons: str, patience: float = PATIENCE, again: bool = False
 ) -> list[bytes]:
-    """A custodian shares each of its shares among those whom the commons has voted since: the sharings by whose digest
-    its own may be dropped, once enough others have done the same. Nothing to do gives nothing.
+    """The digests of this custodian's own sharings that may be dropped, once enough others have done the same: each of
+    its shares was shared among those whom the commons has voted since. Empty where there is nothing to do.
 
     One after the other, each recorded once all of them have kept theirs: a crash, or one who is away, leaves the rest
     to a repetition. `again` does what was recorded once more, for those who lost it.

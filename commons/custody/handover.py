@@ -39,9 +39,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """That its signer gave the share of `name` to `requester`. `request` and `decision` are entries of the log, `shown`
-    the checkpoint under which the witnesses saw them, `head` the newest that the signer had verified. `sharing` is the
-    digest of the sharing."""
+    """A custodian's signed word that it gave the share of `name` to `requester`. `request` and `decision` are entries
+    of the log, `shown` the checkpoint under which the witnesses saw them, `head` the newest that the signer had
+    verified. `sharing` is the digest of the sharing."""
 
     commons: str
     dataset: str
@@ -74,14 +74,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """All that one custodian has of a secret: one share, or one of each old custodian's who passed theirs on."""
+    """All that one custodian gives a requester of a secret: one share, or one of each former custodian who passed
+    theirs on."""
 
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A share that was checked: what `name` was given in the last sharing of the `line`."""
+    """A share that a requester got, verified: what `name` was given in the last sharing of the `line`."""
 
     line: tuple[Opened[Sharing], ...]
     name: str
@@ -100,7 +101,8 @@ def release(
     head: bytes,
     time: int,
 ) -> bytes:
-    """The signed Released, the share sealed to the statement's key. Verifies nothing: that is `custodian`'s part."""
+    """The signed Released, in exact bytes, with the share encrypted to the statement's key. It verifies nothing: that
+    is `custodian`'s part."""
     bare = Released(
         commons=said.value.commons,
         dataset=said.value.dataset,
@@ -119,6 +121,7 @@ def release(
 
 
 def open_released(data: bytes) -> Opened[Released]:
+    """The Released in `data`, its signature verified."""
     return envelope.open(RELEASED, Released, data, LIMIT)
 
 
@@ -153,7 +156,7 @@ def suffices(root: Opened[Sharing], given: Collection[Given]) -> bool:
 
 
 def missing(root: Opened[Sharing], given: Collection[Given]) -> str:
-    """What is still to come, in words."""
+    """Whose shares are still to come, in words."""
     return root.value.parsed().missing(_names((root.data,), given))
 
 
@@ -167,9 +170,11 @@ def _names(line: tuple[bytes, ...], given: Collection[Given]) -> set[str]:
 
 
 def assemble(root: Opened[Sharing], given: Collection[Given]) -> tuple[bytes | None, frozenset[str]]:
-    """The secret, or None where there are too few shares; and the peers of those whose sharing proved false: each of
-    its parts is as they committed to, and together they are not what they were given. Who is a publisher among them
-    never shared what the commitment in their own sharing says."""
+    """The secret, or None where there are too few shares; and the peers whose sharing proved false.
+
+    A sharing is false where each of its parts is as its signer committed to, and together they are not what the signer
+    was given. If that is the publisher, they never shared what the commitment in their own sharing says.
+    """
     liars = set[str]()
     return _assemble((root.data,), root, given, liars), frozenset(liars)
 

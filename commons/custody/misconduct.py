@@ -46,7 +46,8 @@ def accuse(release: bytes, charter: bytes, evidence: Sequence[ProvenEntry] = (),
 
 
 def judge(release: bytes, log: Iterable[bytes]) -> str:
-    """The same by the whole log: the entries under the newest head that the release names. Untrue for any others."""
+    """What the signer of `release` did wrong, in words, as `accuse` says it, but judged by the whole log: the entries
+    under the newest head that the release names. Untrue for any others."""
     said = handover.open_released(release).value
     state, hashes, charter = State(), list[bytes](), b""
     for data in log:

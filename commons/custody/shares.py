@@ -22,7 +22,8 @@ _HALF = 16  # pycryptodome shares 16 bytes: a secret is two of them at the same 
 
 
 def commitment(secret: bytes, use: str) -> bytes:
-    """32 bytes that show which secret, or which share, is meant, and nothing else of it: it is drawn from all 2^256."""
+    """A commitment (32 bytes): it shows which secret, or which share, is meant, and nothing else of it, since that is
+    drawn from all 2^256."""
     return keys.derive(secret, f"custody/{use}/v1")
 
 

@@ -36,7 +36,8 @@ DEPTH = 4  # sharings of shares of shares: after that the publisher shares the k
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustodyKey:
-    """`peer`, who signs this, keeps shares for `commons`; they are sealed to the X25519 key `hpke`."""
+    """What a custodian signs once: `peer` keeps shares for `commons`, and they are encrypted to the X25519 key
+    `hpke`."""
 
     commons: str
     peer: str
@@ -89,14 +90,15 @@ class Sharing:
             raise Malformed("sharing: a commitment has 32 bytes")
 
     def parsed(self) -> Policy:
+        """The policy by which the secret was shared."""
         return _parse(self.policy)[0]
 
     def peers(self) -> Mapping[str, str]:
-        """Custodians by name."""
+        """The peer ids of the custodians, by their names."""
         return _parse(self.policy)[1]
 
     def peer(self, name: str) -> str:
-        """Malformed for somebody who is no custodian here."""
+        """The peer id of a custodian. Malformed for somebody who is none here."""
         found = self.peers().get(name)
         if found is None:
             raise Malformed(f"no custodian is called {name[:40]!r}")
@@ -111,8 +113,8 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """`sharing` are the exact bytes of the signed Sharing, `above` those of the ones it is a part of, the publisher's
-    first; `sealed` is the share of custodian `name`."""
+    """What a custodian is sent. `sharing` are the exact bytes of the signed Sharing, `above` those of the ones it is a
+    part of, the publisher's first; `sealed` is the encrypted share of custodian `name`."""
 
     above: tuple[bytes, ...]
     sharing: bytes
@@ -122,8 +124,8 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedDeposit:
-    """A verified deposit: `share` is that of `name`, of what `sharing`, the last of the `line`, speaks of. The first is
-    the publisher's."""
+    """A deposit that was verified: `share` is that of custodian `name`, in the `sharing` that ends the `line`. The
+    first of the line is the publisher's (`root`)."""
 
     line: tuple[Opened[Sharing], ...]
     name: str
@@ -131,10 +133,12 @@ class VerifiedDeposit:
 
     @property
     def sharing(self) -> Opened[Sharing]:
+        """The sharing in which this share was given."""
         return self.line[-1]
 
     @property
     def root(self) -> Opened[Sharing]:
+        """The publisher's sharing, from which all others come."""
         return self.line[0]
 
 
@@ -167,6 +171,7 @@ def _parse(text: str) -> tuple[Policy, Mapping[str, str]]:
 
 
 def digest(sharing: Opened[Sharing]) -> bytes:
+    """SHA-256 of a signed sharing, by which manifests and deposits name it."""
     return hashlib.sha256(sharing.data).digest()
 
 
@@ -179,7 +184,7 @@ def announce(commons: str, hpke: bytes, signer: Signer) -> bytes:
 
 
 def open_key(data: bytes, commons: str, peer: str) -> Opened[CustodyKey]:
-    """Untrue unless `peer` itself says so, and for this commons."""
+    """The custody key in `data`. Untrue unless `peer` itself signed it, and for this commons."""
     said = envelope.open(CUSTODY_KEY, CustodyKey, data, LIMIT)
     if said.signer != said.value.peer or (said.value.commons, said.value.peer) != (commons, peer):
         raise Untrue(f"this is not the custody key of {peer} in this commons")
@@ -236,7 +241,8 @@ def pass_on(
     chance: Callable[[int], bytes],
     rule: Policy,
 ) -> tuple[bytes, dict[str, bytes]]:
-    """A custodian shares its share among those who come after it, as the publisher shared the secret."""
+    """The signed sharing of a custodian's own share among those who come after it, and for each of their names a
+    deposit: as `deposit` does for the publisher."""
     of = taken.sharing.value
     return deposit(
         taken.share,
@@ -254,11 +260,13 @@ def pass_on(
 
 
 def open_sharing(data: bytes) -> Opened[Sharing]:
+    """The sharing in `data`, its signature verified."""
     return envelope.open(SHARING, Sharing, data, LIMIT)
 
 
 def open_line(data: Sequence[bytes]) -> tuple[Opened[Sharing], ...]:
-    """Sharings, each of a share in the one before it, signed by who holds that share. Malformed or Untrue otherwise."""
+    """The sharings in `data`, verified: each shares a share that was given in the one before it, and is signed by who
+    holds that share. Malformed or Untrue otherwise."""
     if not 0 < len(data) <= DEPTH:
         raise Malformed(f"shares of shares are 1 to {DEPTH} deep")
     line = tuple(open_sharing(each) for each in data)
@@ -282,7 +290,8 @@ def open_line(data: Sequence[bytes]) -> tuple[Opened[Sharing], ...]:
 def check_sharing(
     sharing: Opened[Sharing], publisher: str, commons: str, series: bytes, epoch: int, terms: bytes, rule: Rule
 ) -> None:
-    """Untrue unless `publisher` shared the secret of exactly this epoch, under these terms (digest) and this rule."""
+    """Nothing; Untrue unless `publisher` shared the secret of exactly this epoch, under these terms (digest) and this
+    rule."""
     said = sharing.value
     if sharing.signer != publisher:
         raise Untrue("the sharing was signed by somebody else than the dataset's publisher")
@@ -312,7 +321,7 @@ def seal(share: bytes, to: bytes, info: object) -> bytes:
 
 
 def unseal(sealed: bytes, seed: bytes, info: object) -> bytes:
-    """The inverse; Untrue unless it was sealed to this key and for exactly this."""
+    """The share that `seal` encrypted; Untrue unless that was to this key and for exactly this `info`."""
     if len(sealed) != SEALED:
         raise Untrue(f"a sealed share has {SEALED} bytes, not {len(sealed)}")
     return hpke.open(sealed, seed, info, "the share was not sealed to this key and for this purpose")

@@ -24,9 +24,8 @@ from commons.core.state.fold import Access, State
 from commons.core.state.opening import Opening
 from commons.core.tlog import checkpoint, merkle, note, tiles
 from commons.core.tlog.checkpoint import Signed
-from commons.disk import damage, journal, sql
+from commons.disk import damage, journal, openings, sql
 from commons.disk.damage import Damage, TreeCheck
-from commons.disk.openings import SCHEMA as OPENINGS
 from commons.disk.openings import Openings
 from commons.disk.records import Appended, Draft, Record, record
 from commons.errors import CommonsError, Conflict, Internal, Malformed, Outdated, Pending, Stale, StorageFailed, Untrue
@@ -39,7 +38,7 @@ CREATE TABLE IF NOT EXISTS checkpoints(size INTEGER PRIMARY KEY, note BLOB NOT N
 CREATE TABLE IF NOT EXISTS statements(digest BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
 """
-    + OPENINGS
+    + openings.SCHEMA
 )
 
 BATCH = 1024  # drafts of one commit

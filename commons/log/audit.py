@@ -127,7 +127,8 @@ async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
 
 
 async def damaged(read: Read) -> list[int]:
-    """The entries of a log whose openings are damaged, and so are empty in what is read."""
+    """The numbers of the entries whose openings are damaged where the log is stored, and so are empty in what is
+    read."""
     size = checkpoint.parse(note.peek(await read(tiles.CHECKPOINT))).size
     found = [await openings(read, at, min(tiles.WIDTH, size - at)) for at in range(0, size, tiles.WIDTH)]
     return [index for each in found for index, value in sorted(each.items()) if not value]
@@ -136,9 +137,12 @@ async def damaged(read: Read) -> list[int]:
 def told(
     report: Report, who: str | None, dataset: str | None, since: int | None, until: int | None, governance: bool = False
 ) -> dict[str, Any]:  # fmt: skip
-    """An audit in plain values, with the rows of one person, of the datasets that are named so (see `titles`), and of a
-    time, each None for all. `unmatched` has a sentence for each of the two that is nowhere in the log. With
-    `governance`, how it was decided too: see `minutes`."""
+    """An audit as plain values: verdict, head, faults, and a row for each request.
+
+    `who`, `dataset` (what people call it, see `titles`), `since` and `until` leave out the rows of others; None keeps
+    all. `unmatched` has a sentence for a person or a dataset that is nowhere in the log. With `governance`, how it was
+    decided is there too: see `minutes`.
+    """
     here, asked = titles.of_log(report.state), {row["who"] for row in report.rows} - {None}
     if governance:
         asked |= minutes.signers(report)
@@ -204,7 +208,8 @@ async def offline(
     until: int | None,
     governance: bool = False,
 ) -> dict[str, Any]:
-    """An audit of exported files by somebody without a home: no head is remembered, none compared."""
+    """An audit of exported files, as `told` says it, by somebody without a home: no head is remembered, none
+    compared."""
     read = files(Path(source))
     report = await audit(read, b"", commons and ids.check_commons(commons), lambda done, whole: None)
     said = told(report, who, dataset, since, until, governance)
@@ -212,5 +217,5 @@ async def offline(
 
 
 def ended(outcome: str, expires: int | None, now: float) -> int | None:
-    """When a grant ended; None for one that goes on, and for what is no grant."""
+    """The time at which a grant ended; None for one that goes on, and for what is no grant."""
     return expires if outcome == "grant" and expires is not None and expires <= now else None

@@ -77,14 +77,15 @@ def _lead(evidence: Sequence[str]) -> bytes:
 
 @contextmanager
 def watching(home: Home, log: str) -> Iterator[None]:
-    """Around everything that trusts a log: SplitView if it is known to have forked."""
+    """A context around everything that trusts a log: SplitView if the log is known to have forked; what proves within
+    it that the log forked is kept, as `recording` does."""
     check_whole(home.shelf, log)
     with recording(home, log):
         yield
 
 
 def check_whole(shelf: Shelf, log: str) -> None:
-    """SplitView, with both heads, if the log with this vkey is known to have forked."""
+    """Nothing; SplitView, with both heads, if the log with this vkey is known to have forked."""
     if log in shelf.forks():
         raise _known(shelf, log)
 
@@ -98,6 +99,7 @@ def _known(shelf: Shelf, log: str, more: str = "") -> SplitView:
 
 
 def forget(home: Home, log: str) -> None:
-    """Trust a log again, from the next head on that it shows: the one remembered is forgotten too. NotFound."""
+    """Nothing: the home trusts a log again, from the next head on that it shows; the one remembered is forgotten too.
+    NotFound where no fork of it is kept."""
     if not home.shelf.drop_fork(log):
         raise NotFound("no fork of this log is known here", hint="`commons status` lists the known ones")

@@ -21,9 +21,9 @@ PART = 64 << 20  # bytes of one file of a log: more than 256 entries of 64 KiB
 
 
 def write(part: Part, place: Path, openings: bool, packed: bool | None = None) -> int:
-    """A log, as `part` gives it, unverified, into a new folder `place`, or into one .zip file if it is to be `packed`,
-    or is called so: its bytes. With `openings` it says who asked for what, and is for its owner's eyes: 0600, in
-    folders of 0700."""
+    """How many bytes were written: a log, as `part` gives it and unverified, into a new folder `place`, or into one
+    .zip file if it is to be `packed`, or is called so. With `openings` it says who asked for what, and is for its
+    owner's eyes: 0600, in folders of 0700."""
     size = 0
     if place.suffix == ".zip" if packed is None else packed:
         with os.fdopen(_new(place, openings), "wb") as whole, zipfile.ZipFile(whole, "w") as archive:
@@ -66,7 +66,8 @@ def _parts(part: Part, openings: bool) -> Iterator[tuple[str, bytes]]:
 
 
 async def bundles(read: Read, size: int) -> AsyncIterator[tuple[int, Sequence[bytes]]]:
-    """The entries of a log of `size`, up to 256 at once, and the number of the first of them; unverified."""
+    """The entries of a log of `size`, up to 256 at a time, each time with the number of the first of them;
+    unverified."""
     for index in range(-(-size // tiles.WIDTH)):
         bundle = tiles.Bundle(index=index, width=tiles.widest(0, index, size))
         yield index * tiles.WIDTH, tiles.unbundle(await read(bundle.path), bundle.width)
@@ -115,7 +116,7 @@ def files(path: Path) -> Read:
 
 
 def names(path: Path) -> list[str]:
-    """What files an export has, as `files` reads them, and what else lies beside them."""
+    """The names of the files that an export has, as `files` reads them, and of what else lies beside them."""
     try:
         if not path.is_dir():
             return Zipped(path, tiles.CHECKPOINT).names()

@@ -31,8 +31,8 @@ SILENT = (Unreachable, TimedOut, Refused, TooMany)  # a registrar that answers n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incumbent:
-    """`peer` keeps the log, under the key `log`; it may have signed decisions, as may those who kept it `before`; it is
-    `here` where that is this home."""
+    """Who keeps a log by now: `peer`, under the key `log`. Decisions may be signed by them, and by those who kept it
+    `before`. `here` where that is this home."""
 
     peer: str
     log: note.Verifier
@@ -40,18 +40,20 @@ class Incumbent:
     here: bool = False
 
     def among(self, sources: Sequence[str]) -> list[str]:
-        """Its addresses."""
+        """The addresses of this registrar, of those in `sources`."""
         if self.here:
             return [HERE]
         return [source for source in sources if is_peer(source) and peer_of(source) == self.peer]
 
     @property
     def stewards(self) -> frozenset[str]:
+        """The peer ids of all whose signature under a decision of this log counts."""
         return frozenset({self.peer, *self.before})
 
 
 def known(home: Home, value: Manifest) -> Incumbent:
-    """As far as this home has verified it."""
+    """Who keeps the log that a dataset is accounted in: whom the members have chosen since, if this home has verified
+    that; else whom the manifest names."""
     key, peer, before = home.shelf.keeper(value.commons) or (value.log_key, value.registrar, [])
     if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
         key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
@@ -60,7 +62,7 @@ def known(home: Home, value: Manifest) -> Incumbent:
 
 
 def addresses(keeper: Incumbent, sources: Sequence[str]) -> list[str]:
-    """Those of who keeps a log. Unreachable without one."""
+    """The addresses of who keeps a log, of those in `sources`. Unreachable where there is none."""
     if not (found := keeper.among(sources)):
         raise Unreachable(
             f"no address is known of {keeper.peer}, who answers requests for this dataset",
@@ -71,7 +73,7 @@ def addresses(keeper: Incumbent, sources: Sequence[str]) -> list[str]:
 
 @contextmanager
 def recourse(then: str = RECOURSE) -> Iterator[None]:
-    """Who gets no answer is told what can be done about it."""
+    """A context in which the errors of a registrar that does not answer say what can be done about it."""
     try:
         yield
     except SILENT as error:
@@ -82,7 +84,8 @@ def recourse(then: str = RECOURSE) -> Iterator[None]:
 async def asked(
     home: Home, net: Network, sources: Sequence[str], value: Manifest, ask: Callable[[Incumbent], Awaitable[T]]
 ) -> T:
-    """What the keeper of the log answers; where the one known here does not, who took the log over since."""
+    """What `ask` brings from whoever keeps the log of a dataset; where the registrar known here does not answer, from
+    who has taken the log over since."""
     try:
         return await ask(known(home, value))
     except (Unreachable, TimedOut, Refused, Conflict):
