@@ -27,8 +27,9 @@ CREATE TABLE IF NOT EXISTS pleas(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plea:
-    """`body` as it came and `acknowledged` as it was answered, in exact bytes; `statement` is the SHA-256 of what was
-    signed. Once the log holds it, `entry` is its index and `answer` the registrar's."""
+    """A request that was handed to this node as a witness. `body` as it came and `acknowledged` as it was answered, in
+    exact bytes; `statement` is the SHA-256 of what was signed. Once the log holds the request, `entry` is its index and
+    `answer` the registrar's."""
 
     statement: bytes
     commons: str
@@ -58,6 +59,8 @@ def _check(*row: Any) -> None:
 
 
 class Pleas:
+    """The table of requests that were handed to this node as a witness."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
@@ -69,7 +72,7 @@ class Pleas:
         self._db.close()
 
     def put(self, plea: Plea) -> Plea:
-        """Durable when it returns; the first of one statement stays, and is what is returned. TooMany over a limit."""
+        """The row that is kept of a statement, durable: the first one stays. TooMany over a limit."""
         values = tuple(getattr(plea, name) for name in Plea.__slots__)
         waits = "SELECT count(*) FROM pleas WHERE entry IS NULL AND commons = ?"
         with sql.door(self._path):
@@ -87,24 +90,26 @@ class Pleas:
         return kept
 
     def get(self, statement: bytes) -> Plea | None:
+        """What was handed in with this statement (SHA-256); None if nothing was."""
         return next(iter(self._read("WHERE statement = ?", statement)), None)
 
     def waiting(self, commons: str | None = None) -> list[Plea]:
-        """Those that are in no log as far as is known, of one commons or of all; oldest first."""
+        """The requests that are in no log as far as this node knows, of one commons or of all; oldest first."""
         found = self._read("WHERE entry IS NULL AND commons = ifnull(?, commons)", commons)
         return sorted(found, key=lambda each: (each.time, each.statement))
 
     def tried(self, statement: bytes, time: int, said: str) -> None:
+        """Nothing: notes when the registrar was asked last, and the kind of what it said."""
         with sql.door(self._path):
             self._db.execute("UPDATE pleas SET tried = ?, said = ? WHERE statement = ?", (time, said, statement))
 
     def logged(self, statement: bytes, entry: int, answer: bytes) -> None:
-        """The log was seen to hold it."""
+        """Nothing: notes that the log was seen to hold the request, at `entry`."""
         with sql.door(self._path):
             self._db.execute("UPDATE pleas SET entry = ?, answer = ? WHERE statement = ?", (entry, answer, statement))
 
     def forget(self, before: int) -> None:
-        """Delete and overwrite what was handed in before that time."""
+        """Nothing: deletes and overwrites what was handed in before that time."""
         with sql.door(self._path):
             if self._db.execute("DELETE FROM pleas WHERE time < ? RETURNING 1", (before,)).fetchall():
                 sql.forget(self._db)

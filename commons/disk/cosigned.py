@@ -30,7 +30,7 @@ def _head(size: int, data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One signed head of ours, and the line of each witness by its vkey."""
+    """A signed head of this home's log, and the line that each witness signed under it, by the witness's vkey."""
 
     size: int
     note: bytes
@@ -38,7 +38,8 @@ class Head:
 
 
 class Cosigned:
-    """Read from memory, newest first; written from any thread. `edition` grows with every change."""
+    """What witnesses signed of this home's log, newest first: read from memory, written from any thread. `edition`
+    grows with every change."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,8 +68,8 @@ class Cosigned:
             self._db.close()
 
     def put(self, size: int, note: bytes, lines: Mapping[str, bytes]) -> None:
-        """Verified lines under the head `note`; durable when this returns. A crash before leaves none of them. Lines
-        under another note of this size are dropped: what was said of one head is never said of another."""
+        """Nothing: keeps verified lines under the head `note`; durable when this returns. A crash before leaves none of
+        them. Lines under another note of this size are dropped: what was said of one head is never said of another."""
         with self._lock:
             known = {head.size: head for head in self.heads}
             old = known.get(size)
@@ -89,7 +90,8 @@ class Cosigned:
             self._set({**known, size: new})
 
     def prune(self, sizes: Collection[int]) -> None:
-        """Forget the heads of these sizes. A crash half way leaves lines without a head, which nobody reads."""
+        """Nothing: forgets the heads of these sizes. A crash half way leaves lines without a head, which nobody
+        reads."""
         if sizes:
             with self._lock:
                 with sql.door(self._path):

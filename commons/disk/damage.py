@@ -34,7 +34,7 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """`row` of `table` is not what it has to be; `row` is empty where it is more than one."""
+    """One damaged place: `row` of `table` is not what it has to be; `row` is empty where it is more than one."""
 
     table: str
     row: str
@@ -48,7 +48,7 @@ class Damage:
 
 
 def told(found: Sequence[Damage]) -> str:
-    """In one line, the first of them."""
+    """What is damaged, in one line: the first places."""
     return "; ".join(map(str, found[:5])) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
 
 
@@ -58,8 +58,8 @@ Found = dict[tuple[str, str], Damage]  # by table and row
 
 
 class Unread:
-    """The rows of one file that could not be read when they were, and were passed over: no damaged row ends what is
-    done with all others. `checks` are those of tables whose rows say more than their types."""
+    """The rows of one file that could not be read and were passed over: no damaged row ends what is done with all
+    others. `checks` are those of tables whose rows say more than their types."""
 
     def __init__(self, file: str, db: sql.Connection, checks: Mapping[str, Check] | None = None) -> None:
         self.file, self._db, self._checks = file, db, checks or {}
@@ -102,25 +102,29 @@ class Unread:
         return None
 
     def renew(self, table: str, where: str, *values: object, check: Check = lambda *row: None) -> None:
-        """Before a row is stored that stays if it is there: delete the one of that key, where it is damaged."""
+        """Nothing: deletes the row of this key where it is damaged, before one is stored that stays if it is there."""
         there = self._db.execute(f"SELECT 1 FROM {table} {where}", values).fetchone() is not None
         if there and not self.rows(table, where, *values, check=check):
             self._db.execute(f"DELETE FROM {table} {where}", values)
 
     def look(self) -> None:
-        """Read all of the file: what is stored there and damaged is known then, and nothing else."""
+        """Nothing: reads all of the file, so that whatever is stored there and damaged is known then, and nothing
+        else."""
         self._stored.clear()
         for (table,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
             self.rows(table, check=self._checks.get(table, lambda *row: None))
 
     def read(self, table: str, row: str, read: Callable[[], T]) -> T | None:
-        """What is read of a stored row; None, and remembered until it can be read again, where it is damaged."""
+        """What `read` gives of a stored row; None where the row is damaged, and that is remembered until it can be read
+        again."""
         return self._read(self._found, table, row, read)
 
     def all(self) -> list[Damage]:
+        """All damage that was met in this file."""
         return [*({**self._stored, **self._found}).values()]
 
     def any(self, table: str) -> bool:
+        """Whether damage was met in this table."""
         return any(name == table for name, _ in (*self._stored, *self._found))
 
     def _read(self, into: Found, table: str, row: str, read: Callable[[], T]) -> T | None:
@@ -144,7 +148,7 @@ def _said(key: object) -> str:
 
 
 class TreeCheck:
-    """What is stored of the tree over leaves that come in their order, compared with what follows from them."""
+    """The stored tree of a log, compared with what follows from its leaves, which come in their order."""
 
     def __init__(self, db: sql.Connection, origin: str) -> None:
         self._db, self.origin = db, origin
@@ -153,9 +157,11 @@ class TreeCheck:
 
     @property
     def root(self) -> bytes:
+        """The root over the leaves taken so far (32 bytes)."""
         return merkle.edge_root(self.edge)
 
     def take(self, leaves: Sequence[bytes]) -> None:
+        """Nothing: takes the next leaves, and notes which stored hashes do not follow from them."""
         start, end = self.size, self.size + len(leaves)
         heads = self._db.execute(
             "SELECT size, note FROM checkpoints WHERE size > ? AND size <= ? ORDER BY size", (start, end)
@@ -223,7 +229,7 @@ def _newest(db: sql.Connection, size: int) -> Checkpoint | None:
 
 
 def structure(db: sql.Connection) -> list[Damage]:
-    """What SQLite itself finds wrong with the file."""
+    """The damage that SQLite itself finds in the file."""
     rows = [" ".join(str(row[0]).split()) for row in db.execute("PRAGMA integrity_check(20)").fetchall()]
     return [Damage(table="the file", row="", what=row) for row in rows if row != "ok"]
 

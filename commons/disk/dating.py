@@ -35,7 +35,8 @@ def elapsed() -> float:
 
 
 class Dating:
-    """One home's. `ask`, called by the committer's thread, has others say what time it is, and may wait for them."""
+    """Whether one home's clock may date its log and erase from it. `ask`, called by the committer's thread, has others
+    say what time it is, and may wait for them."""
 
     def __init__(self, log: Log, notes: Notes, elapsed: Callable[[], float] = elapsed) -> None:
         self._log, self._notes, self._elapsed = log, notes, elapsed
@@ -47,24 +48,24 @@ class Dating:
     # -- others' clocks -----------------------------------------------------------------------------------------------
 
     def members(self) -> set[str]:
-        """Who else is a member, by the log."""
+        """The peer ids of the other members, by the log."""
         community = self._log.state.community
         return set(community.members) - {community.tenures[-1].registrar} if community else set()
 
     def witnesses(self) -> set[str]:
-        """Where the witnesses are reached whose word the charter asks for."""
+        """The addresses of the witnesses whose word the charter asks for."""
         asked = policy_of(self._log.state)
         named = set(asked.leaves()) if asked.quorum is not None else set[str]()
         return {each.url for each in asked.witnesses if each.url and each.name in named}
 
     def heard(self, source: str, said: int) -> None:
-        """Somebody's clock says so now. What strangers' say is not kept."""
+        """Nothing: notes what somebody's clock says now. What strangers say is not kept."""
         who = _name(source)
         if who in self.members() or who in map(_name, self.witnesses()):
             self._heard[who] = (said, self._elapsed())
 
     def others(self) -> tuple[list[int], list[int]]:
-        """What the clocks of witnesses and of members say by now, as far as they were heard lately."""
+        """What the clocks of witnesses, and those of members, say by now, as far as they were heard lately."""
         now = self._elapsed()
         says = {who: int(said + now - at) for who, (said, at) in [*self._heard.items()] if now - at <= FRESH}
         witnesses = {*map(_name, self.witnesses())}
@@ -85,12 +86,13 @@ class Dating:
         self.check(now)
 
     def check(self, now: int, logged: int | None = None) -> None:
-        """Undated where nothing may be dated or erased by a clock that says `now`; `logged` is when another log's last
-        entry is of, that would be dated."""
+        """Nothing; Undated where nothing may be dated or erased by a clock that says `now`. `logged` is the date of the
+        last entry of another log, if that is to be dated."""
         if (found := self.doubt(now, logged)) is not None:
             raise Undated(f"{told(found, now)}: nothing is dated or erased by it", hint=HINT)
 
     def doubt(self, now: int, logged: int | None = None) -> Doubt | None:
+        """Why nothing may be dated or erased by a clock that says `now`; None where it may."""
         last = self._log.state.time if logged is None else logged
         return clock.doubt(now, last, *self.others(), self.word(self._commons))
 
@@ -101,21 +103,23 @@ class Dating:
         return self._log.origin.partition("/")[2]
 
     def word(self, commons: str) -> Word | None:
-        """The last one about the log of a commons."""
+        """The owner's last word that the clock was right, given about the log of this commons; None without one."""
         found = [each for each in self._notes.of(WORD) if each.said["commons"] == commons]
         if not found:
             return None
         return Word(time=found[-1].time, logged=found[-1].said["logged"], past=found[-1].said["past"])
 
     def right(self, state: State, now: int) -> None:
-        """The owner says that the clock is right, which says `now`. Durable before anything is done by it."""
+        """Nothing: notes the owner's word that the clock, which says `now`, is right. Durable before anything is done
+        by it."""
         past = 0
         if state.commons == self._commons and (others := next(filter(None, self.others()), [])):
             past = now - clock.median(others)
         self._notes.add(WORD, now, commons=state.commons, logged=state.time, size=state.size, past=past)
 
     def told(self) -> dict[str, Any]:
-        """For people: the clock, the last entry, by how much the log is ahead of it, and what is in doubt."""
+        """What people are told of the clock, as plain values: what it says, the last entry's date, by how much the log
+        is ahead of it, and what is in doubt."""
         now, logged = int(self._log.clock()), self._log.state.time
         found, (witnesses, members) = self.doubt(now), self.others()
         word = self.word(self._commons)
@@ -135,11 +139,13 @@ class Dating:
 
 
 def policy_of(state: State) -> Policy:
+    """The policy of the charter in force: which witnesses' clocks count."""
     return cosignature.quorum(state.charter.witnesses if state.charter else "")
 
 
 def stamp(state: State, heads: Sequence[bytes]) -> int | None:
-    """When the witnesses last saw one of these heads of a log, by their quorum's clocks; None where they did not."""
+    """The time at which the witnesses last saw one of these heads of a log, by their quorum's clocks; None where they
+    did not."""
     asked, found = policy_of(state), list[int]()
     for each in heads if asked.quorum is not None else ():
         try:
@@ -170,6 +176,7 @@ def _name(source: str) -> str:
 
 
 def told(found: Doubt, now: int) -> str:
+    """A doubt about the clock as a sentence."""
     whose = {
         "entry": "the last entry is of",
         "witnesses": "by the witnesses' clocks it is",
@@ -179,6 +186,7 @@ def told(found: Doubt, now: int) -> str:
 
 
 def clock_of(seconds: int) -> str:
+    """A time in seconds since 1970, as people read it (UTC)."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%d %B %Y, %H:%M UTC")
     except (ValueError, OverflowError, OSError):  # a time that somebody made up

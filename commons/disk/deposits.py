@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS passed(sharing BLOB, policy TEXT, PRIMARY KEY(sharing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A deposit: its exact bytes, and of what. `sharing` is the digest of the sharing, `root` that of the publisher's,
-    which is the same one or leads to it."""
+    """A deposit that is kept: its exact bytes, and what it is a share of. `sharing` is the digest of the sharing,
+    `root` that of the publisher's, which is the same one or leads to it."""
 
     sharing: bytes
     root: bytes
@@ -45,7 +45,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gave:
-    """A release: its exact bytes, and for which signed statement (by digest) and which decision."""
+    """A share that was given: the release's exact bytes, and for which signed statement (by digest) and which
+    decision."""
 
     statement: bytes
     decision: int
@@ -59,6 +60,8 @@ class Gave:
 
 
 class Deposits:
+    """The table of shares that this home keeps for others, and of those that it gave."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
@@ -70,7 +73,8 @@ class Deposits:
         self._db.close()
 
     def put(self, kept: Kept) -> None:
-        """Durable when it returns. The same again is no error; Conflict for more than `MOST` of one key by one peer."""
+        """Nothing: keeps a deposit, durable when it returns. The same again is no error; Conflict for more than `MOST`
+        of one key by one peer."""
         with sql.door(self._path):
             self.unread.renew("deposits", "WHERE sharing = ?", kept.sharing)
             self._db.execute(
@@ -86,17 +90,19 @@ class Deposits:
             )
 
     def kept(self, sharing: bytes) -> Kept | None:
+        """The deposit of this sharing (digest); None without one."""
         return next(iter(self._kept("sharing", sharing)), None)
 
     def under(self, root: bytes) -> list[Kept]:
-        """All that is kept here of one secret, as its publisher shared it."""
+        """All deposits of one secret, by the digest of the sharing of its publisher (`root`)."""
         return self._kept("root", root)
 
     def of(self, commons: str) -> list[Kept]:
+        """All deposits for one commons."""
         return self._kept("commons", commons)
 
     def series(self, commons: str, signer: str) -> set[bytes]:
-        """Those of whose keys `signer` has given shares."""
+        """The series of whose keys `signer` has given shares to this home, in one commons."""
         with sql.door(self._path):
             rows = self._db.execute(
                 "SELECT DISTINCT series FROM deposits WHERE commons = ? AND signer = ?", (commons, signer)
@@ -109,24 +115,26 @@ class Deposits:
         return [Kept(**dict(zip(Kept.__slots__, row, strict=True))) for row in rows]
 
     def drop(self, sharing: bytes) -> bool:
-        """Forget a share that others keep by now: whether there was one."""
+        """Whether there was such a share: it is forgotten, since others keep it by now."""
         with sql.door(self._path):
             gone = self._db.execute("DELETE FROM deposits WHERE sharing = ? RETURNING 1", (sharing,)).fetchall()
             sql.forget(self._db)
         return bool(gone)
 
     def put_passed(self, sharing: bytes, policy: str) -> None:
-        """A share was shared among the custodians of `policy`, each of whom has kept theirs."""
+        """Nothing: notes that a share was shared among the custodians of `policy`, each of whom has kept theirs."""
         with sql.door(self._path):
             self._db.execute("INSERT OR IGNORE INTO passed VALUES(?, ?)", (sharing, policy))
 
     def passed(self, sharing: bytes, policy: str) -> bool:
+        """Whether this share was shared among the custodians of `policy`."""
         with sql.door(self._path):
             said = "SELECT 1 FROM passed WHERE (sharing, policy) = (?, ?)"
             return self._db.execute(said, (sharing, policy)).fetchone() is not None
 
     def record(self, gave: Gave) -> bytes:
-        """What may now be sent: durable when it returns. Recorded twice, the first one's bytes are sent again."""
+        """The bytes that may now be sent: the release is durable when this returns. Recorded twice, the first one's
+        bytes are sent again."""
         with sql.door(self._path):
             self._db.execute(
                 "INSERT OR IGNORE INTO releases VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -146,6 +154,7 @@ class Deposits:
         return gave.data if again is None else again.data
 
     def gave(self, statement: bytes, decision: int, sharing: bytes) -> Gave | None:
+        """What was given for this statement, decision and sharing; None if nothing was."""
         with sql.door(self._path):
             said = "WHERE (statement, decision, sharing) = (?, ?, ?)"
             rows = self.unread.rows("releases", said, statement, decision, sharing)

@@ -49,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aside:
-    """A file, or a folder ("…/") of so many `files`, that nobody means to give away, and why."""
+    """What nobody means to give away, and why: a file, or a folder ("…/") of so many `files`."""
 
     path: str
     why: str
@@ -58,8 +58,8 @@ class Aside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderListing:
-    """The `sources`, sorted by name as bytes; what is `left` out; what was `asked` for all the same; and what of the
-    sources a dataset cannot carry, a sentence each."""
+    """The files of a folder: the `sources`, sorted by name as bytes; what is `left` out; what was `asked` for all the
+    same; and what of the sources a dataset cannot carry (`lost`), a sentence each."""
 
     sources: tuple[Source, ...]
     left: tuple[Aside, ...]
@@ -148,7 +148,7 @@ def _open(source: Source) -> int:
 
 
 def fill(source: Source, fd: int, view: memoryview) -> None:
-    """Fill `view` from `fd`; Conflict if `source` ends before."""
+    """Nothing: fills `view` from `fd`; Conflict if `source` ends before."""
     while view:
         try:
             count = os.readv(fd, [view])
@@ -160,7 +160,7 @@ def fill(source: Source, fd: int, view: memoryview) -> None:
 
 
 def media_type(path: str) -> str:
-    """What the ending of `path` says of its content; the encoding's type where it is compressed."""
+    """The media type that the ending of `path` stands for; that of the compression where it is compressed."""
     kind, encoding = _TYPES.guess_type(path.rpartition("/")[2])
     return sys.intern(_ENCODED.get(encoding, UNKNOWN) if encoding else kind or UNKNOWN)
 

@@ -21,12 +21,13 @@ _FORM = "it is text in UTF-8, a pattern a line, as in .gitignore"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Those of the folders above, the topmost first, each with the folder whose paths it is about: "", or "a/b/"."""
+    """The ignore rules that hold in a folder: its own and those of the folders above, the topmost first, each with the
+    folder whose paths it is about: "", or "a/b/"."""
 
     above: tuple[tuple[str, GitIgnoreSpec], ...] = ()
 
     def also(self, folder: str, data: bytes, place: str) -> Rules:
-        """With those of the ignore file of `folder`, whose bytes are `data`. Malformed, TooLarge."""
+        """These rules and those of the ignore file of `folder`, whose bytes are `data`. Malformed, TooLarge."""
         if len(data) > LIMIT:
             raise TooLarge(f"{place} is larger than {LIMIT >> 20} MiB", hint="ignore whole folders, or by wildcards")
         try:

@@ -31,7 +31,7 @@ _PERSONAL = re.compile(
 
 
 def committed(state: State, index: int, entry: Entry) -> None:
-    """A line for an entry that is durable."""
+    """Nothing: writes a line for an entry that is durable."""
     value = entry.value if isinstance(entry, Opened) else entry
     log.info("%s entry=%d", _what(state, value), index)
 
@@ -68,8 +68,9 @@ def _what(state: State, value: object) -> str:
 
 
 class JournalFormatter(logging.Formatter):
-    """`2026-11-29T08:00:00Z INFO request granted …`. A bug is named by its place, and a library that has something to
-    say by its name; only whoever wants to see all, sees what it says, persons, addresses, and whole traces."""
+    """The form of a line: `2026-11-29T08:00:00Z INFO request granted …`. A bug is named by its place, and a library
+    that has something to say by its name; only whoever wants to see all, sees what it says, persons, addresses, and
+    whole traces."""
 
     def __init__(self, everything: bool) -> None:
         super().__init__()
@@ -89,15 +90,15 @@ class JournalFormatter(logging.Formatter):
 
 
 def place(error: BaseException) -> str:
-    """The kind of an error, and where of ours it was raised: what may be said of it to anybody."""
+    """What may be said of an error to anybody: its kind, and where in our code it was raised."""
     kind = f"error={error.number}" if isinstance(error, CommonsError) else f"bug={type(error).__name__}"
     at = [each for each in traceback.extract_tb(error.__traceback__) if "/commons/" in each.filename]
     return f"{kind} at={Path(at[-1].filename).name}:{at[-1].lineno}" if at else kind
 
 
 def begin(verbose: int) -> None:
-    """Write lines to the standard error from now on: `verbose` 0 for what happens, 1 for what is sent and asked too, 2
-    for all of it, with who and where."""
+    """Nothing: lines are written to the standard error from now on: `verbose` 0 for what happens, 1 for what is sent
+    and asked too, 2 for all of it, with who and where."""
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(JournalFormatter(verbose > 1))
     logging.raiseExceptions = False  # an output that takes no line ends nothing

@@ -19,8 +19,8 @@ _NOREPLACE = 1  # RENAME_NOREPLACE of Linux
 
 @contextmanager
 def drafting(path: Path) -> Iterator[Path]:
-    """Where to write the file or folder that is to be called `path`, and gets that name at the end, if nothing is
-    raised and nobody has taken it meanwhile: then it stays theirs. Conflict, NotFound without a folder to write in,
+    """A context that gives a path to write to. What is written there is called `path` at the end, if nothing is raised
+    and nobody has taken that name meanwhile: then it stays theirs. Conflict, NotFound without a folder to write in,
     StorageFailed. A crash leaves a folder beside it whose name begins with a dot."""
     if not path.parent.is_dir():
         raise NotFound(f"there is no folder {path.parent}", hint="make it first")
@@ -46,9 +46,9 @@ def _taken(path: Path) -> Conflict:
 
 
 def give(place: str, name: str, from_folder: int | None = None, to_folder: int | None = None) -> None:
-    """Let the file at `place` be called `name`, each below a folder's descriptor if one is given. FileExistsError, and
-    nothing changed, where something has that name, a link that leads nowhere included. A crash in here leaves the file
-    under its old name, or under both."""
+    """Nothing: the file at `place` is called `name`, each below a folder's descriptor if one is given. FileExistsError,
+    and nothing changed, where something has that name, a link that leads nowhere included. A crash in here leaves the
+    file under its old name, or under both."""
     try:
         os.link(place, name, src_dir_fd=from_folder, dst_dir_fd=to_folder, follow_symlinks=False)
     except OSError as error:

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS marks(kind TEXT PRIMARY KEY, time INTEGER NOT NULL, s
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """`time` is by this machine's clock, in seconds since 1970; `said` are plain JSON values."""
+    """One note: what was `said`, plain JSON values, and at what `time` by this machine's clock, in seconds since
+    1970."""
 
     kind: str
     time: int
@@ -55,7 +56,8 @@ def _note(_: int, kind: str, time: int, said: str) -> Noted:
 
 
 class Notes:
-    """Notes are added and stay, the newest last; of each kind of mark there is one. From any thread."""
+    """The notes beside a log: they are added and stay, the newest last; of each kind of mark there is one. From any
+    thread."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
@@ -67,29 +69,32 @@ class Notes:
             self._db.close()
 
     def add(self, kind: str, time: int, **said: Any) -> None:
-        """Durable when it returns."""
+        """Nothing: adds a note, durable when it returns."""
         with self._lock, sql.door(self._path):
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("INSERT INTO notes(kind, time, said) VALUES(?, ?, ?)", (kind, time, json.dumps(said)))
 
     def of(self, kind: str) -> list[Noted]:
-        """Of one kind, the oldest first."""
+        """The notes of one kind, the oldest first."""
         with self._lock, sql.door(self._path):
             rows = self.unread.rows("notes", "WHERE kind = ?", kind, check=_note)
         return [_note(*row) for row in rows]
 
     def mark(self, kind: str, time: int, **said: Any) -> None:
-        """In place of the last mark of this kind. A loss of power may undo it, a crash of this program does not."""
+        """Nothing: puts a mark in place of the last one of its kind. A loss of power may undo it, a crash of this
+        program does not."""
         with self._lock, sql.door(self._path):
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("INSERT OR REPLACE INTO marks VALUES(?, ?, ?)", (kind, time, json.dumps(said)))
 
     def marked(self, kind: str) -> Noted | None:
+        """The mark of this kind; None without one."""
         with self._lock, sql.door(self._path):
             rows = self.unread.rows("marks", "WHERE kind = ?", kind, check=_mark)
         return next((_mark(*row) for row in rows), None)
 
     def unmark(self, kind: str) -> None:
+        """Nothing: removes the mark of this kind."""
         with self._lock, sql.door(self._path):
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("DELETE FROM marks WHERE kind = ?", (kind,))

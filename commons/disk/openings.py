@@ -29,10 +29,13 @@ CREATE TABLE IF NOT EXISTS subjects(subject BLOB PRIMARY KEY, key BLOB NOT NULL)
 
 
 class Openings:
+    """The table of openings in a log's file, each encrypted under its subject's key."""
+
     def __init__(self, db: sqlite3.Connection, local: bytes) -> None:
         self._db, self._local = db, local
 
     def put(self, index: int, subject: str, value: Opening) -> None:
+        """Nothing: stores the opening of an entry, under the key of its subject, within the caller's transaction."""
         name = self._name(subject)
         row = self._db.execute("SELECT key FROM subjects WHERE subject = ?", (name,)).fetchone()
         key = row[0] if row else self._new_key(name)
@@ -49,8 +52,8 @@ class Openings:
         return opening.decode(_unseal(index, row[2], row[1]))
 
     def erase(self, indices: Iterable[int]) -> None:
-        """Destroy these, whatever they are. What else is known of the same person and is damaged stays so: one row
-        keeps no other from being erased."""
+        """Nothing: destroys the openings of these entries, whatever they are, within the caller's transaction. What
+        else is known of the same person and is damaged stays so: one row keeps no other from being erased."""
         for index in indices:
             row = self._db.execute(
                 "SELECT subject, key FROM openings LEFT JOIN subjects USING (subject) WHERE idx = ?", (index,)

@@ -24,7 +24,8 @@ from commons.errors import NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """What a version consists of. `new` is its own pack, if it needed one; bytes are of the sources' plaintext."""
+    """The packs and files that a version consists of. `new` is its own pack, if it needed one; bytes are of the
+    sources' plaintext."""
 
     contents: Contents
     new: PackEntry | None
@@ -51,12 +52,13 @@ def pack(
     rights: Mapping[str, Rights] | None = None,
     progress: Callable[[int], None] = lambda more: None,
 ) -> Packed:
-    """Seal `sources` under `secret`, the secret of `epoch` (32 bytes), into `store`.
+    """The packs and files of a version, once `sources` are sealed under `secret`, the secret of `epoch` (32 bytes),
+    into `store`.
 
     What stands in `previous` is referred to; of a large file that changed, its unchanged slices of 1 MiB are too, if
     `old_secret` (of an epoch) is given and `store` holds their packs. `rights` by path, where a file has its own.
-    `progress` is told of bytes as they are done, and
-    may raise to stop. Conflict if a source changes meanwhile; StorageFailed.
+    `progress` is told of bytes as they are done, and may raise to stop. Conflict if a source changes meanwhile;
+    StorageFailed.
     """
     older = previous or Contents(packs=(), files=())
     with (

@@ -22,7 +22,7 @@ from commons.errors import Busy, Conflict, NotFound, StorageFailed, Untrue, refu
 
 @contextmanager
 def door(doing: str) -> Iterator[None]:
-    """Where the disk's refusals become ours. `doing` completes 'could not ...'."""
+    """A context in which the disk's refusals become ours. `doing` completes 'could not ...'."""
     try:
         yield
     except OSError as error:
@@ -31,7 +31,7 @@ def door(doing: str) -> Iterator[None]:
 
 
 def write(fd: int, data: Buffer, at: int) -> None:
-    """All of `data`, at byte `at`; the system may take it in parts."""
+    """Nothing: writes all of `data`, at byte `at`; the system may take it in parts."""
     view = memoryview(data)
     while view:
         count = os.pwrite(fd, view, at)
@@ -47,20 +47,22 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, root: bytes) -> Path:
+        """Where the pack with this root lies, or would lie."""
         return self.folder / root.hex()
 
     def has(self, root: bytes) -> bool:
+        """Whether the pack with this root is here."""
         return self.path(root).is_file()
 
     def size(self, root: bytes) -> int:
-        """Bytes; NotFound."""
+        """How many bytes a pack has; NotFound."""
         try:
             return self.path(root).stat().st_size
         except OSError as error:
             raise _absent(root) from error
 
     def lacking(self, wanted: Iterable[PackRef]) -> int:
-        """Bytes that these packs will still take; what of them was begun is on the disk already."""
+        """How many bytes of the disk these packs will still take; what of them was begun is there already."""
         return sum(max(ref.size - self._begun(ref.root), 0) for ref in wanted if not self.has(ref.root))
 
     def _begun(self, root: bytes) -> int:
@@ -70,7 +72,7 @@ class Store:
             return 0
 
     def layer(self, root: bytes) -> bytes:
-        """The piece hashes, checked; NotFound, Untrue if the disk changed them."""
+        """The hashes of a pack's pieces, checked against its root; NotFound, Untrue if the disk changed them."""
         size = self.size(root)
         if size <= pieces.PIECE:
             return root
@@ -93,7 +95,8 @@ class Store:
         return self.folder / f"{secrets.token_hex(8)}.tmp"
 
     def adopt(self, temp: Path, tree: PieceTree) -> Path:
-        """Give the whole file `temp` of this folder, whose tree was computed from its bytes, its root's name."""
+        """The path of a pack: the whole file `temp` of this folder, whose tree was computed from its bytes, has its
+        root's name now."""
         with door(f"keep the pack {tree.root.hex()}"):
             # 1. The bytes. A crash here leaves *.tmp (swept out) or *.part (verified again when resumed). A sync that
             #    failed is not tried again: the system may have dropped the pages and call the next one a success.
@@ -113,20 +116,21 @@ class Store:
         return path
 
     def remove(self, root: bytes) -> None:
-        """The pack, then its layer and what was fetched of it; nothing if it is not there."""
+        """Nothing: deletes the pack, then its layer and what was fetched of it; does nothing if it is not there."""
         with door(f"remove the pack {root.hex()}"):
             for path in (self.path(root), self._layer(root), self.part(root)):
                 path.unlink(missing_ok=True)
             _sync(self.folder)
 
     def clean(self) -> None:
-        """Sweep out what crashes left. Only while nobody writes here: the home's lock sees to that."""
+        """Nothing: sweeps out what crashes left. Only while nobody writes here: the home's lock sees to that."""
         with door(f"clean the folder {self.folder}"):
             for path in self.folder.iterdir():
                 if path.suffix == ".tmp" or (path.suffix == ".layer" and not path.with_suffix("").exists()):
                     path.unlink()
 
     def part(self, root: bytes) -> Path:
+        """Where a pack with this root lies while it is fetched."""
         return self.folder / f"{root.hex()}.part"
 
     def _layer(self, root: bytes) -> Path:
@@ -157,11 +161,12 @@ class Partial:
                 raise
 
     def missing(self) -> tuple[int, ...]:
-        """The pieces still to come. What an earlier process wrote was verified when this one opened the file."""
+        """The numbers of the pieces still to come. What an earlier process wrote was verified when this one opened the
+        file."""
         return tuple([index for index, have in enumerate(self._have) if not have])
 
     def write(self, index: int, data: Buffer) -> None:
-        """Untrue, and nothing written, unless `data` is piece `index`."""
+        """Nothing: writes a piece; Untrue, and nothing written, unless `data` is piece `index`."""
         start, end = pieces.piece_range(index, self._tree.size)
         if len(data) != end - start or pieces.piece_hash(data, self._tree.size) != self._hash(index):
             raise Untrue(f"piece {index} of {self._tree.root.hex()} is not what was asked for")
@@ -170,7 +175,7 @@ class Partial:
         self._have[index] = 1
 
     def finish(self) -> Path:
-        """Hand the whole file to the store; Conflict while pieces are missing."""
+        """The path of the pack, whole and handed to the store; Conflict while pieces are missing."""
         if not all(self._have):
             raise Conflict(f"{self._have.count(0)} pieces of {self._tree.root.hex()} are still missing")
         path = self._store.adopt(self._path, self._tree)
@@ -178,7 +183,7 @@ class Partial:
         return path
 
     def close(self) -> None:
-        """Let go; what was written stays for the next Partial of this root."""
+        """Nothing: lets go of the file; what was written stays for the next Partial of this root."""
         with self._lock:
             fd, self._fd = self._fd, -1
         if fd >= 0:

@@ -57,13 +57,14 @@ class PackWriter:
         self._failure: BaseException | None = None
 
     def slot(self) -> Slot:
+        """A free slot, once there is one. Raises what failed in a thread."""
         slot = self._slots.get()
         if self._failure:
             raise self._failure
         return slot
 
     def back(self, slot: Slot) -> None:
-        """Return a slot that is not needed after all."""
+        """Nothing: takes a slot back that is not needed after all."""
         self._slots.put(slot)
 
     def put(self, slot: Slot, size: int) -> int:
@@ -86,7 +87,7 @@ class PackWriter:
         return PackEntry(root=tree.root, size=tree.size, epoch=self._epoch, segments=tuple(self._segments))
 
     def close(self) -> None:
-        """Stop the threads and remove what was not finished."""
+        """Nothing: stops the threads and removes what was not finished."""
         self._sealers.shutdown()
         self._writer.shutdown()
         self._hashing.shutdown()

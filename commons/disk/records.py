@@ -28,7 +28,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """Durable: the first index of a draft's records, and the checkpoint that covers them."""
+    """What an append made durable: the first index of a draft's records, and the checkpoint that covers them."""
 
     first: int
     head: Signed
@@ -38,5 +38,6 @@ Draft = Callable[[State, int, int], Sequence[Record]]  # (state, next index, tim
 
 
 def record(entry: Entry, opening: Opening | None = None, subject: str = "", statement: bytes | None = None) -> Record:
+    """The record of an entry, with its exact bytes."""
     data = entry.data if isinstance(entry, Opened) else codec.encode(entry)
     return Record(entry=entry, data=data, opening=opening, subject=subject, statement=statement)

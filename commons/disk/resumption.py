@@ -28,9 +28,9 @@ RESUMED, NEXT, AHEAD, WORD = "resumed", "next", "ahead", "go-on"  # three marks,
 
 
 class Resumption:
-    """Made before the log's file is opened, which touches it. `free` says that entries are added without asking;
-    `unmoved` that the file is as this program left it; `ask`, called by the committer's thread, sees to an answer, and
-    raises why there is none."""
+    """Whether a home's log may go on: made before the log's file is opened, which touches it. `free` says that entries
+    are added without asking; `unmoved` that the file is as this program left it; `ask`, called by the committer's
+    thread, sees to an answer, and raises why there is none."""
 
     def __init__(self, path: Path, notes: Notes, clock: Callable[[], float] = time.time) -> None:
         self._path, self._notes, self._clock = path / "log.db", notes, clock
@@ -44,8 +44,8 @@ class Resumption:
         self._watching, self._noting = False, threading.Lock()
 
     def watch(self, log: Log) -> None:
-        """From here on the log adds nothing that is not admitted here. A head that somebody showed before, and that it
-        still does not lead to, keeps it shut, unless its owner has said to go on without."""
+        """Nothing: from here on the log adds only what is admitted here. A head that somebody showed before, and that
+        it still does not lead to, keeps it shut, unless its owner has said to go on without."""
         self._watching = True
         log.admits.append(self._admit)
         log.stored, log.outran = self.left, self._outran
@@ -77,7 +77,7 @@ class Resumption:
     # -- what is noted ------------------------------------------------------------------------------------------------
 
     def resumed(self, how: str, who: Sequence[str] = ()) -> None:
-        """Entries are added from now on. A crash before it is noted leaves a log that asks again."""
+        """Nothing: entries are added from now on. A crash before it is noted leaves a log that asks again."""
         owed = how == "alone" and not self.unmoved  # its owner is to be told so
         with suppress(CommonsError, OSError), self._noting:
             self._note(Noted(RESUMED, int(self._clock()), {"how": how, "who": [*who], "owed": owed}))
@@ -95,25 +95,27 @@ class Resumption:
         return [*last.said["who"]]
 
     def word(self, head: Signed, over: int, silent: Sequence[str]) -> None:
-        """The owner's: to go on from `head`, though somebody showed one of `over` entries, or nobody answered. Durable
-        before anything is added by it."""
+        """Nothing: notes the owner's word to go on from `head`, though somebody showed one of `over` entries, or nobody
+        answered. Durable before anything is added by it."""
         now = int(self._clock())
         self._notes.add(WORD, now, size=head.checkpoint.size, head=head.note.decode(), over=over, silent=[*silent])
         self._notes.unmark(AHEAD)
         self.resumed("word", silent)
 
     def words(self) -> list[Noted]:
+        """The owner's words that the log goes on, the oldest first."""
         return self._notes.of(WORD)
 
     def left(self) -> None:
-        """Told of each change of the file that this program made. What cannot be noted is asked again."""
+        """Nothing: called after each change of the file that this program made. What cannot be noted is asked again."""
         with self._noting:
             if self._watching and self.unmoved and self.last is not None:
                 with suppress(CommonsError, OSError):
                     self._note(self.last)
 
     def made(self, path: Path) -> None:
-        """The file at `path`, which is to be this home's log, was written a moment ago from all there is."""
+        """Nothing: notes that the file at `path`, which is to be this home's log, was written a moment ago from all
+        there is."""
         name = RESUMED if path == self._path else NEXT
         self._notes.mark(name, int(self._clock()), how="made", who=[], files=files(path))
 
@@ -122,7 +124,7 @@ class Resumption:
         self._notes.mark(RESUMED, last.time, **{**last.said, "files": files(self._path)})
 
     def told(self) -> dict[str, Any]:
-        """How the log came to go on, and the owner's words, for people."""
+        """How the log came to go on, and the owner's words, as plain values for people."""
         last = self.last if self.unmoved else None
         return {
             "free": self.free,
@@ -139,8 +141,8 @@ def words(found: Sequence[Noted]) -> list[dict[str, Any]]:
 
 
 def files(path: Path) -> list[list[int] | None]:
-    """What tells a log's file and its journal from any other: a copy that is put in their place has another inode or
-    another time of its last change, which nobody can set."""
+    """Marks that tell a log's file and its journal from any others: a copy that is put in their place has another inode
+    or another time of its last change, which nobody can set."""
     found: list[list[int] | None] = []
     for name in (path, path.with_name(path.name + "-wal")):
         try:

@@ -50,9 +50,9 @@ CREATE TABLE IF NOT EXISTS peers(address TEXT PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnRequest:
-    """A request of mine: stored before it is sent, so that a crash or a second fetch repeats it instead of making
-    another. `log` is the vkey of the log it went to. `secret` is the epoch secret once released; `receipt` what is
-    still owed to the log, signed."""
+    """A request of this home's own: stored before it is sent, so that a crash or a second fetch repeats it instead of
+    making another. `log` is the vkey of the log it went to. `secret` is the epoch secret once released; `receipt` what
+    is still owed to the log, signed."""
 
     log: str
     series: bytes
@@ -90,6 +90,9 @@ class Withdrawal:
 
 
 class Shelf:
+    """The tables of what this node knows: manifests, its own requests and their keys, heads it trusts, peers. `edition`
+    grows with every change of what is served."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = sql.connect(path, SCHEMA)
@@ -112,26 +115,28 @@ class Shelf:
             )
 
     def note_manifest(self, cid: Cid, data: bytes) -> None:
-        """Keep a manifest that others are asked about; what is here already keeps its role. Durable when it returns."""
+        """Nothing: keeps a manifest that others are asked about; what is here already keeps its role. Durable when it
+        returns."""
         self.edition += 1
         said = "INSERT INTO manifests VALUES(?, ?, 'seen', 0) ON CONFLICT(cid) DO UPDATE SET data = excluded.data"
         with sql.door(self._path):
             self._db.execute(said, (cid, data))
 
     def manifest(self, cid: str, served: bool = False) -> bytes | None:
-        """Its exact bytes, if they are here and are what the id says; with `served`, only if this node shows it to
-        others."""
+        """The exact bytes of a manifest, if they are here and are what the id says; with `served`, only if this node
+        shows it to others. None otherwise."""
         with sql.door(self._path):
             row = self._db.execute("SELECT data FROM manifests WHERE cid = ? AND served >= ?", (cid, served)).fetchone()
         return None if row is None else self.unread.read("manifests", cid, lambda: _exact(cid, row[0]))
 
     def role(self, cid: str) -> str | None:
+        """What this home has to do with a dataset, in a word; None where it does not know it."""
         with sql.door(self._path):
             row = self._db.execute("SELECT role FROM manifests WHERE cid = ?", (cid,)).fetchone()
         return None if row is None else row[0]
 
     def manifests(self) -> list[tuple[Cid, Opened[Manifest], str, bool]]:
-        """Those that can be read, opened, each with its role and whether it is served."""
+        """The manifests that can be read, opened, each with its id, its role and whether it is served."""
         found = []
         for cid, data, role, served in self._rows("manifests"):
             opened = self.unread.read("manifests", cid, lambda: manifest.open(_exact(cid, data)))  # noqa: B023
@@ -150,11 +155,14 @@ class Shelf:
             )  # fmt: skip
 
     def ask(self, log: str, series: bytes, epoch: int, terms: bytes) -> OwnRequest | None:
+        """This home's request to a log for the key of a series and epoch under these terms (digest); None if it made
+        none."""
         return next(
             (a for a in self.asks() if (a.log, a.series, a.epoch, a.terms) == (log, series, epoch, terms)), None
         )
 
     def asks(self) -> list[OwnRequest]:
+        """All requests of this home."""
         found = [OwnRequest(**dict(zip(OwnRequest.__slots__, row, strict=True))) for row in self._rows("asks")]
         return sorted(found, key=lambda each: (each.log, -1 if each.request is None else each.request))
 
@@ -168,12 +176,12 @@ class Shelf:
             )
 
     def forget(self) -> None:
-        """Overwrite what was taken out of this file, a key for example, in its write-ahead log too."""
+        """Nothing: overwrites what was taken out of this file, a key for example, in its write-ahead log too."""
         with sql.door(self._path):
             sql.forget(self._db)
 
     def withdrawals(self) -> dict[str, Withdrawal]:
-        """By dataset."""
+        """What was withdrawn of what this home held, by dataset."""
         rows = self._rows("withdrawals")
         found = [Withdrawal(**dict(zip(Withdrawal.__slots__, row, strict=True))) for row in rows]
         return {each.dataset: replace(each, applied=bool(each.applied)) for each in found}
@@ -181,12 +189,14 @@ class Shelf:
     # -- heads: the last checkpoint verified of each log --------------------------------------------------------------
 
     def head(self, log: str) -> bytes | None:
-        """StorageFailed where it is damaged: whoever forgets a head trusts another history."""
+        """The head of a log that this home trusts, by the log's vkey; None without one. StorageFailed where it is
+        damaged: whoever forgets a head trusts another history."""
         found = self._one("heads", "log", log)
         return None if found is None else found[1]
 
     def advance(self, log: str, old: bytes | None, new: bytes) -> bool:
-        """Compare and swap: whether `old` was still the head. The new one was proven consistent with `old`."""
+        """Whether `old` was still the head: then the `new` one, which was proven consistent with it, has taken its
+        place."""
         with sql.door(self._path):
             if old is None:
                 done = self._db.execute("INSERT OR IGNORE INTO heads VALUES(?, ?) RETURNING 1", (log, new)).fetchall()
@@ -207,16 +217,16 @@ class Shelf:
     # -- forks: logs that signed two histories, and both signed heads ------------------------------------------------
 
     def put_fork(self, log: str, heads: tuple[str, ...], lead: bytes = b"") -> None:
-        """Durable when this returns; the first proof found is kept. `lead` is the consistency proof that leads to one
-        head from another root than the other's: none is needed where both are of one size. A crash before the heads
-        are stored leaves a lead that nobody reads."""
+        """Nothing: keeps the proof that a log forked, durable when this returns; the first one found stays. `lead` is
+        the consistency proof that leads to one head from another root than the other's: none is needed where both are
+        of one size. A crash before the heads are stored leaves a lead that nobody reads."""
         with sql.door(self._path):
             if lead and log not in self.forks():
                 self._db.execute("INSERT OR REPLACE INTO leads VALUES(?, ?)", (log, lead))
             self._db.execute("INSERT OR IGNORE INTO forks VALUES(?, ?, ?)", (log, *heads))
 
     def forks(self) -> dict[str, tuple[str, ...]]:
-        """One that is damaged is a fork all the same."""
+        """The two heads of each log that is known to have forked, by its vkey. A damaged row is a fork all the same."""
         self._rows("forks")
         with sql.door(self._path):
             rows, _ = sql.scan(self._db, "forks", "", (), "log")
@@ -227,7 +237,7 @@ class Shelf:
         return next((proof for _, proof in self._rows("leads", "WHERE log = ?", log)), b"")
 
     def drop_fork(self, log: str) -> bool:
-        """Forget what is known of a log: whether there was something."""
+        """Whether anything was known of this log: the head, the fork and what proves it are forgotten."""
         gone = []
         with sql.door(self._path):
             for table in ("leads", "heads", "forks"):
@@ -241,6 +251,7 @@ class Shelf:
             self._db.execute("INSERT OR REPLACE INTO seats VALUES(?, ?, ?)", (commons, key, "\n".join(sources)))
 
     def seats(self) -> list[tuple[str, bytes, list[str]]]:
+        """The communities this home takes part in: id, the log's key (32 bytes), and where its registrar is reached."""
         return [(commons, key, sources.split("\n")) for commons, key, sources in self._rows("seats")]
 
     # -- keepers: who keeps a log since its registrar was replaced, as far as this home has verified it ----------------
@@ -251,8 +262,8 @@ class Shelf:
             self._db.execute("INSERT OR REPLACE INTO keepers VALUES(?, ?, ?, ?)", row)
 
     def keeper(self, commons: str) -> tuple[bytes, str, list[str]] | None:
-        """The key of the log (32 bytes), the peer who keeps it, and those who kept it before; None where it is as its
-        charter says."""
+        """Who has taken over the log of a commons: the log's key (32 bytes), the peer who keeps it, and those who kept
+        it before. None where it is as its charter says."""
         row = self._one("keepers", "commons", commons)
         return None if row is None else (row[1], row[2], row[3].split())
 
@@ -263,11 +274,13 @@ class Shelf:
             self._db.execute("INSERT OR REPLACE INTO bids VALUES(?, ?, ?)", (commons, proposal, " ".join(members)))
 
     def bid(self, commons: str) -> tuple[bytes, list[str]] | None:
+        """This home's signed offer to keep the log of a commons, and the members whose ballots count; None without
+        one."""
         rows = self._rows("bids", "WHERE commons = ?", commons)
         return next(((proposal, members.split()) for _, proposal, members in rows), None)
 
     def put_ballot(self, proposal: bytes, peer: str, vote: bytes) -> bytes:
-        """The one of this member that is kept: the first."""
+        """The ballot of this member that is kept: the first."""
         with sql.door(self._path):
             self.unread.renew("ballots", "WHERE (proposal, peer) = (?, ?)", proposal, peer)
             self._db.execute("INSERT OR IGNORE INTO ballots VALUES(?, ?, ?)", (proposal, peer, vote))
@@ -276,6 +289,7 @@ class Shelf:
         return bytes(kept)
 
     def ballots(self, proposal: bytes) -> list[bytes]:
+        """The signed ballots on a proposal (digest), in exact bytes."""
         return [vote for _, _, vote in self._rows("ballots", "WHERE proposal = ?", proposal)]
 
     # -- offers: what was signed here for communities' logs, by what its publisher said (SHA-256) ---------------------
@@ -300,11 +314,13 @@ class Shelf:
             self._db.execute("DELETE FROM peers WHERE address = ?", (known,))
 
     def known(self) -> list[str]:
-        """Where this home may ask: the registrars of its communities, then the peers it remembers."""
+        """The addresses at which this home may ask: those of the registrars of its communities, then of the peers it
+        remembers."""
         seats = (source for _, _, sources in self.seats() for source in sources)
         return [each for each in dict.fromkeys((*seats, *self.peers())) if each and not address.is_wild(each)]
 
     def peers(self) -> list[str]:
+        """The addresses of the peers that this home remembers."""
         return [known for (known,) in self._rows("peers")]
 
     def _rows(self, table: str, where: str = "", *values: object) -> list[Row]:

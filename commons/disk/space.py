@@ -12,8 +12,8 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def check(*needs: tuple[Path, int]) -> None:
-    """StorageFailed unless each path has so many bytes free on its disk, together with the others on the same one. A
-    path need not exist yet. A disk that does not tell is taken to have enough."""
+    """Nothing; StorageFailed unless each path has so many bytes free on its disk, together with the others on the same
+    one. A path need not exist yet. A disk that does not tell is taken to have enough."""
     wanted: dict[int, tuple[Path, int]] = {}
     with packs.door("look at free space"):
         for path, size in needs:
@@ -31,7 +31,7 @@ def check(*needs: tuple[Path, int]) -> None:
 
 
 def free(path: Path) -> int | None:
-    """Bytes that this user may still fill where `path` is; None where the disk does not tell."""
+    """How many bytes this user may still fill where `path` is; None where the disk does not tell."""
     try:
         found = os.statvfs(path)
     except OSError:

@@ -65,7 +65,8 @@ def unpack(
     *,
     replace: bool = False,
 ) -> None:
-    """Write the files below `dest`; `keys` gives an epoch's secret. Files that stand there as they should are kept.
+    """Nothing, once the files are written below `dest`; `keys` gives an epoch's secret. Files that stand there as they
+    should are kept.
 
     Conflict, before anything is written, for a name taken by something else, unless `replace`; and for one that is
     taken, or a folder that is moved, while it unpacks: what stands there stays. Untrue for a byte that is not the

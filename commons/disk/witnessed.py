@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS forks(origin TEXT PRIMARY KEY, ours TEXT NOT NULL, th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The last head cosigned: `head.note` with our signature, which alone is `line`, made at `time`."""
+    """The last head that this node cosigned of a log: `head.note` with our signature, which alone is `line`, made at
+    `time`."""
 
     head: Signed
     time: int
@@ -40,7 +41,7 @@ Step = Callable[[Seen | None], Seen]  # from the last head to the next; raises a
 
 
 class Witnessed:
-    """From any thread."""
+    """The table of logs that this node cosigns, and of the last head of each that it cosigned. From any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,24 +57,26 @@ class Witnessed:
     # -- whose heads ------------------------------------------------------------------------------------------------
 
     def add(self, key: Verifier) -> None:
-        """Several keys of one origin may be there: a log that changes its key signs with both for a while."""
+        """Nothing: cosigns the log with this key from now on. Several keys of one origin may be there: a log that
+        changes its key signs with both for a while."""
         with self._lock, sql.door(self._path):
             self._db.execute("INSERT OR IGNORE INTO logs VALUES(?, ?)", (key.vkey, key.name))
 
     def remove(self, name: str) -> bool:
-        """One key by its vkey, or all of an origin. Whether there was one."""
+        """Whether there was such a key: one is dropped by its vkey, or all of an origin."""
         with self._lock, sql.door(self._path):
             said = "DELETE FROM logs WHERE vkey = ? OR origin = ? RETURNING 1"
             return bool(self._db.execute(said, (name, name)).fetchall())
 
     def keys(self, origin: str) -> tuple[Verifier, ...]:
+        """The keys of a log that is cosigned here, by its origin."""
         with self._lock, sql.door(self._path):
             rows = self.unread.rows("logs", "WHERE origin = ?", origin)
         found = [self.unread.read("logs", vkey, lambda: parse_vkey(vkey)) for vkey, _ in rows]  # noqa: B023
         return tuple(key for key in found if key is not None)
 
     def origins(self) -> list[str]:
-        """All ever cosigned, or to be."""
+        """The origins of all logs that were ever cosigned here, or are to be."""
         with self._lock, sql.door(self._path):
             found = {origin for _, origin in self.unread.rows("logs")}
             return sorted(found | {origin for origin, *_ in self.unread.rows("heads")})
@@ -87,7 +90,8 @@ class Witnessed:
     # -- heads ------------------------------------------------------------------------------------------------------
 
     def last(self, origin: str) -> Seen | None:
-        """StorageFailed where it is damaged: whoever forgets it signs a second history."""
+        """The last head cosigned of a log; None if there was none. StorageFailed where it is damaged: whoever forgets
+        it signs a second history."""
         with self._lock, sql.door(self._path):
             return self._last(origin)
 
@@ -96,8 +100,8 @@ class Witnessed:
         return None if row is None else _head(*row)
 
     def step(self, origin: str, work: Step) -> Seen:
-        """Compare and persist in one transaction: whatever `work` compares with is still the last head when its answer
-        takes its place. Durable when this returns: only then may the signature leave the node.
+        """The head that is the last one now: what `work` makes of the last, compared and stored in one transaction.
+        Durable when this returns: only then may the signature leave the node.
 
         A crash before COMMIT returns leaves the old head, and a signature that nobody was given, or the new one: then
         who asks again from the old size is told the new one, and gets the same head signed. A COMMIT that fails may
@@ -134,11 +138,12 @@ class Witnessed:
         return seen
 
     def keep(self, origin: str, ours: str, theirs: str) -> None:
-        """Evidence that a log signed two histories: the first found is kept."""
+        """Nothing: keeps evidence that a log signed two histories; the first found stays."""
         with self._lock, sql.door(self._path):
             self._db.execute("INSERT OR IGNORE INTO forks VALUES(?, ?, ?)", (origin, ours, theirs))
 
     def fork(self, origin: str) -> tuple[str, str] | None:
+        """The two heads by which a log proved to have two histories; None where none are known."""
         with self._lock, sql.door(self._path):
             rows = self.unread.rows("forks", "WHERE origin = ?", origin)
         return next(((ours, theirs) for _, ours, theirs in rows), None)

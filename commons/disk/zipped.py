@@ -25,9 +25,12 @@ def open_plain(path: Path) -> int:
 
 
 class Zipped:
-    """Opened once, so that what is read is what was looked at. `top` names a file that the wanted folder holds: whoever
-    unpacked and packed it again may have put others around it. Malformed where a name stands twice, or files share
-    bytes; BadZipFile for what is no .zip; what the disk raises, and, for a part that cannot be read, `zipfile`."""
+    """A .zip that somebody made, opened once, so that what is read is what was looked at.
+
+    `top` names a file that the wanted folder holds: whoever unpacked and packed it again may have put others around it.
+    Malformed where a name stands twice, or files share bytes; BadZipFile for what is no .zip; what the disk raises,
+    and, for a part that cannot be read, `zipfile`.
+    """
 
     def __init__(self, path: Path, top: str) -> None:
         file = os.fdopen(open_plain(path), "rb")
@@ -53,11 +56,11 @@ class Zipped:
         self._below = "" if "" in tops or not tops else tops[0]
 
     def names(self) -> list[str]:
-        """Of all files, as `read` takes them; of what lies around the wanted folder, the whole."""
+        """The names of all files, as `read` takes them; whole of what lies around the wanted folder."""
         return [name.removeprefix(self._below) for name in self._rows if not name.endswith("/")]
 
     def read(self, name: str, most: int) -> bytes:
-        """At most one byte more than `most`. NotFound."""
+        """The bytes of a file, at most one more than `most`. NotFound."""
         row = self._rows.get(self._below + name)
         if row is None:
             raise NotFound(f"there is no {name}")
