@@ -18,6 +18,7 @@ NAMES = 4  # addresses that are dialled of one name
 
 
 def parse(address: str) -> Multiaddr:
+    """The multiaddr that a text is; Malformed."""
     try:
         return Multiaddr(address)
     except Exception as error:
@@ -52,7 +53,8 @@ def found(answers: Sequence[Any]) -> list[Multiaddr]:
 
 
 def probe(address: Multiaddr) -> None:
-    """Conflict when another process listens there: libp2p would share the port with it (SO_REUSEPORT), silently."""
+    """Nothing; Conflict when another process listens there: libp2p would share the port with it (SO_REUSEPORT),
+    silently."""
     names = [protocol.name for protocol in address.protocols()]
     if names not in (["ip4", "tcp"], ["ip6", "tcp"]):
         raise Malformed(f"cannot listen on {address}", hint="only on /ip4/…/tcp/… and /ip6/…/tcp/…")

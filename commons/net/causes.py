@@ -12,7 +12,8 @@ _BROKE_OFF = re.compile("Disconnected|Payload|Incomplete|Closed|Broken|EOF|Reset
 
 
 def why(error: BaseException) -> str:
-    """A part of a sentence, from the deepest cause: what is wrapped around it says less."""
+    """Why somebody could not be asked, as a part of a sentence: from the deepest cause, since what is wrapped around it
+    says less."""
     while not isinstance(error, CommonsError) and (error.__cause__ or isinstance(error, BaseExceptionGroup)):
         error = error.__cause__ or error.exceptions[0]  # type: ignore[attr-defined]
     match error:

@@ -60,8 +60,8 @@ OURS_ALONE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who is told, at once and in the loop: `met` of the source of each exchange that succeeded, `dated` of the source
-    and the `Date` of each answer, `shown` of the two heads of one log that came with an error."""
+    """Who is told what the client meets, at once and in the loop: `met` of the source of each exchange that succeeded,
+    `dated` of the source and the `Date` of each answer, `shown` of the two heads of one log that came with an error."""
 
     met: Callable[[str], None] = lambda source: None
     dated: Callable[[str, str], None] = lambda source, said: None
@@ -69,7 +69,7 @@ class Listeners:
 
 
 class Client:
-    """Fulfils `network.Network`. `swarm` starts libp2p at the first peer that is asked."""
+    """The node's way out: fulfils `network.Network`. `swarm` starts libp2p at the first peer that is asked."""
 
     def __init__(self, swarm: Callable[[], Awaitable[Swarm]], listeners: Listeners = Listeners()) -> None:
         self._addresses: dict[PeerId, dict[str, None]] = {}

@@ -39,6 +39,7 @@ WAITING = 1024  # connections that the kernel holds for us
 
 
 def url_of(peer: PeerId, path: str = "/") -> str:
+    """The URL of a path at a peer, for aiohttp."""
     return f"http://{peer_host(peer)}{SUFFIX}{path}"
 
 

@@ -42,7 +42,7 @@ class Crowd:
         return len(self._guests)
 
     def enter(self, guest: Guest, now: float) -> None:
-        """Let one in; whoever has to go for that has been told to `leave` when it returns."""
+        """Nothing: lets a guest in; whoever has to go for that has been told to `leave` when it returns."""
         if len(self._guests) >= self.places:
             fair = self.places // FAIR
 

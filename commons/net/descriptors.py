@@ -15,7 +15,7 @@ ALL = 1 << 16  # where the system names no limit
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """At most so many at once: peers' connections, their streams, callers at the plain door."""
+    """How many may be here at once: peers' connections, their streams, callers at the plain door."""
 
     connections: int = 300  # a descriptor each
     streams: int = 512  # three: both ends of what joins it to HTTP, and a pack
@@ -23,8 +23,9 @@ class Places:
 
     @staticmethod
     def within(limit: int) -> Places:
-        """As many as `limit` descriptors are enough for, up to the usual numbers. Connections come first, with a third
-        of them: a peer that has lost its stream opens another, and without its connection has to shake hands again."""
+        """The places for which `limit` descriptors are enough, up to the usual numbers. Connections come first, with a
+        third of them: a peer that has lost its stream opens another, and without its connection has to shake hands
+        again."""
         usual, free = Places(), max(0, limit - KEPT)
         connections = max(4, min(usual.connections, free // 3))
         part = min(1.0, max(0, free - connections) / (3 * usual.streams + 2 * usual.plain))
@@ -32,13 +33,13 @@ class Places:
 
 
 def limit() -> int:
-    """What this process may have open now."""
+    """How many descriptors this process may have open now."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return ALL if soft == resource.RLIM_INFINITY else soft
 
 
 def lift() -> None:
-    """Take all that the system allows this process; most start with a part of it."""
+    """Nothing: takes all that the system allows this process; most start with a part of it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ALL if hard == resource.RLIM_INFINITY else hard
     if wanted > limit():

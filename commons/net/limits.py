@@ -10,12 +10,12 @@ KEYS = 10_000  # buckets remembered; the least recently used is forgotten
 
 
 def over(wait: float) -> TooMany:
-    """What somebody is told who has to wait so many seconds."""
+    """The error for somebody who has to wait so many seconds."""
     return TooMany("too many requests", hint=f"wait {int(wait) + 1} s, then repeat", after=int(wait) + 1)
 
 
 class Buckets:
-    """`burst` tokens each, filled again with `rate` tokens a second."""
+    """Token buckets: `burst` tokens for each key, filled again with `rate` tokens a second."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst
@@ -37,8 +37,8 @@ class Buckets:
 
 
 class Allowance:
-    """What those who ask make this node do, in `net.api`'s units of a quarter of a millisecond: nobody gets more than a
-    quarter of a core for long, and no address more than half of one, whatever number of keys it has."""
+    """The work that this node does for those who ask, in `node.api`'s units of a quarter of a millisecond: nobody gets
+    more than a quarter of a core for long, and no address more than half of one, whatever number of keys it has."""
 
     def __init__(self) -> None:
         self.each = Buckets(rate=1_000, burst=10_000)

@@ -18,7 +18,8 @@ HERE = "here"  # the address of this node's own custodian and registrar: see `ke
 
 
 class Network(Protocol):
-    """Raises what the other side told, or Unreachable, TimedOut, TooLarge (over `limit` bytes)."""
+    """How verbs see the network. Each method raises what the other side told, or Unreachable, TimedOut, TooLarge (over
+    `limit` bytes)."""
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         """The resource, or its bytes from span[0] up to span[1], exactly that many."""

@@ -41,6 +41,7 @@ def pae(kind: str, payload: bytes) -> bytes:
 
 
 def sign(kind: str, value: object, signer: keys.Signer) -> bytes:
+    """The envelope in exact bytes: `value` encoded under the type `kind`, signed."""
     payload = codec.encode(value)
     return codec.encode(
         Envelope(type=kind, payload=payload, signer=signer.peer, signature=signer.sign(pae(kind, payload)))
@@ -48,7 +49,8 @@ def sign(kind: str, value: object, signer: keys.Signer) -> bytes:
 
 
 def open(kind: str, of: type[T], data: bytes, limit: int = codec.LIMIT) -> Opened[T]:
-    """Verify, then decode. Malformed if it is not such a message, Untrue if the signature is not its signer's."""
+    """The verified message in `data`: the signature is checked, then the payload is decoded. Malformed if it is not
+    such a message, Untrue if the signature is not its signer's."""
     envelope = codec.decode(Envelope, data, limit)
     if envelope.type != kind:
         raise Malformed(f"expected a {kind}, got a {envelope.type[:80]!r}")

@@ -17,7 +17,8 @@ def public_of(seed: bytes) -> bytes:
 
 
 def seal(message: bytes, to: bytes, info: object, wrong: str) -> bytes:
-    """For the holder of the X25519 key `to`; Malformed, in the words `wrong`, if that is no usable key."""
+    """`message`, encrypted for the holder of the X25519 key `to`; Malformed, in the words `wrong`, if that is no usable
+    key."""
     bound = codec.encode(info)
     try:
         return _SUITE.encrypt(message, X25519PublicKey.from_public_bytes(to), info=bound)
@@ -26,7 +27,8 @@ def seal(message: bytes, to: bytes, info: object, wrong: str) -> bytes:
 
 
 def open(sealed: bytes, seed: bytes, info: object, wrong: str) -> bytes:
-    """The inverse; Untrue, in the words `wrong`, unless it was sealed to this key and for exactly this."""
+    """The message that `seal` encrypted; Untrue, in the words `wrong`, unless it was to this key and for exactly this
+    `info`."""
     bound = codec.encode(info)
     try:
         return _SUITE.decrypt(sealed, X25519PrivateKey.from_private_bytes(seed), info=bound)

@@ -78,6 +78,7 @@ def public_key(peer: str) -> bytes:
 
 
 def check_peer(text: str) -> PeerId:
+    """`text` itself, if it is a peer id in its only spelling; Malformed."""
     public_key(text)
     return PeerId(text)
 
@@ -88,7 +89,7 @@ def peer_host(peer: PeerId) -> str:
 
 
 def peer_of_host(label: str) -> PeerId:
-    """The inverse of `peer_host`; Malformed otherwise."""
+    """The peer id that `peer_host` made a label of; Malformed otherwise."""
     try:
         public = base64.b32decode(label[1:].upper() + "=" * (-len(label[1:]) % 8))
     except ValueError:

@@ -30,10 +30,12 @@ class Signer:
         self.public: bytes = self._key.public_key().public_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
+        """The signature (64 bytes) over `message`."""
         return self._key.sign(message)
 
     @property
     def peer(self) -> PeerId:
+        """The peer id of this key."""
         return peer_id(self.public)
 
 

@@ -134,10 +134,12 @@ def is_like(text: str) -> bool:
 
 
 def peer_of(address: str) -> PeerId:
+    """The peer id at the end of a peer's address."""
     return PeerId(address.rpartition("/")[2])
 
 
 def is_peer(source: str) -> bool:
+    """Whether a source is a peer's address, and not a plain HTTP door."""
     return source.startswith("/")
 
 
@@ -188,7 +190,7 @@ def quoted(address: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """The inverse; Malformed."""
+    """The address that `quoted` wrote so; Malformed."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:

@@ -37,7 +37,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """`count` segments of `packs[pack]` from number `first` on; `offset` bytes into the first one's plaintext."""
+    """A part of a file: `count` segments of `packs[pack]` from number `first` on; `offset` bytes into the first one's
+    plaintext."""
 
     pack: int
     first: int
@@ -92,8 +93,8 @@ class PackEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """The packs and the rights that differ from the dataset's, each once and none for nothing, rights sorted; and the
-    files, sorted by path as UTF-8 bytes."""
+    """A contents table: the packs; the rights that differ from the dataset's, sorted, each once and none for nothing;
+    and the files, sorted by path as UTF-8 bytes."""
 
     packs: tuple[PackEntry, ...]
     files: tuple[File, ...]

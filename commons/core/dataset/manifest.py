@@ -40,10 +40,13 @@ class PackRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """`commons` is the charter's CID, `log_key` 32 bytes, `registrar` who answers requests. `unlocks[i]` opens epoch i
-    with the secret of epoch i+1. `key` is the epoch secret, printed only under the rule `public`. `files` and `size`
-    (bytes) are of the plaintext. `identifier`: a DOI or an address under which it is known elsewhere.
-    `custody`: the signed sharing of the key, where custodians keep it and not the registrar."""
+    """The public description of one version of a dataset. `commons` is the charter's CID, `log_key` 32 bytes,
+    `registrar` who answers requests.
+
+    `unlocks[i]` opens epoch i with the secret of epoch i+1. `key` is the epoch secret, printed only under the rule
+    `public`. `files` and `size` (bytes) are of the plaintext. `identifier`: a DOI or an address under which it is known
+    elsewhere. `custody`: the signed sharing of the key, where custodians keep it and not the registrar.
+    """
 
     series: bytes
     version: int
@@ -91,16 +94,16 @@ class Manifest:
             raise Malformed("manifest: a key is printed or kept by custodians, not both")
 
     def sealed(self) -> tuple[PackRef, ...]:
-        """Everything to carry: the packs, then the contents table."""
+        """All that is to carry: the packs, then the pack of the contents table."""
         return (*self.packs, PackRef(root=self.contents.root, size=self.contents.size))
 
     def sealed_size(self) -> int:
-        """Bytes of all that is to carry."""
+        """How many bytes there are to carry."""
         return sum(ref.size for ref in self.sealed())
 
     def table_room(self) -> int:
-        """Bytes that its contents table can have at most, unsealed. TooLarge, before a byte of it is asked for, where
-        the pack that holds it is made of more: each of its segments but the last is full."""
+        """How many bytes the contents table can have at most, unsealed. TooLarge, before a byte of it is asked for,
+        where the pack that holds it is made of more: each of its segments but the last is full."""
         most = contents.most(self.files, self.size, [pack.size for pack in self.packs])
         if (len(self.contents.segments) - 1) * SEGMENT >= most:
             raise TooLarge(
@@ -110,8 +113,9 @@ class Manifest:
         return most
 
     def check_contents(self, table: Contents) -> None:
-        """Untrue unless the contents table holds what this promises: so many files, bytes and these packs, and none
-        sealed under a key that is not derived from this one's. A segment that several files name counts each time."""
+        """Nothing; Untrue unless the contents table holds what this manifest promises: so many files, bytes and these
+        packs, and none sealed under a key that is not derived from this one's. A segment that several files name counts
+        each time."""
         size, packs = sum(file.size for file in table.files), [(pack.root, pack.size) for pack in table.packs]
         late = [pack.epoch for pack in table.packs if pack.epoch > self.epoch]
         if late:
@@ -125,7 +129,7 @@ class Manifest:
 
 
 def check_words(title: str, description: str, keywords: tuple[str, ...] = ()) -> None:
-    """Malformed unless they fit into a manifest."""
+    """Nothing; Malformed unless title, description and keywords fit into a manifest."""
     if not title.strip() or len(title) > 300 or len(description) > 20_000:
         raise Malformed("a title has 1 to 300 characters, a description at most 20000")
     if (
@@ -139,17 +143,19 @@ def check_words(title: str, description: str, keywords: tuple[str, ...] = ()) ->
 
 
 def check_identifier(identifier: str | None) -> None:
-    """Malformed unless None, a DOI ("10.5281/zenodo.1") or an absolute address."""
+    """Nothing; Malformed unless the identifier is None, a DOI ("10.5281/zenodo.1") or an absolute address."""
     if identifier is not None and not re.fullmatch(r"10\.\d{4,9}/[!-~]{1,200}", identifier):
         check_url("a dataset's identifier, where it is no DOI,", identifier)
 
 
 def sign(manifest: Manifest, publisher: Signer) -> bytes:
+    """The signed manifest, in exact bytes: its CID is the dataset's id."""
     return envelope.sign(TYPE, manifest, publisher)
 
 
 def open(data: bytes, cid: Cid | None = None) -> Opened[Manifest]:
-    """Check the name (if given), the signature, then the content. Untrue or Malformed."""
+    """The verified manifest in `data`: its name (if given) is checked, then the signature, then the content. Untrue or
+    Malformed."""
     if cid is not None and ids.cid(data) != cid:
         raise Untrue(f"these bytes are not the manifest {cid}", hint="try another peer")
     return envelope.open(TYPE, Manifest, data, LIMIT)

@@ -39,8 +39,8 @@ def check_all(paths: Iterable[str]) -> None:
 
 
 def faults(paths: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What is wrong with paths, each given with its spelling on disk: (which, what of it). Two that look alike are told
-    apart."""
+    """The faults of paths, each given with its spelling on disk: (which, what is wrong with it). Two that look alike
+    are told apart."""
     found: list[tuple[str, str]] = []
     files: dict[str, tuple[str, str]] = {}
     folders: dict[str, str] = {}
@@ -94,7 +94,7 @@ def _apart(one: str, other: str) -> str:
 
 
 def fold(path: str) -> str:
-    """What two names have in common that are the same on some disk."""
+    """What two names have in common that would be one file on some disk: the same text for both."""
     return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 

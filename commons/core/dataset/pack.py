@@ -62,13 +62,14 @@ def unlock(secret: bytes, series: bytes, head: bytes) -> PackKey:
 
 
 def seal(key: PackKey, number: int, plain: Buffer) -> bytes:
-    """Segment `number` as it is stored. Never seal two segments of one pack under one number."""
+    """Segment `number`, encrypted, as it is stored. Never seal two segments of one pack under one number."""
     out = bytearray(len(plain) + OVERHEAD)
     return bytes(memoryview(out)[: seal_into(key, number, plain, out)])
 
 
 def seal_into(key: PackKey, number: int, plain: Buffer, out: bytearray) -> int:
-    """As `seal`, into `out`, which has 17 bytes more than `plain`; gives the stored length."""
+    """The stored length of a segment that was sealed, as `seal` does, into `out`, which has 17 bytes more than
+    `plain`."""
     if not 0 < len(plain) <= SEGMENT:
         raise ValueError("a segment holds 1 byte to 1 MiB")
     codec, body = _RAW, plain

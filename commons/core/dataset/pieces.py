@@ -23,7 +23,8 @@ _sha256 = hashlib.sha256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceTree:
-    """`root` (32 bytes) of a file of `size` bytes; `layer` is its pieces' hashes, one after another."""
+    """The piece tree of a file of `size` bytes: its `root` (32 bytes), and its `layer`, the hashes of its pieces one
+    after another."""
 
     root: bytes
     size: int
@@ -31,7 +32,7 @@ class PieceTree:
 
 
 class Hasher:
-    """`update` with the file's bytes in order, cut anywhere; `finish` gives the PieceTree. For one thread."""
+    """Makes a PieceTree: `update` with the file's bytes in order, cut anywhere, then `finish`. For one thread."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -56,7 +57,7 @@ class Hasher:
         self._size += size
 
     def finish(self) -> PieceTree:
-        """Malformed for no bytes at all: BEP 52 gives an empty file no root."""
+        """The PieceTree of all bytes so far. Malformed for no bytes at all: BEP 52 gives an empty file no root."""
         leaves = [*self._leaves, self._part.digest()] if self._size % BLOCK else self._leaves
         if self._size <= PIECE:
             root = bytes(self._layer) or _small(leaves)

@@ -20,6 +20,9 @@ PARTS = 16  # addresses in one reference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
+    """What people paste to each other: a dataset's id, and the addresses of peers and plain HTTP doors where it is to
+    be had."""
+
     cid: Cid
     peers: tuple[str, ...] = ()  # multiaddrs that end in /p2p/PEER
     doors: tuple[str, ...] = ()  # http(s) URLs
@@ -29,7 +32,8 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """A reference or a bare CID; Malformed otherwise. Addresses that nobody can dial are passed over."""
+    """The reference in `text`, which may be a bare CID; Malformed otherwise. Addresses that nobody can dial are passed
+    over."""
     body = text.strip().removeprefix("commons:")
     cid, comma, listed = body.partition(",")
     if comma and "?" not in cid:

@@ -20,7 +20,8 @@ KINDS = ("allow-list", "approval", "vote", "members", "acknowledge", "public")  
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`peers` is the list of an allow-list, sorted; empty for every other kind. `college` for members and vote."""
+    """An access rule. `peers` is the list of an allow-list, sorted; empty for every other kind. `college` for members
+    and vote."""
 
     kind: str
     peers: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ def as_wide(rule: Rule, before: Rule) -> bool:
 
 
 def check_member(rule: Rule, colleges: Collection[str]) -> None:
-    """Refused where a rule is for members, and who is in these colleges by now is not one of them."""
+    """Nothing; Refused where the rule is for members, and who is in these colleges by now is not one of them."""
     if not (rule.college in colleges if rule.college else colleges):
         whose = f" of {rule.college}" if rule.college else ""
         raise Refused(f"this dataset is for members{whose}, and you are none any more")
@@ -65,6 +66,8 @@ def check_member(rule: Rule, colleges: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
+    """What a rule says of one request: grant, refuse, or that a person has to decide."""
+
     outcome: Outcome
     reason: str  # a short code, public in the log
 

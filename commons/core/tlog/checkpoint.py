@@ -41,6 +41,7 @@ class Checkpoint:
             raise Malformed(f"there are no rules {self.rules}")
 
     def text(self) -> str:
+        """The text that is signed, as C2SP tlog-checkpoint has it."""
         line = f"rules {self.rules}\n" if self.rules > 1 else ""
         return f"{self.origin}\n{self.size}\n{note.encode64(self.root)}\n{line}"
 

@@ -34,7 +34,7 @@ class Behind(Conflict):
 
     @classmethod
     def parse(cls, body: bytes) -> Behind:
-        """The inverse of `body`; Malformed."""
+        """The error whose `body` this is; Malformed."""
         text = body.decode("ascii", "replace")
         if not text.endswith("\n"):
             raise Malformed("the size of a log is a number and a newline")
@@ -51,19 +51,21 @@ class Forked(Malformed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCheckpoint:
-    """The wish to have `note`, the signed checkpoint of any log, cosigned; `proof` leads to it from size `old`."""
+    """The body of C2SP `add-checkpoint`: the wish to have `note`, the signed checkpoint of any log, cosigned; `proof`
+    leads to it from size `old`."""
 
     old: int
     proof: tuple[bytes, ...]
     note: bytes
 
     def encode(self) -> bytes:
+        """The body in exact bytes, as C2SP writes it."""
         lines = [f"old {self.old}", *map(note.encode64, self.proof), "", ""]
         return "\n".join(lines).encode() + self.note
 
 
 def parse(body: bytes) -> AddCheckpoint:
-    """In its only spelling; Malformed otherwise. Nothing in it is verified."""
+    """The request in `body`, in its only spelling; Malformed otherwise. Nothing in it is verified."""
     head, blank, rest = body.partition(b"\n\n")
     lines = head.decode("ascii", "replace").split("\n")
     if not blank or not lines[0].startswith("old "):
@@ -77,7 +79,7 @@ def parse(body: bytes) -> AddCheckpoint:
 
 
 def origin(data: bytes) -> str:
-    """The log that a note claims to be of, unverified: to learn by whose keys to open it. Malformed."""
+    """The origin of the log that a note claims to be of, unverified: to learn by whose keys to open it. Malformed."""
     return note.check_name(note.peek(data).split("\n")[0])
 
 
@@ -126,7 +128,7 @@ def check(request: AddCheckpoint, keys: Sequence[Verifier], last: Signed | None)
 
 
 def quorum(text: str) -> Policy:
-    """The charter's field `witnesses`, read; "" asks for nobody. Malformed."""
+    """The policy in a charter's field `witnesses`; "" asks for nobody. Malformed."""
     return policy.parse(text) if text else Policy()
 
 

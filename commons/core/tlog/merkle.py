@@ -26,6 +26,7 @@ def leaf(data: bytes) -> bytes:
 
 
 def node(left: bytes, right: bytes) -> bytes:
+    """The hash (32 bytes) of an inner node with these two children."""
     return _sha256(b"\1" + left + right).digest()
 
 
@@ -57,10 +58,11 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 def grow(
     size: int, edge: Sequence[bytes], leaves: Sequence[bytes]
 ) -> tuple[list[tuple[int, int, bytes]], tuple[bytes, ...]]:
-    """Append `leaves` (hashes made by `leaf`) to a tree of `size` entries with this right `edge`, without a read.
+    """The nodes that become complete when `leaves` (hashes made by `leaf`) are appended to a tree of `size` entries
+    with this right `edge`, and the new edge; without a read.
 
-    Returns the nodes that became complete as (level, position, hash), the leaves among them, level by level from the
-    left; and the new edge. One node hash per leaf, give or take the edge.
+    The nodes are (level, position, hash), the leaves among them, level by level from the left. One node hash per leaf,
+    give or take the edge.
     """
     if size < 0 or len(edge) != size.bit_count():
         raise ValueError(f"a tree of {size} entries has no edge of {len(edge)} hashes")
@@ -82,7 +84,8 @@ def grow(
 
 
 def prove_inclusion(index: int, size: int, read: Reader) -> tuple[bytes, ...]:
-    """That entry `index` is in the tree of `size` entries: its siblings, the leaf's first (RFC 9162 2.1.3)."""
+    """The proof that entry `index` is in the tree of `size` entries: its siblings, the leaf's first (RFC 9162
+    2.1.3)."""
     if not 0 <= index < size:
         raise ValueError(f"no entry {index} in a tree of {size}")
     low, high, proof = 0, size, []
@@ -98,7 +101,8 @@ def prove_inclusion(index: int, size: int, read: Reader) -> tuple[bytes, ...]:
 
 
 def prove_consistency(old: int, new: int, read: Reader) -> tuple[bytes, ...]:
-    """That the tree of `new` entries begins with the tree of `old` (RFC 9162 2.1.4). Empty from 0, and if equal."""
+    """The proof that the tree of `new` entries begins with the tree of `old` (RFC 9162 2.1.4). Empty from 0, and if
+    equal."""
     if not 0 <= old <= new:
         raise ValueError(f"a tree of {new} entries does not begin with one of {old}")
     if old == 0:
@@ -118,7 +122,8 @@ def prove_consistency(old: int, new: int, read: Reader) -> tuple[bytes, ...]:
 
 
 def check_inclusion(index: int, size: int, leaf_hash: bytes, root: bytes, proof: Sequence[bytes]) -> None:
-    """Untrue unless `proof` shows that entry `index` of the tree with `root` has `leaf_hash` (RFC 9162 2.1.3.2)."""
+    """Nothing; Untrue unless `proof` shows that entry `index` of the tree with `root` has `leaf_hash` (RFC 9162
+    2.1.3.2)."""
     _check_hashes(leaf_hash, root, *proof)
     if not 0 <= index < size:
         raise Untrue(f"there is no entry {index} in a log of {size} entries")
@@ -140,7 +145,8 @@ def check_inclusion(index: int, size: int, leaf_hash: bytes, root: bytes, proof:
 
 
 def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Untrue unless `proof` shows that the tree with `new_root` begins with that with `old_root` (RFC 9162 2.1.4.2)."""
+    """Nothing; Untrue unless `proof` shows that the tree with `new_root` begins with that with `old_root` (RFC 9162
+    2.1.4.2)."""
     _check_hashes(old_root, new_root, *proof)
     if not 0 <= old <= new:
         raise Untrue(f"a log of {new} entries cannot follow one of {old}")

@@ -19,7 +19,8 @@ _HASHES = 63  # a log has fewer than 2**63 entries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """The siblings of entry `index`, the leaf's first, and the log's signed checkpoint. `extra` nobody vouches for."""
+    """A proof that entry `index` is in a log: its siblings, the leaf's first, and the log's signed checkpoint. `extra`
+    is text that nobody vouches for."""
 
     index: int
     hashes: tuple[bytes, ...]
@@ -35,6 +36,7 @@ class Proof:
             raise Malformed("the extra data of a proof are left out, not empty")
 
     def encode(self) -> bytes:
+        """The text of a C2SP tlog-proof."""
         lines = [_MAGIC, f"index {self.index}", *map(encode64, self.hashes)]
         if self.extra is not None:
             lines.insert(1, f"extra {encode64(self.extra)}")

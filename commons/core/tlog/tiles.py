@@ -39,6 +39,7 @@ class Tile:
 
     @property
     def path(self) -> str:
+        """The path of this tile below a log's URL, as C2SP tlog-tiles has it."""
         return f"tile/{self.level}/{_numbered(self.index, self.width)}"
 
 
@@ -55,6 +56,7 @@ class Bundle:
 
     @property
     def path(self) -> str:
+        """The path of this bundle below a log's URL, as C2SP tlog-tiles has it."""
         return f"tile/entries/{_numbered(self.index, self.width)}"
 
 
@@ -94,6 +96,7 @@ def layout(size: int) -> Iterator[Tile | Bundle]:
 
 
 def tile_bytes(tile: Tile, read: merkle.Reader) -> bytes:
+    """The bytes of a tile: its hashes, one after another."""
     first = WIDTH * tile.index
     return b"".join([read(8 * tile.level, position) for position in range(first, first + tile.width)])
 
@@ -113,7 +116,7 @@ def bundle(entries: Sequence[bytes]) -> bytes:
 
 
 def unbundle(data: bytes, width: int) -> tuple[bytes, ...]:
-    """The inverse of `bundle`; Malformed unless `data` is exactly `width` entries."""
+    """The entries in the bytes of a bundle; Malformed unless `data` is exactly `width` entries."""
     entries: list[bytes] = []
     at = 0
     for _ in range(width):
