@@ -21,6 +21,9 @@ def resolve(text: str) -> Licence:
     """The licence that `text` names: an SPDX id in any case, a URL in any of its spellings, a name or catalogue alias.
 
     Raises UnknownLicence (with near misses) or AmbiguousLicence (with the candidates), and nothing else.
+
+    >>> resolve("CC BY 4.0").id, resolve("https://creativecommons.org/licenses/by/4.0/deed.fr").id
+    ('CC-BY-4.0', 'CC-BY-4.0')
     """
     from licences.names import identify  # its tables are not needed to ask a licence whose id is known
 

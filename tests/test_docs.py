@@ -7,6 +7,8 @@ before. A command fails only if the next one is `echo $?`. A node runs until its
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import signal
 import socket
@@ -24,7 +26,7 @@ from tests import pages
 from tests.cli.test_cli import environment
 from tests.conftest import LIMIT
 from tests.forked import program
-from tests.test_house import FLOORS
+from tests.test_house import FLOORS, SOURCES
 
 HOUSE = Path(__file__).parents[1]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
@@ -189,6 +191,20 @@ def test_every_command_and_option_has_a_help_text() -> None:
 def test_the_errors_own_list_is_that_of_the_code() -> None:
     listed = re.findall(r"\+- (\w+) +(\d+)  ", errors.__doc__ or "")
     assert {name: int(number) for name, number in listed} == {k.__name__: k.number for k in errors.KINDS.values()}
+
+
+EXAMPLES = [
+    ".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__")
+    for path in SOURCES
+    if "    >>> " in path.read_text()
+]
+
+
+@pytest.mark.parametrize("module", EXAMPLES)
+def test_an_example_in_the_code_is_what_happens(module: str) -> None:
+    tried = doctest.testmod(importlib.import_module(module))
+    assert tried.attempted
+    assert not tried.failed
 
 
 # -- pages and what they name -----------------------------------------------------------------------------------------

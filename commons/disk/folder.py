@@ -160,7 +160,11 @@ def fill(source: Source, fd: int, view: memoryview) -> None:
 
 
 def media_type(path: str) -> str:
-    """The media type that the ending of `path` stands for; that of the compression where it is compressed."""
+    """The media type that the ending of `path` stands for; that of the compression where it is compressed.
+
+    >>> media_type("rivers.csv"), media_type("rivers.csv.gz")
+    ('text/csv', 'application/gzip')
+    """
     kind, encoding = _TYPES.guess_type(path.rpartition("/")[2])
     return sys.intern(_ENCODED.get(encoding, UNKNOWN) if encoding else kind or UNKNOWN)
 

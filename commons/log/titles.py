@@ -45,7 +45,12 @@ def of_log(state: State) -> list[Titled]:
 
 def matching(text: str, known: Sequence[Titled]) -> list[Titled]:
     """The datasets that `text` names. The first of these that fits any decides: reference, beginning of the id, title,
-    beginning of the title, a part of it. Malformed for a broken reference."""
+    beginning of the title, a part of it. Malformed for a broken reference.
+
+    >>> known = [Titled(cid="bafy1", title="River lengths", version=1, series=b"")]
+    >>> [each.cid for each in matching("river", known)]
+    ['bafy1']
+    """
     said = text.strip()
     if said.startswith("commons:") and ("," in said or "?" in said):
         said = reference.parse(said).cid

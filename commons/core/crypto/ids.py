@@ -20,7 +20,11 @@ _B58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def cid(data: bytes) -> Cid:
-    """The CID of `data`: `sha256sum` and this name the same bytes."""
+    r"""The CID of `data`: `sha256sum` and this name the same bytes.
+
+    >>> cid(b"hello\n")
+    'bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am'
+    """
     return cid_of_digest(hashlib.sha256(data).digest())
 
 

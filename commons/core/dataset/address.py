@@ -49,7 +49,11 @@ class Endpoint:
 
 
 def read(text: str) -> str:
-    """The address of a peer or a door in its one spelling; Malformed, with what is missing or wrong."""
+    """The address of a peer or a door in its one spelling; Malformed, with what is missing or wrong.
+
+    >>> read("HTTP://Example.org:80/")
+    'http://example.org:80'
+    """
     return door(text) if "://" in text else peer(text)
 
 
@@ -175,7 +179,11 @@ def nearest(addresses: Iterable[str], lan: bool) -> list[str]:
 
 
 def reach(addresses: Iterable[str]) -> str:
-    """From where at least one of these can be dialled: anywhere, this network, this machine, or nowhere."""
+    """From where at least one of these can be dialled: anywhere, this network, this machine, or nowhere.
+
+    >>> reach(["/ip4/127.0.0.1/tcp/4001", "/ip4/192.168.0.2/tcp/4001"])
+    'this network'
+    """
     every = list(addresses)
     if any(map(is_public, every)):
         return "anywhere"

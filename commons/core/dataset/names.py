@@ -94,7 +94,11 @@ def _apart(one: str, other: str) -> str:
 
 
 def fold(path: str) -> str:
-    """What two names have in common that would be one file on some disk: the same text for both."""
+    """What two names have in common that would be one file on some disk: the same text for both.
+
+    >>> fold("Straße/MAP.csv")
+    'strasse/map.csv'
+    """
     return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 

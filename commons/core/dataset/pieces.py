@@ -95,7 +95,11 @@ def piece_count(size: int) -> int:
 
 
 def piece_range(index: int, size: int) -> tuple[int, int]:
-    """Where piece `index` of a file of `size` bytes starts and where it ends (exclusive); Malformed if it has none."""
+    """Where piece `index` of a file of `size` bytes starts and where it ends (exclusive); Malformed if it has none.
+
+    >>> piece_range(2, 3_000_000)
+    (2097152, 3000000)
+    """
     if not 0 <= index < piece_count(size):
         raise Malformed(f"there is no piece {index} in a file of {size} bytes")
     return index * PIECE, min((index + 1) * PIECE, size)

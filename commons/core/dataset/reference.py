@@ -33,7 +33,12 @@ class Reference:
 
 def parse(text: str) -> Reference:
     """The reference in `text`, which may be a bare CID; Malformed otherwise. Addresses that nobody can dial are passed
-    over."""
+    over.
+
+    >>> said = "commons:bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am,https://example.org"
+    >>> parse(said).doors
+    ('https://example.org',)
+    """
     body = text.strip().removeprefix("commons:")
     cid, comma, listed = body.partition(",")
     if comma and "?" not in cid:

@@ -132,8 +132,13 @@ def custodians_digest(text: str) -> bytes | None:
 
 
 def expand(rule: str, colleges: Colleges) -> Policy:
-    """The policy that a rule is with these colleges, each a crowd of its size. Malformed for a rule that is none, or
-    that asks for more people than there are."""
+    r"""The policy that a rule is with these colleges, each a crowd of its size. Malformed for a rule that is none, or
+    that asks for more people than there are.
+
+    >>> policy = expand("group most majority *workers\nquorum most", {"workers": ("anna", "ben", "cleo")})
+    >>> policy.met((), {"workers": 1}), policy.met((), {"workers": 2})
+    (False, True)
+    """
     lines = []
     for line in rule.split("\n"):
         words = line.split()

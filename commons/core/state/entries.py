@@ -326,7 +326,11 @@ def request(
 
 
 def until(outcome: str, now: int, days: int | None, wanted: int | None = None) -> int | None:
-    """When a decision's grant ends: what the terms say, or what is `wanted` if that is sooner. None is never."""
+    """When a decision's grant ends: what the terms say, or what is `wanted` if that is sooner. None is never.
+
+    >>> until("grant", 1_000, days=2), until("grant", 1_000, days=None)
+    (173800, None)
+    """
     if outcome != "grant":
         return None
     return min((end for end in (wanted, None if days is None else now + days * DAY) if end is not None), default=None)

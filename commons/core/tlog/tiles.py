@@ -85,7 +85,11 @@ def widest(level: int, index: int, size: int) -> int:
 
 
 def layout(size: int) -> Iterator[Tile | Bundle]:
-    """Every tile and bundle of a log of `size` entries, each at its widest: what an export holds."""
+    """Every tile and bundle of a log of `size` entries, each at its widest: what an export holds.
+
+    >>> [each.path for each in layout(300)]
+    ['tile/entries/000', 'tile/entries/001.p/44', 'tile/0/000', 'tile/0/001.p/44', 'tile/1/000.p/1']
+    """
     for index in range(-(-size // WIDTH)):
         yield Bundle(index=index, width=widest(0, index, size))
     level = 0
