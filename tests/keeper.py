@@ -21,12 +21,18 @@ from commons.core.state.fold import State
 from commons.core.state.opening import SALT
 from commons.core.state.proposals import PROPOSAL, VOTE, Proposal, Vote
 from commons.core.tlog import checkpoint, merkle, note, policy, tiles
+from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.policy import Policy
 from commons.custody import sharing
 from commons.custody.sharing import CustodyKey
+from commons.disk.history import History
+from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, NotFound
 from commons.log.answer import Answer, Checked, ProvenEntry
 from commons.log.answer import check as check_answer
+from commons.log.evidence import Remembered
+from commons.log.files import Read
+from commons.log.replica import Replica
 
 ALICE = Keys(b"alice".ljust(32))  # publishes, and keeps the log
 BOB, EVE = Keys(b"bob".ljust(32)), Keys(b"eve".ljust(32))
@@ -197,3 +203,19 @@ class Keeper:
         said = {"commons": self.commons, "series": SERIES, "epoch": 0,
                 "bound": sharing.binding(TERMS, access or Rule(kind="acknowledge"))}  # fmt: skip
         return sharing.deposit(secret, self.keys(rule), ALICE.identity, chance, rule=rule, **{**said, **words})
+
+
+class Follower:
+    """A log as somebody follows it who remembers in `shelf` what they trust: a replica, and the `read` that may be
+    exchanged for a liar's."""
+
+    def __init__(self, read: Read, commons: str, shelf: Shelf, history: History | None = None) -> None:
+        self.read, self.shelf = read, shelf
+        self.replica = Replica(commons, history or History(), Remembered(shelf))
+
+    async def follow(self) -> Signed:
+        return await self.replica.update(self.read)
+
+    @property
+    def state(self) -> State:
+        return self.replica.state

@@ -62,7 +62,7 @@ BESIDE = {  # where the tests of what is changed are looked for
     "commons/disk/log.py": ["tests/disk/test_log.py"],
     "commons/disk/unpacker.py": ["tests/disk/test_unpacker.py"],
     "commons/log/evidence.py": ["tests/log/test_forks.py", "tests/witness/test_comparing.py"],
-    "commons/log/follow.py": ["tests/log/test_follow.py"],
+    "commons/log/replica.py": ["tests/log/test_replica.py"],
     "commons/log/registrars.py": ["tests/log/test_registrars.py"],
     "commons/node/verbs/log.py": ["tests/node/test_owners_log.py", "tests/log/test_audit.py"],
     "commons/node/verbs/status.py": ["tests/node/test_owners_log.py"],

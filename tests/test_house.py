@@ -114,6 +114,25 @@ def test_every_arrow_goes_down() -> None:
     assert forbidden == []
 
 
+GROWS = {  # where a log's tree is grown or compared: nobody reads a log beside its replica
+    "core/tlog/", "disk/log.py", "disk/damage.py", "disk/history.py", "log/replica.py", "log/answer.py",
+    "witness/gossip.py",
+}  # fmt: skip
+
+
+def test_a_log_is_read_by_its_replica_alone() -> None:
+    found = {
+        str(path.relative_to(HOUSE / "commons"))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute | ast.Name | ast.alias)
+        and getattr(node, "attr", getattr(node, "id", getattr(node, "name", None)))
+        in ("grow", "edge_root", "read_edge", "check_consistency")
+        and path.is_relative_to(HOUSE / "commons")
+    }
+    assert [each for each in sorted(found) if not each.startswith(tuple(GROWS))] == []
+
+
 def test_no_circle_of_files() -> None:
     """Imports within functions count, and those for types alone."""
     files = {

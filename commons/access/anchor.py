@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from commons.access import listing
@@ -22,9 +23,9 @@ from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
 from commons.errors import CommonsError, NotFound, SplitView, Untrue
-from commons.log import answer, audit, registrars
+from commons.log import answer, registrars, replica
 from commons.log.answer import Answer
-from commons.log.files import most
+from commons.log.files import remote
 from commons.log.registrars import Incumbent
 from commons.log.submit import exchange
 from commons.net.network import Network, first
@@ -115,18 +116,14 @@ async def _bind(home: Home, net: Network, source: str, value: Manifest, keeper: 
     charter = await quorum.charter(net, source, value)
     if (charter.log_key, charter.registrar) == (keeper.log.public, keeper.peer):
         return
+    kept = replica.of(home, value.commons)
     try:
-        report = await audit.audit(
-            lambda path: net.get(source, f"/{value.commons}/{path}", limit=most(path)),
-            home.shelf.head(keeper.log.vkey) or b"",
-            ids.check_cid(value.commons, "commons"),
-            lambda done, whole: None,
-        )
+        await kept.update(remote(net, partial(list, (source,)), value.commons))
     except SplitView:
         raise
     except Untrue as error:
         raise _stranger(value, error.message) from error
-    tenures = report.state.tenures
+    tenures = kept.state.tenures
     if (keeper.log.public, keeper.peer) != (tenures[-1].key, tenures[-1].registrar):
         raise _stranger(value, "neither its charter nor its log names that key")
     home.learn_keeper(value.commons, tenures)

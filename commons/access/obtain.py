@@ -19,7 +19,7 @@ from commons.custody import client, followed, sharing, successors
 from commons.disk.home import Home, write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Gone, Malformed, NotFound, Pending, Refused
-from commons.log import evidence, registrars, withdrawal
+from commons.log import evidence, registrars, replica, withdrawal
 from commons.log.answer import Checked
 from commons.net.network import Network, first
 from commons.witness import quorum
@@ -145,7 +145,9 @@ async def _release(home: Home, net: Network, value: Manifest, ask: OwnRequest, s
 
     async def get(source: str) -> bytes:
         sealed = await net.post(source, f"/{said.value.commons}/release", said.data, limit=4096)
-        head = await quorum.check(net, source, value, registrars.known(home, value).log, checked)
+        head = await quorum.check(
+            replica.of(home, value.commons), net, source, value, registrars.known(home, value).log, checked
+        )
         await _keep(home, net, source, value, ask, checked, head)
         return release.open(sealed, home.keys.hpke_seed(said.value.nonce), bound)
 
@@ -172,7 +174,9 @@ async def _from_custodians(
     known = followed.addresses(root.value.parsed(), sources, me)
 
     async def witnessed(source: str) -> bytes:
-        head = await quorum.shown(net, source, value, registrars.known(home, value).log, sent.checked)
+        head = await quorum.shown(
+            replica.of(home, value.commons), net, source, value, registrars.known(home, value).log, sent.checked
+        )
         await _keep(home, net, source, value, ask, sent.checked, head)
         return head
 
@@ -185,8 +189,9 @@ async def _from_custodians(
             raise
         except CommonsError as error:  # they may have been replaced, and passed on what they kept
             later = await successors.addresses(
-                net, sent.registrars, sources, value, sent.checked.head, root.value.policy, me
-            )
+                replica.of(home, value.commons), net, sent.registrars, sources, value, sent.checked.head,
+                root.value.policy, me,
+            )  # fmt: skip
             if not later:
                 raise
             with successors.after(error):

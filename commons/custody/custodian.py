@@ -31,7 +31,7 @@ from commons.disk.deposits import Deposits, Gave, Kept
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 from commons.log import answer
 from commons.log.answer import Answer, Checked
-from commons.log.follow import Follower
+from commons.log.replica import Followed, Replica
 from commons.net.limits import Buckets, over
 from commons.net.network import Network
 
@@ -46,7 +46,7 @@ class Custodian:
         self,
         keys: Keys,
         deposits: Deposits,
-        logs: Mapping[str, Follower],
+        logs: Mapping[str, Followed],
         clock: Callable[[], float] = time.time,
         word: Callable[[str], Word | None] = lambda commons: None,
     ) -> None:
@@ -70,7 +70,7 @@ class Custodian:
         shared, publisher = taken.sharing.value, taken.root.signer
         if shared.commons != commons:
             raise Malformed("this share is of another commons' dataset")
-        seen = self._log(commons)
+        seen = self._log(commons).replica
         self._limit(taken.sharing.signer)
         voted = await self.custodians(commons)
         state = seen.state
@@ -110,14 +110,14 @@ class Custodian:
         said = envelope.open(entries.REQUEST, Asked, claim.statement)
         if said.value.commons != commons or caller not in (None, said.signer):
             raise Refused("a share is asked for by who signed the request, and of the commons it was signed for")
-        seen = self._log(commons)
+        seen = self._log(commons).replica
         self._limit(said.signer)
-        await seen.follow()
+        await self._log(commons).follow()
         given = codec.decode(Answer, claim.answer, CLAIM_LIMIT)
         for note in {given.head, claim.witnessed}:
             await seen.contains(note)
         # From here on nothing waits, so that what is checked, what is named and what is in force are one state.
-        head = seen.known()
+        head = seen.head
         kept = self.deposits.under(claim.sharing)
         deposits = [taken for each in kept if (taken := self.taken(each)) is not None]
         if kept and not deposits:
@@ -157,8 +157,8 @@ class Custodian:
         Outdated where it goes by rules that are not known here."""
         seen = self._log(commons)
         await seen.follow()
-        seen.state.check_known()
-        return seen.state.custodian_policy
+        seen.replica.state.check_known()
+        return seen.replica.state.custodian_policy
 
     def take(self, data: bytes) -> VerifiedDeposit:
         """The share in a deposit for this node."""
@@ -173,10 +173,10 @@ class Custodian:
         if wait := self.each.take(who, now) or self.everyone.take("all", now):
             raise over(wait)
 
-    def _log(self, commons: str) -> Follower:
+    def _log(self, commons: str) -> Followed:
         if commons not in self.logs:
             raise NotFound(f"this node keeps no shares for {commons[:80]}")
-        self.logs[commons].state.check_known()
+        self.logs[commons].replica.state.check_known()
         return self.logs[commons]
 
 
@@ -185,14 +185,14 @@ def check_release(
     given: Answer,
     witnessed: bytes,
     taken: VerifiedDeposit,
-    seen: Follower,
+    seen: Replica,
     now: int,
     word: Word | None = None,
 ) -> Checked:
     """Whether this share may go to who signed `said`, at `now` or the log's time if that is later, by the log as this
     custodian has `seen` it itself.
 
-    The answer's head and the one `witnessed` must be ones that this log contains: `Follower.contains`. Everything else
+    The answer's head and the one `witnessed` must be ones that this log contains: `Replica.contains`. Everything else
     is checked here, and everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
     """
     state, log = seen.state, seen.log
@@ -202,7 +202,7 @@ def check_release(
     given_by, shown_by = (transfer.signer(each, log.name, state.tenures) for each in (given.head, witnessed))
     checked = answer.check(given, said, given_by, b"", [each.registrar for each in state.tenures])
     check_quorum(witnessed, shown_by, state.founded.charter.witnesses, checked)
-    heads = [witnessed, seen.known().note]  # whoever claims may show an old one
+    heads = [witnessed, seen.head.note]  # whoever claims may show an old one
     at = dating.judged(state, now, heads, checked.request, word)
     access = state.granted(checked.request, at)
     request, decision = access.entry, entries.decode(given.shown[-1].entry)
@@ -221,9 +221,9 @@ def check_release(
     return checked
 
 
-def _check_rule(said: Opened[Asked], decision: Decision, published: Published, seen: Follower) -> None:
+def _check_rule(said: Opened[Asked], decision: Decision, published: Published, seen: Replica) -> None:
     """A decision that nobody signed is the one of the rule in force, or of the ballots, which the fold has compared."""
-    grounds = seen.grounds.get(decision.request)
+    grounds = seen.verified.grounds.get(decision.request)
     if grounds is None:
         raise Untrue("the decision rests on no rule that was in force")
     decision.check_end(published.entry.grant_days)

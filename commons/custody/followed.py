@@ -3,41 +3,31 @@ others when a key is shared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.tlog.policy import Policy
 from commons.disk.home import Home, write_config
 from commons.errors import NotFound
-from commons.log.files import Read, most
-from commons.log.follow import Follower
-from commons.net.network import HERE, Network, first
+from commons.log import replica
+from commons.log.files import Read, remote
+from commons.log.replica import Followed
+from commons.net.network import HERE, Network
 
 
-def remote(net: Network, sources: Callable[[], Sequence[str]], commons: str) -> Read:
-    """The log at whichever of the addresses, asked for anew each time, answers first."""
-
-    async def read(path: str) -> bytes:
-        return await first(
-            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=most(path))
-        )
-
-    return read
-
-
-class Logs(Mapping[str, Follower]):
+class Logs(Mapping[str, Followed]):
     """The logs this node follows because it agreed to keep shares for them."""
 
     def __init__(self, home: Home, net: Network, own: Read) -> None:
         self._home, self._net, self._own = home, net, own
-        self._followed: dict[str, Follower] = {}
+        self._followed: dict[str, Followed] = {}
 
-    def __getitem__(self, commons: str) -> Follower:
+    def __getitem__(self, commons: str) -> Followed:
         if commons not in self._kept():
             raise KeyError(commons)
         if commons not in self._followed:
             read = self._read(commons)
-            self._followed[commons] = Follower(read, commons, self._home.shelf)
+            self._followed[commons] = Followed(replica.of(self._home, commons), read)
         return self._followed[commons]
 
     def __iter__(self) -> Iterator[str]:

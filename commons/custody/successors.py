@@ -13,18 +13,20 @@ from commons.core.dataset.manifest import Manifest
 from commons.core.tlog.checkpoint import Signed
 from commons.custody import followed
 from commons.errors import CommonsError, Pending, SplitView
+from commons.log.replica import Replica
 from commons.net.network import Network, evidence_in, first
 from commons.witness import quorum
 
 
 async def addresses(
-    net: Network, registrars: Sequence[str], known: Sequence[str], value: Manifest, head: Signed, before: str, me: str
-) -> dict[str, list[str]]:
+    kept: Replica, net: Network, registrars: Sequence[str], known: Sequence[str], value: Manifest, head: Signed,
+    before: str, me: str,
+) -> dict[str, list[str]]:  # fmt: skip
     """The custodians that the members have chosen since, by peer id, to those of the `known` addresses that are theirs;
     nobody where the policy of the sharing, the text `before`, is still in force or none is. Untrue, Unreachable."""
 
     async def read(source: str) -> dict[str, list[str]]:
-        policy = (await quorum.in_force(net, source, value, head)).custodian_policy
+        policy = (await quorum.in_force(kept, net, source, value, head)).custodian_policy
         return {} if policy is None or str(policy) == before else followed.addresses(policy, known, me)
 
     return await first(registrars, "who keeps this key by now", read)

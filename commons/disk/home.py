@@ -19,7 +19,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from commons.core.crypto import envelope
+from commons.core.crypto import envelope, ids
 from commons.core.crypto.keys import Keys
 from commons.core.state import transfer
 from commons.core.state.charter import CHARTER, Charter, College
@@ -30,6 +30,7 @@ from commons.disk.cosigned import Cosigned
 from commons.disk.damage import Damage, Unread
 from commons.disk.dating import Dating
 from commons.disk.deposits import Deposits
+from commons.disk.history import History
 from commons.disk.log import Log, begun
 from commons.disk.notes import Notes
 from commons.disk.packs import Store
@@ -94,7 +95,7 @@ FILES = {  # name: (what it is, what is lost without it; "" for what no backup n
 _BEGUN = ("seed", "seed.new", "lock", "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "config.json.new",
           "notes.db", "notes.db-wal", "notes.db-shm")  # fmt: skip
 _HOMES = re.compile(
-    r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs"
+    r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs|commons"
 )
 
 _NOT_OURS = {"lost+found"}  # at the top of a disk
@@ -147,10 +148,33 @@ class Home:
             opened.callback(lambda: self.deposits.close())
             self.pleas = Pleas(path / "pleas.db")
             opened.callback(lambda: self.pleas.close())
+            self.replicas: dict[str, Any] = {}  # by commons, what `log.replica` made of their histories
+            self._histories: dict[str, History] = {}
+            opened.callback(self._forget)
             self.packs = Store(path / "packs")
             if not self.frozen:
                 self.packs.clean()
             self._opened = opened.pop_all()
+
+    def history(self, commons: str) -> History:
+        """What this home has verified of a log that somebody else keeps; a home that is `frozen` forgets it again."""
+        if commons not in self._histories:
+            self._histories[commons] = self._history(commons)
+        return self._histories[commons]
+
+    def _forget(self) -> None:
+        for each in self._histories.values():
+            each.close()
+
+    def _history(self, commons: str) -> History:
+        if self.frozen:
+            return History()
+        folder = self.path / "commons" / ids.check_commons(commons)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StorageFailed(f"cannot write {folder}: {refusal(error)}", hint="check free space") from error
+        return History.open(folder / "replica.db")
 
     def __enter__(self) -> Home:
         return self

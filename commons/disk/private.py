@@ -36,7 +36,8 @@ _FILES = (
     "log.before.db",
     "notes.db",
 )
-_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|.*\.db.*")  # names in a home that are its own
+# names in a home that are its own
+_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|.*\.db.*")
 _HEX = re.compile(rb"[0-9a-fA-F]{64}\s{0,2}")
 _SQLITE = b"SQLite format 3\x00"
 

@@ -38,7 +38,7 @@ def door(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        if _is_damaged(error):
+        if is_damaged(error):
             raise StorageFailed(f"{path.name} is damaged: it is no whole database", hint=MEND) from error
         if frozen(path.parent):
             raise unwritable(path.parent) from error
@@ -86,6 +86,15 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         return db
 
 
+def temporary(schema: str) -> sqlite3.Connection:
+    """An open database that nobody else sees: it is in memory while it is small, and gone when it is closed."""
+    db: Connection = sqlite3.connect("", **_SHARED)
+    db.execute("PRAGMA journal_mode=MEMORY")
+    db.execute("PRAGMA synchronous=OFF")
+    db.executescript(schema)
+    return db
+
+
 def _read_only(path: Path, schema: str) -> sqlite3.Connection:
     """Read without writing so much as a lock, so only while nobody else writes: the home's lock sees to that. One that
     is not there is empty. What a crash left in the WAL is read with the index beside it, which cannot be made here."""
@@ -114,7 +123,7 @@ def scan(db: Connection, table: str, where: str, values: Sequence[object], keys:
     try:
         return db.execute(f"SELECT * FROM {table} {where} ORDER BY {keys}", values).fetchall(), []
     except sqlite3.DatabaseError as error:
-        if not _is_damaged(error):
+        if not is_damaged(error):
             raise
     found, lost = list[Any](), list[int]()
     for n in range(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]):
@@ -122,13 +131,13 @@ def scan(db: Connection, table: str, where: str, values: Sequence[object], keys:
             one = f"SELECT * FROM {table} ORDER BY {keys} LIMIT 1 OFFSET {n}"
             found += db.execute(f"SELECT * FROM ({one}) {where}", values).fetchall()
         except sqlite3.DatabaseError as error:
-            if not _is_damaged(error):
+            if not is_damaged(error):
                 raise
             lost.append(n + 1)
     return found, lost
 
 
-def _is_damaged(error: BaseException) -> bool:
+def is_damaged(error: BaseException | None) -> bool:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
 
 

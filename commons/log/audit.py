@@ -8,97 +8,73 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from commons.core.crypto import codec, ids
-from commons.core.crypto.envelope import Opened
-from commons.core.state import clock, entries
-from commons.core.state.charter import Charter
+from commons.core.state import clock
 from commons.core.state.fold import State
-from commons.core.tlog import checkpoint, cosignature, merkle, note, tiles
+from commons.core.tlog import checkpoint, cosignature, note, tiles
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.policy import Policy
-from commons.errors import Malformed, NotFound, Refused, SplitView, Untrue
-from commons.log import exported, minutes, titles, transfer
-from commons.log.files import Read, bundles, files, names
+from commons.disk.history import History
+from commons.errors import Malformed, NotFound, Refused
+from commons.log import exported, minutes, titles
+from commons.log.evidence import Nowhere
+from commons.log.files import Read, files, names
 from commons.log.judge import Judge, Report
+from commons.log.replica import Replica
 from commons.progress import Progress
 
 
 async def audit(
-    read: Read, trusted: bytes, expected: str | None, progress: Progress, *, complete: bool = False
-) -> Report:
+    read: Read, trusted: bytes, expected: str | None, progress: Progress, *, complete: bool = False,
+    kept: Replica | None = None,
+) -> Report:  # fmt: skip
     """Verify everything. Untrue or Malformed where the log itself does not hold; SplitView, with both heads, if it
     contradicts `trusted` (a checkpoint note, or empty); faults of single entries go into the report. From a `complete`
-    source an opening may be missing only where a redaction entry says so."""
-    signed, claimed, _ = await _claimed(read, expected)
-    size, before = claimed.size, checkpoint.parse(note.peek(trusted)) if trusted else None
-    if before is not None and before.size > size:
-        raise Untrue(
-            f"this log ends after {size} entries; {before.size} were verified here before",
-            hint="it is an old copy, or its keeper went back to one: get a newer one",
-            evidence=(trusted.decode(), signed.decode()),
-        )
+    source an opening may be missing only where a redaction entry says so. With a replica that is `kept` only entries
+    that are new are read, and openings; it knows itself what is trusted."""
     report = Report(state=State())
-    edge: tuple[bytes, ...] = ()
-    seen = {0: merkle.EMPTY}
-    judge = Judge(report)
-    async for start, batch in bundles(read, size):
-        hidden = await openings(read, start, len(batch))
-        if before is not None and start < before.size <= start + len(batch):
-            cut = before.size - start
-            _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch[:cut]])
-            seen[before.size] = merkle.edge_root(edge)
-            _, edge = merkle.grow(before.size, edge, [merkle.leaf(data) for data in batch[cut:]])
-        else:
-            _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
-        for index, data in enumerate(batch, start):
-            judge.take(index, data, hidden.get(index))
-        progress(start + len(batch), size)
-    report.head = head = await transfer.check(read, report.state, signed)
-    if merkle.edge_root(edge) != head.checkpoint.root:
-        raise Untrue(f"the {size} entries do not have the root that the checkpoint signs", hint="get them elsewhere")
-    if before is not None and seen.get(before.size) != before.root:
-        raise SplitView(
-            f"this log of {size} entries does not contain the {before.size} entries it signed before",
-            hint="keep both heads: they prove it. Show them to the members of this commons",
-            evidence=(trusted.decode(), head.note.decode()),
-        )
-    judge.complain(complete)
-    report.rows = judge.rows()
+    judging = _Judging(read, Judge(report))
+    replica = kept or Replica(expected, History(), Nowhere(trusted), judging)
+    try:
+        report.head = await replica.update(read, progress)
+        if kept is not None:
+            await kept.replay(judging)
+    finally:
+        if kept is None:
+            replica.history.close()
+    judging.judge.complain(complete)
+    report.rows = judging.judge.rows()
     return report
 
 
-async def _claimed(read: Read, expected: str | None) -> tuple[bytes, checkpoint.Checkpoint, Charter]:
-    """The head as it is shown, what it says, and the charter that the log's name commits to. Who signed it has to be
-    seen: the founders' registrar, or who came after, as only the whole log tells."""
-    signed = await read("checkpoint")
-    claimed = checkpoint.parse(note.peek(signed))
-    if claimed.size < 1:
-        raise Untrue("the log is empty: it has not even a charter")
-    first = tiles.Bundle(index=0, width=min(tiles.WIDTH, claimed.size))
-    charter = entries.decode(tiles.unbundle(await read(first.path), first.width)[0])
-    if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
-        raise Untrue("the log does not begin with a charter")
-    commons = ids.cid(charter.data)
-    if claimed.origin != f"commons/{commons}":
-        raise Untrue(f"the log calls itself {claimed.origin}, its charter is that of {commons}")
-    if expected is not None and expected != commons:
-        raise Untrue(f"this is the log of {commons}, not of {expected}")
-    return signed, claimed, charter.value
+class _Judging:
+    """A replica's fold that judges each entry by its opening, as far as the source shows it."""
+
+    def __init__(self, read: Read, judge: Judge) -> None:
+        self._read, self.judge = read, judge
+
+    @property
+    def state(self) -> State:
+        return self.judge.state
+
+    async def take(self, start: int, batch: Sequence[bytes]) -> None:
+        hidden = await openings(self._read, start, len(batch))
+        for index, data in enumerate(batch, start):
+            self.judge.take(index, data, hidden.get(index))
 
 
 async def log_of(read: Read, expected: str | None) -> note.Verifier:
-    """The key under which the log that `read` gives is kept now: its charter's, or, where another signed the head, that
-    which the members chose, as all of the log bears out. Untrue for any other."""
-    signed, claimed, charter = await _claimed(read, expected)
-    key = note.Verifier(name=claimed.origin, public=charter.log_key)
-    with contextlib.suppress(Untrue):
-        checkpoint.open(signed, key)
-        return key
-    report = await audit(read, b"", expected, lambda done, whole: None)
-    return report.log
+    """The key under which the log that `read` gives is kept now, as all of it bears out. Untrue for any other."""
+    seen = Replica(expected, History(), Nowhere())
+    try:
+        await seen.update(read)
+        return seen.log
+    finally:
+        seen.history.close()
 
 
 async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:

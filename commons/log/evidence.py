@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from commons.core.tlog import checkpoint, note
 from commons.core.tlog.note import Verifier
@@ -34,18 +35,77 @@ def recording(home: Home, log: str) -> Iterator[None]:
 def keep(shelf: Shelf, key: Verifier, evidence: Sequence[str]) -> bool:
     """Keep what somebody shows of the log with this key, two heads and what comes with them, if it proves that the log
     forked; whether it does. Each head is verified here: that somebody shows it counts for nothing. Durable."""
+    found = proves(key, evidence)
+    if found is not None:
+        shelf.put_fork(key.vkey, *found)
+    return found is not None
+
+
+def proves(key: Verifier, evidence: Sequence[str]) -> tuple[tuple[str, str], bytes] | None:
+    """The two heads of a log with this key, the older first, and what leads from one to the other, if they prove that
+    it forked; else None."""
     if len(evidence) < 2:
-        return False
+        return None
     try:
         heads = [checkpoint.open(note.only(text.encode(), [key]), key) for text in evidence[:2]]
         old, new = sorted(heads, key=lambda head: head.checkpoint.size)
         lead = _lead(evidence)
         if not checkpoint.contradicts(old.checkpoint, new.checkpoint, _hashes(lead)):
-            return False
+            return None
     except (Malformed, TooLarge, Untrue, ValueError):
-        return False
-    shelf.put_fork(key.vkey, (old.note.decode(), new.note.decode()), lead)
-    return True
+        return None
+    return (old.note.decode(), new.note.decode()), lead
+
+
+class Trust(Protocol):
+    """What a replica asks and tells of what is trusted beside it: heads by the keys of logs, and forks."""
+
+    def head(self, key: Verifier) -> bytes: ...
+    def advance(self, key: Verifier, old: bytes, new: bytes) -> bool: ...
+    def check_whole(self, key: Verifier) -> None: ...
+    def keep(self, key: Verifier, heads: Sequence[str]) -> bool: ...
+
+
+class Remembered:
+    """What this home trusts, in its shelf: durable when a call returns. Unless it is to `learn`, no head is trusted
+    that was not before; forks are kept all the same."""
+
+    def __init__(self, shelf: Shelf, learn: bool = True) -> None:
+        self._shelf, self._learn = shelf, learn
+
+    def head(self, key: Verifier) -> bytes:
+        return self._shelf.head(key.vkey) or b""
+
+    def advance(self, key: Verifier, old: bytes, new: bytes) -> bool:
+        return not self._learn or self._shelf.advance(key.vkey, old or None, new)
+
+    def check_whole(self, key: Verifier) -> None:
+        check_whole(self._shelf, key.vkey)
+
+    def keep(self, key: Verifier, heads: Sequence[str]) -> bool:
+        return keep(self._shelf, key, heads)
+
+
+class Nowhere:
+    """For who remembers nothing but one head, `trusted`, and that only if it is by the log's key; or not even that."""
+
+    def __init__(self, trusted: bytes = b"") -> None:
+        self._trusted = trusted
+
+    def head(self, key: Verifier) -> bytes:
+        try:
+            return checkpoint.open(self._trusted, key).note if self._trusted else b""
+        except Untrue:
+            return b""
+
+    def advance(self, _key: Verifier, _old: bytes, _new: bytes) -> bool:
+        return True
+
+    def check_whole(self, _key: Verifier) -> None:
+        return None
+
+    def keep(self, key: Verifier, heads: Sequence[str]) -> bool:
+        return proves(key, heads) is not None
 
 
 def signed(key: Verifier, evidence: Sequence[str]) -> bool:

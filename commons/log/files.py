@@ -14,6 +14,7 @@ from commons.core.tlog import note, tiles
 from commons.core.tlog.checkpoint import parse
 from commons.disk.zipped import Zipped, open_plain
 from commons.errors import Malformed, NotFound
+from commons.net.network import Network, first
 
 Read = Callable[[str], Awaitable[bytes]]  # "checkpoint", "tile/…", "openings/…": bytes, or NotFound
 Part = Callable[[str], bytes]  # the same, in a thread of its own
@@ -80,6 +81,17 @@ def most(name: str) -> int:
     if name.startswith("tile/entries/"):
         return tiles.WIDTH * (tiles.ENTRY_LIMIT + 2)
     return 32 * tiles.WIDTH if name.startswith("tile/") else PART
+
+
+def remote(net: Network, sources: Callable[[], Sequence[str]], commons: str) -> Read:
+    """A log as it is shown at whichever of these addresses, asked for anew each time, answers first."""
+
+    async def read(path: str) -> bytes:
+        return await first(
+            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=most(path))
+        )
+
+    return read
 
 
 def files(path: Path) -> Read:

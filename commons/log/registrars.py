@@ -6,17 +6,17 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from commons.core.crypto import ids
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.dataset.manifest import Manifest
 from commons.core.state.fold import State
 from commons.core.tlog import note
 from commons.disk.home import Home
 from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
-from commons.log import audit, evidence
-from commons.log.files import most
+from commons.log import replica
+from commons.log.files import remote
 from commons.net.network import HERE, Network
 
 T = TypeVar("T")
@@ -102,12 +102,10 @@ async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest
     if keeper.here:
         return home.log.state
     for source in keeper.among(sources):
+        kept = replica.of(home, value.commons)
         with contextlib.suppress(CommonsError):
-
-            async def read(path: str, at: str = source) -> bytes:
-                return await net.get(at, f"/{value.commons}/{path}", limit=most(path))
-
-            return (await audit.audit(read, b"", value.commons, lambda done, whole: None)).state
+            await kept.update(remote(net, partial(list, (source,)), value.commons))
+            return kept.state
     return None
 
 
@@ -117,7 +115,7 @@ async def find(
     """Who has taken the log over since, if one of the peers at `sources` did (with `same` the one known here, too, who
     may have changed its key): all of their log has to bear it out, and to contain what this home trusted. It is
     remembered. None where nobody has."""
-    now = known(home, value)
+    now, kept = known(home, value), replica.of(home, value.commons)
     for source in sources:
         if not is_peer(source) or (peer_of(source) == now.peer and not same):
             continue
@@ -125,24 +123,15 @@ async def find(
             said = (await net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
             if said != value.commons:
                 continue
-            report = await audit.audit(
-                lambda path, at=source: net.get(at, f"/{value.commons}/{path}", limit=most(path)),  # type: ignore[misc]
-                home.shelf.head(now.log.vkey) or b"",
-                ids.check_cid(said, "commons"),
-                lambda done, whole: None,
-            )
-        except SplitView as error:
-            if evidence.signed(now.log, error.evidence):  # else somebody else's head, which proves nothing against it
-                home.shelf.put_fork(now.log.vkey, error.evidence)
-                raise
-            continue
+            await kept.update(remote(net, partial(list, (source,)), value.commons))
+        except SplitView:
+            raise
         except CommonsError:  # it cannot be reached, or shows something else
             continue
-        community = report.state.founded
-        if report.faults or community.charter.registrar != peer_of(source):
+        community = kept.state.founded
+        if kept.verified.faults or community.charter.registrar != peer_of(source):
             continue
         if now.log.public in [each.key for each in community.tenures[:-1]]:
-            home.shelf.advance(report.log.vkey, home.shelf.head(report.log.vkey), report.head.note)
             home.learn_keeper(value.commons, community.tenures)
             home.shelf.add_peer(source)
             return known(home, value)

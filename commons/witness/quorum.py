@@ -19,15 +19,16 @@ from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import LIMIT, Verifier
 from commons.core.tlog.policy import Policy
 from commons.errors import NotFound, Pending, Untrue
-from commons.log import answer, transfer
+from commons.log import answer
 from commons.log.answer import Checked
-from commons.log.files import bundles
+from commons.log.files import most
+from commons.log.replica import Replica
 from commons.net.network import Network
 
 BUNDLE = tiles.WIDTH * (tiles.ENTRY_LIMIT + 2)  # bytes
 
 
-async def check(net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
+async def check(kept: Replica, net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
     """The head, with its cosignatures, that meets the quorum; it holds the checked answer's last entry and agrees with
     its head. Untrue without one; SplitView, with both heads, where it does not agree. A commons that asks for no
     witnesses needs none: there it is the answer's head."""
@@ -35,17 +36,17 @@ async def check(net: Network, source: str, value: Manifest, log: Verifier, check
     if asked.quorum is None:
         return checked.head.note
     try:
-        return await _seen(net, source, value, log, checked, asked)
+        return await _seen(kept, net, source, value, log, checked, asked)
     except (NotFound, Pending) as error:
         raise Untrue(error.message if isinstance(error, Pending) else _unwitnessed(asked, frozenset())) from error
 
 
-async def shown(net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
+async def shown(kept: Replica, net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
     """The same before a key was given: Pending as long as there is no such head. Where the founders asked for no
     witnesses it is the newest that the registrar shows: whom the members chose since, each custodian counts."""
     asked = cosignature.quorum((await charter(net, source, value)).witnesses)
     try:
-        return await _seen(net, source, value, log, checked, asked)
+        return await _seen(kept, net, source, value, log, checked, asked)
     except NotFound as error:
         raise Pending(
             "no head of this log is signed by enough witnesses yet", hint="repeat the same command later"
@@ -53,7 +54,7 @@ async def shown(net: Network, source: str, value: Manifest, log: Verifier, check
 
 
 async def _seen(
-    net: Network, source: str, value: Manifest, log: Verifier, checked: Checked, asked: Policy
+    kept: Replica, net: Network, source: str, value: Manifest, log: Verifier, checked: Checked, asked: Policy
 ) -> bytes:  # fmt: skip
     data = await net.get(source, f"/{value.commons}/cosigned", limit=LIMIT)
     signed, present = cosignature.open(data, log, asked)
@@ -66,7 +67,7 @@ async def _seen(
         )
     await _agree(net, source, value, log, signed, checked.head)
     if not asked.met(present):
-        now = (await in_force(net, source, value, signed)).charter
+        now = (await in_force(kept, net, source, value, signed)).charter
         asked = cosignature.quorum(now.witnesses if now else "")
         _, present = cosignature.open(data, log, asked)
         if not asked.met(present):
@@ -105,22 +106,21 @@ async def charter(net: Network, source: str, value: Manifest) -> Charter:
     return opened.value
 
 
-async def in_force(net: Network, source: str, value: Manifest, head: Signed) -> State:
-    """What the log itself, all of it under this head, says of its members' choices. Untrue, Malformed."""
-    state, size = State(), head.checkpoint.size
-    edge: tuple[bytes, ...] = ()
+async def in_force(kept: Replica, net: Network, source: str, value: Manifest, head: Signed) -> State:
+    """What the log itself says of its members' choices, by this head at least. Untrue, Malformed, SplitView."""
 
     async def read(path: str) -> bytes:
-        return await net.get(source, f"/{value.commons}/{path}", limit=BUNDLE)
+        """The log as it stands under this head."""
+        if path == tiles.CHECKPOINT:
+            return head.note
+        return await net.get(source, f"/{value.commons}/{path}", limit=most(path))
 
-    async for start, batch in bundles(read, size):
-        _, edge = merkle.grow(start, edge, [merkle.leaf(data) for data in batch])
-        for data in batch:
-            state.take(data)  # what breaks the rules gives no right
-    if merkle.edge_root(edge) != head.checkpoint.root or state.commons != value.commons:  # None without a charter
-        raise Untrue("the entries shown are not those that the head signs")
-    await transfer.check(read, state, head.note)
-    return state
+    await kept.open()
+    if kept.size < head.checkpoint.size:
+        await kept.update(read)
+    else:
+        await kept.contains(head.note)
+    return kept.state
 
 
 async def _agree(net: Network, source: str, value: Manifest, log: Verifier, one: Signed, other: Signed) -> None:

@@ -23,17 +23,16 @@ from commons.core.state.fold import State
 from commons.core.state.proposals import Vote
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint
-from commons.custody import followed
 from commons.disk.records import Record, record
 from commons.disk.shelf import Shelf
 from commons.errors import Conflict, Malformed, Pending, Refused, StorageFailed
 from commons.log import audit
-from commons.log.follow import Follower
+from commons.node import local
 from commons.node.verbs import community
 from commons.node.verbs.context import Context
 from commons.witness import cosigning
 from tests.conftest import CHARTER, Found, Party, Village, chosen, decided, until
-from tests.keeper import EVE, Keeper
+from tests.keeper import EVE, Follower, Keeper
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -219,7 +218,7 @@ async def test_a_copy_that_shows_other_openings_the_second_time_gives_none_of_th
     reference = await coop.publish(folder)
     await cleo.fetch(reference, tmp_path / "cleo", coop.address)
     (row,) = (await coop.desk.audit())["rows"]
-    true = followed.own(coop.node.site, coop.home.commons)
+    true = local.own(coop.node.site, coop.home.commons)
     kept = await true("openings/000.p/" + str(coop.home.log.size))
     await coop.desk.erase(entry=row["entry"])
     reads = 0
@@ -439,7 +438,7 @@ async def test_a_succession_that_breaks_the_rules_stops_nobody_who_follows_the_l
     follower = Follower(log.read, log.commons, shelf)
     try:
         await follower.follow()
-        assert follower.faults == 1
+        assert follower.replica.verified.faults == 1
         assert dataset in follower.state.datasets
     finally:
         shelf.close()

@@ -55,11 +55,10 @@ from commons.errors import (
 )
 from commons.log.answer import Answer, Checked, Submission
 from commons.log.answer import check as check_answer
-from commons.log.follow import Follower
 from commons.net.limits import Buckets
 from tests.conftest import LIMIT
 from tests.crash_driver import in_child
-from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, T0, TERMS, Keeper, custodians
+from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, T0, TERMS, Follower, Keeper, custodians
 
 SECRET = ALICE.epoch(SERIES, 0)
 Hand = Callable[[str, bytes, str | None], Awaitable[bytes]]
@@ -520,7 +519,7 @@ async def test_a_second_grant_that_the_fold_does_not_know_opens_nothing(town: Bu
     with pytest.raises(Pending, match="the decision in force"):
         await made.hand(made.claim(said, sharing, made.log.answer(2, 4)))
     assert (await made.gather(said, sharing)).secret == SECRET
-    assert made.followers["c0"].faults == 1
+    assert made.followers["c0"].replica.verified.faults == 1
 
 
 async def test_an_erased_request_gets_nothing(town: Built) -> None:
@@ -697,16 +696,19 @@ async def test_nothing_is_released_by_a_log_that_was_not_read_or_under_a_rule_th
     made, sharing, said = town
     claim = made.claim(said, sharing)
     await made.hand(claim, "c1")
-    one, seen = made.custodians["c0"], made.followers["c0"]
+    one, seen = made.custodians["c0"], made.followers["c0"].replica
     (kept,) = one.deposits.under(custody.digest(sharing))
-    answer, unread = codec.decode(Answer, made.log.granted(said)[0]), Follower(made.log.read, "", seen._shelf)
+    answer, unread = (
+        codec.decode(Answer, made.log.granted(said)[0]),
+        Follower(made.log.read, "", made.followers["c0"].shelf),
+    )
     with pytest.raises(Untrue, match="has no charter"):
-        check_release(said, answer, made.log.head(), one.take(kept.data), unread, made.log.clock)
-    await seen.follow()
-    seen.grounds[2] = replace(seen.grounds[2], rule=Rule(kind="vote"))
+        check_release(said, answer, made.log.head(), one.take(kept.data), unread.replica, made.log.clock)
+    await made.followers["c0"].follow()
+    seen.verified.grounds[2] = replace(seen.verified.grounds[2], rule=Rule(kind="vote"))
     with pytest.raises(Untrue, match="by the rule the members decide"):
         await made.hand(claim)
-    seen.grounds.clear()
+    seen.verified.grounds.clear()
     with pytest.raises(Untrue, match="rests on no rule"):
         await made.hand(claim)
 
@@ -739,11 +741,11 @@ async def test_a_log_that_goes_back_gets_nobody_a_share_even_after_a_restart(tow
     made.log.revoke(2)
     await made.followers["c0"].follow()
     made.log.data = kept
-    with pytest.raises(Untrue, match="showed 5 entries before"):
+    with pytest.raises(Untrue, match="5 were verified here before"):
         await made.hand(claim)
-    again = Follower(made.log.read, made.log.commons, made.followers["c0"]._shelf)
+    again = Follower(made.log.read, made.log.commons, made.followers["c0"].shelf)
     made.custodians["c0"].logs = {made.log.commons: again}
-    with pytest.raises(Untrue, match="showed 5 entries before"):
+    with pytest.raises(Untrue, match="5 were verified here before"):
         await made.hand(claim)
     made.log.data = [*kept, kept[-1], kept[-1]]  # another history, longer than what was seen before the restart
     with pytest.raises(SplitView):
@@ -772,7 +774,7 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
         await made.hand(made.claim(eve, sharing, twin, made.log.head()), "c1")
     with pytest.raises(SplitView, match="known to have signed two histories"):  # whoever asks, from now on
         await made.hand(made.claim(said, sharing, made.log.answer(2, 3)))
-    shelf, vkey = made.followers["c0"]._shelf, made.log.log.vkey
+    shelf, vkey = made.followers["c0"].shelf, made.log.log.vkey
     assert shelf.forks()[vkey] == caught.value.evidence
     assert made.everything_given() == 0
     shelf.drop_fork(vkey)  # its members have explained it
@@ -781,15 +783,20 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
 
 async def test_whoever_gives_a_false_proof_convicts_nobody(town: Built) -> None:
     made, _, _ = town
-    read, shelf = made.log.read, made.followers["c2"]._shelf
+    read, shelf = made.log.read, made.followers["c2"].shelf
 
     async def falsely(path: str) -> bytes:
-        return bytes(64) if path.startswith("consistency/") else await read(path)
+        data = await read(path)
+        if path.startswith("tile/entries/"):
+            return data[:-1] + bytes([data[-1] ^ 1])
+        return bytes(64) if path.startswith("consistency/") else data
 
-    follower = Follower(falsely, made.log.commons, shelf)
+    follower = Follower(read, made.log.commons, shelf)
     await follower.follow()
+    made.log.revoke(2)
+    follower.read = falsely
     with pytest.raises(Untrue, match="contradicts what it signed") as caught:
-        await follower.contains(made.log.head(3))
+        await follower.follow()
     assert not isinstance(caught.value, SplitView)
     assert len(caught.value.evidence) == 3  # both heads, and the proof that is false
     assert shelf.forks() == {}
@@ -797,7 +804,7 @@ async def test_whoever_gives_a_false_proof_convicts_nobody(town: Built) -> None:
 
 async def test_entries_that_do_not_belong_under_the_head_are_not_taken(town: Built) -> None:
     made, _, _ = town
-    follower = Follower(made.log.read, made.log.commons, made.followers["c2"]._shelf)
+    follower = Follower(made.log.read, made.log.commons, made.followers["c2"].shelf)
     read = made.log.read
 
     async def lies(path: str) -> bytes:
@@ -806,11 +813,11 @@ async def test_entries_that_do_not_belong_under_the_head_are_not_taken(town: Bui
 
     await follower.follow()
     made.log.revoke(2)
-    follower._read = lies
+    follower.read = lies
     with pytest.raises(CommonsError):
         await follower.follow()
     assert (follower.state.size, follower.state.accesses[2].outcome) == (4, "grant")
-    follower._read = read
+    follower.read = read
     await follower.follow()
     assert (follower.state.size, follower.state.accesses[2].outcome) == (5, "revoke")
 
@@ -826,7 +833,7 @@ async def test_a_long_log_is_followed_in_parts(town: Built) -> None:
         return await read(path)
 
     for name in ("c0", "c1"):
-        made.followers[name]._read = counted
+        made.followers[name].read = counted
     await made.hand(claim)
     for n in range(600):
         made.log.add(b"\x81\xa4type\xa7other/%d" % (n % 10))
@@ -838,7 +845,7 @@ async def test_a_long_log_is_followed_in_parts(town: Built) -> None:
     paths.clear()
     await made.hand(claim)
     assert [path for path in paths if path.startswith("tile/")] == ["tile/entries/002.p/93"]
-    assert made.followers["c0"].faults == 0
+    assert made.followers["c0"].replica.verified.faults == 0
 
 
 # -- deposits ---------------------------------------------------------------------------------------------------------
@@ -1158,7 +1165,7 @@ async def test_custodians_follow_a_real_log_and_the_key_opens_a_real_dataset(
         town = Town(tmp_path, stack, custodians(3, 2))
         for name, custodian in town.custodians.items():
             follower = Follower(read, commons, Shelf(tmp_path / f"{name}.real"))
-            stack.callback(follower._shelf.close)
+            stack.callback(follower.shelf.close)
             custodian.logs, custodian._clock = {commons: follower}, time.time
         bound = custody.binding(dataset.terms.digest(), dataset.rule)
         data = await keeping.entrust(

@@ -680,7 +680,7 @@ async def test_a_second_history_is_told_with_both_signed_heads(party: Party, sta
     for n, liar in enumerate((other, longer)):
         with pytest.raises(SplitView) as caught:
             await bob.desk.audit(source=str(liar.write(tmp_path / f"other-{n}")))
-        assert caught.value.evidence == (true.head().decode(), liar.head().decode())
+        assert caught.value.evidence[:2] == (true.head().decode(), liar.head().decode())
     assert (await bob.desk.audit(source=str(tmp_path / "one")))["faults"] == []  # and what was trusted still is
 
 

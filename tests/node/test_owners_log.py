@@ -156,7 +156,7 @@ async def test_the_clock_of_a_log_is_that_of_its_own_home_or_of_one_it_keeps_sha
     for commons in (None, alice.home.commons):
         assert abs((await alice.desk.date(commons=commons))["clock"] - now) < 600
     followed.keep(alice.home, alice.home.commons)
-    follower = alice.node.custodian.logs[alice.home.commons]
+    follower = alice.node.custodian.logs[alice.home.commons].replica
     told = await status.date_of(alice.desk.context, alice.home.commons, False)
     assert (told["log"], told["right"]) == (follower.state.time, None)
     told = await status.date_of(alice.desk.context, alice.home.commons, True)
@@ -323,9 +323,9 @@ async def test_only_the_logs_that_shares_are_kept_for_are_followed_and_where_the
         logs[OTHER]
     home.shelf.put_seat(OTHER, EVE.log(0).public, ["away", "near"])
     assert logs[OTHER] is logs[OTHER]
-    assert (await logs[OTHER]._read("checkpoint")).decode() == f"net get near /{OTHER}/checkpoint"
+    assert (await logs[OTHER].read("checkpoint")).decode() == f"net get near /{OTHER}/checkpoint"
     await logs[home.commons].follow()
-    assert logs[home.commons].state.size == 4
+    assert logs[home.commons].replica.state.size == 4
 
 
 def test_custodians_are_reached_at_the_addresses_that_end_in_their_names() -> None:

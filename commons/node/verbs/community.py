@@ -31,7 +31,8 @@ from commons.errors import (
     Unreachable,
     Untrue,
 )
-from commons.log import audit, evidence, titles
+from commons.log import audit, evidence, replica, titles
+from commons.log.files import Read
 from commons.node.local import own
 from commons.node.verbs import context
 from commons.node.verbs.context import Context, Folded, Told, checked, given, is_later, log_at, read, seat
@@ -105,7 +106,7 @@ async def follow(c: Context, *, source: str, commons: str | None = None) -> Told
     (at,) = checked([source])
     expected = ids.check_commons(commons) if commons else None
     log, commons = await log_at(c, at, expected)
-    key = await audit.log_of(log, commons)
+    key = await audit.log_of(log, commons) if commons is None else await _key(c, log, commons)
     cid = ids.check_cid(key.name.removeprefix("commons/"), "commons")
     if cid == c.home.commons and not is_later(c, key.public):
         raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
@@ -117,6 +118,13 @@ async def follow(c: Context, *, source: str, commons: str | None = None) -> Told
     others = [each for each in sources if each != at] if before == key.public else []
     c.home.shelf.put_seat(cid, key.public, [at, *others])
     return _told(c, found)
+
+
+async def _key(c: Context, log: Read, commons: str) -> Verifier:
+    """The key under which a log is kept by now, as all of it bears out: it is in this home from then on."""
+    kept = replica.of(c.home, commons)
+    await kept.update(log, c.progress)
+    return kept.log
 
 
 @verb("community")

@@ -19,9 +19,8 @@ from commons.core.tlog.policy import Policy
 from commons.custody import followed
 from commons.disk.home import Home
 from commons.errors import NotFound, TimedOut, Unreachable, Untrue
-from commons.log import audit, evidence, files, titles
+from commons.log import files, replica, titles
 from commons.log.files import Read
-from commons.log.submit import advance
 from commons.net.network import Network
 from commons.node.local import Near, own
 from commons.node.node import Node
@@ -114,27 +113,24 @@ def is_later(c: Context, key: bytes) -> bool:
 
 
 async def read(c: Context, at: Seat) -> Folded:
-    """The fold of a community's log: this home's, or read anew from its registrar and verified."""
+    """The fold of a community's log: this home's, or its replica's, updated from its registrar."""
     if not at.sources:
         return Folded(c.home.log.state)
     try:
-        source, commons = await log_at(c, at.sources[0], at.commons)
+        source, _ = await log_at(c, at.sources[0], at.commons)
     except (Unreachable, TimedOut) as error:
         also = "if another keeps this log by now: `commons community follow ADDRESS`"
         error.hint = f"{error.hint}; {also}" if error.hint else also
         raise
-    trusted = c.home.shelf.head(at.key.vkey) or b""
-    with evidence.recording(c.home, at.key.vkey):
-        report = await audit.audit(source, trusted, commons, c.progress)
-    community = report.state.community
-    if community is None or at.key.public not in [each.key for each in community.tenures]:
+    kept = replica.of(c.home, at.commons)
+    await kept.update(source, c.progress)
+    tenures = kept.state.tenures
+    if at.key.public not in [each.key for each in tenures]:
         raise Untrue("this log is signed by another key than the invitation named")
-    if report.log != at.key:  # it has changed hands: only who kept it before is asked no more
-        c.home.shelf.put_seat(at.commons, report.log.public, [at.sources[0]])
-        c.home.learn_keeper(at.commons, community.tenures)
-        trusted = c.home.shelf.head(report.log.vkey) or b""
-    advance(c.home, report.log.vkey, trusted, report.head.note)
-    return Folded(report.state, len(report.faults))
+    if kept.log != at.key:  # it has changed hands: only who kept it before is asked no more
+        c.home.shelf.put_seat(at.commons, kept.log.public, [at.sources[0]])
+        c.home.learn_keeper(at.commons, tenures)
+    return Folded(kept.state, kept.verified.faults)
 
 
 async def log_at(c: Context, source: str | None, commons: str | None) -> tuple[Read, str | None]:

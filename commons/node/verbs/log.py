@@ -10,10 +10,15 @@ from typing import Literal
 from commons.core.dataset import address
 from commons.core.state import entries
 from commons.disk import damage, naming, private, resumption
+from commons.disk.history import History
 from commons.disk.log import damaged as shut
 from commons.errors import StorageFailed
 from commons.log import audit as auditing
-from commons.log import evidence, exported, files
+from commons.log import evidence, exported, files, replica
+from commons.log.evidence import Remembered
+from commons.log.files import Read
+from commons.log.judge import Report
+from commons.log.replica import Replica
 from commons.log.submit import advance
 from commons.node.verbs.context import Context, Told, log_at
 from commons.node.verbs.registry import verb
@@ -103,21 +108,35 @@ async def audit(
     found = await asyncio.to_thread(c.home.log.examine) if source is None else []
     if any(each.table == "entries" for each in found):  # what it says itself is not what was signed
         raise shut(damage.told(found))
-    log = await auditing.log_of(read, commons)
-    trusted = c.home.log.head.note if source is None else c.home.shelf.head(log.vkey) or b""
-    with evidence.recording(c.home, log.vkey):
-        report = await auditing.audit(read, trusted, commons, c.progress, complete=source is None)
-    if source is not None and not report.faults:
-        advance(c.home, log.vkey, trusted, report.head.note)
+    if source is None:
+        with evidence.recording(c.home, c.home.log.key.vkey):
+            report = await auditing.audit(read, c.home.log.head.note, commons, c.progress, complete=True)
+    else:
+        report = await _audited(c, read, commons, packed)
     told = auditing.told(report, who, dataset, since, until, governance)
     words = resumption.words(c.home.resumption.words()) if source is None else []
     return {
         **told,
-        "fork": list(c.home.shelf.forks().get(log.vkey, ())),
+        "fork": list(c.home.shelf.forks().get(report.log.vkey, ())),
         "words": words,
         "damaged": [each.as_dict() for each in found],
         **({"files": await exported.check(read, files.names(Path(source)), report)} if packed and source else {}),
     }
+
+
+async def _audited(c: Context, read: Read, commons: str | None, packed: bool) -> Report:
+    """Of a log that others show: by the replica of a community that this home takes part in, which reads what is new;
+    else by one that is gone afterwards, and leaves what is trusted."""
+    if not packed and commons in {each for each, _, _ in c.home.shelf.seats()}:
+        return await auditing.audit(read, b"", commons, c.progress, kept=replica.of(c.home, str(commons)))
+    seen = Replica(commons, History(), Remembered(c.home.shelf, learn=False))
+    try:
+        report = await auditing.audit(read, b"", commons, c.progress, kept=seen)
+    finally:
+        seen.history.close()
+    if not report.faults:
+        advance(c.home, report.log.vkey, c.home.shelf.head(report.log.vkey) or b"", report.head.note)
+    return report
 
 
 @verb("log")

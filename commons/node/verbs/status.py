@@ -126,12 +126,13 @@ async def date_of(c: Context, commons: str, right: bool) -> Told:
     if kept is None:
         raise NotFound(f"this home keeps no shares for {commons}", hint="name a commons that it is a custodian of")
     await kept.follow()
+    state = kept.replica.state
     now, dating = int(c.home.log.clock()), c.home.dating
     if right:
-        dating.right(kept.state, now)
+        dating.right(state, now)
     word = dating.word(commons)
     return {
-        "clock": now, "log": kept.state.time, "ahead": clock.ahead(kept.state.time, now), "doubt": "", "next": "",
+        "clock": now, "log": state.time, "ahead": clock.ahead(state.time, now), "doubt": "", "next": "",
         "witnesses": None, "members": None, "right": word.time if word and word.holds(now) else None,
     }  # fmt: skip
 

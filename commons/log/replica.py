@@ -1,0 +1,460 @@
+"""One log as this node knows it and trusts it: the one reader of logs.
+
+Member, requester, custodian, heir, mirror and auditor read a log through its replica. What it holds was verified:
+entries that lead from what was known before to a head by who keeps the log, and the state that they fold to. A log that
+forked is read no more; both heads are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from commons.core.crypto import ids
+from commons.core.crypto.envelope import Opened
+from commons.core.dataset.rule import Rule
+from commons.core.state import entries, transfer
+from commons.core.state.charter import Charter, Colleges
+from commons.core.state.entries import Decision
+from commons.core.state.fold import State
+from commons.core.state.transfer import SUCCESSION, Succession, Tenure
+from commons.core.tlog import checkpoint, merkle, note, tiles
+from commons.core.tlog.checkpoint import Checkpoint, Signed
+from commons.core.tlog.note import Verifier
+from commons.disk import journal
+from commons.disk.history import Damaged, History
+from commons.disk.home import Home
+from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
+from commons.log import evidence
+from commons.log.evidence import Trust
+from commons.log.files import Read
+from commons.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What was in force when a request was decided: the rule, and who was in which college."""
+
+    rule: Rule
+    colleges: Colleges
+
+    def colleges_of(self, peer: str) -> tuple[str, ...]:
+        return tuple(name for name, peers in sorted(self.colleges.items()) if peer in peers)
+
+
+class Fold(Protocol):
+    """What entries that were verified are given to, in their order."""
+
+    @property
+    def state(self) -> State: ...
+
+    async def take(self, start: int, batch: Sequence[bytes]) -> None: ...
+
+
+class Verified:
+    """The `state` by now; the `grounds` of each decision, by its request; and how many entries break the rules: they
+    are in the log, and give no right."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.grounds: dict[int, Grounds] = {}
+        self.faults = 0
+
+    async def take(self, start: int, batch: Sequence[bytes]) -> None:
+        for index, data in enumerate(batch, start):
+            try:
+                entry = entries.decode(data)
+                self.state.apply(entry)
+            except CommonsError:
+                self.faults += 1
+                self.state.size = index + 1
+                continue
+            if isinstance(entry, Decision):
+                known = self.state.datasets[self.state.accesses[entry.request].entry.dataset]
+                self.grounds[entry.request] = Grounds(rule=known.rule, colleges=self.state.founded.colleges)
+
+
+class Replica:
+    """The log of `commons` (None: of whichever the first source shows). What it says is what was verified when the last
+    `update` returned. From one event loop."""
+
+    def __init__(self, commons: str | None, history: History, trust: Trust, fold: Fold | None = None) -> None:
+        self.commons, self.history = commons, history
+        self._trust, self._one = trust, asyncio.Lock()
+        self._given = fold
+        self._verified: Fold = fold or Verified()
+        self._head: Signed | None = None
+        self._before: bytes | None = None  # what was trusted when the source was asked
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """How many entries were verified."""
+        return self._head.checkpoint.size if self._head is not None else 0
+
+    @property
+    def head(self) -> Signed:
+        """The head under which everything was verified. Untrue before the first `update`."""
+        if self._head is None:
+            raise Untrue("nothing of this log was read yet")
+        return self._head
+
+    @property
+    def state(self) -> State:
+        return self._verified.state
+
+    @property
+    def verified(self) -> Verified:
+        """State, grounds and faults. Not of a replica whose fold is somebody else's."""
+        assert isinstance(self._verified, Verified)
+        return self._verified
+
+    @property
+    def log(self) -> Verifier:
+        """The key under which the log is kept by now. Untrue before the first `update`."""
+        return self.state.keeper
+
+    async def open(self) -> None:
+        """Fold what is stored, if anything is. What is damaged is forgotten, and read again by the next `update`."""
+        async with self._one:
+            if self._head is not None or not self.history.head:
+                return
+            try:
+                folded = Verified()
+                await self._take(folded, 0, self.history.size)
+                head = transfer.open_head(self.history.head, folded.state.keeper.name, folded.state.tenures)
+                folded.state.check_head(head.checkpoint)
+                if self.commons not in (None, folded.state.commons):
+                    raise Untrue("it is the log of another commons")
+            except (Damaged, Malformed, Untrue) as error:
+                journal.log.warning("a copy of a log is read again: %s", error.message)
+                self._forget()
+                return
+            self._verified, self._head = folded, head
+
+    async def contains(self, shown: bytes) -> None:
+        """SplitView, with both heads, unless this log contains the head in the note `shown`, by whoever kept it then.
+        Pending where that one is newer, Untrue where the log did not sign it."""
+        head = self.head
+        other = transfer.open_head(shown, self.log.name, self.state.tenures)
+        if other.checkpoint.size > head.checkpoint.size:
+            raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
+        self.state.check_head(other.checkpoint)
+        self._check_whole()
+        try:
+            root = self.history.root(other.checkpoint.size)
+        except Damaged:
+            self.history.mend()
+            root = self.history.root(other.checkpoint.size)
+        if root == other.checkpoint.root:
+            return
+        if other.checkpoint.size <= self.state.tenures[-1].since:
+            raise Untrue("the log does not contain a head that was signed by who kept it before")
+        raise self._forked(self.log, other, head, self.history.lead(other.checkpoint.size, head.checkpoint.size))
+
+    # -- the one way to grow -------------------------------------------------------------------------------------------
+
+    async def update(self, read: Read, progress: Progress = lambda done, whole: None) -> Signed:
+        """The newest head that `read` shows, with everything under it verified, durable and folded.
+
+        Untrue, Malformed or SplitView (with both heads) where the log does not hold, or shows less than it did; then
+        nothing was taken. Evidence of a fork is durable before SplitView is raised, and stops this replica. The order:
+
+        1. no fork of the log is known here
+        2. the head that is shown; its entries from what is known on; the root over them all is the one it signs
+        3. whose head it is: who keeps the log by these very entries, and who came before them went on from it
+        4. what was trusted before, here or by an answer, lies within
+        5. one transaction: entries, tree and head. A crash before that leaves what was known before
+        6. the fold, without a pause; and the head is trusted from now on. A crash before that leaves the older head
+           trusted, which the log still contains
+        """
+        await self.open()
+        try:
+            return await self._update(read, progress)
+        except Damaged as error:  # found only now
+            journal.log.warning("%s; it is read again", error.message)
+            self._forget()
+            return await self._update(read, progress)
+
+    def _forget(self) -> None:
+        self.history.renew()
+        self._head, self._verified = None, self._given or Verified()
+
+    async def _update(self, read: Read, progress: Progress) -> Signed:
+        async with self._one:
+            self._check_whole()
+            self._before = self._trust.head(self.log) if self._head is not None else None
+            shown = await read(tiles.CHECKPOINT)
+            claimed = checkpoint.parse(note.peek(shown))
+            if claimed.size < 1:
+                raise Untrue("the log is empty: it has not even a charter")
+            if self._head is None:
+                await self._begin(read, shown, claimed, progress)
+            elif shown == self._head.note and self._trusts(self._head):
+                return self._head
+            else:
+                try:
+                    new = checkpoint.open(shown, self.log)
+                except Untrue:
+                    await self._adopt(read, shown, progress)
+                else:
+                    await self._extend(read, new, progress)
+            self._trust_head()
+            return self.head
+
+    async def _begin(self, read: Read, shown: bytes, claimed: Checkpoint, progress: Progress) -> None:
+        """Everything, where nothing is known but what was trusted."""
+        with self.history.changing():
+            self.history.clear()
+            await self._entries(read, claimed, progress)
+            if self.history.root(claimed.size) != claimed.root:
+                raise _rootless(claimed)
+            folded = self._given or Verified()
+            await self._take(folded, 0, claimed.size)
+            head = transfer.open_head(shown, folded.state.keeper.name, folded.state.tenures)
+            folded.state.check_head(head.checkpoint)
+            self._check_bases(folded.state.tenures)
+            self._check_trusted(head, folded.state)
+            self.history.sign(shown)
+        self._verified, self._head = folded, head
+
+    async def _extend(self, read: Read, new: Signed, progress: Progress) -> None:
+        """What is new, under the key that is known."""
+        old, at = self.head, self.size
+        if new.checkpoint.size <= at:
+            self._check_older(old, new)
+        with self.history.changing():
+            handed = await self._entries(read, new.checkpoint, progress)
+            if self.history.root(new.checkpoint.size) != new.checkpoint.root:
+                await self._check_lead(read, old, new)
+                raise _rootless(new.checkpoint)
+            if not handed:
+                self._check_trusted(new, self.state)
+                self.history.sign(new.note)
+        if handed:  # who keeps it is told by the entries alone
+            await self._adopt(read, new.note, progress)
+            return
+        await self._take(self._verified, at, new.checkpoint.size)
+        try:
+            self.state.check_head(new.checkpoint)
+        except Untrue:
+            self._forget()
+            raise
+        self._head = new
+
+    async def _adopt(self, read: Read, shown: bytes, progress: Progress) -> None:
+        """A log that is kept under another key by now: all of it is read anew, has to bear out that its members chose
+        so, and takes the place of what is here. Where who kept it before signed something else than what it goes on
+        from, both heads are kept, and stop nobody who stands on the later key."""
+        fresh = Replica(self.commons, History(), evidence.Nowhere(), self._given)
+        try:
+            await fresh.update(read, progress)
+            head, state = fresh.head, fresh.state
+            if self.log.public not in [each.key for each in state.tenures]:
+                raise Untrue("this log is kept under a key that who kept it before did not hand over to")
+            if state.tenures[-1].key == self.log.public:
+                raise Conflict("the log was handed over at this moment", hint="repeat this")
+            self._check_handed(fresh)
+            fresh._trust = self._trust
+            fresh._check_trusted(head, state)
+            with self.history.changing():
+                self.history.clear()
+                batch = list[bytes]()
+                for data in fresh.history.entries(0, head.checkpoint.size):
+                    batch.append(data)
+                    if len(batch) == tiles.WIDTH:
+                        self.history.add(batch)
+                        batch = []
+                self.history.add(batch)
+                self.history.sign(head.note)
+            self._verified, self._head = fresh._verified, head
+        finally:
+            fresh.history.close()
+
+    async def _entries(self, read: Read, claimed: Checkpoint, progress: Progress) -> bool:
+        """Store the entries from what is here up to `claimed`; whether one of them may hand the log over."""
+        handed = False
+        while self.history.size < claimed.size:
+            index, within = divmod(self.history.size, tiles.WIDTH)
+            bundle = tiles.Bundle(index=index, width=tiles.widest(0, index, claimed.size))
+            batch = tiles.unbundle(await read(bundle.path), bundle.width)[within:]
+            if self.history.size == 0:
+                self._check_charter(batch[0], claimed)
+            handed = handed or any(SUCCESSION.encode() in data[:128] for data in batch)
+            self.history.add(batch)
+            progress(self.history.size, claimed.size)
+        return handed
+
+    async def replay(self, fold: Fold) -> None:
+        """Give all that was verified to another fold."""
+        await self._take(fold, 0, self.size)
+
+    async def _take(self, folded: Fold, first: int, last: int) -> None:
+        for start in range(first, last, tiles.WIDTH):
+            await folded.take(start, list(self.history.entries(start, min(start + tiles.WIDTH, last))))
+
+    # -- what has to hold ----------------------------------------------------------------------------------------------
+
+    def _check_charter(self, first: bytes, claimed: Checkpoint) -> None:
+        """Untrue unless the log begins with the charter that its name commits to."""
+        opened = entries.decode(first)
+        if not isinstance(opened, Opened) or not isinstance(opened.value, Charter):
+            raise Untrue("the log does not begin with a charter")
+        commons = ids.cid(opened.data)
+        if claimed.origin != f"commons/{commons}":
+            raise Untrue(f"the log calls itself {claimed.origin}, its charter is that of {commons}")
+        if self.commons is not None and self.commons != commons:
+            raise Untrue(f"this is the log of {commons}, not of {self.commons}")
+        self.commons = commons
+
+    def _check_whole(self) -> None:
+        if self._head is not None:
+            self._trust.check_whole(self.log)
+
+    def _check_bases(self, tenures: Sequence[Tenure]) -> None:
+        """Untrue where somebody who took over this log has put others in the place of the entries before."""
+        for base in (each.base for each in tenures if each.base is not None):
+            if self.history.root(base.size) != base.root:
+                raise Untrue(
+                    f"this log goes on from a head of {base.size} entries, and they are others",
+                    hint="who took it over has rewritten it: get it elsewhere, and show both to its members",
+                )
+
+    def _check_trusted(self, new: Signed, state: State) -> None:
+        """SplitView, or Untrue for less than was shown before, unless what was trusted under the key of now lies within
+        the entries that are here; of earlier keys a fork is kept, and stops nobody."""
+        for at, tenure in enumerate(state.tenures):
+            key = Verifier(name=new.checkpoint.origin, public=tenure.key)
+            found = self._trust.head(key)
+            if not found:
+                continue
+            old = checkpoint.open(found, key)
+            if at + 1 < len(state.tenures):
+                self._check_earlier(key, old, state, at, self.history)
+            elif old.checkpoint.size > new.checkpoint.size:
+                if self._before is not None and found != self._before:
+                    raise _at_once()
+                raise _less(old, new)
+            elif self.history.root(old.checkpoint.size) != old.checkpoint.root:
+                raise self._forked(key, old, new, self.history.lead(old.checkpoint.size, new.checkpoint.size))
+
+    def _check_handed(self, fresh: Replica) -> None:
+        """What was verified here, against what whoever kept it then went on from."""
+        key = self.log
+        at = [each.key for each in fresh.state.tenures].index(key.public)
+        self._check_earlier(key, self.head, fresh.state, at, fresh.history, self.history)
+
+    def _check_earlier(
+        self, key: Verifier, old: Signed, state: State, at: int, now: History, before: History | None = None
+    ) -> None:
+        """A head by an earlier key, of tenure `at`, against the log of `now`: where both contradict each other,
+        they are kept, and stop nobody who stands on the later key. Untrue where the log leaves out what was verified
+        here, and no witnesses have signed what it went on from."""
+        later, size = state.tenures[at + 1], old.checkpoint.size
+        assert later.base is not None
+        base, lead = later.base, tuple[bytes, ...]()
+        if size <= base.size:
+            if now.root(size) == old.checkpoint.root:
+                return
+            lead = now.lead(size, base.size)
+        elif before is not None and before.root(base.size) != base.root:
+            lead = before.lead(base.size, size)
+        elif transfer.quorum_at(state.founded.quorums, base.size).quorum is None:
+            raise Untrue(
+                f"who took over this log leaves out {size - base.size} entries that were verified here, and no witness "
+                "has signed what it goes on from",
+                hint="ask the members which of the two they stand by",
+            )
+        else:
+            return
+        handed = entries.decode(next(now.entries(later.since, later.since + 1)))
+        if isinstance(handed, Opened) and isinstance(handed.value, Succession):
+            self._trust.keep(key, (old.note.decode(), handed.value.head.decode(), *evidence.shown(lead)))
+
+    def _check_older(self, old: Signed, new: Signed) -> None:
+        """For a head that is not newer than what is known. A later signature under the same head is welcome."""
+        if new.checkpoint == old.checkpoint:
+            return
+        if self.history.root(new.checkpoint.size) != new.checkpoint.root:
+            lead = self.history.lead(new.checkpoint.size, old.checkpoint.size)
+            raise self._forked(self.log, *((new, old) if lead else (old, new)), lead)
+        raise _less(old, new)
+
+    async def _check_lead(self, read: Read, old: Signed, new: Signed) -> None:
+        """What was verified before, continued, is not what is signed now: SplitView unless the log proves that `new`
+        continues `old`, and it is the entries that are wrong."""
+        sizes = old.checkpoint.size, new.checkpoint.size
+        data = await read(f"consistency/{sizes[0]}/{sizes[1]}") if sizes[0] != sizes[1] else b""
+        if len(data) % 32 or len(data) > 64 * 32:
+            raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
+        lead = tuple(data[at : at + 32] for at in range(0, len(data), 32))
+        try:
+            merkle.check_consistency(*sizes, old.checkpoint.root, new.checkpoint.root, lead)
+        except Untrue as error:
+            raise self._forked(
+                self.log, old, new, lead, f"this log contradicts what it signed: {error.message}"
+            ) from error
+
+    def _forked(self, key: Verifier, old: Signed, new: Signed, lead: tuple[bytes, ...], what: str = "") -> CommonsError:
+        """Both heads are kept if they prove a fork, and do not only seem to."""
+        heads = (old.note.decode(), new.note.decode(), *evidence.shown(lead))
+        kind = SplitView if self._trust.keep(key, heads) else Untrue
+        return kind(
+            what or f"this log of {new.checkpoint.size} entries does not contain the {old.checkpoint.size} entries it "
+            "signed before",
+            hint="keep both heads: they prove it. Show them to the members of this commons" if kind is SplitView
+            else "whoever shows it here gave a false proof: get it elsewhere",
+            evidence=heads,
+        )  # fmt: skip
+
+    # -- trust ---------------------------------------------------------------------------------------------------------
+
+    def _trusts(self, head: Signed) -> bool:
+        return self._trust.head(self.log) == head.note
+
+    def _trust_head(self) -> None:
+        head, known = self.head, self._trust.head(self.log)
+        if head.note != known and not self._trust.advance(self.log, known, head.note):
+            raise _at_once()
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A replica, and where it is read."""
+
+    replica: Replica
+    read: Read
+
+    async def follow(self) -> Signed:
+        """The newest head there, with everything under it verified. See `Replica.update`."""
+        return await self.replica.update(self.read)
+
+
+def _rootless(claimed: Checkpoint) -> Untrue:
+    return Untrue(
+        f"the {claimed.size} entries do not have the root that the checkpoint signs", hint="get them elsewhere"
+    )
+
+
+def _at_once() -> Conflict:
+    return Conflict("another command read this log at this moment", hint="repeat this one")
+
+
+def _less(old: Signed, new: Signed) -> Untrue:
+    return Untrue(
+        f"this log ends after {new.checkpoint.size} entries; {old.checkpoint.size} were verified here before",
+        hint="it is an old copy, or its keeper went back to one: get a newer one",
+        evidence=(old.note.decode(), new.note.decode()),
+    )
+
+
+def of(home: Home, commons: str) -> Replica:
+    """The replica of a log, kept in this home's folder for that commons."""
+    if commons not in home.replicas:
+        history = History() if commons == home.commons else home.history(commons)  # our own log is stored as such
+        home.replicas[commons] = Replica(commons, history, evidence.Remembered(home.shelf))
+    found: Replica = home.replicas[commons]
+    return found
