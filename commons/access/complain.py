@@ -59,9 +59,9 @@ async def submit(
     else:
         listed["unsent"] = request.unsent(ask, purpose or "unstated", details)
     submission = codec.decode(Submission, ask.submission)
-    keeper = registrars.known(home, value)
+    registrar = registrars.known(home, value)
     near = address.is_loopback(witness)  # what is on this machine means something to a witness on it alone
-    reached = [each for each in keeper.among(sources) if near or not address.is_loopback(each)][: complaint.SOURCES]
+    reached = [each for each in registrar.among(sources) if near or not address.is_loopback(each)][: complaint.SOURCES]
     body = Handed(statement=submission.statement, details=submission.details, sources=tuple(reached))
     got = await net.post(witness, f"/{value.commons}/submitted", codec.encode(body), limit=TAKEN)
     taken, said = codec.decode(Taken, got, TAKEN), request.said_in(ask)
@@ -86,9 +86,9 @@ async def submit(
     }
     if taken.answer is None:
         return told
-    checked = answer.check(codec.decode(Answer, taken.answer, TAKEN), said, keeper.log, b"", keeper.stewards)
+    checked = answer.check(codec.decode(Answer, taken.answer, TAKEN), said, registrar.log, b"", registrar.stewards)
     # with the head that this home trusts: the witness's answer begins elsewhere
-    await compare(keeper.log, checked.head)
+    await compare(registrar.log, checked.head)
     request.keep_proof(home, ask.dataset, checked)
     home.shelf.put_ask(replace(ask, request=checked.request, outcome=checked.outcome, reason=checked.reason))
     return {**told, "entry": checked.request, "outcome": checked.outcome}

@@ -76,16 +76,16 @@ async def hand_in(
     """The index of the entry that a signed statement about a request made in its log. `check` verifies what comes back;
     then its head is trusted."""
 
-    async def hand(keeper: Incumbent) -> int:
+    async def hand(registrar: Incumbent) -> int:
         _, got = await exchange(
             home,
             net,
-            keeper.log,
-            keeper.among(sources),
+            registrar.log,
+            registrar.among(sources),
             f"/{value.commons}/entries",
             what="an answer to the receipt",
             body=lambda head: codec.encode(Submission(statement=statement, details=None, head=head)),
-            check=lambda shown, head: check(shown, keeper.log, head),
+            check=lambda shown, head: check(shown, registrar.log, head),
         )
         return got.shown[0].index
 

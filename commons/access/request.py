@@ -121,7 +121,7 @@ async def resubmit(home: Home, net: Network, sources: Sequence[str], listed: Lis
     the log by now."""
     value = listed.dataset.value
     try:
-        sent = await registrars.asked(home, net, sources, value, lambda keeper: _send(home, net, sources, ask, keeper))
+        sent = await registrars.asked(home, net, sources, value, lambda found: _send(home, net, sources, ask, found))
     except Malformed:
         if outdated(ask):
             home.shelf.put_ask(replace(ask, outcome="gone"))
@@ -143,13 +143,13 @@ async def resubmit(home: Home, net: Network, sources: Sequence[str], listed: Lis
     return sent
 
 
-async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnRequest, keeper: Incumbent) -> Sent:
+async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnRequest, registrar: Incumbent) -> Sent:
     with registrars.recourse():
-        reached = registrars.addresses(keeper, sources)
+        reached = registrars.addresses(registrar, sources)
     submission, said, found = codec.decode(Submission, ask.submission), said_in(ask), list[Checked]()
 
     def check(got: Answer, head: bytes) -> Signed:
-        found.append(answer.check(got, said, keeper.log, head, keeper.stewards))
+        found.append(answer.check(got, said, registrar.log, head, registrar.stewards))
         return found[0].head
 
     def met(source: str) -> None:
@@ -160,7 +160,7 @@ async def _send(home: Home, net: Network, sources: Sequence[str], ask: OwnReques
         given, _ = await exchange(
             home,
             net,
-            keeper.log,
+            registrar.log,
             reached,
             f"/{said.value.commons}/entries",
             what="an answer to the request",

@@ -201,9 +201,10 @@ def tell_status(told: Told) -> None:
     if told["witnessed"]["quorum"]:
         lacks = f"; the newest misses {told['witnessed']['missing']}" if told["witnessed"]["missing"] else ""
         say(f"Witnessed   {told['witnessed']['covered']} of {count(told['witnessed']['entries'], 'entry')}{lacks}")
-    if keepers := told["custody"]["custodians"]:
-        say(f"Custody     {sum(each['reachable'] for each in keepers)} of {count(len(keepers), 'custodian')} reachable")
-        for each in keepers:
+    if custodians := told["custody"]["custodians"]:
+        here = sum(each["reachable"] for each in custodians)
+        say(f"Custody     {here} of {count(len(custodians), 'custodian')} reachable")
+        for each in custodians:
             if not each["reachable"]:
                 say(f"            {each['name']}: {there(each)}")
     if told["custody"]["warning"]:

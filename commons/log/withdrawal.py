@@ -64,22 +64,22 @@ async def ask(
     knows that it is. The registrar is asked first; others only where it is away or its address unknown. Unreachable,
     Untrue …"""
 
-    keeper = registrars.known(home, value)
+    registrar = registrars.known(home, value)
 
     async def get(source: str) -> tuple[bytes, Notice]:
         data = await net.get(source, f"/{value.commons}/notices/{dataset}", limit=notice.LIMIT)
-        return data, notice.open(data, value.commons, dataset, keeper.stewards)
+        return data, notice.open(data, value.commons, dataset, registrar.stewards)
 
     async def about(found: Incumbent) -> tuple[bytes, Notice]:
-        nonlocal keeper
-        keeper = found
-        return await first(keeper.among(sources), "a notice of the registrar", get)
+        nonlocal registrar
+        registrar = found
+        return await first(registrar.among(sources), "a notice of the registrar", get)
 
     try:
         try:
             return await registrars.asked(home, net, sources, value, about)
         except (Unreachable, TimedOut):
-            others = [source for source in sources if source not in keeper.among(sources)]
+            others = [source for source in sources if source not in registrar.among(sources)]
             if not others:
                 raise
             return await _heard(others, get)

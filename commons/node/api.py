@@ -154,13 +154,13 @@ class Doors:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def resources(site: Site, keeper: Custodian | None = None, posts: Posts = Posts()) -> list[Resource]:
+def resources(site: Site, custodian: Custodian | None = None, posts: Posts = Posts()) -> list[Resource]:
     """The table of what peers and plain callers see."""
 
     def kept() -> Custodian:
-        if keeper is None:
+        if custodian is None:
             raise NotFound("this node keeps no shares")
-        return keeper
+        return custodian
 
     def posting(take: Post) -> Callable[[Call], Awaitable[bytes]]:
         return lambda ask: take(ask.commons, ask.body, ask.caller.peer)
@@ -209,7 +209,7 @@ def resources(site: Site, keeper: Custodian | None = None, posts: Posts = Posts(
 def application(
     site: Site,
     doors: Doors,
-    keeper: Custodian | None = None,
+    custodian: Custodian | None = None,
     posts: Posts = Posts(),
     spend: Spend = lambda caller, cost: 0.0,
 ) -> web.Application:
@@ -277,7 +277,7 @@ def application(
     app = web.Application(middlewares=[guard], client_max_size=BODY)
     app.on_response_prepare.append(prepared)
     add = {"GET": web.get, "POST": web.post}
-    app.add_routes([add[row.method](row.path, routed(row)) for row in resources(site, keeper, posts)])
+    app.add_routes([add[row.method](row.path, routed(row)) for row in resources(site, custodian, posts)])
     return app
 
 

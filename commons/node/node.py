@@ -93,7 +93,7 @@ class Node:
         self.resuming = Resuming(self.home, self.net, self.gossip)
         self.clocks = Clocks(self.home, self.net)
         self.contact = Contact(self.home, self.net)
-        self.unlogged = Complaints(self.home, self.net, self.gossip.keepers)
+        self.unlogged = Complaints(self.home, self.net, self.gossip.registrars)
         posts = api.Posts(heads=self.gossip.meet, submitted=self.unlogged.take)
         logs = Logs(self.home, self.net, own(self.site, self.home.commons))
         self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.dating.word)

@@ -41,19 +41,19 @@ class Complaints:
     """The requests that were handed to this home as a witness, because a registrar does not take them: kept, delivered,
     published.
 
-    `keepers` gives addresses of who keeps the log of a commons; `clock` seconds since 1970, `elapsed` seconds that no
-    clock's setting changes. `start` and `stop` it in its loop.
+    `registrars` gives addresses of who keeps the log of a commons; `clock` seconds since 1970, `elapsed` seconds that
+    no clock's setting changes. `start` and `stop` it in its loop.
     """
 
     def __init__(
         self,
         home: Home,
         net: Network,
-        keepers: Callable[[str], list[str]],
+        registrars: Callable[[str], list[str]],
         clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
-        self.home, self.kept, self._net, self._keepers = home, home.pleas, net, keepers
+        self.home, self.kept, self._net, self._registrars = home, home.pleas, net, registrars
         self._clock, self._elapsed = clock, elapsed
         self._read: tuple[float, float] | None = None  # what the clock said, and when
         self.each = Buckets(rate=0.05, burst=10)  # by who signed it
@@ -132,7 +132,7 @@ class Complaints:
                     wrong = Untrue(error.message, hint=error.hint, evidence=evidence_in((wrong, error)))
             raise wrong  # and the next is asked: whoever kept the log before keeps nobody from who does now
 
-        sources = list(dict.fromkeys([*handed.sources, *self._keepers(kept.commons)]))[: 2 * complaint.SOURCES]
+        sources = list(dict.fromkeys([*handed.sources, *self._registrars(kept.commons)]))[: 2 * complaint.SOURCES]
         got, checked = await first(sources, "an answer to the request", ask)
         self.kept.logged(kept.statement, checked.request, got)
         return checked.request

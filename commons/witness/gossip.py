@@ -36,7 +36,7 @@ SILENT = 6 * 3600.0  # seconds until a peer is told again of a log that it does 
 FIRST, EVERY = 10.0, 600.0  # seconds until a running node asks around, and between two times; each times 0.5 to 1.5
 PEERS, LOGS = 16, 32  # of one round, and told to one peer
 PATIENCE = 20.0  # seconds for all that is said with one peer
-KEEPER = 8.0  # seconds for a log's keeper to prove that two heads agree
+PROVING = 8.0  # seconds for a log's registrar to prove that two heads agree
 TALKS = 8  # with peers at once, that a verb has just talked to
 REMEMBERED = 10_000  # pairs of peer and log
 
@@ -154,11 +154,11 @@ class Gossip:
             evidence.check_whole(self.home.shelf, key.vkey)
 
     async def _lead(self, key: Verifier, old: int, new: int) -> tuple[bytes, ...]:
-        """What the log's keeper says leads from one size to the other: it proves something, or nothing. Where the old
-        size is a power of two, in front of it the root that the keeper's tree had then."""
+        """The hashes that lead from one size to the other, as the log's registrar says: they prove something, or
+        nothing. Where the old size is a power of two, in front of them the root that the registrar's tree had then."""
         commons = key.name.removeprefix("commons/")
-        keepers = self.keepers(commons)
-        random.shuffle(keepers)  # three are asked: others the next time
+        registrars = self.registrars(commons)
+        random.shuffle(registrars)  # three are asked: others the next time
         level, odd = divmod(old.bit_length() - 1, 8)
 
         async def ask(source: str) -> tuple[bytes, ...]:
@@ -171,12 +171,12 @@ class Gossip:
             return (edge[0], *lead)
 
         try:
-            async with asyncio.timeout(KEEPER):
-                return await first(keepers[:3], f"a consistency proof of {commons}", ask) if old else ()
+            async with asyncio.timeout(PROVING):
+                return await first(registrars[:3], f"a consistency proof of {commons}", ask) if old else ()
         except TimeoutError as error:
-            raise NotFound("the log's keeper does not answer") from error
+            raise NotFound("the log's registrar does not answer") from error
 
-    def keepers(self, commons: str) -> list[str]:
+    def registrars(self, commons: str) -> list[str]:
         """The addresses, known here, of whoever keeps the log of a commons."""
         shelf = self.home.shelf
         if self._registrars[0] != shelf.edition:  # each manifest is opened once, not for each who asks

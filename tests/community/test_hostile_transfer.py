@@ -200,7 +200,7 @@ async def test_what_is_owed_to_the_old_registrar_goes_to_the_new_one(
     await reader.desk.peers(add=ben.address)
     await reader.desk.status()
     assert [each.outcome for each in reader.home.shelf.asks()] == ["receipted"]
-    assert ben.address in reader.node.gossip.keepers(ben.home.commons)  # who proves that two of its heads agree
+    assert ben.address in reader.node.gossip.registrars(ben.home.commons)  # who proves that two of its heads agree
     await seats["cleo"].desk.follow(source=ben.address)
     opened = await ben.desk.propose(action="withdraw", dataset=reference)
     await seats["cleo"].desk.vote(proposal=opened["proposal"], choice="yes")

@@ -76,7 +76,7 @@ async def test_a_damaged_manifest_ends_neither_serving_nor_gossip_and_comes_agai
     assert await damaged(bob) == [("shelf.db manifests", cid)]
     assert set(holder.held(bob.home)) == {other}
     assert [each.cid for each in titles.of_home(bob.home)] == [other]
-    assert alice.address in bob.node.gossip.keepers(alice.home.commons)
+    assert alice.address in bob.node.gossip.registrars(alice.home.commons)
     assert alice.peer in bob.node.contact.wanted()
     with pytest.raises(NotFound):
         bob.node.site.manifest(cid)

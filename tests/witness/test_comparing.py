@@ -1,4 +1,4 @@
-"""Comparing heads without a node: what a log's keeper is asked, who is talked to and when, and what is no proof."""
+"""Comparing heads without a node: what a log's registrar is asked, who is talked to and when, and what is no proof."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def test_from_nothing_every_log_goes_on_and_nobody_is_asked(met: Met) -> N
 async def test_a_keeper_that_proves_nothing_leaves_it_open_and_is_not_waited_for(
     met: Met, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(gossip, "KEEPER", 0.05 if how == "hangs" else LIMIT)
+    monkeypatch.setattr(gossip, "PROVING", 0.05 if how == "hangs" else LIMIT)
 
     async def gives(path: str) -> bytes:
         if how == "away":
@@ -183,8 +183,8 @@ async def test_three_of_those_who_keep_a_log_are_asked_and_nobody_else(met: Met)
     shelf.put_keeper(commons, met.log.signer.public, KEEPERS[6].identity.peer)
     for known in (at(6), at(7), at(0), f"https://rivers.example/p2p/{KEEPERS[6].identity.peer}"):
         shelf.add_peer(known)
-    assert met.gossip.keepers(commons) == [*(at(n) for n in range(5)), at(6)]
-    assert met.gossip.keepers("another") == []
+    assert met.gossip.registrars(commons) == [*(at(n) for n in range(5)), at(6)]
+    assert met.gossip.registrars("another") == []
 
     async def away(path: str) -> bytes:
         raise Unreachable("away")
@@ -262,11 +262,11 @@ def test_who_answers_for_a_log_is_read_from_the_manifests_that_are_here(met: Met
     for n in (1, 2):
         met.bob.shelf.add_peer(at(n))
     for n in (1, 2):
-        assert {*met.gossip.keepers(commons)} == {at(each) for each in range(1, n)}
+        assert {*met.gossip.registrars(commons)} == {at(each) for each in range(1, n)}
         value = replace(MANIFEST, commons=commons, registrar=KEEPERS[n].identity.peer)
         data = manifest.sign(value, EVE.identity)
         met.bob.shelf.put_manifest(ids.cid(data), data, "seen", served=True)
-    assert {*met.gossip.keepers(commons)} == {at(1), at(2)}
+    assert {*met.gossip.registrars(commons)} == {at(1), at(2)}
 
 
 async def test_rounds_go_on_until_they_are_stopped_and_what_fails_in_them_is_nobodys_noise(met: Met) -> None:
