@@ -112,8 +112,8 @@ class Copy:
 
 
 async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
-    """Read and verify a log, up to the last head that its witnesses have signed, and beyond it what members have signed
-    themselves. Untrue, Malformed, SplitView; Pending where no head is witnessed as the charter asks."""
+    """A log that was read and verified: up to the last head that its witnesses have signed, and beyond it what members
+    have signed themselves. Untrue, Malformed, SplitView; Pending where no head is witnessed as the charter asks."""
     shown: dict[str, bytes | CommonsError] = {}
 
     async def once(path: str) -> bytes:
@@ -230,8 +230,9 @@ def check_free(home: Home, commons: str) -> None:
 
 
 def build(home: Home, commons: str, copied: Copy) -> int:
-    """Write the log that goes on, for this home to keep from its next start on; the size it has then. Conflict where
-    the home keeps a log of its own that is in use. A crash leaves a file that the next try writes anew."""
+    """The number of entries of the log that goes on, once it is written: this home keeps it from its next start on.
+    Conflict where the home keeps a log of its own that is in use. A crash leaves a file that the next try writes
+    anew."""
     if home.next not in (None, commons):
         raise SHUT.with_traceback(None)
     check_free(home, commons)

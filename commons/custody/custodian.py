@@ -39,8 +39,8 @@ UNBEGUN = 256  # series by one peer that are in no log: somebody fills our disk,
 
 
 class Custodian:
-    """Keeps shares for the commons in `logs`, each followed by itself. `clock` gives seconds since 1970, `word`
-    what the owner said of it and a log."""
+    """A custodian: it keeps shares for the commons in `logs`, each of which it reads itself. `clock` gives seconds
+    since 1970, `word` what the owner said of the clock and a log."""
 
     def __init__(
         self,
@@ -56,12 +56,13 @@ class Custodian:
         self.everyone = Buckets(rate=20, burst=500)
 
     def announce(self, commons: str) -> bytes:
-        """`GET /{commons}/custody-key`: NotFound for a commons that this node keeps no shares for."""
+        """The signed custody key of this node: `GET /{commons}/custody-key`. NotFound for a commons that it keeps no
+        shares for."""
         self._log(commons)
         return sharing.announce(commons, hpke.public_of(self.keys.custody()), self.keys.identity)
 
     async def deposit(self, commons: str, body: bytes) -> bytes:
-        """`POST /{commons}/deposits`: keep a share; the sharing's digest says that it is on the disk.
+        """The digest of a sharing, once this node's share is on the disk: `POST /{commons}/deposits`.
 
         Refused unless it is of a member's secret, or for a series that is known, of its publisher's; and by the policy
         that the commons has voted, if it has. A custodian who goes passes on a share of theirs in the same way.
@@ -101,7 +102,8 @@ class Custodian:
         return digest
 
     async def hand(self, commons: str, body: bytes, caller: str | None) -> bytes:
-        """`POST /{commons}/shares`: a Claim in, a Handover out. `caller` is the peer at the other end, if known.
+        """A Handover, for a Claim (`body`), both in exact bytes: `POST /{commons}/shares`. `caller` is the peer at the
+        other end, if known.
 
         The order: read the log anew; check everything; record each release; only then speak. A crash before the record
         leaves nothing; one after it leaves a release that nobody got, and the same claim, sent again, gets those bytes.
@@ -153,15 +155,15 @@ class Custodian:
         ))  # fmt: skip
 
     async def custodians(self, commons: str) -> Policy | None:
-        """Whom the commons has voted to keep its keys, by its newest head; None where it leaves that to publishers.
-        Outdated where it goes by rules that are not known here."""
+        """The policy of those whom the commons has voted to keep its keys, by its newest head; None where it leaves
+        that to publishers. Outdated where it goes by rules that are not known here."""
         seen = self._log(commons)
         await seen.follow()
         seen.replica.state.check_known()
         return seen.replica.state.custodian_policy
 
     def take(self, data: bytes) -> VerifiedDeposit:
-        """The share in a deposit for this node."""
+        """The share in a deposit for this node, verified."""
         return sharing.take(data, self.keys.identity.peer, self.keys.custody())
 
     def taken(self, kept: Kept) -> VerifiedDeposit | None:
@@ -189,8 +191,8 @@ def check_release(
     now: int,
     word: Word | None = None,
 ) -> Checked:
-    """Whether this share may go to who signed `said`, at `now` or the log's time if that is later, by the log as this
-    custodian has `seen` it itself.
+    """The verified answer, if this share may go to who signed `said`, at `now` or the log's time if that is later, by
+    the log as this custodian has `seen` it itself.
 
     The answer's head and the one `witnessed` must be ones that this log contains: `Replica.contains`. Everything else
     is checked here, and everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
@@ -239,8 +241,8 @@ def _check_rule(said: Opened[Asked], decision: Decision, published: Published, s
 
 
 def check_quorum(head: bytes, log: Verifier, witnesses: str, checked: Checked) -> None:
-    """Refused unless as many as the policy (its text, "" for none) asks for have cosigned the head; Pending where it
-    ends before the entries of the answer."""
+    """Nothing; Refused unless as many as the policy (its text, "" for none) asks for have cosigned the head; Pending
+    where it ends before the entries of the answer."""
     asked = cosignature.quorum(witnesses)
     opened, present = cosignature.open(head, log, asked)
     if not asked.met(present):

@@ -16,7 +16,7 @@ from commons.net.network import HERE, Network
 
 
 class Logs(Mapping[str, Followed]):
-    """The logs this node follows because it agreed to keep shares for them."""
+    """The logs that this node reads because it agreed to keep shares for their communities."""
 
     def __init__(self, home: Home, net: Network, own: Read) -> None:
         self._home, self._net, self._own = home, net, own
@@ -52,7 +52,7 @@ class Logs(Mapping[str, Followed]):
 
 
 def keep(home: Home, commons: str) -> list[str]:
-    """Agree to keep shares for a community; those this home keeps shares for."""
+    """The communities that this home keeps shares for by now, once it has agreed to this one."""
     kept = sorted({*home.config.get("custody", []), commons})
     home.config["custody"] = kept
     write_config(home.path, home.config)
@@ -60,7 +60,7 @@ def keep(home: Home, commons: str) -> list[str]:
 
 
 def addresses(policy: Policy, known: Sequence[str], me: str) -> dict[str, list[str]]:
-    """Where the custodians of a policy are reached, by peer id, of the addresses that are `known`."""
+    """The addresses of the custodians of a policy, by peer id, of those that are `known`."""
     found: dict[str, list[str]] = {member.peer: [] for member in policy.members}
     for address in known:
         if is_peer(address) and (peer := peer_of(address)) in found:

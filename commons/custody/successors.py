@@ -34,7 +34,8 @@ async def addresses(
 
 @contextmanager
 def after(before: CommonsError) -> Iterator[None]:
-    """Where the new custodians do not suffice either, what those before them said (`before`) is told too."""
+    """A context in which an error says, too, what the custodians before said (`before`): the new ones do not suffice
+    either."""
     try:
         yield
     except (Pending, SplitView):

@@ -83,6 +83,10 @@ FILES = {  # name: (what it is, what is lost without it; "" for what no backup n
         "what you said about your log beside it, and when",
         "what you said about your log beside it, such as that it goes on after a restore",
     ),
+    "commons/": (
+        "what this home has verified of the logs that others keep, a folder for each",
+        "what others have to show again; nobody can go on from your copy of a log whose registrar vanished",
+    ),
     "log.next.db": ("a log that you take over, until the next start", "a log that waits to be taken over"),
     "log.before.db": (
         "a log that this home kept before it took over another; the next ones are log.before.2.db and so on",
@@ -105,7 +109,7 @@ _NODE = b"node\n"  # in the lock
 
 
 class Home:
-    """An opened home: this process holds its lock. Use `with`."""
+    """An opened home, whose lock this process holds. Use `with`."""
 
     def __init__(self, path: Path, node: bool = False) -> None:
         """NotFound unless `path` was made by `create`; Busy while another process holds it. Whether a `node` does is
@@ -186,7 +190,7 @@ class Home:
         self._opened.close()
 
     def damage(self) -> list[Damage]:
-        """The rows here that are damaged: of the log as it was opened, and of all that is stored beside it."""
+        """The rows of this home that are damaged: of the log as it was opened, and of all that is stored beside it."""
         for each in self._unread():
             with sql.door(self.path / each.file):
                 each.look()
@@ -201,13 +205,13 @@ class Home:
         return tuple(each.unread for each in stores)
 
     def learn_keeper(self, commons: str, tenures: Sequence[Tenure]) -> None:
-        """Remember who keeps a log by now, and did before, as its fold says."""
+        """Nothing: remembers who keeps a log by now, and did before, as its fold says."""
         self.shelf.put_keeper(commons, tenures[-1].key, tenures[-1].registrar, (each.registrar for each in tenures))
         self.check_keeper()
 
     def check_keeper(self) -> None:
-        """Shut the log if it is known here that somebody keeps it under a later key: nothing is added to what they have
-        left behind."""
+        """Nothing: shuts the log if this home knows that somebody keeps it under a later key, so that nothing is added
+        to what they have left behind."""
         try:
             kept = self.shelf.keeper(self.commons)
         except StorageFailed as error:  # it was somebody, and nobody knows any more who
@@ -217,7 +221,7 @@ class Home:
             self.log.shut(Conflict(f"{kept[1]} keeps this log by now", hint="name its community with --in"))
 
     def check_here(self) -> None:
-        """Conflict where what this log does not say yet is for somebody else to say by now."""
+        """Nothing; Conflict where what this log does not say yet is for somebody else to say by now."""
         heir = self.log.state.community.heir if self.log.state.community else None
         if heir is not None and heir.peer != self.keys.identity.peer:
             raise Conflict(f"the members have chosen {heir.peer} to keep this log", hint="ask there")
@@ -274,7 +278,8 @@ def _rename(path: Path, old: str, new: str) -> None:
 
 
 def create(path: Path, found: Found, config: dict[str, Any]) -> None:
-    """A new home with the commons that `found` charters. Conflict if there is one, or part of one; deletes nothing.
+    """Nothing: makes a home with the commons that `found` charters. Conflict if there is one, or part of one; deletes
+    nothing.
 
     The settings are written last: a crash before that leaves no home, and the same call makes it, with the same seed.
     """
@@ -349,7 +354,8 @@ def _check_free(path: Path) -> None:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Whole or not at all, mode 0600 from the first byte, durable when it returns. A crash may leave PATH.new."""
+    """Nothing: writes a file whole or not at all, mode 0600 from the first byte, durable when it returns. A crash may
+    leave PATH.new."""
     new = path.with_name(path.name + ".new")
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -47,7 +47,8 @@ Admit = Callable[[Sequence[Record], int], None]  # (what would be added, dated w
 
 
 class Log:
-    """Use `create` or `adopt` once and `open` afterwards; `append` from any thread; `close` at the end.
+    """The log that this home keeps. Use `create` or `adopt` once and `open` afterwards; `append` from any thread;
+    `close` at the end.
 
     `head` is the newest durable checkpoint; `broken` says why the log is shut, if it is; `told` is called, by the
     committer's thread, after each new head, and must be quick; so is `stored`, before anybody hears of it.
@@ -220,7 +221,7 @@ class Log:
         self._thread.start()
 
     def clock(self) -> float:
-        """What the clock says by which entries are dated, in seconds since 1970."""
+        """The seconds since 1970 by the clock that dates the entries."""
         return self._clock()
 
     def shut(self, why: CommonsError) -> None:
@@ -245,7 +246,7 @@ class Log:
         return self.head.checkpoint.size
 
     def read(self, level: int, pos: int) -> bytes:
-        """merkle.Reader over the stored tree."""
+        """The hash of a complete subtree, out of the stored tree: a `merkle.Reader`."""
         with self._reading, sql.door(self._path):
             row = self._reads.execute("SELECT hash FROM nodes WHERE level = ? AND pos = ?", (level, pos)).fetchone()
         if row is None:
@@ -296,14 +297,16 @@ class Log:
         return hashes
 
     def opening(self, index: int, of: str | None = None) -> Opening | None:
-        """What entry `index` hides, or None where it hides nothing, or nothing about the person `of`, or was erased."""
+        """The opening of entry `index`; None where the entry hides nothing, or nothing about the person `of`, or was
+        erased."""
         with self._reading, sql.door(self._path):
             return self._openings.get(index, self._reads, of) if index < self.size else None
 
     # -- append ---------------------------------------------------------------------------------------------------
 
     def append(self, draft: Draft) -> Future[Appended]:
-        """Durable when the future resolves, which raises what the draft raised, or StorageFailed. May be cancelled."""
+        """A future of what was appended: it resolves when that is durable, and raises what the draft raised, or
+        StorageFailed. May be cancelled."""
         future: Future[Appended] = Future()
         with self._gate:  # nothing is queued behind the None that ends the committer
             if self._closed:
@@ -436,7 +439,7 @@ class Log:
     # -- what the registrar asks ------------------------------------------------------------------------------------
 
     def known(self, statement: bytes) -> int | None:
-        """For drafts: the entry that this statement (its SHA-256) made, in this very batch or before."""
+        """The entry that this statement (its SHA-256) made, in this very batch or before; None for none. For drafts."""
         return self._fresh.get(statement, self.answered(statement))
 
     def granted(self, index: int, now: int) -> Access:
@@ -537,8 +540,8 @@ def rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
 
 
 def outrun(ours: Signed, theirs: bytes, by: str, proven: bool = True) -> CommonsError:
-    """For a head of ours with more entries than there are here. Without the entries that lead to it, it may be by who
-    stole the log's key; then it is for the owner to say."""
+    """The error for a head of ours with more entries than there are here. Without the entries that lead to it, it may
+    be by who stole the log's key; then it is for the owner to say."""
     here, size = ours.checkpoint.size, checkpoint.parse(note.peek(theirs)).size
     more = f"{size - here} more than the {here} here"
     shown = f"{by} has shown a head with {size} entries that this log signed, {more}"
@@ -555,7 +558,7 @@ def outrun(ours: Signed, theirs: bytes, by: str, proven: bool = True) -> Commons
 
 
 def alarmed(ours: Signed, theirs: bytes) -> CommonsError:
-    """For a head of ours that this log is proven not to contain, as it was stored when it was shown."""
+    """The error for a head of ours that this log is proven not to contain, as it was stored when it was shown."""
     if checkpoint.parse(note.peek(theirs)).size > ours.checkpoint.size:
         return outrun(ours, theirs, "somebody")
     return rolled_back(ours, theirs)

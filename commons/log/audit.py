@@ -32,10 +32,13 @@ async def audit(
     read: Read, trusted: bytes, expected: str | None, progress: Progress, *, complete: bool = False,
     kept: Replica | None = None,
 ) -> Report:  # fmt: skip
-    """Verify everything. Untrue or Malformed where the log itself does not hold; SplitView, with both heads, if it
-    contradicts `trusted` (a checkpoint note, or empty); faults of single entries go into the report. From a `complete`
-    source an opening may be missing only where a redaction entry says so. With a replica that is `kept` only entries
-    that are new are read, and openings; it knows itself what is trusted."""
+    """A Report of a log that was verified whole. Untrue or Malformed where the log itself does not hold; SplitView,
+    with both heads, if it contradicts `trusted` (a checkpoint note, or empty). Faults of single entries go into the
+    report.
+
+    From a `complete` source an opening may be missing only where a redaction entry says so. With a replica that is
+    `kept` only entries that are new are read, and openings; it knows itself what is trusted.
+    """
     report = Report(state=State())
     judging = _Judging(read, Judge(report))
     replica = kept or Replica(expected, History(), Nowhere(trusted), judging)
@@ -78,8 +81,8 @@ async def log_of(read: Read, expected: str | None) -> note.Verifier:
 
 
 async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
-    """What the entries from `start` on hide, as far as it is shown, by index; unverified. Empty for what is damaged,
-    which all of them are where the list is none."""
+    """The openings of the entries from `start` on, as far as they are shown, by index; unverified. Empty for what is
+    damaged, which all of them are where the list is none."""
     bundle = tiles.Bundle(index=start // tiles.WIDTH, width=width)
     lost = dict.fromkeys(range(start, start + width), b"")
     try:

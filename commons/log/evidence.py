@@ -18,8 +18,8 @@ PROOF = 65  # hashes that lead from one head to another, the root of the first b
 
 @contextmanager
 def recording(home: Home, log: str) -> Iterator[None]:
-    """If it turns out that the log with this vkey forked, the proof is durable before it is told: what was found out
-    here, and what an error of others carries, where that proves it. Then it is told, whatever else went wrong."""
+    """A context in which nothing that proves a fork of the log with this vkey is lost: what was found out here, and
+    what an error of others carries, is durable before it is told. Then it is told, whatever else went wrong."""
     try:
         yield
     except SplitView as error:
@@ -33,8 +33,8 @@ def recording(home: Home, log: str) -> Iterator[None]:
 
 
 def keep(shelf: Shelf, key: Verifier, evidence: Sequence[str]) -> bool:
-    """Keep what somebody shows of the log with this key, two heads and what comes with them, if it proves that the log
-    forked; whether it does. Each head is verified here: that somebody shows it counts for nothing. Durable."""
+    """Whether what somebody shows of the log with this key, two heads and what comes with them, proves that it forked:
+    then that is kept, durable. Each head is verified here: that somebody shows it counts for nothing."""
     found = proves(key, evidence)
     if found is not None:
         shelf.put_fork(key.vkey, *found)

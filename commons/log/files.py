@@ -75,7 +75,7 @@ async def bundles(read: Read, size: int) -> AsyncIterator[tuple[int, Sequence[by
 
 
 def most(name: str) -> int:
-    """Bytes that a part of a log has at most, by its name."""
+    """How many bytes a part of a log has at most, by its name."""
     if name in (tiles.CHECKPOINT, "cosigned"):
         return note.LIMIT
     if name.startswith("tile/entries/"):

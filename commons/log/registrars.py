@@ -96,7 +96,7 @@ async def asked(
 
 
 async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest) -> State | None:
-    """What the log of a dataset's commons has made true by now, as its keeper shows it and an audit verifies it; None
+    """The state of the log of a dataset's commons by now, as its registrar shows it and an audit verifies it; None
     where nobody can say."""
     keeper = known(home, value)
     if keeper.here:

@@ -29,8 +29,8 @@ BUNDLE = tiles.WIDTH * (tiles.ENTRY_LIMIT + 2)  # bytes
 
 
 async def check(kept: Replica, net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
-    """The head, with its cosignatures, that meets the quorum; it holds the checked answer's last entry and agrees with
-    its head. Untrue without one; SplitView, with both heads, where it does not agree. A commons that asks for no
+    """A head, with its cosignatures, that meets the quorum, holds the checked answer's last entry, and agrees with the
+    answer's head. Untrue without one; SplitView, with both heads, where it does not agree. A commons that asks for no
     witnesses needs none: there it is the answer's head."""
     asked = cosignature.quorum((await charter(net, source, value)).witnesses)
     if asked.quorum is None:
@@ -42,8 +42,9 @@ async def check(kept: Replica, net: Network, source: str, value: Manifest, log: 
 
 
 async def shown(kept: Replica, net: Network, source: str, value: Manifest, log: Verifier, checked: Checked) -> bytes:
-    """The same before a key was given: Pending as long as there is no such head. Where the founders asked for no
-    witnesses it is the newest that the registrar shows: whom the members chose since, each custodian counts."""
+    """The head that `check` finds, before a key was given: Pending as long as there is no such head. Where the founders
+    asked for no witnesses it is the newest that the registrar shows: whom the members chose since, each custodian
+    counts."""
     asked = cosignature.quorum((await charter(net, source, value)).witnesses)
     try:
         return await _seen(kept, net, source, value, log, checked, asked)
@@ -107,7 +108,7 @@ async def charter(net: Network, source: str, value: Manifest) -> Charter:
 
 
 async def in_force(kept: Replica, net: Network, source: str, value: Manifest, head: Signed) -> State:
-    """What the log itself says of its members' choices, by this head at least. Untrue, Malformed, SplitView."""
+    """The state of the log by this head or a later one: what its members have chosen. Untrue, Malformed, SplitView."""
 
     async def read(path: str) -> bytes:
         """The log as it stands under this head."""
