@@ -1,4 +1,4 @@
-"""Every verb by its name: its words are checked, its function is called, and what it tells comes back as plain JSON."""
+"""Every verb by its name: its words are checked, its function is called, and its result comes back."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from commons.errors import Malformed
 from commons.node.verbs import community, custody, data, log, status, witness
 from commons.node.verbs.context import Context
 from commons.node.verbs.registry import VERBS, Verb
+from commons.node.verbs.shapes import plain
 
 ROOMS = (data, log, community, custody, witness, status)  # importing them has registered what they do
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a verb tells; and, once, that the log went on by nobody's answer (`alone`), where its owner should know."""
+    """A verb's result; and, once, that the log went on by nobody's answer (`alone`), where its owner should know."""
 
-    told: dict[str, Any]
+    result: Any
     alone: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.told, "alone": self.alone} if self.alone else self.told
+        """As JSON has it."""
+        made: dict[str, Any] = plain(self.result)
+        return {**made, "alone": self.alone} if self.alone else made
 
 
 def found(name: str) -> Verb:
@@ -39,5 +42,5 @@ async def call(c: Context, name: str, words: Mapping[str, Any]) -> Reply:
     verb = found(name)
     if c.home.frozen and not verb.reads:
         raise sql.unwritable(c.home.path)
-    told = await verb.function(c, **verb.structure(words))
-    return Reply(told, c.node.resuming.owed())
+    result = await verb.function(c, **verb.structure(words))
+    return Reply(result, c.node.resuming.owed())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from commons.community import charter, invitation, transfer, voting
 from commons.community import status as standing
@@ -35,14 +36,171 @@ from commons.log import audit, evidence, replica, titles
 from commons.log.files import Read
 from commons.node.local import own
 from commons.node.verbs import context
-from commons.node.verbs.context import Context, Folded, Told, checked, given, is_later, log_at, read, seat
+from commons.node.verbs.context import Context, Folded, checked, given, is_later, log_at, read, seat
 from commons.node.verbs.registry import verb
+from commons.node.verbs.shapes import result, told
 
 Choice = Literal["yes", "no", "abstain"]
 
 
-def _told(c: Context, found: Folded, everything: bool = False) -> Told:
-    return standing.told(found.state, c.home.keys.identity.peer, int(time.time()), everything, found.faults)
+@result
+class PowerShown:
+    """Who decides about something."""
+
+    action: Annotated[str, "what is decided"]
+    rule: Annotated[str, "the text of the rule"]
+    days: Annotated[int, "a proposal stays open"]
+
+
+@result
+class BallotCast:
+    """One ballot."""
+
+    peer: Annotated[str, "whose"]
+    choice: Annotated[Choice, "what was chosen"]
+    reason: Annotated[str, "why, as it was said"]
+
+
+@result
+class ProposalShown:
+    """A proposal, and how it stands."""
+
+    proposal: Annotated[int, "its entry, by which it is voted"]
+    action: Annotated[str, "what is proposed"]
+    about: Annotated[str, "about what, in a line"]
+    means: Annotated[tuple[str, ...], "what would be so, in plain lines"]
+    words: Annotated[str, "why, as its proposer said"]
+    proposer: Annotated[str, "who proposed it"]
+    standing: Annotated[str, "open, counted (it waits for witnesses), passed, rejected or expired"]
+    closed: Annotated[int | None, "the entry that closed it"]
+    why: Annotated[str, "it passed and had no effect"]
+    deadline: Annotated[int, "until when ballots count"]
+    taken: Annotated[int | None, "of an invitation: the entry of who joined"]
+    ballots: Annotated[tuple[BallotCast, ...], "each"]
+    yes: Annotated[int, "how many"]
+    no: Annotated[int, "how many"]
+    abstain: Annotated[int, "how many"]
+    mine: Annotated[str | None, "this home's own choice"]
+    witnesses: Annotated[str, "who is waited for, where it is counted"]
+    missing: Annotated[str, "what it lacks, where it is open"]
+    silent: Annotated[tuple[str, ...], "who has not voted, where it is open"]
+
+
+@result
+class CommunityResult:
+    """How a community stands."""
+
+    commons: Annotated[str, "its id"]
+    name: Annotated[str, "what it is called"]
+    purpose: Annotated[str, "what it is for"]
+    registrar: Annotated[str, "who keeps its log"]
+    heir: Annotated[str | None, "who was chosen, and has not taken the log over"]
+    readers: Annotated[Literal["owner", "members", "public"], "who may read who asked for what"]
+    colleges: Annotated[Mapping[str, tuple[str, ...]], "peer ids of the members, by college"]
+    mine: Annotated[tuple[str, ...], "the colleges that this home is in"]
+    powers: Annotated[tuple[PowerShown, ...], "who decides what"]
+    ratchets: Annotated[tuple[str, ...], "what can only be made wider"]
+    retention_days: Annotated[int | None, "after which it is forgotten who asked for what"]
+    proposals: Annotated[tuple[ProposalShown, ...], "open ones; all where that was asked for"]
+    withdrawn: Annotated[Mapping[str, int], "datasets, and the entry of each withdrawal"]
+    faults: Annotated[int, "entries of the log that its rules do not allow"]
+
+
+@result
+class InviteResult:
+    """A proposal to admit somebody, and their invitation."""
+
+    proposal: Annotated[int, "its entry"]
+    invitation: Annotated[str, "for one person, in private"]
+    reach: Annotated[str, "from where it can be taken"]
+    outcome: Annotated[ProposalShown, "how the proposal stands"]
+
+
+@result
+class JoinResult:
+    """An invitation that was taken."""
+
+    entry: Annotated[int, "of the joining"]
+    commons: Annotated[str, "the community"]
+
+
+@result
+class ProposeResult:
+    """A proposal that is in the log."""
+
+    proposal: Annotated[int, "its entry"]
+    outcome: Annotated[ProposalShown, "how it stands"]
+
+
+@result
+class VoteResult:
+    """A ballot that is in the log."""
+
+    entry: Annotated[int, "of the ballot"]
+    outcome: Annotated[ProposalShown, "how the proposal stands"]
+
+
+@result
+class VoteAtResult:
+    """A ballot that the one who would keep a log has."""
+
+    commons: Annotated[str, "whose log"]
+    registrar: Annotated[str, "who would keep it"]
+    choice: Annotated[Choice, "what was chosen"]
+
+
+@result
+class OfferResult:
+    """This home offers to keep a log, and is not chosen yet."""
+
+    taken: Annotated[Literal[False], "the log was not taken over"]
+    wrong: Annotated[tuple[str, ...], "ballots that did not count, and why"]
+    commons: Annotated[str, "whose log"]
+    outcome: Annotated[ProposalShown | None, "how the offer stands"]
+    addresses: Annotated[tuple[str, ...], "at which members vote"]
+
+
+@result
+class TakeOverResult:
+    """This home keeps the log, from its next start on."""
+
+    taken: Annotated[Literal[True], "the log was taken over"]
+    wrong: Annotated[tuple[str, ...], "ballots that did not count, and why"]
+    commons: Annotated[str, "whose log"]
+    entries: Annotated[int, "that it has now"]
+    base: Annotated[int, "entries of the head it goes on from"]
+    datasets: Annotated[int, "that it lists"]
+    manifests: Annotated[int, "how many of them are described here"]
+    requests: Annotated[int, "in it"]
+    known: Annotated[int, "requests whose requester is known here"]
+
+
+@result
+class DatasetStatistics:
+    """What the keepers of the gate did about one dataset."""
+
+    title: Annotated[str, "what it is called"]
+    version: Annotated[int, "of its series"]
+    dataset: Annotated[str, "its id"]
+    requests: Annotated[int, "how many"]
+    granted: Annotated[int, "how many"]
+    refused: Annotated[int, "how many"]
+    waiting: Annotated[int, "how many"]
+    median_seconds: Annotated[int | None, "from a request to its answer"]
+    reasons: Annotated[Mapping[str, int], "how often each was given"]
+
+
+@result
+class StatisticsResult:
+    """What the keepers of the gate did."""
+
+    commons: Annotated[str, "by whose log"]
+    datasets: Annotated[tuple[DatasetStatistics, ...], "those that were asked for"]
+
+
+def _shown(c: Context, found: Folded, everything: bool = False) -> CommunityResult:
+    me = c.home.keys.identity.peer
+    return told(CommunityResult, **standing.told(found.state, me, int(time.time()), everything, found.faults))
 
 
 async def send(c: Context, at: Seat, kind: str, value: voting.Said) -> int:
@@ -52,21 +210,21 @@ async def send(c: Context, at: Seat, kind: str, value: voting.Said) -> int:
     return await c.node.registrar.govern(voting.sign(c.home, kind, value))
 
 
-async def _outcome(c: Context, at: Seat, proposal: int) -> Told:
-    told = _told(c, await read(c, at), everything=True)
-    return {"outcome": next(each for each in told["proposals"] if each["proposal"] == proposal)}
+async def _outcome(c: Context, at: Seat, proposal: int) -> ProposalShown:
+    shown = _shown(c, await read(c, at), everything=True)
+    return next(each for each in shown.proposals if each.proposal == proposal)
 
 
 @verb("community", reads=True)
-async def community(c: Context, *, named: str | None = None, everything: bool = False) -> Told:
+async def community(c: Context, *, named: str | None = None, everything: bool = False) -> CommunityResult:
     """How a community stands: members, powers, open proposals and what they lack; with `everything`, closed ones."""
-    return _told(c, await read(c, seat(c, named)), everything)
+    return _shown(c, await read(c, seat(c, named)), everything)
 
 
 @verb("community")
 async def invite(
     c: Context, *, college: str, days: int = 14, words: str = "", lan: bool = False, named: str | None = None
-) -> Told:  # fmt: skip
+) -> InviteResult:  # fmt: skip
     """A proposal to admit whoever holds a new invitation, and the invitation. Without an address it could not be taken:
     it names what strangers can reach, and with `lan`, or where there is no such address, what is near."""
     at = seat(c, named)
@@ -79,12 +237,13 @@ async def invite(
     made = invitation.Invitation(
         commons=at.commons, proposal=index, token=token, log_key=at.key.public, sources=tuple(reach)
     )
-    told = await _outcome(c, at, index)
-    return {"proposal": index, "invitation": str(made), "reach": addresses.reach(reach), **told}
+    return InviteResult(
+        proposal=index, invitation=str(made), reach=addresses.reach(reach), outcome=await _outcome(c, at, index)
+    )
 
 
 @verb("community")
-async def join(c: Context, *, text: str) -> Told:
+async def join(c: Context, *, text: str) -> JoinResult:
     """The entry by which an invitation is taken; the community is remembered."""
     taken = invitation.parse(text)
     reach = checked([each for each in taken.sources if not addresses.is_wild(each)])
@@ -96,11 +255,11 @@ async def join(c: Context, *, text: str) -> Told:
     at = Seat(commons=taken.commons, key=key, sources=tuple(reach))
     index = await send(c, at, proposals.JOIN, voting.joining(c.home, taken))
     c.home.shelf.put_seat(at.commons, key.public, list(at.sources))
-    return {"entry": index, "commons": at.commons}
+    return JoinResult(entry=index, commons=at.commons)
 
 
 @verb("community")
-async def follow(c: Context, *, source: str, commons: str | None = None) -> Told:
+async def follow(c: Context, *, source: str, commons: str | None = None) -> CommunityResult:
     """The community whose log the node at `source` keeps, in which this home takes part from now on, or which it only
     watches. It is remembered once all of the log is verified, from the charter on, whose id is the community's name."""
     (at,) = checked([source])
@@ -117,7 +276,7 @@ async def follow(c: Context, *, source: str, commons: str | None = None) -> Told
     found = await read(c, Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
     others = [each for each in sources if each != at] if before == key.public else []
     c.home.shelf.put_seat(cid, key.public, [at, *others])
-    return _told(c, found)
+    return _shown(c, found)
 
 
 async def _key(c: Context, log: Read, commons: str) -> Verifier:
@@ -132,7 +291,7 @@ async def propose(
     c: Context, *, action: str, college: str | None = None, peer: str | None = None, dataset: str | None = None,
     access: str | None = None, of: str | None = None, target: int | None = None, expires: int | None = None,
     file: str | None = None, words: str = "", named: str | None = None,
-) -> Told:  # fmt: skip
+) -> ProposeResult:  # fmt: skip
     """A proposal, on which its proposer has voted yes. See `core.state.actions` for what each action needs: `access`
     and `of` are a rule's kind and college, `target` an entry, `file` the text of a charter or of a policy."""
     said = {"college": college, "peer": peer, "dataset": dataset, "access": access, "of": of, "entry": target,
@@ -164,11 +323,11 @@ async def propose(
     else:
         made = voting.proposal(at.commons, action, words=words, **what)
     index = await send(c, at, *voting.spoken(made, number))
-    return {"proposal": index, **await _outcome(c, at, index)}
+    return ProposeResult(proposal=index, outcome=await _outcome(c, at, index))
 
 
 @verb("community")
-async def vote(c: Context, *, proposal: int, choice: Choice, reason: str = "", named: str | None = None) -> Told:
+async def vote(c: Context, *, proposal: int, choice: Choice, reason: str = "", named: str | None = None) -> VoteResult:
     """The ballot's entry, and what becomes of the proposal by it."""
     state = (await read(c, seat(c, named))).state
     state.check_known()  # a proposal that cannot be judged here is none to this home
@@ -176,28 +335,30 @@ async def vote(c: Context, *, proposal: int, choice: Choice, reason: str = "", n
     at = seat(c, named)  # read again: the log may have changed hands
     said = Vote(commons=at.commons, proposal=ballot.digest, choice=choice, reason=reason, time=int(time.time()))
     index = await send(c, at, proposals.VOTE, said)
-    return {"entry": index, **await _outcome(c, at, proposal)}
+    return VoteResult(entry=index, outcome=await _outcome(c, at, proposal))
 
 
 @verb("community", reads=True)
 async def statistics(
     c: Context, *, source: str | None = None, named: str | None = None, since: int | None = None,
     until: int | None = None,
-) -> Told:  # fmt: skip
+) -> StatisticsResult:  # fmt: skip
     """What the keepers of the gate did, from a log: its own, a community's, or any that is named."""
     if source is None:
         state = (await read(c, seat(c, named))).state
     else:
         log, commons = await log_at(c, source if not Path(source).exists() else str(Path(source)), None)
         state = (await audit.audit(log, b"", commons, c.progress)).state
-    return {"commons": state.commons, "datasets": standing.statistics(state, since, until)}
+    return told(StatisticsResult, commons=state.commons, datasets=standing.statistics(state, since, until))
 
 
 # -- a log that changes hands -----------------------------------------------------------------------------------------
 
 
 @verb("community")
-async def take_over(c: Context, *, source: str | None = None, named: str | None = None, anew: bool = False) -> Told:
+async def take_over(
+    c: Context, *, source: str | None = None, named: str | None = None, anew: bool = False
+) -> OfferResult | TakeOverResult:
     """What was done of a take-over: this home offers to keep the log, or tells what its offer lacks, or, once the
     members have chosen it, writes the log that goes on. `source` shows the log, if its registrar does not; `anew`
     renews the offer.
@@ -225,19 +386,19 @@ async def take_over(c: Context, *, source: str | None = None, named: str | None 
         proposal = _bid(c, at, copied.state, anew)
         wrong = transfer.add(copied, [proposal, *transfer.Bids(c.home).ballots(proposal)])
         if community.heir is None or community.heir.peer != me:
-            return {"taken": False, "wrong": wrong, **_offered(c, copied.state, proposal)}
+            return _offered(c, copied.state, proposal, wrong)
     if at.sources:
         await transfer.check_newest(c.net, copied)
     else:  # what goes on from an old copy under another key leaves out as much
         await c.node.resuming.check()
     with c.home.log.shutting(transfer.SHUT):  # what would be added from here on, the next log would not have
         size = transfer.build(c.home, at.commons, copied)
-    return {
-        "taken": True, "wrong": wrong, "commons": at.commons, "entries": size,
-        "base": copied.base.checkpoint.size, "datasets": len(copied.state.datasets),
-        "manifests": await _manifests(c, at, copied.state), "requests": len(copied.state.accesses),
-        "known": sum(index in copied.hidden for index in copied.state.accesses),
-    }  # fmt: skip
+    return TakeOverResult(
+        taken=True, wrong=tuple(wrong), commons=at.commons, entries=size, base=copied.base.checkpoint.size,
+        datasets=len(copied.state.datasets), manifests=await _manifests(c, at, copied.state),
+        requests=len(copied.state.accesses),
+        known=sum(index in copied.hidden for index in copied.state.accesses),
+    )  # fmt: skip
 
 
 async def _copied(c: Context, at: Seat, source: str | None) -> Copy:
@@ -268,13 +429,15 @@ def _bid(c: Context, at: Seat, state: State, anew: bool) -> bytes:
     return proposal
 
 
-def _offered(c: Context, state: State, proposal: bytes) -> Told:
-    told = _told(c, Folded(state), everything=True)
+def _offered(c: Context, state: State, proposal: bytes, wrong: Sequence[str]) -> OfferResult:
+    shown = _shown(c, Folded(state), everything=True)
     digest = sha256(proposal).digest()
     ballots = state.community.ballots.values() if state.community else ()
     index = next((each.index for each in ballots if each.digest == digest), None)
-    found = next((each for each in told["proposals"] if each["proposal"] == index), None)
-    return {"commons": told["commons"], "outcome": found, "addresses": given(c, lan=True)}
+    found = next((each for each in shown.proposals if each.proposal == index), None)
+    return OfferResult(
+        taken=False, wrong=tuple(wrong), commons=shown.commons, outcome=found, addresses=tuple(given(c, lan=True))
+    )
 
 
 async def _manifests(c: Context, at: Seat, state: State) -> int:
@@ -296,7 +459,9 @@ async def _manifests(c: Context, at: Seat, state: State) -> int:
 
 
 @verb("community")
-async def vote_at(c: Context, *, address: str, choice: Choice, reason: str = "", named: str | None = None) -> Told:
+async def vote_at(
+    c: Context, *, address: str, choice: Choice, reason: str = "", named: str | None = None
+) -> VoteAtResult:
     """Whose offer to keep a log, whose registrar does not answer, was voted on: that of the peer at `address`."""
     (at,) = checked([address])
     commons = seat(c, named).commons
@@ -309,4 +474,4 @@ async def vote_at(c: Context, *, address: str, choice: Choice, reason: str = "",
     ))  # fmt: skip
     if await c.net.post(at, f"/{commons}/succession", ballot, limit=64) != sha256(ballot).digest():
         raise Untrue("it kept something else than this ballot")
-    return {"commons": commons, "registrar": said.signer, "choice": choice}
+    return VoteAtResult(commons=commons, registrar=said.signer, choice=choice)

@@ -2,42 +2,92 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from commons.community.voting import Seat
 from commons.custody import client, custodian, followed
 from commons.errors import Conflict
-from commons.node.verbs.context import Context, Told, custodians, read, seat
+from commons.node.verbs.context import Context, custodians, read, seat
 from commons.node.verbs.registry import verb
+from commons.node.verbs.shapes import result
+
+
+@result
+class KeepResult:
+    """The communities whose keys this home keeps shares of."""
+
+    commons: Annotated[tuple[str, ...], "their ids"]
+
+
+@result
+class CustodianShown:
+    """One who keeps shares."""
+
+    name: Annotated[str, "in the policy"]
+    peer: Annotated[str, "peer id"]
+    reachable: Annotated[bool, "answered, and keeps shares"]
+    known: Annotated[bool, "an address is known here"]
+    unready: Annotated[bool, "answered, and has not agreed to keep shares"]
+
+
+@result
+class CustodyResult:
+    """Who keeps the shares of a community's keys."""
+
+    commons: Annotated[str, "whose keys"]
+    custodians: Annotated[tuple[CustodianShown, ...], "none where the registrar keeps the keys"]
+    warning: Annotated[str, "that too few are there; empty where enough are"]
+    keeps: Annotated[tuple[str, ...], "the communities that this home keeps shares for"]
+
+
+@result
+class SharePassed:
+    """A share that was passed on."""
+
+    series: Annotated[str, "of datasets, hex"]
+    epoch: Annotated[int, "of the key"]
+    titles: Annotated[tuple[str, ...], "of the datasets under this key"]
+
+
+@result
+class PassOnResult:
+    """What was passed on to the custodians chosen since."""
+
+    commons: Annotated[str, "whose keys"]
+    to: Annotated[tuple[str, ...], "names of the custodians in force"]
+    kept: Annotated[int, "shares that are kept here"]
+    passed: Annotated[tuple[SharePassed, ...], "what was passed on now"]
 
 
 @verb("custody")
-async def keep(c: Context, *, named: str | None = None) -> Told:
+async def keep(c: Context, *, named: str | None = None) -> KeepResult:
     """The communities for which this home agrees to keep shares of keys, one more from now on."""
-    return {"commons": followed.keep(c.home, seat(c, named).commons)}
+    return KeepResult(commons=tuple(followed.keep(c.home, seat(c, named).commons)))
 
 
 @verb("custody", reads=True)
-async def custody(c: Context, *, named: str | None = None) -> Told:
+async def custody(c: Context, *, named: str | None = None) -> CustodyResult:
     """Who keeps the shares of a community's keys, who of them is there, and whether that is enough."""
     return await reached(c, seat(c, named))
 
 
-async def reached(c: Context, at: Seat) -> Told:
+async def reached(c: Context, at: Seat) -> CustodyResult:
     """The custodians of one community, each asked whether they are there."""
     policy = (await read(c, at)).state.custodian_policy
-    keeps = c.home.config.get("custody", [])
+    keeps = tuple(c.home.config.get("custody", ()))
     if policy is None:
-        return {"commons": at.commons, "custodians": [], "warning": "", "keeps": keeps}
+        return CustodyResult(commons=at.commons, custodians=(), warning="", keeps=keeps)
     known = custodians(c, policy, at.sources)
     found = await client.reach(c.near, known, policy, at.commons)
-    return {
-        "commons": at.commons, "warning": found.warning, "keeps": keeps,
-        "custodians": [{"name": m.name, "peer": m.peer, "reachable": m.name in found.reachable,
-                        "known": bool(known[m.peer]), "unready": m.name in found.unready} for m in policy.members],
-    }  # fmt: skip
+    rows = [
+        CustodianShown(name=m.name, peer=m.peer, reachable=m.name in found.reachable, known=bool(known[m.peer]),
+                       unready=m.name in found.unready) for m in policy.members
+    ]  # fmt: skip
+    return CustodyResult(commons=at.commons, custodians=tuple(rows), warning=found.warning, keeps=keeps)
 
 
 @verb("custody")
-async def pass_on(c: Context, *, again: bool = False, named: str | None = None) -> Told:
+async def pass_on(c: Context, *, again: bool = False, named: str | None = None) -> PassOnResult:
     """What this home keeps of a community's keys is shared among the custodians chosen since."""
     at = seat(c, named)
     state = (await read(c, at)).state
@@ -49,9 +99,9 @@ async def pass_on(c: Context, *, again: bool = False, named: str | None = None) 
     kept = {each.sharing: each for each in c.home.deposits.of(at.commons)}
     sources = custodians(c, policy, at.sources)
     done = await custodian.pass_on(c.near, c.node.custodian, sources, at.commons, again=again)
-    rows = [{"series": kept[each].series.hex(), "epoch": kept[each].epoch, "titles": sorted({
+    rows = [SharePassed(series=kept[each].series.hex(), epoch=kept[each].epoch, titles=tuple(sorted({
                 known.entry.title for known in state.datasets.values()
                 if (known.entry.series, known.entry.epoch) == (kept[each].series, kept[each].epoch)
-            })} for each in done]  # fmt: skip
-    return {"commons": at.commons, "to": [member.name for member in policy.members], "kept": len(kept),
-            "passed": rows}  # fmt: skip
+            }))) for each in done]  # fmt: skip
+    to = tuple(member.name for member in policy.members)
+    return PassOnResult(commons=at.commons, to=to, kept=len(kept), passed=tuple(rows))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from commons.core.dataset import address
 from commons.core.state import entries
@@ -20,12 +21,252 @@ from commons.log.files import Read
 from commons.log.judge import Report
 from commons.log.replica import Replica
 from commons.log.submit import advance
-from commons.node.verbs.context import Context, Told, log_at
+from commons.node.verbs.context import Context, log_at
 from commons.node.verbs.registry import verb
+from commons.node.verbs.shapes import result, told, unsaid
+
+
+@result
+class RequestShown:
+    """A request, as its registrar sees it."""
+
+    request: Annotated[int, "its entry, by which it is answered"]
+    time: Annotated[int, "when it was logged"]
+    who: Annotated[str | None, "the peer id of the requester; none where it was erased or is damaged"]
+    dataset: Annotated[str, "the dataset's id"]
+    title: Annotated[str, "what that is called"]
+    purpose: Annotated[str, "a code"]
+    details: Annotated[str | None, "what for, in their own words"]
+    outcome: Annotated[str, "pending, grant, refuse or revoke"]
+    reason: Annotated[str, "why; a code, or the steward's words"]
+    expires: Annotated[int | None, "when the grant ends"]
+    ended: Annotated[int | None, "when the grant ended, if it did"]
+    access: Annotated[str, "the rule that holds for it"]
+    voted: Annotated[bool, "members decide about it"]
+    damaged: Annotated[str, "what is wrong with its details here; empty where nothing is"]
+
+
+@result
+class RequestsResult:
+    """The steward's desk."""
+
+    requests: Annotated[tuple[RequestShown, ...], "in the log's order"]
+
+
+@result
+class DecideResult:
+    """A decision that is in the log."""
+
+    entry: Annotated[int, "of the decision"]
+    request: Annotated[int, "which request"]
+    outcome: Annotated[Literal["grant", "refuse", "revoke"], "what was decided"]
+    expires: Annotated[int | None, "when the grant ends"]
+    access: Annotated[str, "the rule of the dataset by now"]
+    automatic: Annotated[bool, "that rule grants a new request by itself"]
+
+
+@result
+class EraseResult:
+    """Details that were destroyed."""
+
+    entry: Annotated[int, "the redaction, which says so"]
+    erased: Annotated[tuple[int, ...], "the entries whose details are gone"]
+
+
+@result
+class FaultShown:
+    """An entry of a log that its rules do not allow."""
+
+    entry: Annotated[int, "which"]
+    what: Annotated[str, "what is wrong with it"]
+
+
+@result
+class ExportLogResult:
+    """A log that was written as files."""
+
+    path: Annotated[str, "the folder, or the .zip"]
+    bytes: Annotated[int, "of all files"]
+    openings: Annotated[bool, "with who asked for what"]
+    entries: Annotated[int, "how many"]
+    faults: Annotated[tuple[FaultShown, ...], "of a log from elsewhere"]
+    damaged: Annotated[tuple[int, ...], "entries whose details are damaged, and empty in what was written"]
+
+
+@result
+class DatasetLogged:
+    """A dataset that a log lists."""
+
+    cid: Annotated[str, "its id"]
+    title: Annotated[str, "what it is called"]
+    version: Annotated[int, "of its series"]
+    licence: Annotated[str, "its licence"]
+    access: Annotated[str, "the rule for who is given the key, by now"]
+    epoch: Annotated[int, "of its key"]
+    entry: Annotated[int, "its entry"]
+    publisher: Annotated[str, "the peer id that signed it"]
+
+
+@result
+class AccessRow:
+    """A row of an audit: a request, and what became of it."""
+
+    entry: Annotated[int, "of the request"]
+    time: Annotated[int, "when it was logged"]
+    who: Annotated[str | None, "the requester's peer id; none where no opening shows it"]
+    dataset: Annotated[str, "the dataset's id"]
+    title: Annotated[str, "what that is called"]
+    version: Annotated[int, "of its series"]
+    licence: Annotated[str, "its licence"]
+    purpose: Annotated[str, "a code"]
+    details: Annotated[str | None, "what for, in their own words"]
+    decision: Annotated[str, "pending, grant, refuse or revoke"]
+    reason: Annotated[str, "why"]
+    decided: Annotated[int | None, "when"]
+    decision_entry: Annotated[int | None, "by which entry"]
+    expires: Annotated[int | None, "when the grant ends"]
+    receipt: Annotated[int | None, "the entry that says it was fetched"]
+    dropped: Annotated[int | None, "the entry that says it was dropped"]
+    state: Annotated[str, "verified, redacted by entry N, no opening given, or what is wrong"]
+    ended: Annotated[int | None, "when the grant ended, if it did"]
+
+
+@result
+class LogDates:
+    """When the last entry of a log is of."""
+
+    log: Annotated[int, "its time"]
+    ahead: Annotated[int | None, "seconds by which that is later than it can be"]
+    witnessed: Annotated[int | None, "when the witnesses saw the head"]
+
+
+@result
+class UnknownEntry:
+    """An entry of a type that this version does not know."""
+
+    entry: Annotated[int, "which"]
+    type: Annotated[str, "what it calls itself"]
+
+
+@result
+class WordGiven:
+    """The owner's word that a log goes on."""
+
+    time: Annotated[int, "when it was given"]
+    size: Annotated[int, "how many entries there were"]
+    over: Annotated[int, "how many entries somebody had shown; 0 where nobody showed more"]
+    silent: Annotated[tuple[str, ...], "who did not answer"]
+
+
+@result
+class DamageShown:
+    """A row of this home's files that cannot be read."""
+
+    table: Annotated[str, "of which table"]
+    row: Annotated[str, "which row"]
+    what: Annotated[str, "what is wrong with it"]
+
+
+@result
+class FileDamaged:
+    """A file of an exported log that is not what it should be."""
+
+    file: Annotated[str, "its path"]
+    what: Annotated[str, "what is wrong with it"]
+
+
+@result
+class ExportedFiles:
+    """The files of an exported log."""
+
+    checked: Annotated[int, "how many"]
+    damaged: Annotated[tuple[FileDamaged, ...], "each, and why"]
+    missing: Annotated[tuple[str, ...], "of a whole export"]
+    unchecked: Annotated[tuple[str, ...], "no part of a log"]
+
+
+@result
+class RegistrarTenure:
+    """Who kept a log, from an entry on."""
+
+    entry: Annotated[int, "from which on"]
+    peer: Annotated[str, "who"]
+    from_: Annotated[int | None, "the entries of the head it goes on from; none for the first"]
+    key: Annotated[str, "under which key, as a vkey"]
+
+
+@result
+class CustodiansChosen:
+    """Who keeps shares of keys, from an entry on."""
+
+    entry: Annotated[int, "from which on"]
+    policy: Annotated[tuple[str, ...], "the lines of the policy; none for nobody"]
+
+
+@result
+class MinutesRow:
+    """A row of the minutes: an entry by which a community governs itself."""
+
+    entry: Annotated[int, "which"]
+    who: Annotated[str | None, "who signed it"]
+    proposal: Annotated[int | None, "the proposal it belongs to"]
+    outcome: Annotated[str, "what became of a proposal"]
+    closed: Annotated[int | None, "the entry that closed it"]
+    words: Annotated[str, "why, as it was said"]
+    why: Annotated[str, "a proposal that passed had no effect"]
+    means: Annotated[tuple[str, ...], "what would be so, in plain lines"]
+    time: Annotated[int, "when"]
+    kind: Annotated[str, "charter, proposal, ballot, join, stamp or succession"]
+    what: Annotated[str, "in a line"]
+
+
+@result
+class Minutes:
+    """How a community governed itself."""
+
+    charter: Annotated[tuple[str, ...], "the one in force, in plain lines"]
+    colleges: Annotated[Mapping[str, tuple[str, ...]], "peer ids of the members, by college"]
+    registrars: Annotated[tuple[RegistrarTenure, ...], "who kept the log"]
+    heir: Annotated[str | None, "who was chosen, and has not taken it over"]
+    custodians: Annotated[tuple[CustodiansChosen, ...], "who kept shares of keys"]
+    rows: Annotated[tuple[MinutesRow, ...], "in the log's order"]
+
+
+@result
+class AuditResult:
+    """A log that was verified, and who accessed what by it."""
+
+    commons: Annotated[str, "its id"]
+    name: Annotated[str, "what it is called"]
+    entries: Annotated[int, "how many"]
+    root: Annotated[str, "of its tree, hex"]
+    head: Annotated[str, "the signed head"]
+    last: Annotated[int, "the time of the last entry"]
+    witnesses: Annotated[tuple[str, ...], "names of those whose signatures the head has"]
+    unwitnessed: Annotated[str, "who is missing for the charter's quorum"]
+    fork: Annotated[tuple[str, ...], "two signed heads that contradict each other, where there are"]
+    words: Annotated[tuple[WordGiven, ...], "of this home's log: its owner's"]
+    dated: Annotated[LogDates, "the last entry"]
+    datasets: Annotated[tuple[DatasetLogged, ...], "what it lists"]
+    rows: Annotated[tuple[AccessRow, ...], "requests, in the log's order, as far as they were asked for"]
+    faults: Annotated[tuple[FaultShown, ...], "entries that its rules do not allow"]
+    unknown: Annotated[tuple[UnknownEntry, ...], "entries that this version cannot judge"]
+    governance: Annotated[Minutes | None, "where it was asked for"] = unsaid("governance")
+    unmatched: Annotated[tuple[str, ...], "a sentence for a filter that is nowhere in the log"]
+    filtered: Annotated[bool, "not all rows were asked for"]
+    damaged: Annotated[tuple[DamageShown, ...], "of this home's own log"]
+    files: Annotated[ExportedFiles | None, "where it was read from files"] = unsaid("files")
+
+
+@result
+class ForgetForkResult:
+    """A log that is trusted again."""
+
+    log: Annotated[str, "its vkey"]
 
 
 @verb("log", reads=True)
-async def requests(c: Context, *, everything: bool = False) -> Told:
+async def requests(c: Context, *, everything: bool = False) -> RequestsResult:
     """The steward's desk: who asks for what, and what was decided; with `everything` decided ones too."""
     state, rows = c.home.log.state, []
     for access in [*state.accesses.values()]:
@@ -46,28 +287,28 @@ async def requests(c: Context, *, everything: bool = False) -> Told:
             "access": str(state.rule(access.index)), "voted": state.rule(access.index).kind == "vote",
             "damaged": damaged,
         })  # fmt: skip
-    return {"requests": rows}
+    return told(RequestsResult, requests=rows)
 
 
 @verb("log")
 async def decide(
     c: Context, *, request: int, outcome: Literal["grant", "refuse", "revoke"], reason: str = "",
     expires: int | None = None,
-) -> Told:  # fmt: skip
+) -> DecideResult:  # fmt: skip
     """The steward's decision on a request, which has its number from its entry; a grant may end at `expires`."""
-    return await c.node.registrar.decide(request, outcome, reason, expires)
+    return told(DecideResult, **await c.node.registrar.decide(request, outcome, reason, expires))
 
 
 @verb("log")
-async def erase(c: Context, *, entry: int, reason: str = "requested") -> Told:
+async def erase(c: Context, *, entry: int, reason: str = "requested") -> EraseResult:
     """The entries whose personal details are destroyed: one, and those that answer it."""
-    return await c.node.registrar.erase(entry, reason)
+    return told(EraseResult, **await c.node.registrar.erase(entry, reason))
 
 
 @verb("log", reads=True)
 async def export_log(
     c: Context, *, path: str, openings: bool = False, source: str | None = None, commons: str | None = None
-) -> Told:  # fmt: skip
+) -> ExportLogResult:  # fmt: skip
     """A log, this home's or one that is kept elsewhere, as files. What another gave is verified before it gets its
     name, and deleted where it is no log, or contradicts what is trusted; with faulty entries it stays: it is
     evidence."""
@@ -80,7 +321,7 @@ async def export_log(
     def part(name: str) -> bytes:
         return asyncio.run_coroutine_threadsafe(get(name), loop).result()
 
-    target, faults, damaged = Path(path), list[Told](), list[int]()
+    target, faults, damaged = Path(path), tuple[FaultShown, ...](), tuple[int, ...]()
     private.check_room(target)
     with naming.drafting(target) as draft:
         packed = target.suffix == ".zip"
@@ -88,19 +329,19 @@ async def export_log(
         held = c.home.log.size
         if source is not None:
             audited = await audit(c, source=str(draft), commons=commons)
-            held, faults = audited["entries"], audited["faults"]
+            held, faults = audited.entries, audited.faults
         if openings:
-            damaged = await auditing.damaged(files.files(draft))
-    return {
-        "path": path, "bytes": size, "openings": openings, "entries": held, "faults": faults, "damaged": damaged,
-    }  # fmt: skip
+            damaged = tuple(await auditing.damaged(files.files(draft)))
+    return ExportLogResult(
+        path=path, bytes=size, openings=openings, entries=held, faults=faults, damaged=damaged
+    )  # fmt: skip
 
 
 @verb("log", reads=True)
 async def audit(
     c: Context, *, source: str | None = None, commons: str | None = None, who: str | None = None,
     dataset: str | None = None, since: int | None = None, until: int | None = None, governance: bool = False,
-) -> Told:  # fmt: skip
+) -> AuditResult:  # fmt: skip
     """Who accessed what, by a log that was verified, and whose head is remembered; with `governance`, who decided what,
     too."""
     read, commons = await log_at(c, source, commons)
@@ -113,15 +354,13 @@ async def audit(
             report = await auditing.audit(read, c.home.log.head.note, commons, c.progress, complete=True)
     else:
         report = await _audited(c, read, commons, packed)
-    told = auditing.told(report, who, dataset, since, until, governance)
+    found_in = auditing.told(report, who, dataset, since, until, governance)
     words = resumption.words(c.home.resumption.words()) if source is None else []
-    return {
-        **told,
-        "fork": list(c.home.shelf.forks().get(report.log.vkey, ())),
-        "words": words,
-        "damaged": [each.as_dict() for each in found],
-        **({"files": await exported.check(read, files.names(Path(source)), report)} if packed and source else {}),
-    }
+    listed = await exported.check(read, files.names(Path(source)), report) if packed and source else None
+    return told(AuditResult, **{
+        **found_in, "fork": list(c.home.shelf.forks().get(report.log.vkey, ())), "words": words,
+        "damaged": [each.as_dict() for each in found], **({"files": listed} if listed is not None else {}),
+    })  # fmt: skip
 
 
 async def _audited(c: Context, read: Read, commons: str | None, packed: bool) -> Report:
@@ -140,7 +379,7 @@ async def _audited(c: Context, read: Read, commons: str | None, packed: bool) ->
 
 
 @verb("log")
-async def forget_fork(c: Context, *, log: str) -> Told:
+async def forget_fork(c: Context, *, log: str) -> ForgetForkResult:
     """The log of that key is trusted again."""
     evidence.forget(c.home, log)
-    return {"log": log}
+    return ForgetForkResult(log=log)

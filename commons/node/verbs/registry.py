@@ -6,15 +6,13 @@ A word that came from outside is checked by its type before the function is call
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import NoneType, UnionType
-from typing import Any, Literal, Required, TypeVar, Union, get_args, get_origin, get_type_hints
-
-import cattrs
+from typing import Any, Literal, Required, TypeVar, get_args, get_origin, get_type_hints
 
 from commons.errors import Malformed
+from commons.node.verbs.shapes import spelt, structure
 
 Group = Literal["datasets", "log", "community", "custody", "witness", "node"]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
@@ -79,7 +77,7 @@ class Verb:
 
     def _word(self, word: Parameter, value: Any) -> Any:
         try:
-            return _strict.structure(value, word.kind)
+            return structure(word.kind, value)
         except Exception as error:  # cattrs: TypeError, ValueError, StructureHandlerNotFoundError …
             raise Malformed(f"{self.name}: {word.name} is {spelt(word.kind)}, not {str(value)[:40]!r}") from error
 
@@ -96,48 +94,3 @@ def verb(group: Group, *, reads: bool = False) -> Callable[[F], F]:
         return function
 
     return register
-
-
-def spelt(kind: Any) -> str:
-    """A type in words, as in: text, a number, a list of text, or nothing."""
-    if kind in _WORDS:
-        return _WORDS[kind]
-    if get_origin(kind) in (Union, UnionType):
-        return ", or ".join(spelt(each) for each in get_args(kind))
-    if get_origin(kind) is Literal:
-        return " or ".join(map(repr, get_args(kind)))
-    inner = [each for each in get_args(kind) if each is not Ellipsis]
-    return f"a list of {spelt(inner[0])}" if len(inner) == 1 else f"an object of {spelt(inner[-1])} by name"
-
-
-_WORDS = {str: "text", int: "a whole number", bool: "true or false", NoneType: "nothing"}
-
-
-def _origin(kind: Any) -> Any:
-    return get_origin(kind)
-
-
-def _exactly(value: Any, kind: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"not {_WORDS[kind]}")
-    return value
-
-
-def _several(value: Any, kind: Any) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):  # a text is a sequence, too
-        raise TypeError("not a list")
-    return tuple(_strict.structure(each, get_args(kind)[0]) for each in value)
-
-
-def _perhaps(value: Any, kind: Any) -> Any:
-    (inner,) = (each for each in get_args(kind) if each is not NoneType)
-    return None if value is None else _strict.structure(value, inner)
-
-
-_strict = cattrs.Converter(detailed_validation=False)
-for _each in (str, int, bool):
-    _strict.register_structure_hook(_each, _exactly)
-_strict.register_structure_hook_func(lambda kind: _origin(kind) is Sequence, _several)
-_strict.register_structure_hook_func(
-    lambda kind: _origin(kind) in (Union, UnionType) and NoneType in get_args(kind), _perhaps
-)

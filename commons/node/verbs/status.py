@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from commons.access import anchor, receipt, request
 from commons.community import voting
@@ -17,27 +18,147 @@ from commons.disk import damage
 from commons.disk.home import write_config
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Malformed, NotFound
-from commons.node.verbs import custody
-from commons.node.verbs.context import Context, Told, announced, checked, own_seat
+from commons.node.verbs.context import Context, announced, checked, own_seat
+from commons.node.verbs.custody import CustodyResult, reached
 from commons.node.verbs.data import held
+from commons.node.verbs.log import DamageShown, WordGiven
 from commons.node.verbs.registry import verb
+from commons.node.verbs.shapes import plain, result, told
 from commons.witness import cosigning
+
+
+@result
+class GoOnResult:
+    """How this home's log came to go on after it was opened."""
+
+    free: Annotated[bool, "entries may be added"]
+    time: Annotated[int | None, "when it was found out"]
+    how: Annotated[str, "answered, alone, made or by word; empty where it was not asked"]
+    who: Annotated[tuple[str, ...], "who answered, or did not"]
+    words: Annotated[tuple[WordGiven, ...], "its owner's"]
+
+
+@result
+class DateResult:
+    """What the clocks say."""
+
+    clock: Annotated[int, "this machine's"]
+    log: Annotated[int, "the last entry"]
+    ahead: Annotated[int | None, "seconds by which that is ahead"]
+    doubt: Annotated[str, "why nothing is dated by this clock; empty where it is"]
+    witnesses: Annotated[int | None, "the median of their clocks"]
+    members: Annotated[int | None, "the median of their clocks"]
+    right: Annotated[int | None, "when the owner said that this clock is right, while that stands"]
+    next: Annotated[str, "what to do about a doubt"]
+
+
+@result
+class WitnessCoverage:
+    """How far this home's log is witnessed."""
+
+    vkey: Annotated[str, "the log's key"]
+    quorum: Annotated[bool, "the charter asks for witnesses"]
+    entries: Annotated[int, "of the newest head"]
+    covered: Annotated[int, "entries of the newest head that enough have signed"]
+    missing: Annotated[str, "who is missing from the newest head"]
+
+
+@result
+class WithdrawalHeld:
+    """A dataset that was withdrawn, and that this home held."""
+
+    dataset: Annotated[str, "the dataset's id"]
+    entry: Annotated[int, "of the withdrawal"]
+    title: Annotated[str, "what it is called; empty where nobody knows any more"]
+    dropped: Annotated[bool, "its packs are deleted here"]
+    applied: Annotated[bool, "it is served here no longer"]
+    request: Annotated[int | None, "the request by which it came here"]
+    logged: Annotated[int | None, "the entry that says it was dropped here"]
+    owed: Annotated[bool, "the log is still to be told"]
+    why: Annotated[str, "it could not be told"]
+
+
+@result
+class RequestMade:
+    """A request that this home made."""
+
+    dataset: Annotated[str, "the dataset's id"]
+    log: Annotated[str, "the key of the log, as a vkey"]
+    request: Annotated[int | None, "its entry, once it is logged"]
+    outcome: Annotated[str, "unsent, pending, grant, refuse, fetched or receipted"]
+    reason: Annotated[str, "why"]
+    key: Annotated[bool, "the dataset's key is here"]
+
+
+@result
+class Unfinished:
+    """A dataset that is not whole here."""
+
+    cid: Annotated[str, "its id"]
+    title: Annotated[str, "what it is called"]
+    packs: Annotated[Literal["begun", "incomplete"], "how much of it is here"]
+    packs_missing: Annotated[int, "how many packs are not here"]
+
+
+@result
+class StatusResult:
+    """What this home is and holds."""
+
+    peer: Annotated[str, "its peer id"]
+    home: Annotated[str, "its folder"]
+    commons: Annotated[str, "the commons whose log it keeps"]
+    name: Annotated[str, "what that is called"]
+    entries: Annotated[int, "of the log"]
+    addresses: Annotated[tuple[str, ...], "where peers can dial this node now"]
+    door: Annotated[str | None, "the first URL of its plain door"]
+    doors: Annotated[tuple[str, ...], "all of them"]
+    announced: Annotated[tuple[str, ...], "what references of this node carry"]
+    datasets: Annotated[int, "that the log lists"]
+    waiting: Annotated[int, "requests that wait for the steward"]
+    limited: Annotated[int, "requests that came too fast, and were not logged"]
+    log: Annotated[str, "writable, or why it is not"]
+    next: Annotated[str, "what to do then"]
+    resumed: Annotated[GoOnResult, "how the log came to go on"]
+    dated: Annotated[DateResult, "what the clocks say"]
+    damaged: Annotated[tuple[DamageShown, ...], "rows here that cannot be read"]
+    witnessed: Annotated[WitnessCoverage, "this home's log"]
+    forks: Annotated[Mapping[str, tuple[str, ...]], "logs that signed two histories: both heads, by the key"]
+    withdrawn: Annotated[tuple[WithdrawalHeld, ...], "of what this home held"]
+    my_requests: Annotated[tuple[RequestMade, ...], "by this home"]
+    custody: Annotated[CustodyResult, "of this home's keys"]
+    unfinished: Annotated[tuple[Unfinished, ...], "datasets"]
+
+
+@result
+class PeersResult:
+    """The addresses that are remembered."""
+
+    peers: Annotated[tuple[str, ...], "multiaddrs and URLs"]
+
+
+@result
+class AnnounceResult:
+    """What references of this node carry from now on."""
+
+    announce: Annotated[tuple[str, ...], "addresses"]
+    warnings: Annotated[tuple[str, ...], "about some of them"]
+
 
 FOLLOW_UP = 10.0  # seconds that `status` gives to registrars who may be away
 
 
 @verb("node", reads=True)
-async def status(c: Context) -> Told:
+async def status(c: Context) -> StatusResult:
     """What this home is and holds, which datasets are not whole in it, and whether its keys can be had from those who
     keep them. Asks again after requests that wait, delivers receipts still owed, drops what was withdrawn, and compares
     heads with the peers it knows; nothing of this where no answer could be kept."""
-    told, kept = await asyncio.gather(_home(c), custody.reached(c, own_seat(c)))
+    here, kept = await asyncio.gather(_home(c), reached(c, own_seat(c)))
     names = ("cid", "title", "packs", "packs_missing")
-    lacking = [{name: row[name] for name in names} for row in held(c) if row["packs"] in ("begun", "incomplete")]
-    return {**told, "custody": kept, "unfinished": lacking}
+    lacking = [{name: getattr(row, name) for name in names} for row in held(c) if row.packs in ("begun", "incomplete")]
+    return told(StatusResult, **here, custody=plain(kept), unfinished=lacking)
 
 
-async def _home(c: Context) -> Told:
+async def _home(c: Context) -> dict[str, Any]:
     if not c.home.frozen:
         await _catch_up(c)
     log, state = c.home.log, c.home.log.state
@@ -101,13 +222,13 @@ async def _follow_up(c: Context, ask: OwnRequest) -> None:
 
 
 @verb("node")
-async def go_on(c: Context) -> Told:
+async def go_on(c: Context) -> GoOnResult:
     """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""
-    return await c.node.resuming.go_on()
+    return told(GoOnResult, **await c.node.resuming.go_on())
 
 
 @verb("node", reads=True)
-async def date(c: Context, *, right: bool = False, commons: str | None = None) -> Told:
+async def date(c: Context, *, right: bool = False, commons: str | None = None) -> DateResult:
     """What the clocks say; with `right` the owner's word that this one is, for this log or that of a commons for
     which this home keeps shares."""
     dating, now = c.home.dating, int(c.home.log.clock())
@@ -117,10 +238,10 @@ async def date(c: Context, *, right: bool = False, commons: str | None = None) -
     if right:
         dating.right(c.home.log.state, now)
         await voting.settle(c.home.log)
-    return dating.told()
+    return told(DateResult, **dating.told())
 
 
-async def date_of(c: Context, commons: str, right: bool) -> Told:
+async def date_of(c: Context, commons: str, right: bool) -> DateResult:
     """The same of the log of a commons for which this home keeps shares."""
     kept = c.node.custodian.logs.get(commons)
     if kept is None:
@@ -131,14 +252,14 @@ async def date_of(c: Context, commons: str, right: bool) -> Told:
     if right:
         dating.right(state, now)
     word = dating.word(commons)
-    return {
-        "clock": now, "log": state.time, "ahead": clock.ahead(state.time, now), "doubt": "", "next": "",
-        "witnesses": None, "members": None, "right": word.time if word and word.holds(now) else None,
-    }  # fmt: skip
+    return DateResult(
+        clock=now, log=state.time, ahead=clock.ahead(state.time, now), doubt="", next="", witnesses=None,
+        members=None, right=word.time if word and word.holds(now) else None,
+    )  # fmt: skip
 
 
 @verb("node", reads=True)
-async def peers(c: Context, *, add: str | None = None, remove: str | None = None) -> Told:
+async def peers(c: Context, *, add: str | None = None, remove: str | None = None) -> PeersResult:
     """The addresses remembered, after adding or removing one; a peer's id removes all that are known of it."""
     if add is not None:
         c.home.shelf.add_peer(address.read(add))
@@ -151,11 +272,11 @@ async def peers(c: Context, *, add: str | None = None, remove: str | None = None
             raise NotFound(f"{said[:200]} is not remembered", hint="`commons peer list` shows who is")
         for each in gone:
             c.home.shelf.remove_peer(each)
-    return {"peers": c.home.shelf.peers()}
+    return PeersResult(peers=tuple(c.home.shelf.peers()))
 
 
 @verb("node")
-async def announce(c: Context, *, addresses: Sequence[str]) -> Told:
+async def announce(c: Context, *, addresses: Sequence[str]) -> AnnounceResult:
     """The addresses that references of this node carry from now on. Malformed for those of another node."""
     own, me = checked(addresses), c.home.keys.identity.peer
     for each in own:
@@ -166,4 +287,4 @@ async def announce(c: Context, *, addresses: Sequence[str]) -> Told:
     c.home.config["announce"] = own
     write_config(c.home.path, c.home.config)
     near = [f"{each} is dialled on the very machine where it is read" for each in own if address.is_loopback(each)]
-    return {"announce": own, "warnings": near}
+    return AnnounceResult(announce=tuple(own), warnings=tuple(near))
