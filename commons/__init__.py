@@ -1,3 +1,22 @@
-"""commons: share datasets peer to peer under their licence, and account for who was given the key."""
+"""commons: share datasets peer to peer under their licence, and account for who was given the key.
 
-__version__ = "0.1.0"
+`async with commons.open(home) as node:` gives the verbs of a home to a program, `commons.connect(home)` to a notebook.
+See docs/python.md. Importing this loads nothing else.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from commons.version import __version__
+
+if TYPE_CHECKING:
+    from commons.session import connect, open
+
+__all__ = ["__version__", "connect", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("connect", "open"):
+        raise AttributeError(f"module 'commons' has no attribute {name!r}")
+    from commons import session
+
+    return getattr(session, name)

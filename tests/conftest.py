@@ -25,6 +25,7 @@ from commons.node import desk
 from commons.node.node import Node
 from commons.node.verbs.context import Context
 from commons.witness import cosigning
+from tests import answers
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell starts with "&": children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,7 +73,9 @@ class Desk:
         self.context = replace(self.context, net=net)
 
     async def call(self, verb: str, words: dict[str, Any]) -> dict[str, Any]:
-        return json.loads(json.dumps((await desk.call(self.context, verb, words)).as_dict()))
+        told: dict[str, Any] = json.loads(json.dumps((await desk.call(self.context, verb, words)).as_dict()))
+        answers.check(verb, told)
+        return told
 
     def __getattr__(self, verb: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         return lambda **words: self.call(verb, words)

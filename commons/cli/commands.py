@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from commons import __version__
 from commons.cli import community, custody, data, licence, log, node, publish, witness
 from commons.cli.terminal import PLACE, Commons, Shell
+from commons.version import __version__
 
 
 @click.group(cls=Commons, context_settings={"help_option_names": ["-h", "--help"]})

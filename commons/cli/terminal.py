@@ -79,17 +79,13 @@ class Shell:
 
         _check_said(words)
         done = (0, 0)
-        stopped = False
 
         def step(so_far: int, whole: int) -> None:
             nonlocal done
-            if stopped:  # a thread that packs or verifies knows of no cancellation: here it ends
-                raise StorageFailed("the command was stopped")
             done = (so_far, whole)
             progress(so_far, whole)
 
         async def work() -> dict[str, Any]:
-            nonlocal stopped
             if self.word and verb != "go_on":
                 self.word = False  # it is said once, however many verbs the command has
                 self._hear(await control.run(self.home, "go_on", {}, step))
@@ -97,7 +93,6 @@ class Shell:
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
-                stopped = True
                 signal.signal(signal.SIGINT, stop.now)  # whoever does not want to wait says so once more
                 task.cancel()
                 await asyncio.wait([task])

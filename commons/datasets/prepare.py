@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Required, TypedDict, Unpack
+from typing import Annotated, Any, Required, TypedDict, Unpack
 
 import licences
 from commons.core.dataset import manifest, names
@@ -64,35 +65,34 @@ class Publication:
 
 
 class Words(TypedDict, total=False):
-    """A publication as the command line says it. Creators are "Name <URL>", licence texts "ID=TEXT" or TEXT, labels
-    "NAME=TEXT"; `updated` is a day, `access` the kind of a rule, `purposes` are codes; what `Publication` says of the
-    rest."""
+    """A publication as the command line says it. What is not said is taken from the folder's own metadata, if it is
+    there."""
 
-    path: Required[str]
-    title: str | None
-    licence: str | None
-    licence_texts: Sequence[str]
-    creators: Sequence[str]
-    organisations: Sequence[str]
-    description: str | None
-    keywords: Sequence[str]
-    identifier: str | None
-    copyright: str | None
-    credit_line: str | None
-    source_url: str | None
-    updated: str | None
-    labels: Sequence[str]
-    changes: str | None
-    collection: bool
-    conditions: str | None
-    access: str
-    allow: Sequence[str]
-    college: str | None
-    purposes: Sequence[str]
-    grant_days: int | None
-    ignore_metadata: Sequence[str]
-    follow_links: bool
-    hidden: bool
+    path: Required[Annotated[str | os.PathLike[str], "the file or folder"]]
+    title: Annotated[str | None, "what it is called"]
+    licence: Annotated[str | None, "CC-BY-4.0, a licence's URL or name, LicenseRef-NAME, or an SPDX expression"]
+    licence_texts: Annotated[Sequence[str], "texts of LicenseRef-NAME, each as ID=TEXT, or one as TEXT"]
+    creators: Annotated[Sequence[str], "whom to credit, as Name or Name <https://orcid.org/…>"]
+    organisations: Annotated[Sequence[str], "organisations to credit, as Name or Name <https://ror.org/…>"]
+    description: Annotated[str | None, "what it is, in a few sentences"]
+    keywords: Annotated[Sequence[str], "what it is about"]
+    identifier: Annotated[str | None, "a DOI or address it has elsewhere"]
+    copyright: Annotated[str | None, "the copyright notice to keep"]
+    credit_line: Annotated[str | None, "the licensor's own wording of the credit"]
+    source_url: Annotated[str | None, "where the data comes from"]
+    updated: Annotated[str | None, "the day of the data's last update, as 2030-12-31"]
+    labels: Annotated[Sequence[str], "labels or notices of communities, as NAME=TEXT"]
+    changes: Annotated[str | None, "what was changed, for data made from other data"]
+    collection: Annotated[bool, "the files stand side by side, each under its own licence"]
+    conditions: Annotated[str | None, "conditions of the licensor's own beside the licence"]
+    access: Annotated[str, "public, acknowledge (if it is not said), members, allow-list, approval or vote"]
+    allow: Annotated[Sequence[str], "peer ids on the allow-list"]
+    college: Annotated[str | None, "with access members: only this college; with vote: any one of it decides"]
+    purposes: Annotated[Sequence[str], "the only purposes allowed, by their codes"]
+    grant_days: Annotated[int | None, "grants end after so many days"]
+    ignore_metadata: Annotated[Sequence[str], "files of the folder whose metadata is passed over"]
+    follow_links: Annotated[bool, "take what symbolic links point to; they are refused otherwise"]
+    hidden: Annotated[bool, "take hidden files, and what is left out by its name as a secret"]
 
 
 def from_words(**words: Unpack[Words]) -> Publication:

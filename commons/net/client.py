@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from commons import __version__
 from commons.core.crypto.ids import PeerId
 from commons.core.dataset.address import peer_of
 from commons.core.tlog import cosignature
@@ -39,6 +38,7 @@ from commons.errors import (
 from commons.net.causes import why
 from commons.net.connector import Connector, url_of
 from commons.net.swarm import Swarm
+from commons.version import __version__
 
 ERROR_LIMIT = 64 << 10  # bytes of an error's answer
 LARGE = 1 << 20  # bytes of a body from which on aiohttp wants a file, to write it piece by piece

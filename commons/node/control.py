@@ -1,7 +1,8 @@
 """The owner's door: a node on loopback that its own command line talks to, and how a command finds it.
 
-POST /verbs/NAME, JSON in, lines of JSON out: {"done": …, "of": …} while it runs, then {"told": …} or an error. Guarded
-by a token in a file only the owner can read, and by Host and Origin, so that no web page can reach it.
+POST /verbs/NAME, JSON in, lines of JSON out: {"done": …, "of": …} while it runs, then {"told": …}, which
+docs/control.schema.json describes, or an error. Guarded by a token in a file only the owner can read, and by Host and
+Origin, so that no web page can reach it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ import json
 import logging
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
 
-from commons.disk import journal
+from commons.disk import journal, sql
 from commons.disk.home import Home, held_by_node, write_secret
-from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, Unreachable, from_dict
+from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, StorageFailed, Unreachable, from_dict
 from commons.net import descriptors
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, tagged, watched
 from commons.net.crowd import Crowd
@@ -30,7 +31,8 @@ from commons.node import desk
 from commons.node.api import body_of, failure, server_log
 from commons.node.node import Node
 from commons.node.verbs.context import Context
-from commons.progress import Progress
+from commons.node.verbs.shapes import plain
+from commons.progress import Progress, untold
 
 log = logging.getLogger(__name__)
 LINE = 256 << 20  # bytes of one line of an answer
@@ -114,7 +116,8 @@ async def _verb(node: Node, token: str, request: web.Request) -> web.StreamRespo
 
 async def _told(c: Context, verb: str, words: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"told": (await desk.call(c, verb, words)).as_dict()}
+        reply = await desk.call(c, verb, words)
+        return {"told": plain(reply.result), **({"alone": reply.alone} if reply.alone else {})}
     except CommonsError as error:
         log.info("command %s failed error=%d", verb[:40], error.number)
         return error.as_dict()
@@ -162,25 +165,84 @@ async def _home_for_a_node(path: Path, stop: asyncio.Event) -> Home:
     raise AssertionError("the last try returns or raises")
 
 
-async def run(path: Path, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """One verb on the home at `path`: by the node that runs on it, or by opening the home ourselves. A node that starts
-    or stops at this moment is waited for, and for a shorter time another command; then Busy."""
-    tries = 0
-    while True:
-        try:
-            home = Home(path)
-        except Busy:
-            found = _running(path)
-            if found is not None and (told := await _ask(*found, verb, words, progress)) is not None:
-                return told
-            tries += 1
-            if tries >= (STARTING if held_by_node(path) else OTHERS):
-                raise
-            await asyncio.sleep(PAUSE)
-            continue
-        with home:
-            async with Node(home) as node:
-                return (await desk.call(Context.of(node, progress), verb, words)).as_dict()
+async def run(path: Path, verb: str, words: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """What one verb on the home at `path` tells, as JSON has it. See `Owner`."""
+    async with Owner(path) as owner:
+        return await owner.told(verb, words, progress)
+
+
+class Owner:
+    """The verbs on the home at `path`: by the node that runs on it, or by one of our own. The home is opened when the
+    first verb finds no node, and closed with this; where it is `shared`, the owner's door is opened with it, so that
+    other commands on this home are done by it meanwhile. Use `async with`, in one loop.
+
+    A node that starts or stops at this moment is waited for, and for a shorter time another command; then Busy.
+    """
+
+    def __init__(self, path: Path, shared: bool = False) -> None:
+        self._path, self._shared = path, shared
+        self._node: Node | None = None
+        self._opened, self._opening = AsyncExitStack(), asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._node = None
+        await self._opened.aclose()
+
+    async def told(self, verb: str, words: Mapping[str, Any], progress: Progress = untold) -> dict[str, Any]:
+        """What a verb tells, as JSON has it."""
+        found = await self._said(verb, words, progress)
+        return found.as_dict() if isinstance(found, desk.Reply) else found
+
+    async def call(self, verb: str, words: Mapping[str, Any], progress: Progress = untold) -> desk.Reply:
+        """What a verb tells, in its types."""
+        found = await self._said(verb, words, progress)
+        return found if isinstance(found, desk.Reply) else desk.reply(verb, found)
+
+    async def _said(self, verb: str, words: Mapping[str, Any], progress: Progress) -> desk.Reply | dict[str, Any]:
+        tries = 0
+        while True:
+            try:
+                node = await self._our_own()
+            except Busy:
+                found = _running(self._path)
+                if found is not None and (told := await _ask(*found, verb, words, progress)) is not None:
+                    return told
+                tries += 1
+                if tries >= (STARTING if held_by_node(self._path) else OTHERS):
+                    raise
+                await asyncio.sleep(PAUSE)
+            else:
+                return await _by(node, verb, words, progress)
+
+    async def _our_own(self) -> Node:
+        """Our own node, opened if need be. Busy where somebody else holds the home."""
+        async with self._opening:
+            if self._node is None:
+                async with AsyncExitStack() as opened:
+                    home = opened.enter_context(Home(self._path, node=self._shared and not sql.frozen(self._path)))
+                    node = await opened.enter_async_context(Node(home))
+                    if self._shared and not home.frozen:
+                        await opened.enter_async_context(door(node))
+                    self._opened, self._node = opened.pop_all(), node
+            return self._node
+
+
+async def _by(node: Node, verb: str, words: Mapping[str, Any], progress: Progress) -> desk.Reply:
+    """What our own node tells. Where nobody waits for it any more, a thread that packs or verifies ends, too."""
+    waits = True
+
+    def step(done: int, whole: int) -> None:
+        if not waits:
+            raise StorageFailed("the command was stopped")
+        progress(done, whole)
+
+    try:
+        return await desk.call(Context.of(node, step), verb, words)
+    finally:
+        waits = False
 
 
 def _running(path: Path) -> tuple[str, str] | None:
@@ -191,18 +253,20 @@ def _running(path: Path) -> tuple[str, str] | None:
         return None
 
 
-async def _ask(url: str, token: str, verb: str, words: dict[str, Any], progress: Progress) -> dict[str, Any] | None:
+async def _ask(url: str, token: str, verb: str, words: Mapping[str, Any], progress: Progress) -> dict[str, Any] | None:
     """What the node at `url` tells; None where none answers. An error is the verb's own, and is not tried again."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=2)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, read_bufsize=LINE) as session,
-            session.post(f"{url}/verbs/{verb}", json=words, headers={"Authorization": f"Bearer {token}"}) as answer,
+            session.post(
+                f"{url}/verbs/{verb}", json=dict(words), headers={"Authorization": f"Bearer {token}"}
+            ) as answer,
         ):
             async for line in answer.content:
                 step = json.loads(line)
                 if "told" in step:
-                    return dict(step["told"])
+                    return {**step["told"], **({"alone": step["alone"]} if "alone" in step else {})}
                 if "error" in step:
                     raise from_dict(step)
                 progress(int(step["done"]), int(step["of"]))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from commons.disk import sql
-from commons.errors import Malformed
+from commons.errors import Internal, Malformed
 from commons.node.verbs import community, custody, data, log, status, witness
 from commons.node.verbs.context import Context
-from commons.node.verbs.registry import VERBS, Verb
-from commons.node.verbs.shapes import plain
+from commons.node.verbs.registry import SAME, VERBS, Verb
+from commons.node.verbs.shapes import plain, structure
 
 ROOMS = (data, log, community, custody, witness, status)  # importing them has registered what they do
 
@@ -32,7 +32,7 @@ class Reply:
 def found(name: str) -> Verb:
     """The verb of that name. Malformed for what is none."""
     if name not in VERBS:
-        raise Malformed(f"this node knows no verb {name[:40]!r}", hint="are both of the same version?")
+        raise Malformed(f"this node knows no verb {name[:40]!r}", hint=SAME)
     return VERBS[name]
 
 
@@ -44,3 +44,13 @@ async def call(c: Context, name: str, words: Mapping[str, Any]) -> Reply:
         raise sql.unwritable(c.home.path)
     result = await verb.function(c, **verb.structure(words))
     return Reply(result, c.node.resuming.owed())
+
+
+def reply(name: str, told: Mapping[str, Any]) -> Reply:
+    """What the node of the same version said through its door. Internal for what that verb does not tell."""
+    fields = dict(told)
+    alone = str(fields.pop("alone", ""))
+    try:
+        return Reply(structure(found(name).result, fields), alone)
+    except Exception as error:  # cattrs raises TypeError, ValueError, KeyError and its own
+        raise Internal(f"the node on this home tells of {name[:40]} in other words", hint=SAME) from error

@@ -158,11 +158,11 @@ async def test_the_clock_of_a_log_is_that_of_its_own_home_or_of_one_it_keeps_sha
     followed.keep(alice.home, alice.home.commons)
     follower = alice.node.custodian.logs[alice.home.commons].replica
     told = await status.date_of(alice.desk.context, alice.home.commons, False)
-    assert (told["log"], told["right"]) == (follower.state.time, None)
+    assert (told.log, told.right) == (follower.state.time, None)
     told = await status.date_of(alice.desk.context, alice.home.commons, True)
-    assert told["right"] is not None
+    assert told.right is not None
     alice.home.log._clock = lambda: time.time() + 400 * DAY  # it was said of another day
-    assert (await status.date_of(alice.desk.context, alice.home.commons, False))["right"] is None
+    assert (await status.date_of(alice.desk.context, alice.home.commons, False)).right is None
 
 
 async def test_only_ones_own_addresses_that_can_be_dialled_are_announced(alice: Party) -> None:

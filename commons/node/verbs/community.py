@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from commons.community import charter, invitation, transfer, voting
@@ -38,7 +37,7 @@ from commons.node.local import own
 from commons.node.verbs import context
 from commons.node.verbs.context import Context, Folded, checked, given, is_later, log_at, read, seat
 from commons.node.verbs.registry import verb
-from commons.node.verbs.shapes import result, told
+from commons.node.verbs.shapes import Source, result, told
 
 Choice = Literal["yes", "no", "abstain"]
 
@@ -224,16 +223,14 @@ async def community(c: Context, *, named: str | None = None, everything: bool = 
 @verb("community")
 async def invite(
     c: Context, *, college: str, days: int = 14, words: str = "", lan: bool = False, named: str | None = None
-) -> InviteResult:  # fmt: skip
+) -> InviteResult:
     """A proposal to admit whoever holds a new invitation, and the invitation. Without an address it could not be taken:
     it names what strangers can reach, and with `lan`, or where there is no such address, what is near."""
     at = seat(c, named)
     said, token = voting.invite(at, college, days, words)
     index = await send(c, at, proposals.PROPOSAL, said)
     kept = [each for each in at.sources if not addresses.is_wild(each)]
-    reach = (
-        addresses.nearest(kept, lan) or addresses.nearest(kept, True) if kept else given(c, lan) or given(c, True)
-    )  # fmt: skip
+    reach = addresses.nearest(kept, lan) or addresses.nearest(kept, True) if kept else given(c, lan) or given(c, True)
     made = invitation.Invitation(
         commons=at.commons, proposal=index, token=token, log_key=at.key.public, sources=tuple(reach)
     )
@@ -288,14 +285,32 @@ async def _key(c: Context, log: Read, commons: str) -> Verifier:
 
 @verb("community")
 async def propose(
-    c: Context, *, action: str, college: str | None = None, peer: str | None = None, dataset: str | None = None,
-    access: str | None = None, of: str | None = None, target: int | None = None, expires: int | None = None,
-    file: str | None = None, words: str = "", named: str | None = None,
-) -> ProposeResult:  # fmt: skip
+    c: Context,
+    *,
+    action: str,
+    college: str | None = None,
+    peer: str | None = None,
+    dataset: str | None = None,
+    access: str | None = None,
+    of: str | None = None,
+    target: int | None = None,
+    expires: int | None = None,
+    file: str | None = None,
+    words: str = "",
+    named: str | None = None,
+) -> ProposeResult:
     """A proposal, on which its proposer has voted yes. See `core.state.actions` for what each action needs: `access`
     and `of` are a rule's kind and college, `target` an entry, `file` the text of a charter or of a policy."""
-    said = {"college": college, "peer": peer, "dataset": dataset, "access": access, "of": of, "entry": target,
-            "until": expires, "file": file}  # fmt: skip
+    said = {
+        "college": college,
+        "peer": peer,
+        "dataset": dataset,
+        "access": access,
+        "of": of,
+        "entry": target,
+        "until": expires,
+        "file": file,
+    }
     voting.check_words(action, access, {name for name, value in said.items() if value is not None})
     at = seat(c, named)
     kept: dict[str, Any] = {"college": college, "peer": peer, "target": target, "expires": expires}
@@ -340,14 +355,18 @@ async def vote(c: Context, *, proposal: int, choice: Choice, reason: str = "", n
 
 @verb("community", reads=True)
 async def statistics(
-    c: Context, *, source: str | None = None, named: str | None = None, since: int | None = None,
+    c: Context,
+    *,
+    source: Source | None = None,
+    named: str | None = None,
+    since: int | None = None,
     until: int | None = None,
-) -> StatisticsResult:  # fmt: skip
+) -> StatisticsResult:
     """What the keepers of the gate did, from a log: its own, a community's, or any that is named."""
     if source is None:
         state = (await read(c, seat(c, named))).state
     else:
-        log, commons = await log_at(c, source if not Path(source).exists() else str(Path(source)), None)
+        log, commons = await log_at(c, source, None)
         state = (await audit.audit(log, b"", commons, c.progress)).state
     return told(StatisticsResult, commons=state.commons, datasets=standing.statistics(state, since, until))
 
@@ -357,7 +376,7 @@ async def statistics(
 
 @verb("community")
 async def take_over(
-    c: Context, *, source: str | None = None, named: str | None = None, anew: bool = False
+    c: Context, *, source: Source | None = None, named: str | None = None, anew: bool = False
 ) -> OfferResult | TakeOverResult:
     """What was done of a take-over: this home offers to keep the log, or tells what its offer lacks, or, once the
     members have chosen it, writes the log that goes on. `source` shows the log, if its registrar does not; `anew`
@@ -394,14 +413,19 @@ async def take_over(
     with c.home.log.shutting(transfer.SHUT):  # what would be added from here on, the next log would not have
         size = transfer.build(c.home, at.commons, copied)
     return TakeOverResult(
-        taken=True, wrong=tuple(wrong), commons=at.commons, entries=size, base=copied.base.checkpoint.size,
-        datasets=len(copied.state.datasets), manifests=await _manifests(c, at, copied.state),
+        taken=True,
+        wrong=tuple(wrong),
+        commons=at.commons,
+        entries=size,
+        base=copied.base.checkpoint.size,
+        datasets=len(copied.state.datasets),
+        manifests=await _manifests(c, at, copied.state),
         requests=len(copied.state.accesses),
         known=sum(index in copied.hidden for index in copied.state.accesses),
-    )  # fmt: skip
+    )
 
 
-async def _copied(c: Context, at: Seat, source: str | None) -> Copy:
+async def _copied(c: Context, at: Seat, source: Source | None) -> Copy:
     if not at.sources:
         return await transfer.copy(own(c.node.site, at.commons), at.commons, b"")
     log, _ = await log_at(c, source or at.sources[0], at.commons)
@@ -469,9 +493,17 @@ async def vote_at(
     said = envelope.open(proposals.PROPOSAL, Proposal, proposal, transfer.LIMIT)
     if (said.value.commons, said.value.action, said.value.peer) != (commons, "change-registrar", said.signer):
         raise Untrue("what is offered there is not to keep the log of this commons")
-    ballot = voting.sign(c.home, proposals.VOTE, Vote(
-        commons=commons, proposal=sha256(proposal).digest(), choice=choice, reason=reason, time=int(time.time()),
-    ))  # fmt: skip
+    ballot = voting.sign(
+        c.home,
+        proposals.VOTE,
+        Vote(
+            commons=commons,
+            proposal=sha256(proposal).digest(),
+            choice=choice,
+            reason=reason,
+            time=int(time.time()),
+        ),
+    )
     if await c.net.post(at, f"/{commons}/succession", ballot, limit=64) != sha256(ballot).digest():
         raise Untrue("it kept something else than this ballot")
     return VoteAtResult(commons=commons, registrar=said.signer, choice=choice)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from commons.community import voting
 from commons.community.voting import Seat
 from commons.core.crypto import ids
-from commons.core.dataset import address
+from commons.core.dataset import address, manifest, reference
 from commons.core.dataset.address import is_peer
 from commons.core.dataset.reference import Reference
 from commons.core.state.fold import State
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
-from commons.custody import followed
+from commons.custody import followed, sharing
 from commons.disk.home import Home
 from commons.errors import NotFound, TimedOut, Unreachable, Untrue
-from commons.log import files, replica, titles
+from commons.log import files, registrars, replica, titles
 from commons.log.files import Read
-from commons.net.network import Network
+from commons.net.network import HERE, Network
 from commons.node.local import Near, own
 from commons.node.node import Node
+from commons.node.verbs.shapes import Source
 from commons.progress import Progress, untold
-
-Told = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,50 @@ def custodians(c: Context, policy: Policy, more: Iterable[str] = ()) -> dict[str
     return followed.addresses(policy, [*more, *c.home.shelf.known()], c.home.keys.identity.peer)
 
 
+def refer_to(c: Context, cid: str, lan: bool = False) -> reference.Reference:
+    """A reference with the addresses this node announces, and those it knows of who answers requests and of
+    custodians; those of a home network only when asked."""
+    mine, here = given(c, lan), all(map(address.is_loopback, c.node.addresses))
+    others = [
+        each
+        for each in (*_registrars_of(c, cid), *_custodians_of(c, cid))
+        if not address.is_wild(each) and (address.is_public(each) or (lan and (here or not address.is_loopback(each))))
+    ]
+    doors = [each for each in mine if not is_peer(each)]
+    peers = dict.fromkeys(each for each in (*mine, *others) if is_peer(each))
+    return reference.Reference(
+        cid=ids.check_cid(cid), peers=tuple(peers)[: reference.PARTS - len(doors)], doors=tuple(doors)
+    )
+
+
+def referred(c: Context, cid: str, lan: bool = False) -> dict[str, str]:
+    """A reference, and from where what it names can be reached."""
+    made = refer_to(c, cid, lan)
+    return {"reference": str(made), "reach": address.reach((*made.peers, *made.doors))}
+
+
+def _registrars_of(c: Context, cid: str) -> list[str]:
+    """Addresses of who answers requests for a dataset, as far as this home knows them; none for itself."""
+    data = c.home.shelf.manifest(cid)
+    if data is None:
+        return []
+    value = manifest.open(data).value
+    return [a for a in registrars.known(c.home, value).among(c.home.shelf.known()) if a != HERE]
+
+
+def _custodians_of(c: Context, cid: str) -> list[str]:
+    """Addresses of those who keep the key of a dataset, as far as this home knows them."""
+    data = c.home.shelf.manifest(cid)
+    value = manifest.open(data).value if data is not None else None
+    if value is None or value.custody is None:
+        return []
+    found = custodians(c, sharing.open_sharing(value.custody).value.parsed())
+    now = c.home.log.state.custodian_policy if value.commons == c.home.commons else None
+    if now is not None:  # and those who came after them
+        found |= custodians(c, now)
+    return [known for each in found.values() for known in each if known != HERE]
+
+
 # -- logs -------------------------------------------------------------------------------------------------------------
 
 
@@ -133,13 +177,14 @@ async def read(c: Context, at: Seat) -> Folded:
     return Folded(kept.state, kept.verified.faults)
 
 
-async def log_at(c: Context, source: str | None, commons: str | None) -> tuple[Read, str | None]:
+async def log_at(c: Context, source: Source | None, commons: str | None) -> tuple[Read, str | None]:
     """A log to read from: this home's, or one in files, at a peer or a URL; and whose it is, where that is known."""
     commons = commons and ids.check_commons(commons)
     if source is None:
         if commons not in (None, c.home.commons):
             raise NotFound(f"this home keeps the log of {c.home.commons}", hint="say where the other one is kept")
         return own(c.node.site, c.home.commons), c.home.commons
+    source = os.fspath(source)
     if not address.is_like(source):
         if not Path(source).exists():
             raise NotFound(f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL")

@@ -80,9 +80,15 @@ async def reached(c: Context, at: Seat) -> CustodyResult:
     known = custodians(c, policy, at.sources)
     found = await client.reach(c.near, known, policy, at.commons)
     rows = [
-        CustodianShown(name=m.name, peer=m.peer, reachable=m.name in found.reachable, known=bool(known[m.peer]),
-                       unready=m.name in found.unready) for m in policy.members
-    ]  # fmt: skip
+        CustodianShown(
+            name=m.name,
+            peer=m.peer,
+            reachable=m.name in found.reachable,
+            known=bool(known[m.peer]),
+            unready=m.name in found.unready,
+        )
+        for m in policy.members
+    ]
     return CustodyResult(commons=at.commons, custodians=tuple(rows), warning=found.warning, keeps=keeps)
 
 
@@ -99,9 +105,21 @@ async def pass_on(c: Context, *, again: bool = False, named: str | None = None) 
     kept = {each.sharing: each for each in c.home.deposits.of(at.commons)}
     sources = custodians(c, policy, at.sources)
     done = await custodian.pass_on(c.near, c.node.custodian, sources, at.commons, again=again)
-    rows = [SharePassed(series=kept[each].series.hex(), epoch=kept[each].epoch, titles=tuple(sorted({
-                known.entry.title for known in state.datasets.values()
-                if (known.entry.series, known.entry.epoch) == (kept[each].series, kept[each].epoch)
-            }))) for each in done]  # fmt: skip
+    rows = [
+        SharePassed(
+            series=kept[each].series.hex(),
+            epoch=kept[each].epoch,
+            titles=tuple(
+                sorted(
+                    {
+                        known.entry.title
+                        for known in state.datasets.values()
+                        if (known.entry.series, known.entry.epoch) == (kept[each].series, kept[each].epoch)
+                    }
+                )
+            ),
+        )
+        for each in done
+    ]
     to = tuple(member.name for member in policy.members)
     return PassOnResult(commons=at.commons, to=to, kept=len(kept), passed=tuple(rows))

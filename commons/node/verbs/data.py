@@ -10,10 +10,7 @@ from typing import Annotated, Literal, Unpack
 
 from commons.access import anchor, request
 from commons.community.voting import Seat
-from commons.core.crypto import ids
-from commons.core.dataset import address, manifest, reference
 from commons.core.dataset import terms as purposes
-from commons.core.dataset.address import is_peer
 from commons.core.dataset.rule import Rule
 from commons.core.dataset.terms import Terms
 from commons.core.state.fold import State
@@ -23,12 +20,11 @@ from commons.datasets import describe as describing
 from commons.datasets import export as exporting
 from commons.datasets import fetch as fetching
 from commons.datasets import publish as publishing
-from commons.log import registrars, withdrawal
+from commons.log import withdrawal
 from commons.metadata import credit, licensing
-from commons.net.network import HERE
-from commons.node.verbs.context import Context, Told, checked, custodians, given, named, own_seat, read, seat
+from commons.node.verbs.context import Context, checked, custodians, named, own_seat, read, referred, seat
 from commons.node.verbs.registry import verb
-from commons.node.verbs.shapes import result, told, unsaid
+from commons.node.verbs.shapes import Spot, result, told, unsaid
 
 
 @result
@@ -284,32 +280,47 @@ class DatasetsResult:
 
 @verb("datasets")
 async def publish(
-    c: Context, *, update: str | None = None, based_on: Sequence[str] = (), sources: Sequence[str] = (),
-    named: str | None = None, **words: Unpack[prepare.Words],
-) -> PublishResult:  # fmt: skip
-    """Words as `prepare.from_words` takes them; `based_on` are references, asked for at `sources` too. Into the log of
-    the community `named`, else into this home's own."""
+    c: Context,
+    *,
+    update: str | None = None,
+    based_on: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    named: str | None = None,
+    **words: Unpack[prepare.Words],
+) -> PublishResult:
+    """A dataset that was sealed, signed and logged: its id, its reference, its entry. It goes into the log of the
+    community `named`, else into this home's own; `update` names the version before, `based_on` the datasets it is made
+    from, which are asked for at `sources` too."""
     said, at, place = await _said(c, update, based_on, sources, named, words)
     if not at.sources:
         await c.node.clocks.check()
     done = await publishing.publish(c.home, said, c.progress, place, Entrusted(c, place.state, at))
-    return told(PublishResult, **{**done, **_referred(c, done["cid"])})
+    return told(PublishResult, **{**done, **referred(c, done["cid"])})
 
 
 @verb("datasets")
 async def plan(
-    c: Context, *, update: str | None = None, based_on: Sequence[str] = (), sources: Sequence[str] = (),
-    named: str | None = None, **words: Unpack[prepare.Words],
-) -> PlanResult:  # fmt: skip
+    c: Context,
+    *,
+    update: str | None = None,
+    based_on: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    named: str | None = None,
+    **words: Unpack[prepare.Words],
+) -> PlanResult:
     """What `publish` would say of the same words, file by file, and its errors; nothing is sealed."""
     said, _, place = await _said(c, update, based_on, sources, named, words)
     return told(PlanResult, **await asyncio.to_thread(publishing.plan, c.home, said, place))
 
 
 async def _said(
-    c: Context, update: str | None, based_on: Sequence[str], sources: Sequence[str], commons: str | None,
+    c: Context,
+    update: str | None,
+    based_on: Sequence[str],
+    sources: Sequence[str],
+    commons: str | None,
     words: prepare.Words,
-) -> tuple[prepare.Publication, Seat, publishing.Destination]:  # fmt: skip
+) -> tuple[prepare.Publication, Seat, publishing.Destination]:
     said = prepare.from_words(**words)
     origins, labels = [*said.origins], [*said.labels]
     for each in based_on:
@@ -335,7 +346,7 @@ class Entrusted:
 
     async def __call__(
         self, *, series: bytes, epoch: int, terms: Terms, rule: Rule, before: bytes | None
-    ) -> bytes | None:  # fmt: skip
+    ) -> bytes | None:
         """The sharing of a key that custodians keep; None where the community has none. A version under the same key
         keeps the sharing of the one before, as long as its custodians are the same."""
         policy = self.state.custodian_policy
@@ -349,55 +360,16 @@ class Entrusted:
             generation = old.generation + 1
         known = custodians(self.c, policy, self.seat.sources)
         return await client.entrust(
-            self.c.near, self.c.home.keys, known, policy, commons=self.seat.commons, series=series, epoch=epoch,
-            bound=bound, generation=generation,
-        )  # fmt: skip
-
-
-# -- references -------------------------------------------------------------------------------------------------------
-
-
-def refer_to(c: Context, cid: str, lan: bool = False) -> reference.Reference:
-    """A reference with the addresses this node announces, and those it knows of who answers requests and of
-    custodians; those of a home network only when asked."""
-    mine, here = given(c, lan), all(map(address.is_loopback, c.node.addresses))
-    others = [
-        each for each in (*_registrars_of(c, cid), *_custodians_of(c, cid)) if not address.is_wild(each)
-        and (address.is_public(each) or (lan and (here or not address.is_loopback(each))))
-    ]  # fmt: skip
-    doors = [each for each in mine if not is_peer(each)]
-    peers = dict.fromkeys(each for each in (*mine, *others) if is_peer(each))
-    return reference.Reference(
-        cid=ids.check_cid(cid), peers=tuple(peers)[: reference.PARTS - len(doors)], doors=tuple(doors)
-    )
-
-
-def _referred(c: Context, cid: str, lan: bool = False) -> Told:
-    """A reference, and from where what it names can be reached."""
-    made = refer_to(c, cid, lan)
-    return {"reference": str(made), "reach": address.reach((*made.peers, *made.doors))}
-
-
-def _registrars_of(c: Context, cid: str) -> list[str]:
-    """Addresses of who answers requests for a dataset, as far as this home knows them; none for itself."""
-    data = c.home.shelf.manifest(cid)
-    if data is None:
-        return []
-    value = manifest.open(data).value
-    return [a for a in registrars.known(c.home, value).among(c.home.shelf.known()) if a != HERE]
-
-
-def _custodians_of(c: Context, cid: str) -> list[str]:
-    """Addresses of those who keep the key of a dataset, as far as this home knows them."""
-    data = c.home.shelf.manifest(cid)
-    value = manifest.open(data).value if data is not None else None
-    if value is None or value.custody is None:
-        return []
-    found = custodians(c, sharing.open_sharing(value.custody).value.parsed())
-    now = c.home.log.state.custodian_policy if value.commons == c.home.commons else None
-    if now is not None:  # and those who came after them
-        found |= custodians(c, now)
-    return [known for each in found.values() for known in each if known != HERE]
+            self.c.near,
+            self.c.home.keys,
+            known,
+            policy,
+            commons=self.seat.commons,
+            series=series,
+            epoch=epoch,
+            bound=bound,
+            generation=generation,
+        )
 
 
 @verb("datasets", reads=True)
@@ -405,7 +377,7 @@ async def refer(c: Context, *, dataset: str, lan: bool = False) -> ReferResult:
     """A reference to a dataset, with this node's addresses; with `lan` those of its own network, too."""
     cid = named(c, dataset).cid
     c.node.site.manifest(cid)
-    return told(ReferResult, **_referred(c, cid, lan))
+    return told(ReferResult, **referred(c, cid, lan))
 
 
 # -- what others published --------------------------------------------------------------------------------------------
@@ -423,22 +395,43 @@ async def show(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Show
         anchor.told(c.home, c.near, asked, found),
     )
     permits, requires, forbids = licensing.plain(said)
-    return told(ShowResult, **{
-        "cid": ref.cid, "title": value.title, "description": value.description, "version": value.version,
-        "previous": value.previous, "publisher": found.signer, "commons": value.commons, "created": value.created,
-        "keywords": list(value.keywords), "identifier": value.identifier, "licence": said.licence,
-        "licences": [{"id": each.id, "url": each.url, "text": each.text} for each in said.licences],
-        "creators": [each.name for each in said.creators], "credit": credit.line(said), "updated": said.updated,
-        "conditions": said.conditions, "labels": [{"name": x.name, "text": x.text} for x in said.labels],
-        "origins": [{"cid": x.manifest, "title": x.title, "licence": x.licence} for x in said.origins],
-        "impossible": prepare.impossible(said), "purposes": list(said.purposes),
-        "grant_days": said.grant_days, "access": str(value.rule), "permits": list(permits),
-        "requires": list(requires), "forbids": list(forbids), "files": value.files, "bytes": value.size,
-        "withdrawn": gone and {"entry": gone.entry, "holders": gone.holders, "dropped": gone.dropped},
-        "sealed_bytes": value.sealed_size(), "terms_digest": said.digest().hex(),
-        **listed,
-        "asks": request.kept_key(c.home, found) is None and request.is_over(request.held(c.home, value)),
-    })  # fmt: skip
+    return told(
+        ShowResult,
+        **{
+            "cid": ref.cid,
+            "title": value.title,
+            "description": value.description,
+            "version": value.version,
+            "previous": value.previous,
+            "publisher": found.signer,
+            "commons": value.commons,
+            "created": value.created,
+            "keywords": list(value.keywords),
+            "identifier": value.identifier,
+            "licence": said.licence,
+            "licences": [{"id": each.id, "url": each.url, "text": each.text} for each in said.licences],
+            "creators": [each.name for each in said.creators],
+            "credit": credit.line(said),
+            "updated": said.updated,
+            "conditions": said.conditions,
+            "labels": [{"name": x.name, "text": x.text} for x in said.labels],
+            "origins": [{"cid": x.manifest, "title": x.title, "licence": x.licence} for x in said.origins],
+            "impossible": prepare.impossible(said),
+            "purposes": list(said.purposes),
+            "grant_days": said.grant_days,
+            "access": str(value.rule),
+            "permits": list(permits),
+            "requires": list(requires),
+            "forbids": list(forbids),
+            "files": value.files,
+            "bytes": value.size,
+            "withdrawn": gone and {"entry": gone.entry, "holders": gone.holders, "dropped": gone.dropped},
+            "sealed_bytes": value.sealed_size(),
+            "terms_digest": said.digest().hex(),
+            **listed,
+            "asks": request.kept_key(c.home, found) is None and request.is_over(request.held(c.home, value)),
+        },
+    )
 
 
 @verb("datasets", reads=True)
@@ -456,9 +449,14 @@ async def describe(c: Context, *, dataset: str, form: str, sources: Sequence[str
 
 @verb("datasets", reads=True)
 async def export(
-    c: Context, *, dataset: str, dest: str, formats: Sequence[str] = (), sources: Sequence[str] = (),
+    c: Context,
+    *,
+    dataset: str,
+    dest: Spot,
+    formats: Sequence[str] = (),
+    sources: Sequence[str] = (),
     texts: Mapping[str, str] | None = None,
-) -> FetchResult:  # fmt: skip
+) -> FetchResult:
     """A dataset whose key is here is written into the new folder `dest`, described in those `formats` too; `texts` are
     texts of licences by id."""
     async with c.node.carrying:
@@ -470,18 +468,35 @@ async def export(
 
 @verb("datasets")
 async def fetch(
-    c: Context, *, dataset: str, dest: str, sources: Sequence[str] = (), acknowledge: str | None = None,
-    purpose: str = "unstated", details: str | None = None, serve: bool = True, keep: bool = True,
+    c: Context,
+    *,
+    dataset: str,
+    dest: Spot,
+    sources: Sequence[str] = (),
+    acknowledge: str | None = None,
+    purpose: str = "unstated",
+    details: str | None = None,
+    serve: bool = True,
+    keep: bool = True,
     replace: bool = False,
-) -> FetchResult:  # fmt: skip
+) -> FetchResult:
     """A dataset in the folder `dest`, every byte verified; `acknowledge` names the licence that was read. With `serve`
     it is served to others, with `keep` its sealed packs stay here; `replace` overwrites files that differ."""
     async with c.node.carrying:
         done = await fetching.fetch(
-            c.home, c.near, named(c, dataset), Path(dest), c.progress, extra=checked(sources),
-            acknowledge=acknowledge, purpose=purposes.check_purpose(purpose), details=details, serve=serve, keep=keep,
+            c.home,
+            c.near,
+            named(c, dataset),
+            Path(dest),
+            c.progress,
+            extra=checked(sources),
+            acknowledge=acknowledge,
+            purpose=purposes.check_purpose(purpose),
+            details=details,
+            serve=serve,
+            keep=keep,
             replace=replace,
-        )  # fmt: skip
+        )
     return told(FetchResult, **done)
 
 
@@ -490,7 +505,7 @@ async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Mi
     """A dataset's sealed packs, verified, and served from here on, without its key."""
     async with c.node.carrying:
         done = await fetching.mirror(c.home, c.net, named(c, dataset), c.progress, checked(sources))
-    return told(MirrorResult, **{**done, **_referred(c, done["cid"])})
+    return told(MirrorResult, **{**done, **referred(c, done["cid"])})
 
 
 @verb("datasets")
@@ -519,9 +534,21 @@ def held(c: Context) -> tuple[DatasetHeld, ...]:
         begun = c.home.packs.has(table) or table in parts if role == "seen" else bool(parts)
         if role != "seen" or begun:
             here = "whole" if not missing else "incomplete" if served else "begun" if begun else "not kept"
-            rows.append(told(
-                DatasetHeld, cid=cid, title=value.title, version=value.version, licence=value.terms.licence,
-                access=str(value.rule), files=value.files, bytes=value.size, role=role,
-                served=served and cid not in gone, withdrawn=gone.get(cid), packs=here, packs_missing=missing,
-            ))  # fmt: skip
+            rows.append(
+                told(
+                    DatasetHeld,
+                    cid=cid,
+                    title=value.title,
+                    version=value.version,
+                    licence=value.terms.licence,
+                    access=str(value.rule),
+                    files=value.files,
+                    bytes=value.size,
+                    role=role,
+                    served=served and cid not in gone,
+                    withdrawn=gone.get(cid),
+                    packs=here,
+                    packs_missing=missing,
+                )
+            )
     return tuple(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from commons.log.replica import Replica
 from commons.log.submit import advance
 from commons.node.verbs.context import Context, log_at
 from commons.node.verbs.registry import verb
-from commons.node.verbs.shapes import result, told, unsaid
+from commons.node.verbs.shapes import Source, Spot, result, told, unsaid
 
 
 @result
@@ -278,23 +279,36 @@ async def requests(c: Context, *, everything: bool = False) -> RequestsResult:
         except StorageFailed as error:  # this one alone: the others can be answered
             damaged = error.message
         details = shown.get("details") if shown else None
-        rows.append({
-            "request": access.index, "time": access.entry.time, "who": entries.requester(shown) if shown else None,
-            "dataset": access.entry.dataset, "title": state.datasets[access.entry.dataset].entry.title,
-            "purpose": access.entry.purpose, "details": details.decode("utf-8", "replace") if details else None,
-            "outcome": access.outcome, "reason": access.reason, "expires": access.expires,
-            "ended": auditing.ended(access.outcome, access.expires, time.time()),
-            "access": str(state.rule(access.index)), "voted": state.rule(access.index).kind == "vote",
-            "damaged": damaged,
-        })  # fmt: skip
+        rows.append(
+            {
+                "request": access.index,
+                "time": access.entry.time,
+                "who": entries.requester(shown) if shown else None,
+                "dataset": access.entry.dataset,
+                "title": state.datasets[access.entry.dataset].entry.title,
+                "purpose": access.entry.purpose,
+                "details": details.decode("utf-8", "replace") if details else None,
+                "outcome": access.outcome,
+                "reason": access.reason,
+                "expires": access.expires,
+                "ended": auditing.ended(access.outcome, access.expires, time.time()),
+                "access": str(state.rule(access.index)),
+                "voted": state.rule(access.index).kind == "vote",
+                "damaged": damaged,
+            }
+        )
     return told(RequestsResult, requests=rows)
 
 
 @verb("log")
 async def decide(
-    c: Context, *, request: int, outcome: Literal["grant", "refuse", "revoke"], reason: str = "",
+    c: Context,
+    *,
+    request: int,
+    outcome: Literal["grant", "refuse", "revoke"],
+    reason: str = "",
     expires: int | None = None,
-) -> DecideResult:  # fmt: skip
+) -> DecideResult:
     """The steward's decision on a request, which has its number from its entry; a grant may end at `expires`."""
     return told(DecideResult, **await c.node.registrar.decide(request, outcome, reason, expires))
 
@@ -307,8 +321,8 @@ async def erase(c: Context, *, entry: int, reason: str = "requested") -> EraseRe
 
 @verb("log", reads=True)
 async def export_log(
-    c: Context, *, path: str, openings: bool = False, source: str | None = None, commons: str | None = None
-) -> ExportLogResult:  # fmt: skip
+    c: Context, *, path: Spot, openings: bool = False, source: Source | None = None, commons: str | None = None
+) -> ExportLogResult:
     """A log, this home's or one that is kept elsewhere, as files. What another gave is verified before it gets its
     name, and deleted where it is no log, or contradicts what is trusted; with faulty entries it stays: it is
     evidence."""
@@ -328,24 +342,31 @@ async def export_log(
         size = await asyncio.to_thread(files.write, part, draft, openings, packed)
         held = c.home.log.size
         if source is not None:
-            audited = await audit(c, source=str(draft), commons=commons)
+            audited = await audit(c, source=draft, commons=commons)
             held, faults = audited.entries, audited.faults
         if openings:
             damaged = tuple(await auditing.damaged(files.files(draft)))
     return ExportLogResult(
-        path=path, bytes=size, openings=openings, entries=held, faults=faults, damaged=damaged
-    )  # fmt: skip
+        path=os.fspath(path), bytes=size, openings=openings, entries=held, faults=faults, damaged=damaged
+    )
 
 
 @verb("log", reads=True)
 async def audit(
-    c: Context, *, source: str | None = None, commons: str | None = None, who: str | None = None,
-    dataset: str | None = None, since: int | None = None, until: int | None = None, governance: bool = False,
-) -> AuditResult:  # fmt: skip
+    c: Context,
+    *,
+    source: Source | None = None,
+    commons: str | None = None,
+    who: str | None = None,
+    dataset: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    governance: bool = False,
+) -> AuditResult:
     """Who accessed what, by a log that was verified, and whose head is remembered; with `governance`, who decided what,
     too."""
     read, commons = await log_at(c, source, commons)
-    packed = source is not None and not address.is_like(source)  # what was exported lies in files
+    packed = source is not None and not address.is_like(os.fspath(source))  # what was exported lies in files
     found = await asyncio.to_thread(c.home.log.examine) if source is None else []
     if any(each.table == "entries" for each in found):  # what it says itself is not what was signed
         raise shut(damage.told(found))
@@ -357,10 +378,16 @@ async def audit(
     found_in = auditing.told(report, who, dataset, since, until, governance)
     words = resumption.words(c.home.resumption.words()) if source is None else []
     listed = await exported.check(read, files.names(Path(source)), report) if packed and source else None
-    return told(AuditResult, **{
-        **found_in, "fork": list(c.home.shelf.forks().get(report.log.vkey, ())), "words": words,
-        "damaged": [each.as_dict() for each in found], **({"files": listed} if listed is not None else {}),
-    })  # fmt: skip
+    return told(
+        AuditResult,
+        **{
+            **found_in,
+            "fork": list(c.home.shelf.forks().get(report.log.vkey, ())),
+            "words": words,
+            "damaged": [each.as_dict() for each in found],
+            **({"files": listed} if listed is not None else {}),
+        },
+    )
 
 
 async def _audited(c: Context, read: Read, commons: str | None, packed: bool) -> Report:

@@ -17,17 +17,18 @@ from commons.node.verbs.shapes import spelt, structure
 Group = Literal["datasets", "log", "community", "custody", "witness", "node"]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
-_SAME = "are both of the same version?"
+SAME = "are both of the same version?"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One word of a verb: its type, and whether it has to be said."""
+    """One word of a verb: its type, whether it has to be said, and where its type tells that, what it `says`."""
 
     name: str
     kind: Any
     needed: bool
     default: Any = None
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,17 @@ class Verb:
         if shared is not None:
             for name, kind in get_type_hints(shared, include_extras=True).items():
                 needed = get_origin(kind) is Required
-                found[name] = Parameter(name, get_args(kind)[0] if needed else kind, needed)
+                bare, says = get_args(get_args(kind)[0] if needed else kind)
+                found[name] = Parameter(name, bare, needed, says=says)
         return found
 
     def structure(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """The words as the function takes them. Malformed, naming the word, for one that is missing, unknown, or no
         value of its type."""
         if unknown := [name for name in said if name not in self.words]:
-            raise Malformed(f"{self.name} takes no word {str(unknown[0])[:40]!r}", hint=_SAME)
+            raise Malformed(f"{self.name} takes no word {str(unknown[0])[:40]!r}", hint=SAME)
         if missing := [each.name for each in self.words.values() if each.needed and each.name not in said]:
-            raise Malformed(f"{self.name} needs the word {missing[0]!r}", hint=_SAME)
+            raise Malformed(f"{self.name} needs the word {missing[0]!r}", hint=SAME)
         return {name: self._word(self.words[name], value) for name, value in said.items()}
 
     def _word(self, word: Parameter, value: Any) -> Any:

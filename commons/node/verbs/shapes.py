@@ -7,6 +7,7 @@ say may be left out (`unsaid`). An underscore at the end of a name is for Python
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
@@ -16,10 +17,17 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
 T = TypeVar("T")
+Spot = str | os.PathLike[str]  # a file or a folder; through the owner's door by its whole path
+Source = Annotated[str | os.PathLike[str], "a folder, a .zip, a peer's address or a URL"]
 _NAMES: Mapping[Any, tuple[str, str]] = {  # of a type: in words, and in a schema
-    str: ("text", "string"), int: ("a whole number", "integer"), bool: ("true or false", "boolean"),
-    float: ("a number", "number"), NoneType: ("nothing", "null"),
-}  # fmt: skip
+    str: ("text", "string"),
+    Spot: ("a path", "string"),
+    Source: ("a path or an address", "string"),
+    int: ("a whole number", "integer"),
+    bool: ("true or false", "boolean"),
+    float: ("a number", "number"),
+    NoneType: ("nothing", "null"),
+}
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field,))
@@ -50,9 +58,10 @@ def plain(value: Any) -> Any:
     """A result as JSON has it."""
     if attrs.has(type(value)):
         return {
-            each.name.rstrip("_"): plain(getattr(value, each.name)) for each in attrs.fields(type(value))
+            each.name.rstrip("_"): plain(getattr(value, each.name))
+            for each in attrs.fields(type(value))
             if "beside" not in each.metadata or getattr(value, each.metadata["beside"]) is not None
-        }  # fmt: skip
+        }
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
@@ -87,6 +96,7 @@ def _fields(kind: Any) -> Any:
 _strict = cattrs.Converter(detailed_validation=False)
 for _each in (str, int, float, bool):
     _strict.register_structure_hook(_each, _exactly)
+_strict.register_structure_hook_func(lambda kind: kind in (Spot, Source), lambda value, _: _exactly(value, str))
 _strict.register_structure_hook_func(lambda kind: _origin(kind) in (Sequence, tuple), _several)
 _strict.register_structure_hook_func(
     lambda kind: _origin(kind) in (Union, UnionType) and NoneType in get_args(kind), _perhaps
@@ -114,14 +124,14 @@ def spelt(kind: Any) -> str:
 
 
 def schema(kind: Any, named: dict[str, Any]) -> dict[str, Any]:
-    """The JSON schema (2020-12) of a type; those of its classes are put into `named`, and referred to."""
+    """The JSON schema (draft 7) of a type; those of its classes are put into `named`, and referred to."""
     if kind in _NAMES:
         return {"type": _NAMES[kind][1]}
     if attrs.has(kind):
         if kind.__name__ not in named:
             named[kind.__name__] = {}  # it may hold others of its own
             named[kind.__name__] = _object(kind, named)
-        return {"$ref": f"#/$defs/{kind.__name__}"}
+        return {"$ref": f"#/definitions/{kind.__name__}"}
     origin, inner = get_origin(kind), [each for each in get_args(kind) if each is not Ellipsis]
     if origin is Annotated:
         return {**schema(inner[0], named), "description": inner[1]}
@@ -137,10 +147,12 @@ def schema(kind: Any, named: dict[str, Any]) -> dict[str, Any]:
 def _object(kind: Any, named: dict[str, Any]) -> dict[str, Any]:
     fields = attrs.fields(attrs.resolve_types(kind))
     return {
-        "type": "object", "description": said(kind), "additionalProperties": False,
+        "type": "object",
+        "description": said(kind),
+        "additionalProperties": False,
         "properties": {each.name.rstrip("_"): schema(each.type, named) for each in fields},
         "required": [each.name.rstrip("_") for each in fields if "beside" not in each.metadata],
-    }  # fmt: skip
+    }
 
 
 def said(what: Any) -> str:

@@ -163,23 +163,38 @@ async def _home(c: Context) -> dict[str, Any]:
         await _catch_up(c)
     log, state = c.home.log, c.home.log.state
     return {
-        "peer": c.home.keys.identity.peer, "home": str(c.home.path), "commons": c.home.commons,
-        "name": state.charter.name if state.charter else "", "entries": log.size, "addresses": list(
-            c.node.addresses), "door": c.node.door, "doors": list(c.node.doors),
-        "announced": announced(c), "datasets": len(state.datasets),
+        "peer": c.home.keys.identity.peer,
+        "home": str(c.home.path),
+        "commons": c.home.commons,
+        "name": state.charter.name if state.charter else "",
+        "entries": log.size,
+        "addresses": list(c.node.addresses),
+        "door": c.node.door,
+        "doors": list(c.node.doors),
+        "announced": announced(c),
+        "datasets": len(state.datasets),
         "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
         "limited": c.node.registrar.denied,
         "log": log.broken.message if log.broken else c.node.resuming.why() or "writable",
-        "next": log.broken.hint if log.broken else "", "resumed": c.home.resumption.told(),
+        "next": log.broken.hint if log.broken else "",
+        "resumed": c.home.resumption.told(),
         "dated": c.home.dating.told(),
-        "damaged": [each.as_dict() for each in _damage(c)], "witnessed": cosigning.standing(c.home),
-        "forks": c.home.shelf.forks(), "withdrawn": holder.told(c.home),
+        "damaged": [each.as_dict() for each in _damage(c)],
+        "witnessed": cosigning.standing(c.home),
+        "forks": c.home.shelf.forks(),
+        "withdrawn": holder.told(c.home),
         "my_requests": [
-            {"dataset": ask.dataset, "log": ask.log, "request": ask.request, "outcome": ask.outcome,
-             "reason": ask.reason, "key": ask.secret is not None}
+            {
+                "dataset": ask.dataset,
+                "log": ask.log,
+                "request": ask.request,
+                "outcome": ask.outcome,
+                "reason": ask.reason,
+                "key": ask.secret is not None,
+            }
             for ask in c.home.shelf.asks()
         ],
-    }  # fmt: skip
+    }
 
 
 async def _catch_up(c: Context) -> None:
@@ -253,9 +268,15 @@ async def date_of(c: Context, commons: str, right: bool) -> DateResult:
         dating.right(state, now)
     word = dating.word(commons)
     return DateResult(
-        clock=now, log=state.time, ahead=clock.ahead(state.time, now), doubt="", next="", witnesses=None,
-        members=None, right=word.time if word and word.holds(now) else None,
-    )  # fmt: skip
+        clock=now,
+        log=state.time,
+        ahead=clock.ahead(state.time, now),
+        doubt="",
+        next="",
+        witnesses=None,
+        members=None,
+        right=word.time if word and word.holds(now) else None,
+    )
 
 
 @verb("node", reads=True)

@@ -119,18 +119,22 @@ async def witness(c: Context, *, add: str | None = None, remove: str | None = No
 
 @verb("witness")
 async def hand_in(
-    c: Context, *, dataset: str, witness: str, acknowledge: str | None = None, purpose: str | None = None,
-    details: str | None = None, sources: Sequence[str] = (),
-) -> HandInResult:  # fmt: skip
+    c: Context,
+    *,
+    dataset: str,
+    witness: str,
+    acknowledge: str | None = None,
+    purpose: str | None = None,
+    details: str | None = None,
+    sources: Sequence[str] = (),
+) -> HandInResult:
     """The request for a dataset, which the registrar does not take, is handed to the witness at an address; where there
     is none yet, one is signed."""
     ref, at = named(c, dataset), address.peer(witness)
     withdrawal.check_here(c.home, ref.cid)
     known = fetch.sources_of(c.home, ref, sources)
     found = await fetch.describe(c.home, c.net, ref.cid, known)
-    done = await complain.submit(
-        c.home, c.near, found, at, known, acknowledge, purpose, details, c.node.gossip.compare
-    )  # fmt: skip
+    done = await complain.submit(c.home, c.near, found, at, known, acknowledge, purpose, details, c.node.gossip.compare)
     return told(HandInResult, **done)
 
 
