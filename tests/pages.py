@@ -1,6 +1,7 @@
 """Pages of docs/ that are made from the code, so that they cannot lie: `make pages` writes, `test_docs.py` compares.
 
-`docs/commands.md` and `docs/exit-codes.md` are made whole; of `docs/home.md` the tables between two comments.
+`docs/commands.md`, `docs/exit-codes.md`, `docs/api.md` and `docs/control.schema.json` are made whole; of `docs/home.md`
+the tables between two comments.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import click
 from commons import errors
 from commons.cli import commands as everything
 from commons.disk.home import FILES
+from tests import verbpages
 
 DOCS = Path(__file__).parents[1] / "docs"
 MADE = "<!-- Made from the code by `make pages`: change it there. -->\n"
@@ -101,7 +103,13 @@ def home() -> str:
 
 def made() -> dict[Path, str]:
     """Each page that is made, and what has to be in it."""
-    return {DOCS / "commands.md": commands(), DOCS / "exit-codes.md": exit_codes(), DOCS / "home.md": home()}
+    return {
+        DOCS / "commands.md": commands(),
+        DOCS / "exit-codes.md": exit_codes(),
+        DOCS / "home.md": home(),
+        DOCS / "api.md": verbpages.page(),
+        DOCS / "control.schema.json": verbpages.schema(),
+    }
 
 
 if __name__ == "__main__":

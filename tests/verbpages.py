@@ -1,23 +1,18 @@
-"""Writes docs/api.md and docs/control.schema.json from the verbs themselves: `python docs/api.py`."""
+"""docs/api.md and docs/control.schema.json, made from the verbs themselves: see `tests.pages`."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import attrs
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-from commons import session  # noqa: E402
-from commons.node.desk import VERBS  # noqa: E402
-from commons.node.verbs import shapes  # noqa: E402
-from commons.node.verbs.registry import Verb  # noqa: E402
+from commons import session
+from commons.node.desk import VERBS
+from commons.node.verbs import shapes
+from commons.node.verbs.registry import Verb
 
 TITLES = {
     "": "The node", "datasets": "Datasets", "log": "The log", "community": "Communities", "custody": "Custody",
@@ -29,8 +24,9 @@ GROUPS = {
 }  # fmt: skip
 ABOVE = """# The API
 
-Made by `python docs/api.py` from the verbs themselves; a test compares. How it is used from Python is in
-[python.md](python.md).
+<!-- Made from the code by `make pages`: change it there. -->
+
+How it is used from Python is in [python.md](python.md).
 
 A *verb* is something that the owner of a home does: the command line, the owner's door and the Python package call the
 same ones. Its words are named, in Python and as JSON. Its result is a frozen value, in JSON an object of the same
@@ -130,7 +126,7 @@ def page() -> str:
     return "\n".join(lines)
 
 
-def schema() -> dict[str, Any]:
+def schema() -> str:
     """Of the owner's door: by each verb's name, the schema of its words and of what it tells."""
     named: dict[str, Any] = {}
     verbs = {
@@ -145,18 +141,10 @@ def schema() -> dict[str, Any]:
         }
         for verb in VERBS.values()
     }  # fmt: skip
-    return {
+    whole = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "The owner's door: POST /verbs/NAME, see docs/api.md",
         "verbs": verbs,
         "definitions": dict(sorted(named.items())),
     }
-
-
-def main() -> None:
-    (HERE / "api.md").write_text(page())
-    (HERE / "control.schema.json").write_text(json.dumps(schema(), indent=1, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
