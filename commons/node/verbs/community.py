@@ -68,6 +68,7 @@ class ProposalShown:
     action: Annotated[str, "what is proposed"]
     about: Annotated[str, "about what, in a line"]
     means: Annotated[tuple[str, ...], "what would be so, in plain lines"]
+    rules: Annotated[int | None, "the number of the rules that would come into force with it"]
     words: Annotated[str, "why, as its proposer said"]
     proposer: Annotated[str, "who proposed it"]
     standing: Annotated[str, "open, counted (it waits for witnesses), passed, rejected or expired"]
@@ -103,6 +104,8 @@ class CommunityResult:
     proposals: Annotated[tuple[ProposalShown, ...], "open ones; all where that was asked for"]
     withdrawn: Annotated[Mapping[str, int], "datasets, and the entry of each withdrawal"]
     faults: Annotated[int, "entries of the log that its rules do not allow"]
+    rules: Annotated[int, "the number of those by which the next entry is judged"]
+    outdated: Annotated[str, "why nothing is judged here any more, and what to do; empty where it is"]
 
 
 @result

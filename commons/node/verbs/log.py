@@ -252,6 +252,8 @@ class AuditResult:
     rows: Annotated[tuple[AccessRow, ...], "requests, in the log's order, as far as they were asked for"]
     faults: Annotated[tuple[FaultShown, ...], "entries that its rules do not allow"]
     unknown: Annotated[tuple[UnknownEntry, ...], "entries that this version cannot judge"]
+    rules: Annotated[int, "the number of those by which the next entry is judged"]
+    unjudged: Annotated[int | None, "the first of the entries that go by rules which this version does not know"]
     governance: Annotated[Minutes | None, "where it was asked for"] = unsaid("governance")
     unmatched: Annotated[tuple[str, ...], "a sentence for a filter that is nowhere in the log"]
     filtered: Annotated[bool, "not all rows were asked for"]
