@@ -94,7 +94,8 @@ async def reached(c: Context, at: Seat) -> CustodyResult:
 
 @verb("custody")
 async def pass_on(c: Context, *, again: bool = False, named: str | None = None) -> PassOnResult:
-    """What this home keeps of a community's keys is shared among the custodians chosen since."""
+    """Which of this home's shares of a community's keys were shared anew, among the custodians chosen since; with
+    `again`, also those that were before."""
     at = seat(c, named)
     state = (await read(c, at)).state
     if (policy := state.custodian_policy) is None:

@@ -457,8 +457,8 @@ async def export(
     sources: Sequence[str] = (),
     texts: Mapping[str, str] | None = None,
 ) -> FetchResult:
-    """A dataset whose key is here is written into the new folder `dest`, described in those `formats` too; `texts` are
-    texts of licences by id."""
+    """What was written into the new folder `dest`: a dataset whose key is here, described in those `formats` too.
+    `texts` are texts of licences by id."""
     async with c.node.carrying:
         done = await exporting.export(
             c.home, c.near, named(c, dataset), Path(dest), formats, c.progress, checked(sources), texts
@@ -480,8 +480,10 @@ async def fetch(
     keep: bool = True,
     replace: bool = False,
 ) -> FetchResult:
-    """A dataset in the folder `dest`, every byte verified; `acknowledge` names the licence that was read. With `serve`
-    it is served to others, with `keep` its sealed packs stay here; `replace` overwrites files that differ."""
+    """A dataset in the folder `dest`, every byte verified. Its key is asked for where it is not here: `acknowledge`
+    names the licence that was read, `purpose` is a code, `details` say what for in words; Pending where a person or a
+    vote decides, and the same call goes on later. With `serve` it is served to others, with `keep` its sealed packs
+    stay here; `replace` overwrites files that differ."""
     async with c.node.carrying:
         done = await fetching.fetch(
             c.home,
@@ -510,7 +512,7 @@ async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Mi
 
 @verb("datasets")
 async def drop(c: Context, *, dataset: str) -> DropResult:
-    """A dataset is served no longer, and its packs are deleted from this home."""
+    """How many bytes are free: a dataset is served no longer, and its packs are deleted from this home."""
     async with c.node.carrying:
         return told(DropResult, **fetching.drop(c.home, named(c, dataset).cid))
 

@@ -317,7 +317,8 @@ async def decide(
 
 @verb("log")
 async def erase(c: Context, *, entry: int, reason: str = "requested") -> EraseResult:
-    """The entries whose personal details are destroyed: one, and those that answer it."""
+    """Which entries' personal details are destroyed: one's, and those of what answers it. `reason` is a word for the
+    log."""
     return told(EraseResult, **await c.node.registrar.erase(entry, reason))
 
 
@@ -409,6 +410,6 @@ async def _audited(c: Context, read: Read, commons: str | None, packed: bool) ->
 
 @verb("log")
 async def forget_fork(c: Context, *, log: str) -> ForgetForkResult:
-    """The log of that key is trusted again."""
+    """Which log is trusted again, though its key signed two histories."""
     evidence.forget(c.home, log)
     return ForgetForkResult(log=log)

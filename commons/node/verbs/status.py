@@ -238,7 +238,7 @@ async def _follow_up(c: Context, ask: OwnRequest) -> None:
 
 @verb("node")
 async def go_on(c: Context) -> GoOnResult:
-    """The owner's word that the log goes on, where those who were asked do not say so. See `resuming`."""
+    """How this home's log goes on: by its owner's word, where nobody who was asked says that it is the newest copy."""
     return told(GoOnResult, **await c.node.resuming.go_on())
 
 

@@ -128,8 +128,8 @@ async def hand_in(
     details: str | None = None,
     sources: Sequence[str] = (),
 ) -> HandInResult:
-    """The request for a dataset, which the registrar does not take, is handed to the witness at an address; where there
-    is none yet, one is signed."""
+    """What the witness at an address signed for taking a request, which the registrar does not take. Where there is no
+    request for that dataset yet, one is signed."""
     ref, at = named(c, dataset), address.peer(witness)
     withdrawal.check_here(c.home, ref.cid)
     known = fetch.sources_of(c.home, ref, sources)
