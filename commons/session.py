@@ -82,7 +82,7 @@ class Now:
             raise
 
 
-class Held(Protocol[W_co]):
+class Holding(Protocol[W_co]):
     """What a verb is a method of."""
 
     @property
@@ -98,9 +98,9 @@ class Method(Generic[P, R]):
     @overload
     def __get__(self, held: None, kind: Any) -> Self: ...
     @overload
-    def __get__(self, held: Held[Later], kind: Any) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(self, held: Holding[Later], kind: Any) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
-    def __get__(self, held: Held[Now], kind: Any) -> Callable[P, R]: ...
+    def __get__(self, held: Holding[Now], kind: Any) -> Callable[P, R]: ...
     def __get__(self, held: Any, kind: Any) -> Any:
         if held is None:
             return self

@@ -125,7 +125,7 @@ class ReferResult:
 
 
 @result
-class LicenceText:
+class LicenceShown:
     """One licence of the terms."""
 
     id: Annotated[str, "as the terms name it"]
@@ -174,7 +174,7 @@ class ShowResult:
     keywords: Annotated[tuple[str, ...], "what it is about"]
     identifier: Annotated[str | None, "a DOI or address it has elsewhere"]
     licence: Annotated[str, "an SPDX id or expression, or LicenseRef-NAME"]
-    licences: Annotated[tuple[LicenceText, ...], "each licence of it"]
+    licences: Annotated[tuple[LicenceShown, ...], "each licence of it"]
     creators: Annotated[tuple[str, ...], "whom to credit"]
     credit: Annotated[str, "the line by which it is credited"]
     updated: Annotated[str | None, "the day of the data's last update"]
