@@ -161,6 +161,7 @@ def error(problem: CommonsError, as_json: bool = False) -> None:
 
 
 def when(seconds: int) -> str:
+    """A time in seconds since 1970, as people read it (UTC)."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     except (ValueError, OverflowError, OSError):  # a time that somebody made up
@@ -210,6 +211,7 @@ def span(since: str | None, until: str | None) -> dict[str, int | None]:
 
 
 def amount(size: int) -> str:
+    """A number of bytes, as people read it."""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":

@@ -22,7 +22,8 @@ _TAKEN = (
 
 
 def read(text: str, heard: Heard | None = None) -> Description | None:
-    """None for what names neither itself nor the BIDS version: another's file of this name."""
+    """The description in a `dataset_description.json`; None for a file that names neither itself nor the BIDS version:
+    another's of this name."""
     record, reading = load(text), Reading(heard)
     if not {"Name", "BIDSVersion"} & record.keys():
         return None

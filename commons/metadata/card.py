@@ -15,7 +15,8 @@ _KEY = re.compile(r"""^["']?[A-Za-z_][\w-]*["']?[ \t]*:(?:\s|$)""", re.MULTILINE
 
 
 def read(text: str, heard: Heard | None = None) -> Description | None:
-    """None for a README without front matter. Malformed for front matter that is no YAML, TooLarge over 1 MiB.
+    """The description in a README's front matter; None for a README without one. Malformed for front matter that is no
+    YAML, TooLarge over 1 MiB.
 
     Of several licences all hold: the card does not say that one may choose.
     """

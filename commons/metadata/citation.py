@@ -40,7 +40,7 @@ _LATER = frozenset({  # licences of data that came to the SPDX list after versio
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed for what is no citation file, and TooLarge over 1 MiB."""
+    """The description in a CITATION.cff. Malformed for what is no citation file, and TooLarge over 1 MiB."""
     cited, reading = texts.load_yaml(text), Reading(heard)
     if not isinstance(cited, dict) or "cff-version" not in cited:
         raise Malformed("a citation file says its cff-version")
@@ -102,7 +102,7 @@ def _licence(cited: Mapping[str, Any], reading: Reading) -> str | None:
 
 
 def write(d: Description) -> bytes:
-    """Malformed without a title or a creator, which the format demands."""
+    """A CITATION.cff. Malformed without a title or a creator, which the format demands."""
     texts.need("a citation file", d)
     doi = texts.doi(d.identifier)
     doi = doi if doi and _DOI.fullmatch(doi) else None

@@ -83,8 +83,9 @@ def text(dataset: Opened[Manifest]) -> str:
 
 
 def leave(dest: Path, dataset: Opened[Manifest], taken: Collection[str], older: Collection[str] = ()) -> str:
-    """Write the credit beside the files, under a name that none of them (`taken`) has and nobody's file, another
-    dataset's credit for one: that name. Only that of an `older` version, by its CID, is overwritten. StorageFailed."""
+    """The name under which the credit was written beside the files: one that none of them (`taken`) has and nobody's
+    file, another dataset's credit for one. Only that of an `older` version, by its CID, is overwritten.
+    StorageFailed."""
     data, cid = text(dataset).encode(), ids.cid(dataset.data)
     own = {path.partition("/")[0].lower() for path in taken}
     for name in (n for n in _names(cid) if n.lower() not in own):

@@ -62,7 +62,7 @@ _PEOPLE = ("https://orcid.org/", "https://ror.org/", "http://orcid.org/")
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed unless it describes one Dataset."""
+    """The description in Croissant or another schema.org Dataset. Malformed unless it describes exactly one."""
     reading = Reading(heard)
     graph = Graph(text)
     found = graph.typed("Dataset")
@@ -77,8 +77,9 @@ def read(text: str, heard: Heard | None = None) -> Description:
 
 
 def write(d: Description, columns: Mapping[str, Sequence[str]] | None = None) -> bytes:
-    """`columns`, from the path of a CSV to the names in its first line, makes its rows loadable. Malformed if something
-    is missing that Croissant 1.1 requires: its title, description, creators, licence, day, address, or a SHA-256."""
+    """A Croissant file. `columns`, from the path of a CSV to the names in its first line, makes its rows loadable.
+    Malformed if something is missing that Croissant 1.1 requires: title, description, creators, licence, day, address,
+    or a SHA-256."""
     need(FILE, d, "title", "description", "creators", "licence", "published")
     url = d.source_url or d.reference
     if url is None:
@@ -99,7 +100,7 @@ def write(d: Description, columns: Mapping[str, Sequence[str]] | None = None) ->
 
 
 def need(file: str, d: Description, *fields: str) -> None:
-    """Malformed if one of `fields` is empty."""
+    """Nothing; Malformed if one of `fields` is empty."""
     missing = [field for field in fields if not getattr(d, field)]
     if missing:
         raise Malformed(
@@ -134,6 +135,7 @@ def told(d: Description) -> dict[str, Any]:
 
 
 def people(d: Description) -> list[dict[str, Any]]:
+    """The creators, as schema.org writes them."""
     return [
         tidy({"@type": "Organization" if each.organisation else "Person", "name": each.name, "url": each.url})
         for each in d.creators

@@ -32,7 +32,8 @@ _OURS = "Commons"  # the type of our own references among alternate identifiers,
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed for what is no such record. What DataCite's API wraps, {"data": {"attributes": …}}, is read too."""
+    """The description in a DataCite record; what DataCite's API wraps, {"data": {"attributes": …}}, is read too.
+    Malformed for what is no such record."""
     record: Mapping[str, Any] = load(text)
     if isinstance(record.get("data"), dict):
         record = texts.mapping("attributes", record["data"].get("attributes"))
@@ -153,7 +154,8 @@ def _publisher(value: object) -> str | None:
 
 
 def write(d: Description) -> bytes:
-    """Malformed without a title, a creator, a publisher or a day of publication, which DataCite demands."""
+    """A DataCite record. Malformed without a title, a creator, a publisher or a day of publication, which DataCite
+    demands."""
     for field, hint in (("title", "title"), ("creators", "creator"), ("publisher", ""), ("published", "")):
         if not getattr(d, field):
             raise Malformed(

@@ -35,8 +35,8 @@ _OTHERS = {"publisher", "contact", "maintainer", "wrangler", "distributor"}
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed for what is no data package, and, where nobody listens, for any part of it that cannot be taken, such
-    as an unsafe path. Remote and inline data are no files."""
+    """The description in a datapackage.json. Malformed for what is no data package, and, where nobody listens, for any
+    part of it that cannot be taken, such as an unsafe path. Remote and inline data are no files."""
     package, reading = load(text), Reading(heard)
     if not isinstance(package.get("resources"), list):
         raise Malformed("a data package lists its resources")
@@ -207,7 +207,7 @@ def _digests(value: object) -> tuple[bytes | None, bytes | None]:
 
 
 def write(d: Description) -> bytes:
-    """Malformed without files, since a package has at least one resource."""
+    """A datapackage.json. Malformed without files, since a package has at least one resource."""
     if not d.files:
         raise Malformed("a data package has at least one file", hint="export it where the list of files is known")
     addresses = dict(d.licences)

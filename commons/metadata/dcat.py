@@ -48,7 +48,8 @@ _MEDIA = "https://www.iana.org/assignments/media-types/"
 
 
 def write(d: Description) -> bytes:
-    """Malformed if something is missing that DCAT-AP requires: its title, its description, an address to get it at."""
+    """A DCAT record as JSON-LD. Malformed if something is missing that DCAT-AP requires: title, description, an address
+    to get it at."""
     for field in ("title", "description"):
         if not getattr(d, field):
             raise Malformed(f"{FILE} needs a {field}", hint="say it in the metadata of the dataset")
@@ -159,7 +160,8 @@ def _whole(d: Description, access: str) -> dict[str, Any]:
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed unless it describes one dcat:Dataset, whatever catalogue and records stand around it."""
+    """The description in a DCAT record. Malformed unless it describes one dcat:Dataset, whatever catalogue and records
+    stand around it."""
     graph, reading = Graph(text), Reading(heard)
     found = graph.typed("dcat:Dataset")
     if len(found) != 1:

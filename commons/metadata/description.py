@@ -13,8 +13,9 @@ UNSEEN = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedFile:
-    """A file. Where a format does not say: None. `sha256` has 32 bytes; `md5` (16) is read and compared, never written.
-    `licence`, an SPDX expression, and `copyright`, lines, are the file's own where they differ from the dataset's."""
+    """What a description says of one file. Where a format does not say: None. `sha256` has 32 bytes; `md5` (16) is read
+    and compared, never written. `licence`, an SPDX expression, and `copyright`, lines, are the file's own where they
+    differ from the dataset's."""
 
     path: str
     size: int | None = None
@@ -27,10 +28,13 @@ class DescribedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """None or empty: not said. To read, `licence` is spelt as the file spells it (an id, an address, a name); to write,
-    it is an SPDX expression. `licences` gives the (id, address) of each licence in the expression, `texts` the
-    (id, text) of those whose text is at hand. Days are "2026-11-24". `identifier` is a DOI or an address of its own;
-    `reference` is ours, "commons:bafy…". `version` counts from 1."""
+    """What is known of a dataset, from whatever format. None or empty: not said.
+
+    To read, `licence` is spelt as the file spells it (an id, an address, a name); to write, it is an SPDX expression.
+    `licences` gives the (id, address) of each licence in the expression, `texts` the (id, text) of those whose text is
+    at hand. Days are "2026-11-24". `identifier` is a DOI or an address of its own; `reference` is ours,
+    "commons:bafy…". `version` counts from 1.
+    """
 
     title: str | None = None
     description: str | None = None
@@ -56,7 +60,7 @@ class Description:
 
 
 def encoded(text: str) -> bytes:
-    """UTF-8. Malformed for half a character."""
+    """The text in UTF-8. Malformed for half a character."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:

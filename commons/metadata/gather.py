@@ -53,9 +53,12 @@ class Passed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """The words found, from which file each `field` comes, and what the files declare of others, by path. `passed` is
-    what was not taken, `faults` those of it that nobody could, `left` what else each file says, by its own names, and
-    a dataset of ours has no place for. `texts` are those of the files themselves."""
+    """What a folder says of itself. `said` are the words found, `taken` from which file each field comes, `declared`
+    what the files declare of others, by path.
+
+    `passed` is what was not taken, `faults` those of it that nobody could, `left` what else each file says, by its own
+    names, and a dataset of ours has no place for. `texts` are those of the files themselves.
+    """
 
     said: Description
     taken: tuple[tuple[str, str], ...] = ()
@@ -77,7 +80,7 @@ _LEFT = 20  # names of what has no place, told of one file; and faults of one fi
 
 
 def readers() -> dict[str, Reader]:
-    """By name of file, the most trusted first. Imported when somebody publishes."""
+    """The readers of metadata files, by name of file, the most trusted first. Imported when somebody publishes."""
     from commons.metadata import bagit, bids, card, citation, croissant, datacite, datapackage, dcat, rocrate, zenodo
 
     return {
@@ -102,9 +105,9 @@ def metadata() -> frozenset[str]:
 
 
 def gather(sources: Sequence[Source], given: Given | None = None, ignored: Collection[str] = ()) -> Gathered:
-    """Read every metadata file at the top of a folder, but those `ignored`. Malformed, naming the file, for one that
-    cannot be read where the licence is not `given`; Conflict where two name different licences, or declare different
-    hashes."""
+    """What every metadata file at the top of a folder says, but those `ignored`. Malformed, naming the file, for one
+    that cannot be read where the licence is not `given`; Conflict where two name different licences, or declare
+    different hashes."""
     by_path = {source.path: source for source in sources}
     found: list[tuple[str, Description]] = []
     faults: list[Passed] = []
@@ -255,13 +258,13 @@ _PAGES = 1 << 20  # bytes of a licence's text
 
 
 def check_ignored(ignored: Collection[str], sources: Sequence[Source]) -> None:
-    """NotFound for a file to pass over that is not there."""
+    """Nothing; NotFound for a file to pass over that is not there."""
     for path in sorted(set(ignored) - {source.path for source in sources}):
         raise NotFound(f"there is no {path} whose metadata could be passed over", hint="name a file of the folder")
 
 
 def bytes_of(source: Source) -> bytes:
-    """A metadata file; TooLarge for what it is, over 16 MiB."""
+    """The bytes of a metadata file; TooLarge over 16 MiB."""
     if source.size > LIMIT:
         raise TooLarge(f"larger than {LIMIT >> 20} MiB, which no metadata is")
     data = bytearray(source.size)
@@ -284,8 +287,8 @@ def text_of(source: Source) -> str:
 def merge(
     found: Sequence[tuple[str, Description]], given: Given | None = None, paths: Collection[str] = ()
 ) -> Gathered:
-    """Each word from the first file that says it, but for those `given`; those that say otherwise are told. `paths` are
-    those of the folder's files."""
+    """What the files say together: each word from the first that says it, but for those `given`; those that say
+    otherwise are told. `paths` are those of the folder's files."""
     given = given or {}
     words: dict[str, Any] = {}
     taken: dict[str, str] = {}
@@ -427,8 +430,8 @@ def _declared(
 
 
 def compare_early(gathered: Gathered, sources: Sequence[Source]) -> tuple[str, ...]:
-    """Before the sealing: declared sizes, and hashes that the sealing does not compute. Conflict where one is wrong.
-    Tells of files declared that are not there."""
+    """Notes on declared files that are not there. Conflict, before the sealing, where a declared size is wrong, or a
+    hash that the sealing does not compute."""
     by_path = {source.path: source for source in sources}
     for path, entries in gathered.declared.items():
         source = by_path.get(path)
@@ -455,7 +458,8 @@ def compare_early(gathered: Gathered, sources: Sequence[Source]) -> tuple[str, .
 
 
 def compare(gathered: Gathered, files: Sequence[File]) -> None:
-    """After the sealing and before anything is signed: declared SHA-256 against the bytes that were sealed."""
+    """Nothing; Conflict, after the sealing and before anything is signed, where a declared SHA-256 is not that of the
+    bytes that were sealed."""
     for file in files:
         for name, entry in gathered.declared.get(file.path, ()):
             if entry.sha256 is not None and entry.sha256 != file.sha256:
@@ -472,8 +476,8 @@ def _wrong(name: str, path: str, declared: str, found: str) -> Conflict:
 def own_rights(
     sources: Sequence[Source], given: Given, ignored: Collection[str] = ()
 ) -> tuple[dict[str, Rights], list[Passed], list[str]]:
-    """By REUSE: `REUSE.toml`, `.license` files, and the headers of files that have any; what of it is passed over, and
-    notes. Malformed where one cannot be read, and the licence is not given."""
+    """The rights that files state by REUSE (`REUSE.toml`, `.license` files, their own headers), by path; what of it is
+    passed over; and notes. Malformed where one cannot be read, and the licence is not given."""
     from commons.metadata import comments, reuse
 
     by_path = {source.path: source for source in sources}

@@ -65,7 +65,7 @@ def load(text: str) -> dict[str, Any]:
 
 
 def dump(document: dict[str, Any]) -> bytes:
-    """UTF-8. What a web page, a terminal or an eye would take for more than text is escaped."""
+    """The document in UTF-8. What a web page, a terminal or an eye would take for more than text is escaped."""
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     return encoded(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
@@ -211,10 +211,12 @@ def _weight(node: Node) -> int:
 
 
 def is_a(node: Node, *types: str) -> bool:
+    """Whether a node has one of these types."""
     return any(each in types for each in node.get("@type", []))
 
 
 def values(node: Node, *wanted: str) -> list[Any]:
+    """All that a node says under the first of these names that says anything."""
     return next((found for name in wanted if (found := node.get(name))), [])
 
 
@@ -271,7 +273,7 @@ def path(text: str, *, encoded: bool = False) -> str | None:
 
 
 def size(found: Iterable[Any]) -> int | None:
-    """Bytes, if they are said exactly: 1234, "1234", "1234 B"."""
+    """How many bytes there are, if that is said exactly: 1234, "1234", "1234 B"; else None."""
     for value in found:
         plain = value["@value"][0] if isinstance(value, dict) and value.get("@value") else value
         if exact := _EXACT.fullmatch(str(plain) if isinstance(plain, (str, int)) else ""):

@@ -15,6 +15,7 @@ Told = dict[str, Any]
 
 
 def listed() -> list[Told]:
+    """The licences that are known in detail, as plain values."""
     return [
         {
             "id": each.id,

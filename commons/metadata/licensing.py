@@ -105,7 +105,8 @@ def asked(expression: str, texts: Texts) -> tuple[str, ...]:
 
 
 def creator(text: str, organisation: bool = False) -> Creator:
-    """ "Ana Martins" or "Ana Martins <https://orcid.org/…>". A ROR says by itself that it is an organisation's."""
+    """The creator that "Ana Martins" or "Ana Martins <https://orcid.org/…>" names. A ROR says by itself that it is an
+    organisation's."""
     signed = _SIGNED.fullmatch(text.strip())
     name, url = (signed["name"], signed["url"].strip()) if signed else (text.strip(), None)
     return Creator(name=name, url=url, organisation=organisation or bool(url and "://ror.org/" in url))

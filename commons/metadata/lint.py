@@ -54,7 +54,7 @@ _DENIED = re.compile(r"\b(?:no|not|never|without|don't|ne|sans|pas)\b", re.IGNOR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`code` is stable; `text` says what, `todo` what to do about it."""
+    """A contradiction that was found: `code` is stable; `text` says what it is, `todo` what to do about it."""
 
     code: str
     text: str

@@ -61,7 +61,7 @@ class Reading:
             return otherwise
 
     def fault(self, field: str, why: str) -> None:
-        """Tell; nobody is stopped by it."""
+        """Nothing: tells a fault; nobody is stopped by it."""
         self.heard.faults[Fault(field=field, why=why)] = None
 
     def several(self, field: str, items: Iterable[T], read: Callable[[T], Iterable[U]]) -> tuple[U, ...]:
@@ -82,7 +82,7 @@ class Reading:
             return check(other)
 
     def leave(self, record: Mapping[Any, Any], *taken: str) -> None:
-        """Remember which of the keys of `record` say something and are none of those `taken`."""
+        """Nothing: remembers which of the keys of `record` say something and are none of those `taken`."""
         for key, value in record.items():
             if key not in taken and value not in (None, "", [], {}) and isinstance(key, str):
                 self.heard.left[key[:_NAME]] = None
