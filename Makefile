@@ -1,7 +1,7 @@
 # One command checks everything: `make check`. It needs the venv of the README's second command, or PYTHON=….
 PYTHON ?= $(firstword $(wildcard .venv-test/bin/python) python3)
 
-.PHONY: check format demo bench mutants dist locks pages
+.PHONY: check format demo bench mutants claims dist locks pages
 
 check:
 	$(PYTHON) -m ruff format --check .
@@ -30,6 +30,10 @@ dist:
 
 locks:
 	$(PYTHON) locks/renew.py
+
+# What the README claims, a test of each, and the change by which it fails: the table is in docs/threat-model.md.
+claims:
+	$(PYTHON) -m tests.claims $(WORD)
 
 # Guards that no test misses: `make mutants FILES="commons/core/state/transfer.py"`, or `PART=1/8` of all, or what changed
 # since a commit (SINCE), or as many as there is time for (MINUTES), or one KIND: drop, bound, negate, side. Hours for all.

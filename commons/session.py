@@ -184,6 +184,7 @@ class Session(Generic[W]):
     status = Method(own.status)
     peers, announce = Method(own.peers), Method(own.announce)
     date, go_on = Method(own.date), Method(own.go_on)
+    backup = Method(own.backup)
 
     def __enter__(self: Session[Now]) -> Session[Now]:
         return self

@@ -10,7 +10,7 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,9 @@ class Inside:
         return answer
 
 
-def die_at(step: int, pieces: Path | None = None) -> None:
+def die_at(step: int, pieces: Path | None = None, also: Sequence[tuple[Any, str]] = ()) -> None:
     """From now on this process counts its steps and kills itself before number `step`. Pieces that were written are
-    told in `pieces`, their sizes one a line."""
+    told in `pieces`, their sizes one a line. Functions of a module or class are steps `also`, by their names."""
     count, lock = 0, threading.Lock()
 
     def point() -> None:
@@ -91,6 +91,8 @@ def die_at(step: int, pieces: Path | None = None) -> None:
     os.fsync, os.rename, os.replace = before(os.fsync), before(os.rename), before(os.replace)
     os.link = before(os.link)
     packs.Partial.write = written  # type: ignore[method-assign]
+    for owner, name in also:
+        setattr(owner, name, before(getattr(owner, name)))
     connect = sql.connect
 
     def traced(path: Path, schema: str) -> sqlite3.Connection:

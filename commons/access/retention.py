@@ -13,6 +13,7 @@ from collections.abc import Callable
 from commons.access.registrar import Registrar
 from commons.core.dataset.terms import DAY
 from commons.core.state.fold import State
+from commons.disk import restored
 from commons.errors import CommonsError, Stale, Undated
 
 DOUBT = 3600.0  # seconds until a clock that was in doubt, or a log that had to wait, is looked at again
@@ -20,14 +21,8 @@ DOUBT = 3600.0  # seconds until a clock that was in doubt, or a log that had to 
 
 def due(state: State, now: float) -> list[int]:
     """The requests that were made more days ago than the charter keeps them, and are not erased yet."""
-    days = state.charter.retention_days if state.charter else None
-    if days is None:
-        return []
-    return [
-        access.index
-        for access in [*state.accesses.values()]
-        if access.entry.time + days * DAY < now and access.index not in state.redacted
-    ]
+    dated = [(index, restored.due_at(state, index)) for index in [*state.accesses]]
+    return [index for index, due in dated if due is not None and due < now and index not in state.redacted]
 
 
 async def forget(registrar: Registrar, now: float) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from commons.cli import community, custody, data, licence, log, node, publish, witness
+from commons.cli import backup, community, custody, data, licence, log, node, publish, witness
 from commons.cli.terminal import PLACE, Commons, Shell
 from commons.version import __version__
 
@@ -24,6 +24,6 @@ def main(ctx: click.Context, home: Path | None, as_json: bool) -> None:
     ctx.obj = Shell(home, as_json)
 
 
-for room in (node, publish, data, log, community, custody, witness, licence):
+for room in (node, backup, publish, data, log, community, custody, witness, licence):
     for command in room.COMMANDS:
         main.add_command(command)

@@ -126,7 +126,7 @@ def tell_made(told: Told) -> None:
     say(f"Made a home at {told['home']}.")
     say(f"Peer id     {told['peer']}\nCommons     {told['commons']}  ({told['name']})")
     say(
-        "Back up the whole folder while nothing runs on it, and keep the copy secret: who has its `seed` is you.\n"
+        "Back it up (`commons backup FILE`), and keep the copy secret: who has its `seed` is you.\n"
         'The seed alone brings back neither your log nor your data: docs/home.md, "Backing up and restoring".'
     )
 

@@ -34,6 +34,7 @@ from commons.disk.history import History
 from commons.disk.log import Log, begun
 from commons.disk.notes import Notes
 from commons.disk.packs import Store
+from commons.disk.restored import Restored
 from commons.disk.resumption import Resumption
 from commons.disk.shelf import Shelf
 from commons.disk.witnessed import Witnessed
@@ -144,6 +145,7 @@ class Home:
             )
             opened.callback(lambda: self.log.close())
             self.resumption.watch(self.log)
+            self.restored = Restored(self.log, self.notes, self.resumption)
             self.dating = Dating(self.log, self.notes)
             self.check_keeper()
             if self.frozen:
@@ -158,6 +160,8 @@ class Home:
             self.packs = Store(path / "packs")
             if not self.frozen:
                 self.packs.clean()
+                for left in path.glob(f"{sql.SNAPSHOT}*"):
+                    left.unlink(missing_ok=True)
             self._opened = opened.pop_all()
 
     def history(self, commons: str) -> History:

@@ -28,7 +28,18 @@ from commons.disk import damage, journal, openings, sql
 from commons.disk.damage import Damage, TreeCheck
 from commons.disk.openings import Openings
 from commons.disk.records import Appended, Draft, Record, record
-from commons.errors import CommonsError, Conflict, Internal, Malformed, Outdated, Pending, Stale, StorageFailed, Untrue
+from commons.errors import (
+    CommonsError,
+    Conflict,
+    Internal,
+    Malformed,
+    Outdated,
+    Pending,
+    Refused,
+    Stale,
+    StorageFailed,
+    Untrue,
+)  # fmt: skip
 
 SCHEMA = (
     """
@@ -54,13 +65,15 @@ class Log:
     committer's thread, after each new head, and must be quick; so is `stored`, before anybody hears of it.
 
     `outran` is told of a head of ours with more entries than there are here, and who showed it; `waived` is how many
-    entries such a head has at most that the owner goes on without.
+    entries such a head has at most that the owner goes on without. `withholds` says why what an entry hides is not
+    opened; empty for what may be.
     """
 
     head: Signed
     told: Callable[[], None] = staticmethod(lambda: None)
     stored: Callable[[], None] = staticmethod(lambda: None)
     outran: Callable[[bytes, str], None] = staticmethod(lambda head, by: None)
+    withholds: Callable[[int], str] = staticmethod(lambda index: "")
     waived = 0
     broken: CommonsError | None = None
     damage: Sequence[Damage] = ()  # found when it was opened
@@ -85,6 +98,7 @@ class Log:
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
         self._gate, self._closed = threading.Lock(), False
+        self.writing = threading.Lock()  # while it is held nothing is committed, nor erased: what arrives waits
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -298,9 +312,20 @@ class Log:
 
     def opening(self, index: int, of: str | None = None) -> Opening | None:
         """The opening of entry `index`; None where the entry hides nothing, or nothing about the person `of`, or was
-        erased."""
+        erased. Refused where it is withheld."""
+        if why := self.withholds(index):
+            raise Refused(f"what entry {index} hides is withheld: {why}")
         with self._reading, sql.door(self._path):
             return self._openings.get(index, self._reads, of) if index < self.size else None
+
+    def destroy(self, indices: Iterable[int]) -> None:
+        """Destroy the openings of entries that a newer copy of this log erased: durable, all or none, at its end."""
+        with self.writing, sql.door(self._path):
+            with self._db:  # which commits, or rolls back
+                self._db.execute("BEGIN IMMEDIATE")
+                self._openings.erase(indices)
+            sql.forget(self._db)
+        self.stored()
 
     # -- append ---------------------------------------------------------------------------------------------------
 
@@ -363,8 +388,9 @@ class Log:
                 future.set_result(Appended(first=first, head=self.head))
             return
         try:
-            with sql.door(self._path):
+            with self.writing, sql.door(self._path):
                 head, edge = self._store(start, records)
+                self._edge, self.head = edge, head
         except Exception as error:
             told = error if isinstance(error, CommonsError) else Internal(f"the log failed: {journal.place(error)}")
             journal.log.exception("the log cannot be written")
@@ -372,11 +398,10 @@ class Log:
             for future, _ in waiting:
                 future.set_exception(told)
             return
-        self._edge, self.head = edge, head
         self._fresh.clear()
         self.stored()
         for future, first in waiting:
-            future.set_result(Appended(first=first, head=head))
+            future.set_result(Appended(first=first, head=self.head))
         for index, new in enumerate(records, start):
             journal.committed(self.state, index, new.entry)
         self.told()

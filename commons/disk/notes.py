@@ -36,6 +36,7 @@ class Noted:
 SAID: dict[str, dict[str, type]] = {
     "resumed": {"how": str, "who": list, "files": list},
     "next": {"how": str, "who": list, "files": list},
+    "restored": {"by": int, "seen": int, "gone": list},
     "ahead": {"head": str, "by": str},
     "go-on": {"size": int, "head": str, "over": int, "silent": list},
     "clock": {"commons": str, "logged": int, "size": int, "past": int},

@@ -101,18 +101,18 @@ class Store:
             # 1. The bytes. A crash here leaves *.tmp (swept out) or *.part (verified again when resumed). A sync that
             #    failed is not tried again: the system may have dropped the pages and call the next one a success.
             try:
-                _sync(temp)
+                sync(temp)
             except OSError:
                 temp.unlink(missing_ok=True)
                 raise
             # 2. The layer, durable with its name. A crash here leaves it without a pack: swept out.
             if tree.size > pieces.PIECE:
                 _replace(self._layer(tree.root), tree.layer, self.temp())
-                _sync(self.folder)
+                sync(self.folder)
             # 3. The name, then the folder. Whoever sees the name sees whole bytes with their layer; a crash here
             #    leaves the pack under its name or as in 2, and nobody was told yet that it is kept.
             path = temp.rename(self.path(tree.root))
-            _sync(self.folder)
+            sync(self.folder)
         return path
 
     def remove(self, root: bytes) -> None:
@@ -120,7 +120,7 @@ class Store:
         with door(f"remove the pack {root.hex()}"):
             for path in (self.path(root), self._layer(root), self.part(root)):
                 path.unlink(missing_ok=True)
-            _sync(self.folder)
+            sync(self.folder)
 
     def clean(self) -> None:
         """Nothing: sweeps out what crashes left. Only while nobody writes here: the home's lock sees to that."""
@@ -225,7 +225,8 @@ def _replace(path: Path, data: bytes, draft: Path) -> None:
         os.close(fd)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """What was written in a file, or which names a folder has, is durable when it returns."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

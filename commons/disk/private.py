@@ -37,9 +37,10 @@ _FILES = (
     "notes.db",
 )
 # names in a home that are its own
-_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|.*\.db.*")
+_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|commons|.*\.db.*")
 _HEX = re.compile(rb"[0-9a-fA-F]{64}\s{0,2}")
 _SQLITE = b"SQLite format 3\x00"
+_BACKUP = b"commons-backup/v"  # as the vault of a backup begins: see `disk.vault`
 
 SECRET = "a secret, by its usual name"
 HISTORY = "a version control's own"
@@ -88,12 +89,14 @@ def parted(folder: str) -> str:
 
 
 def is_own(place: str, found: os.stat_result) -> bool:
-    """Whether the file at `place` is a home's: its seed, or one of its databases, under whatever name."""
+    """Whether the file at `place` is a home's: its seed, one of its databases, or its backup, under whatever name."""
     if not stat.S_ISREG(found.st_mode):
         return False
     try:
         if 64 <= found.st_size <= 66 and "seed" in os.path.basename(place).lower():
             return seed(_head(place, 66)) is not None
+        if _head(place, len(_BACKUP)) == _BACKUP:
+            return True
         if not found.st_size or found.st_size % 512 or _head(place, len(_SQLITE)) != _SQLITE:
             return False
     except OSError:  # what cannot be read is not published either

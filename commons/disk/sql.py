@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from commons.errors import StorageFailed, refusal
 
 Connection = sqlite3.Connection
+SNAPSHOT = ".snapshot-"  # how the names of copies begin, as long as they have one
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _WHY = {
     sqlite3.SQLITE_FULL: "disk full",
@@ -115,6 +117,26 @@ def _read_only(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA query_only=ON")
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # a file that is no database is told here
         return db
+
+
+def snapshot(path: Path, work: Path) -> int:
+    """A descriptor to read a copy of a database from, as its last COMMIT left it, whatever others do with it meanwhile;
+    the caller's to close. The copy has no name any more: whatever ends this process, nothing is left of it but, for a
+    moment, an empty file in `work` that is called .snapshot-…"""
+    with door(path):
+        copy, name = tempfile.mkstemp(prefix=SNAPSHOT, dir=work)  # 0600
+        try:
+            with closing(sqlite3.connect(path, **_SHARED)) as source, closing(sqlite3.connect(name, **_SHARED)) as to:
+                to.execute("PRAGMA journal_mode=MEMORY")
+                to.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # has opened it
+                os.unlink(name)
+                source.backup(to)
+        except BaseException:
+            os.close(copy)
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        return copy
 
 
 def scan(db: Connection, table: str, where: str, values: Sequence[object], keys: str) -> tuple[list[Any], list[int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,15 @@ from commons.progress import Progress
 
 async def audit(
     read: Read, trusted: bytes, expected: str | None, progress: Progress, *, complete: bool = False,
-    kept: Replica | None = None,
+    kept: Replica | None = None, withheld: Collection[int] = (),
 ) -> Report:  # fmt: skip
     """A Report of a log that was verified whole. Untrue or Malformed where the log itself does not hold; SplitView,
     with both heads, if it contradicts `trusted` (a checkpoint note, or empty). Faults of single entries go into the
     report.
 
-    From a `complete` source an opening may be missing only where a redaction entry says so. With a replica that is
-    `kept` only entries that are new are read, and openings; it knows itself what is trusted.
+    From a `complete` source an opening may be missing only where a redaction entry says so, or where it is `withheld`
+    there. With a replica that is `kept` only entries that are new are read, and openings; it knows itself what is
+    trusted.
     """
     report = Report(state=State())
     judging = _Judging(read, Judge(report))
@@ -49,7 +50,7 @@ async def audit(
     finally:
         if kept is None:
             replica.history.close()
-    judging.judge.complain(complete)
+    judging.judge.complain(complete, withheld)
     report.rows = judging.judge.rows()
     return report
 

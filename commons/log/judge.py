@@ -6,6 +6,7 @@ whoever or whatever changed it), or faulty.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -227,16 +228,16 @@ class Judge:
         if asked is not None and entries.requester(asked) != signer:
             raise Untrue(f"{what} was signed by somebody else than the requester")
 
-    def complain(self, complete: bool) -> None:
-        """Nothing: openings that are damaged become faults; in a `complete` log also those that are missing. Erased
-        ones are neither."""
+    def complain(self, complete: bool, withheld: Collection[int] = ()) -> None:
+        """Nothing: openings that are damaged become faults; in a `complete` log also those that are missing and not
+        `withheld`. Erased ones are neither."""
         for index, what in self.damaged.items():
             if index not in self.state.redacted:
                 self._fault(index, what)
         if not complete:
             return
         since = self.state.community.tenures[-1].since if self.state.community else 0
-        for index in sorted(self.missing - set(self.state.redacted)):
+        for index in sorted(self.missing - {*self.state.redacted, *withheld}):
             if index < since:  # whoever kept the log before may have taken them along
                 continue
             self._fault(index, "its opening is missing, and no redaction entry says why")

@@ -89,6 +89,8 @@ class Site:
         for index in range(first, min(first + wanted.width, self.log.size)):
             try:
                 value = self.log.opening(index, None if sees(index) else reader)
+            except Refused:  # withheld
+                continue
             except StorageFailed:
                 found.append((index, b""))
             else:

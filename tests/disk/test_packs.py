@@ -310,14 +310,14 @@ def test_a_killed_fetch_goes_on_where_it_was(tmp_path: Path) -> None:
     script = """
 import sys, time
 from pathlib import Path
-from commons.core import blocks
+from commons.core.dataset import pieces
 from commons.disk.packs import Partial, Store
 place = Path(sys.argv[1])
 data = (place / "data").read_bytes()
-hasher = blocks.Hasher(); hasher.update(data); tree = hasher.finish()
+hasher = pieces.Hasher(); hasher.update(data); tree = hasher.finish()
 partial = Partial(Store(place / "store"), tree.root, tree.size, tree.layer)
 for index in (4, 1, 2):
-    start, end = blocks.piece_range(index, len(data))
+    start, end = pieces.piece_range(index, len(data))
     partial.write(index, data[start:end])
 print("written", flush=True)
 time.sleep(60)

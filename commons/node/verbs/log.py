@@ -14,7 +14,7 @@ from commons.core.state import entries
 from commons.disk import damage, naming, private, resumption
 from commons.disk.history import History
 from commons.disk.log import damaged as shut
-from commons.errors import StorageFailed
+from commons.errors import Refused, StorageFailed
 from commons.log import audit as auditing
 from commons.log import evidence, exported, files, replica
 from commons.log.evidence import Remembered
@@ -278,7 +278,7 @@ async def requests(c: Context, *, everything: bool = False) -> RequestsResult:
         damaged, shown = "", None
         try:
             shown = c.home.log.opening(access.index)
-        except StorageFailed as error:  # this one alone: the others can be answered
+        except (Refused, StorageFailed) as error:  # this one alone: the others can be answered
             damaged = error.message
         details = shown.get("details") if shown else None
         rows.append(
@@ -375,7 +375,9 @@ async def audit(
         raise shut(damage.told(found))
     if source is None:
         with evidence.recording(c.home, c.home.log.key.vkey):
-            report = await auditing.audit(read, c.home.log.head.note, commons, c.progress, complete=True)
+            report = await auditing.audit(
+                read, c.home.log.head.note, commons, c.progress, complete=True, withheld=c.home.restored.withheld()
+            )
     else:
         report = await _audited(c, read, commons, packed)
     found_in = auditing.told(report, who, dataset, since, until, governance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from commons.access import anchor, receipt, request
@@ -14,6 +15,7 @@ from commons.core.dataset import address, manifest, reference
 from commons.core.dataset.address import is_peer
 from commons.core.state import clock
 from commons.datasets import holder
+from commons.disk import backup as backing
 from commons.disk import damage
 from commons.disk.home import write_config
 from commons.disk.shelf import OwnRequest
@@ -23,7 +25,7 @@ from commons.node.verbs.custody import CustodyResult, reached
 from commons.node.verbs.data import held
 from commons.node.verbs.log import DamageShown, WordGiven
 from commons.node.verbs.registry import verb
-from commons.node.verbs.shapes import plain, result, told
+from commons.node.verbs.shapes import Spot, plain, result, told
 from commons.witness import cosigning
 
 
@@ -36,6 +38,20 @@ class GoOnResult:
     how: Annotated[str, "answered, alone, made or by word; empty where it was not asked"]
     who: Annotated[tuple[str, ...], "who answered, or did not"]
     words: Annotated[tuple[WordGiven, ...], "its owner's"]
+
+
+@result
+class BackupResult:
+    """A home in one file."""
+
+    path: Annotated[str, "the file"]
+    bytes: Annotated[int, "its size"]
+    made: Annotated[int, "when it was made"]
+    delete_by: Annotated[int | None, "when the day begins by which it must be deleted; nothing where no day is set"]
+    commons: Annotated[str, "the commons whose log is in it"]
+    entries: Annotated[int, "of that log"]
+    packs: Annotated[bool, "with the sealed data"]
+    files: Annotated[int, "of the home, in it"]
 
 
 @result
@@ -234,6 +250,14 @@ async def _follow_up(c: Context, ask: OwnRequest) -> None:
             await request.resubmit(c.home, c.near, peers, listed, ask)
         else:
             await receipt.deliver(c.home, c.near, peers, dataset.value, ask)
+
+
+@verb("node")
+async def backup(c: Context, *, path: Spot, passphrase: str, packs: bool = False) -> BackupResult:
+    """What is in the file at `path`, which is this home's backup now, with its sealed `packs` if they are asked for.
+    Only the passphrase opens it; on the day that it names it has to be deleted. See docs/backup.md."""
+    made = await asyncio.to_thread(backing.write, c.home, Path(path), passphrase, packs, c.progress)
+    return told(BackupResult, **made)
 
 
 @verb("node")

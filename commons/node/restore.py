@@ -1,0 +1,162 @@
+"""A home out of its backup: whoever may have seen more of its log is asked before anything in it can be read.
+
+A backup is an old copy by nature. What the newest log that is shown says of erasures is done here, too; a log that
+others have seen further is not continued; and what nobody says anything of is opened no longer than until the day by
+which the backup had to be deleted: see `disk.restored`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from commons.core.dataset import address
+from commons.core.dataset.address import is_peer
+from commons.core.state import transfer
+from commons.core.tlog import checkpoint, note
+from commons.disk import backup, vault
+from commons.disk.history import History
+from commons.disk.home import Home
+from commons.disk.zipped import open_plain
+from commons.errors import CommonsError, NotFound, StorageFailed, Untrue, refusal
+from commons.log.evidence import Nowhere
+from commons.log.replica import Replica
+from commons.node.node import Node
+from commons.node.resuming import SILENCE
+from commons.node.verbs.context import Context, log_at
+from commons.progress import Progress
+
+READING = 600.0  # seconds for the whole log of one source
+
+
+@dataclass(slots=True, kw_only=True)
+class Newer:
+    """What others showed of the log: who has nothing newer, the size of the longest that was read and verified, which
+    openings were destroyed by it, and what went wrong with whom."""
+
+    heard: list[str] = field(default_factory=list)
+    seen: int = 0
+    gone: set[int] = field(default_factory=set)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+
+async def restore(
+    file: Path, passphrase: str, path: Path, sources: Sequence[str], progress: Progress
+) -> dict[str, Any]:
+    """Make the home at `path` out of a backup, and tell what is in it, who answered, and what is not opened. `sources`
+    are addresses, or exported logs, that are asked beside those whom the home knows. The order is the security:
+
+    1. decrypted and verified to its last byte, in a folder beside `path` that only this user may enter
+    2. opened there, where nobody can come in; every other copy of the log that is shown is read, and what it has
+       erased is destroyed. Nothing is added to the log
+    3. noted, durably, what was seen, and the day by which the backup had to be deleted
+    4. closed, and only now given its name
+
+    A crash before the last leaves no home, and a folder beside it that the next restore deletes; what raises leaves
+    nothing.
+    """
+    with backup.Place(path) as place:
+        with _opened(file) as data:
+            cover, inventory = await asyncio.to_thread(backup.unpack, data, passphrase, place.folder, progress)
+        with Home(place.folder) as home:
+            if (home.commons, home.log.head.note) != (inventory.commons, inventory.head):
+                raise vault.damaged("it does not hold the log that it says")
+            found = Newer()
+            async with Node(home) as node:
+                verdict = None
+                with contextlib.suppress(CommonsError):  # why it is shut is told below
+                    verdict = await node.resuming.round()
+                if verdict is not None and verdict.how == "answered":
+                    found.heard += verdict.who
+                asked = [*sources, *home.shelf.known(), *node.gossip.registrars(home.commons)]
+                for source in dict.fromkeys(asked):
+                    await _ask(Context.of(node), source, found, named=source in sources)
+            home.restored.note(cover.delete_by, found.seen, sorted(found.gone))
+            told = _told(home, found)
+        place.give()
+    overdue = cover.delete_by is not None and cover.delete_by <= time.time()
+    return {**backup.told(cover, inventory), **told, "home": str(path), "overdue": overdue}
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return open(open_plain(file), "rb")
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no {file}", hint="name the file that `commons backup` wrote") from error
+    except OSError as error:
+        raise StorageFailed(f"cannot read {file}: {refusal(error)}") from error
+
+
+async def _ask(c: Context, source: str, found: Newer, named: bool) -> None:
+    """Read the log as one source shows it, where that is longer, and destroy what is erased there. Raises nothing that
+    the source could cause."""
+    if is_peer(source) and address.peer_of(source) == c.home.keys.identity.peer:
+        return
+    try:
+        async with asyncio.timeout(READING):
+            await _read(c, source, found, named)
+    except (CommonsError, TimeoutError) as error:
+        what = error.message if isinstance(error, CommonsError) else f"its log was not read within {READING:.0f} s"
+        found.failed.append({"source": source, "message": what})
+
+
+async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
+    home, log = c.home, c.home.log
+    read, _ = await log_at(c, source, home.commons)
+    async with asyncio.timeout(SILENCE):
+        head = await read("checkpoint")
+    size = checkpoint.parse(note.peek(head)).size
+
+    async def shown(part: str) -> bytes:
+        """The head is the one that was looked at, whatever is newest by now."""
+        return head if part == "checkpoint" else await read(part)
+
+    signer = None
+    with contextlib.suppress(Untrue):  # by who keeps it since then, perhaps
+        signer = transfer.signer(head, log.origin, log.state.tenures)
+    if signer is None and not named:
+        raise Untrue("what it shows is not signed by a key of this log")
+    if signer is not None and size <= log.size:
+        log.compare(note.only(head, [signer]), source)
+        found.heard.append(source)
+        return
+    newer = Replica(home.commons, History(), Nowhere(log.head.note))
+    try:
+        await newer.update(shown)
+        await newer.contains(log.head.note)
+        erased = {index for index in newer.state.redacted if index < log.size} - {*log.state.redacted}
+        log.destroy(sorted(erased - found.gone))
+        found.gone |= erased
+        found.seen = max(found.seen, size)
+        if newer.log.vkey != log.key.vkey:
+            home.learn_keeper(home.commons, newer.state.tenures)
+        elif signer is not None:
+            lead = newer.history.lead(log.size, size)[log.size.bit_count() == 1 :]  # without the root
+            with contextlib.suppress(CommonsError):  # it is shut, and says why
+                log.compare(note.only(head, [signer]), source, lead)
+    except CommonsError:
+        if signer is not None:  # entries or not, somebody has more: it is not to be continued
+            with contextlib.suppress(CommonsError):
+                log.compare(note.only(head, [signer]), source)
+        raise
+    finally:
+        newer.history.close()
+
+
+def _told(home: Home, found: Newer) -> dict[str, Any]:
+    log, charter = home.log, home.log.state.charter
+    lacking = {
+        ref.root for _, opened, _, served in home.shelf.manifests() if served for ref in opened.value.sealed()
+        if not home.packs.has(ref.root)
+    }  # fmt: skip
+    return {
+        "name": charter.name if charter else "", "heard": found.heard, "failed": found.failed, "seen": found.seen,
+        "erased": sorted(found.gone), "withheld": home.restored.shut(),
+        "shut": log.broken.message if log.broken else "", "next": log.broken.hint if log.broken else "",
+        "packs_missing": len(lacking), "damaged": [each.as_dict() for each in home.damage()],
+    }  # fmt: skip
