@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from commons.errors import Unreachable
+from commons.errors import Conflict, Unreachable
 from commons.node.control import Owner
 from commons.node.desk import found
 from commons.node.verbs import community, custody, data, log, witness
@@ -30,6 +30,7 @@ from commons.progress import Progress, untold
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_OPENED: dict[Path, list[tuple[asyncio.AbstractEventLoop, Owner]]] = {}  # in this process, by home
 W = TypeVar("W")  # how verbs are run: Later or Now
 W_co = TypeVar("W_co", covariant=True)
 
@@ -52,7 +53,7 @@ class Now:
     whether the caller's thread has one."""
 
     def __init__(self, home: Path, progress: Progress) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._home, self._loop = home.absolute(), asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="commons", daemon=True)
         self._thread.start()
         self._owner = Owner(home, shared=True)
@@ -62,6 +63,9 @@ class Now:
     def run(self, verb: str, words: Mapping[str, Any]) -> Any:
         if self._loop.is_closed():
             raise Unreachable("this connection was closed", hint="commons.connect(home) makes a new one")
+        here = asyncio._get_running_loop()
+        if any(loop is here and owner.holds for loop, owner in _OPENED.get(self._home, ())):
+            raise Conflict("this loop has that home open, and would wait for itself", hint="await the verbs of its own")
         return self._wait(self._later.run(verb, words))
 
     def close(self) -> None:
@@ -201,8 +205,13 @@ class Session(Generic[W]):
 async def open(home: Spot, *, progress: Progress = untold) -> AsyncIterator[Session[Later]]:
     """The verbs of the home in that folder, to be awaited. `progress(done, whole)` is told how far a verb has come, and
     may be called from any thread. NotFound at the first verb where there is no home."""
-    async with Owner(Path(home), shared=True) as owner:
-        yield Session(Later(owner, progress))
+    path, loop = Path(home).absolute(), asyncio.get_running_loop()
+    async with Owner(path, shared=True) as owner:
+        _OPENED.setdefault(path, []).append((loop, owner))
+        try:
+            yield Session(Later(owner, progress))
+        finally:
+            _OPENED[path].remove((loop, owner))
 
 
 def connect(home: Spot, *, progress: Progress = untold) -> Session[Now]:

@@ -18,7 +18,7 @@ import pytest
 
 import commons
 from commons.disk import home as homes
-from commons.errors import Busy, Internal, Malformed, NotFound, Unreachable
+from commons.errors import Busy, Conflict, Internal, Malformed, NotFound, Unreachable
 from commons.node import control, desk
 from commons.node.verbs.log import AuditResult
 from commons.node.verbs.registry import VERBS
@@ -135,10 +135,18 @@ async def test_a_node_that_runs_does_the_work_and_when_it_stops_the_home_is_open
 
 
 async def test_it_answers_within_a_running_loop_and_to_several_threads(make_home: MakeHome, folder: Path) -> None:
-    with commons.connect(make_home("ana")) as node:
+    home = make_home("ana")
+    with commons.connect(home) as node:
         node.datasets.publish(path=folder, **WORDS)
         told = await asyncio.gather(*(asyncio.to_thread(node.log.audit) for _ in range(4)))
         assert [each.entries for each in told] == [2] * 4
+        async with commons.open(home) as other:
+            assert (await other.status()).entries == node.status().entries == 2
+    async with commons.open(home) as other:
+        with commons.connect(home) as node:
+            assert (await other.status()).entries == 2
+            with pytest.raises(Conflict, match="would wait for itself"):
+                node.status()
     node.close()  # again
     with pytest.raises(Unreachable, match="was closed"):
         node.status()

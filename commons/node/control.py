@@ -191,6 +191,11 @@ class Owner:
         self._node = None
         await self._opened.aclose()
 
+    @property
+    def holds(self) -> bool:
+        """Whether the home was opened here."""
+        return self._node is not None
+
     async def told(self, verb: str, words: Mapping[str, Any], progress: Progress = untold) -> dict[str, Any]:
         """What a verb tells, as JSON has it."""
         found = await self._said(verb, words, progress)

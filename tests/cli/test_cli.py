@@ -17,6 +17,7 @@ import click.testing
 import pytest
 
 from commons.cli import __main__, commands, show
+from commons.core.state.actions import ACTIONS
 from tests.conftest import LIMIT
 from tests.forked import program
 
@@ -411,3 +412,9 @@ def test_nothing_that_others_wrote_reaches_the_terminal_raw(capsys: pytest.Captu
 )
 def test_amounts_are_in_decimal_units(size: int, said: str) -> None:
     assert show.amount(size) == said
+
+
+def test_everything_that_a_proposal_may_need_has_an_option() -> None:
+    command = commands.main.commands["community"].commands["propose"]  # type: ignore[attr-defined]
+    options = {flag.removeprefix("--") for param in command.params for flag in param.opts}
+    assert {each for action in ACTIONS.values() for each in (*action.needs, *action.takes)} <= options
