@@ -17,13 +17,14 @@ from commons.core.crypto import codec, envelope
 from commons.core.crypto.keys import Signer
 from commons.core.dataset.rule import Rule
 from commons.core.state import entries, proposals, rules
-from commons.core.state.charter import College, Power
+from commons.core.state.charter import CHARTER, College, Power
+from commons.core.state.community import OPEN
 from commons.core.state.entries import Entry, Unknown
 from commons.core.state.fold import State
 from commons.core.state.proposals import LaterRules, Proposal, Vote
 from commons.core.tlog import checkpoint
 from commons.core.tlog.checkpoint import Checkpoint
-from commons.errors import CommonsError, Malformed, Outdated, Refused, Untrue
+from commons.errors import CommonsError, Conflict, Malformed, Outdated, Refused, Untrue
 from tests.core.test_community import ANA, BEN, CLEO, EVE, WORKERS, Log, charter_of
 from tests.vectors import generate
 
@@ -223,6 +224,49 @@ def test_no_form_of_the_first_rules_takes_another_field(name: str, field: str, v
     )
     with pytest.raises(Malformed):
         entries.decode(codec.encode(signed))
+
+
+@pytest.mark.parametrize("number", [2, checkpoint.RULES])
+def test_any_later_number_can_be_put_in_force(number: int) -> None:
+    log = Numbered()
+    log.state.known = frozenset({1, number})
+    passed(log, number)
+    assert log.state.rules == Checkpoint(origin="x", size=1, root=bytes(32), rules=number).rules == number
+
+
+def test_neither_it_nor_a_ballot_on_it_ends_another_proposal_or_moves_the_time() -> None:
+    log = Numbered()
+    other = log.propose(ANA, "admit", college="workers", peer=EVE.peer)
+    log.tick(15 * 86400)  # the other is over, and nothing has said so yet
+    before = log.state.time
+    made = log.later(BEN, 2)
+    assert (log.ballot(other).standing, log.state.time) == ("open", before)
+    log.vote(CLEO, made, "no")
+    assert (log.ballot(other).standing, log.state.time) == ("open", before)
+    third = log.propose(ANA, "admit", college="users", peer=EVE.peer)
+    assert (log.ballot(other).standing, log.state.time) == ("expired", log.time)
+    log.vote(BEN, third)
+
+
+def test_an_open_one_counts_only_among_its_like() -> None:
+    log = Numbered()
+    for _ in range(OPEN):
+        log.propose(ANA, "admit", college="workers", peer=Signer(log.time.to_bytes(32, "big")).peer)
+    for number in range(2, 2 + OPEN):
+        log.later(ANA, number)
+    with pytest.raises(Conflict, match="50 proposals open"):
+        log.later(ANA, 60)
+    log.state.size -= 1
+    with pytest.raises(Conflict, match="50 proposals open"):
+        log.propose(ANA, "admit", college="workers", peer=EVE.peer)
+
+
+def test_a_ballot_in_a_log_without_a_charter_is_about_no_rules() -> None:
+    state = State()
+    charter = envelope.sign(CHARTER, charter_of(), EVE)
+    assert isinstance(state.take(charter), Refused)  # by no member: then there is none
+    assert isinstance(state.take(envelope.sign(proposals.VOTE, generate.BALLOT, ANA)), Malformed)
+    assert (state.rules, state.judged) == (1, 2)
 
 
 # -- any log ----------------------------------------------------------------------------------------------------------

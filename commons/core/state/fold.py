@@ -312,8 +312,7 @@ class State:
     @property
     def judged(self) -> int:
         """How many entries were judged: all, unless those from there on go by rules that are not known here."""
-        known = self.community is None or self.rules in self.known
-        return self.size if known else self.founded.numbers[-1][0] + 1
+        return self.size if self.rules in self.known else self.founded.numbers[-1][0] + 1
 
     def check_known(self, entry: Entry | None = None) -> None:
         """Outdated where the rules in force are not known here, or those that `entry` is to put in force."""
