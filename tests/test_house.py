@@ -238,6 +238,31 @@ def test_no_class_name_twice() -> None:
     assert {each: where for each, where in places.items() if len(where) > 1} == {}
 
 
+def test_a_module_of_ours_goes_by_its_own_name() -> None:
+    """But where a verb has the same: in a file that defines that name itself."""
+    aliases = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        own = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+        own |= {
+            each.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+            for statement in node.body
+            if isinstance(statement, ast.Assign)
+            for each in ast.walk(statement)
+            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        }
+        aliases += [
+            f"{name(path)}:{node.lineno} {each.name} as {each.asname}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and room(node.module or ""))
+            for each in node.names
+            if each.asname and (isinstance(node, ast.ImportFrom) or room(each.name)) and each.name not in own
+        ]
+    assert aliases == []
+
+
 def test_every_module_says_what_it_is() -> None:
     silent = [name(path) for path in SOURCES if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))]
     assert silent == []

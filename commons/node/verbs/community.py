@@ -8,13 +8,11 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from commons.community import charter, invitation, transfer, voting
-from commons.community import status as standing
+from commons.community import charter, invitation, status, transfer, voting
 from commons.community.transfer import Copy
 from commons.community.voting import Seat
 from commons.core.crypto import envelope, ids
-from commons.core.dataset import address as addresses
-from commons.core.dataset import manifest
+from commons.core.dataset import address, manifest
 from commons.core.dataset.rule import Rule
 from commons.core.state import proposals
 from commons.core.state.fold import State
@@ -202,7 +200,7 @@ class StatisticsResult:
 
 def _shown(c: Context, found: Folded, everything: bool = False) -> CommunityResult:
     me = c.home.keys.identity.peer
-    return told(CommunityResult, **standing.told(found.state, me, int(time.time()), everything, found.faults))
+    return told(CommunityResult, **status.told(found.state, me, int(time.time()), everything, found.faults))
 
 
 async def send(c: Context, at: Seat, kind: str, value: voting.Said) -> int:
@@ -232,13 +230,13 @@ async def invite(
     at = seat(c, named)
     said, token = voting.invite(at, college, days, words)
     index = await send(c, at, proposals.PROPOSAL, said)
-    kept = [each for each in at.sources if not addresses.is_wild(each)]
-    reach = addresses.nearest(kept, lan) or addresses.nearest(kept, True) if kept else given(c, lan) or given(c, True)
+    kept = [each for each in at.sources if not address.is_wild(each)]
+    reach = address.nearest(kept, lan) or address.nearest(kept, True) if kept else given(c, lan) or given(c, True)
     made = invitation.Invitation(
         commons=at.commons, proposal=index, token=token, log_key=at.key.public, sources=tuple(reach)
     )
     return InviteResult(
-        proposal=index, invitation=str(made), reach=addresses.reach(reach), outcome=await _outcome(c, at, index)
+        proposal=index, invitation=str(made), reach=address.reach(reach), outcome=await _outcome(c, at, index)
     )
 
 
@@ -246,7 +244,7 @@ async def invite(
 async def join(c: Context, *, text: str) -> JoinResult:
     """The entry by which an invitation is taken; the community is remembered."""
     taken = invitation.parse(text)
-    reach = checked([each for each in taken.sources if not addresses.is_wild(each)])
+    reach = checked([each for each in taken.sources if not address.is_wild(each)])
     if not reach:
         raise Malformed(
             "the invitation names no address that can be dialled", hint="ask for one made while the node runs"
@@ -371,7 +369,7 @@ async def statistics(
     else:
         log, commons = await log_at(c, source, None)
         state = (await audit.audit(log, b"", commons, c.progress)).state
-    return told(StatisticsResult, commons=state.commons, datasets=standing.statistics(state, since, until))
+    return told(StatisticsResult, commons=state.commons, datasets=status.statistics(state, since, until))
 
 
 # -- a log that changes hands -----------------------------------------------------------------------------------------

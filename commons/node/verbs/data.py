@@ -10,9 +10,8 @@ from typing import Annotated, Literal, Unpack
 
 from commons.access import anchor, request
 from commons.community.voting import Seat
-from commons.core.dataset import terms as purposes
 from commons.core.dataset.rule import Rule
-from commons.core.dataset.terms import Terms
+from commons.core.dataset.terms import Terms, check_purpose
 from commons.core.state.fold import State
 from commons.custody import client, sharing
 from commons.datasets import contribute, prepare
@@ -493,7 +492,7 @@ async def fetch(
             c.progress,
             extra=checked(sources),
             acknowledge=acknowledge,
-            purpose=purposes.check_purpose(purpose),
+            purpose=check_purpose(purpose),
             details=details,
             serve=serve,
             keep=keep,

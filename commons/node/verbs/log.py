@@ -11,9 +11,8 @@ from typing import Annotated, Literal
 
 from commons.core.dataset import address
 from commons.core.state import entries
-from commons.disk import damage, naming, private, resumption
+from commons.disk import damage, log, naming, private, resumption
 from commons.disk.history import History
-from commons.disk.log import damaged as shut
 from commons.errors import Refused, StorageFailed
 from commons.log import audit as auditing
 from commons.log import evidence, exported, files, replica
@@ -372,7 +371,7 @@ async def audit(
     packed = source is not None and not address.is_like(os.fspath(source))  # what was exported lies in files
     found = await asyncio.to_thread(c.home.log.examine) if source is None else []
     if any(each.table == "entries" for each in found):  # what it says itself is not what was signed
-        raise shut(damage.told(found))
+        raise log.damaged(damage.told(found))
     if source is None:
         with evidence.recording(c.home, c.home.log.key.vkey):
             report = await auditing.audit(
