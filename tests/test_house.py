@@ -134,6 +134,13 @@ def test_a_log_is_read_by_its_replica_alone() -> None:
     assert [each for each in sorted(found) if not each.startswith(tuple(GROWS))] == []
 
 
+def test_every_module_has_an_importer_in_the_house() -> None:
+    asked = {module for path in SOURCES for _, module in imports(path)}
+    modules = {".".join(path.relative_to(HOUSE).with_suffix("").parts) for path in SOURCES if path.stem[:2] != "__"}
+    programs = {"cli", "licences.generate.addresses", "licences.generate.spdx", "licences.generate.write"}
+    assert modules - asked == programs
+
+
 def test_no_circle_of_files() -> None:
     """Imports within functions count, and those for types alone."""
     files = {

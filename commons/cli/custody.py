@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from commons.cli.community import named
 from commons.cli.show import Told, count, say
-from commons.cli.terminal import Shell, pass_context
+from commons.cli.terminal import PLACE, Shell, pass_context
+from commons.errors import NotFound, refusal
+
+LIMIT = 1 << 20  # bytes of a file that is to convict somebody
 
 
 @click.group()
@@ -37,6 +42,33 @@ def custody_status(c: Shell, named: str | None) -> None:
 def custody_pass_on(c: Shell, named: str | None, again: bool) -> None:
     """Share what this home keeps among the custodians chosen since. Each of them must be there."""
     c.tell(c.call("pass_on", named=named, again=again), tell_passed)
+
+
+@custody.command("convict")
+@click.argument("file", type=PLACE)
+@click.option("--from", "source", metavar="LOG", help="Where its log is shown: an export, an address or a URL.")
+@pass_context
+def custody_convict(c: Shell, file: Path, source: str | None) -> None:
+    """Judge a custodian's signed release, FILE, by the log that it names: did they give a share against it?"""
+    c.tell(c.call("convict", release=text_of(file), source=source), tell_convicted)
+
+
+def text_of(file: Path) -> str:
+    """The text of a release, of which no more is read than one can have."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LIMIT).decode("ascii", "replace")
+    except OSError as error:
+        raise NotFound(f"{file} cannot be read: {refusal(error)}", hint="name a file of proofs/") from error
+
+
+def tell_convicted(told: Told) -> None:
+    given = f"custodian {told['name']} ({told['custodian']}) gave a share for request {told['request']}"
+    if told["convicted"]:
+        say(f"Convicted: {given}, and {told['what']}.")
+        say("Keep the file: with that log it proves this to anybody.")
+    else:
+        say(f"Not convicted: {given}, as the first {told['entries']} entries of the log allow.")
 
 
 def tell_passed(told: Told) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,22 @@ import pytest
 from commons.access import obtain
 from commons.cli.custody import tell_custody
 from commons.cli.node import tell_status
-from commons.core.crypto import codec
+from commons.core.crypto import codec, envelope
 from commons.core.crypto.keys import Signer
 from commons.core.dataset import manifest
 from commons.core.dataset.reference import parse
 from commons.custody import handover
-from commons.errors import CommonsError, Gone, NotFound, Pending, Refused, StorageFailed, Unacknowledged, Unreachable
+from commons.errors import (
+    CommonsError,
+    Gone,
+    Malformed,
+    NotFound,
+    Pending,
+    Refused,
+    StorageFailed,
+    Unacknowledged,
+    Unreachable,
+)
 from commons.log.answer import Submission
 from commons.witness import cosigning
 from tests.conftest import Party, Start, decided
@@ -95,6 +106,29 @@ async def test_two_of_three_custodians_give_the_key_and_the_registrar_alone_does
         coop.node.registrar.release(codec.decode(Submission, ask.submission).statement)
     audited = await asker.desk.audit(source=coop.address)
     assert audited["faults"] == []
+
+
+async def test_a_release_that_the_log_bears_out_convicts_nobody_and_one_against_it_its_signer(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    seats = await found(start)
+    coop, asker = seats["coop"], await start("asker")
+    await asker.fetch(await publish(coop, folder), tmp_path / "copy")
+    released = [path.read_text() for path in (asker.home.path / "proofs").glob("*.release")]
+    for text in released:
+        for party, source in ((asker, coop.address), (coop, None)):
+            told = await party.desk.convict(release=text, source=source)
+            assert (told["convicted"], told["what"]) == (False, "")
+    true = handover.open_released(bytes.fromhex(released[0]))
+    liar = next(party for party in seats.values() if party.peer == true.signer)
+    lie = replace(true.value, request=1, decision=2)
+    text = envelope.sign(handover.RELEASED, lie, liar.home.keys.identity).hex()
+    for party, source in ((asker, coop.address), (coop, None)):
+        told = await party.desk.convict(release=text, source=source)
+        assert (told["convicted"], told["custodian"]) == (True, liar.peer)
+    for wrong in ("", "so", released[0][:-4]):
+        with pytest.raises(Malformed):
+            await coop.desk.convict(release=wrong)
 
 
 async def test_with_one_custodian_away_the_key_is_given_and_with_two_it_is_not(

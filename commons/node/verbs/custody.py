@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from commons.community.voting import Seat
-from commons.custody import client, custodian, followed
-from commons.errors import Conflict
-from commons.node.verbs.context import Context, custodians, read, seat
+from commons.core.tlog import checkpoint, note
+from commons.custody import client, custodian, followed, handover, misconduct
+from commons.errors import Conflict, Malformed
+from commons.log import replica
+from commons.node.verbs.context import Context, custodians, log_at, read, seat
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import result
 
@@ -57,6 +59,22 @@ class PassOnResult:
     to: Annotated[tuple[str, ...], "names of the custodians in force"]
     kept: Annotated[int, "shares that are kept here"]
     passed: Annotated[tuple[SharePassed, ...], "what was passed on now"]
+
+
+@result
+class ConvictResult:
+    """A custodian's signed release, judged by the log that it names."""
+
+    commons: Annotated[str, "whose log"]
+    custodian: Annotated[str, "peer id of who signed"]
+    name: Annotated[str, "their name in the policy"]
+    dataset: Annotated[str, "its CID"]
+    request: Annotated[int, "entry of the request that was answered"]
+    decision: Annotated[int, "entry of the decision that they name"]
+    time: Annotated[int, "when they signed, seconds since 1970 by their clock"]
+    entries: Annotated[int, "how many entries of the log they relied on"]
+    convicted: Annotated[bool, "they gave a share against the log"]
+    what: Annotated[str, "what they did wrong; empty for nothing"]
 
 
 @verb("custody")
@@ -124,3 +142,40 @@ async def pass_on(c: Context, *, again: bool = False, named: str | None = None) 
     ]
     to = tuple(member.name for member in policy.members)
     return PassOnResult(commons=at.commons, to=to, kept=len(kept), passed=tuple(rows))
+
+
+@verb("custody", reads=True)
+async def convict(c: Context, *, release: str, source: str | None = None) -> ConvictResult:
+    """Whether a custodian's signed release convicts its signer by the log it names.
+
+    `release` is a file of `proofs/`, in hex; `source` shows the log where this home has not got it.
+    """
+    try:
+        data = bytes.fromhex(release.strip())
+    except ValueError as error:
+        raise Malformed(
+            "this is no release of a custodian", hint="name a file PROOFS/….release: `commons fetch` keeps them"
+        ) from error
+    opened = handover.open_released(data)
+    said = opened.value
+    size = checkpoint.parse(note.peek(said.head)).size
+    if said.commons == c.home.commons and source is None:
+        what = misconduct.judge(data, c.home.log.entries(0, min(size, c.home.log.size)))
+    else:
+        at = seat(c, said.commons) if source is None else None
+        shown, _ = await log_at(c, source or (at.sources[0] if at else None), said.commons)
+        kept = replica.of(c.home, said.commons)
+        await kept.update(shown, c.progress)
+        what = misconduct.judge(data, kept.history.entries(0, min(size, kept.size)))
+    return ConvictResult(
+        commons=said.commons,
+        custodian=opened.signer,
+        name=said.name,
+        dataset=said.dataset,
+        request=said.request,
+        decision=said.decision,
+        time=said.time,
+        entries=size,
+        convicted=bool(what),
+        what=what,
+    )
