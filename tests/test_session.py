@@ -20,9 +20,10 @@ import commons
 from commons.disk import home as homes
 from commons.errors import Busy, Conflict, Internal, Malformed, NotFound, Unreachable
 from commons.node import control, desk
+from commons.node.verbs.data import DropResult
 from commons.node.verbs.log import AuditResult
 from commons.node.verbs.registry import VERBS
-from commons.node.verbs.shapes import plain, structure
+from commons.node.verbs.shapes import plain, structure, told
 from tests import answers, verbpages
 from tests.conftest import LIMIT, MakeHome, Start
 
@@ -225,10 +226,10 @@ async def test_answers_of_a_real_node_are_what_the_schema_says(start: Start, fol
             assert answers.faults(verb, "words", words) == []
             guard = {"Authorization": f"Bearer {said['token']}"}
             async with http.post(f"{said['url']}/verbs/{verb}", json=words, headers=guard) as answer:
-                told: dict[str, Any] = json.loads((await answer.read()).splitlines()[-1])["told"]
-            answers.check(verb, told)
-            assert plain(structure(VERBS[verb].result, told)) == told
-            return told
+                found: dict[str, Any] = json.loads((await answer.read()).splitlines()[-1])["told"]
+            answers.check(verb, found)
+            assert plain(structure(VERBS[verb].result, found)) == found
+            return found
 
         words = {"path": str(folder), **WORDS}
         assert (await ask("plan", **words))["files"] == 3
@@ -264,6 +265,19 @@ async def test_answers_of_a_real_node_are_what_the_schema_says(start: Start, fol
 )
 def test_the_schema_knows_what_is_wrong(verb: str, part: str, wrong: dict[str, Any]) -> None:
     assert answers.faults(verb, part, wrong) != []
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"cid": "x", "freed_bytes": "1"}, "DropResult: freed_bytes"),
+        ({"cid": "x"}, "DropResult: freed_bytes"),
+        ({"cid": "x", "freed_bytes": 1, "more": 1}, "DropResult: more"),
+    ],
+)
+def test_a_result_that_is_told_otherwise_names_the_field(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(TypeError, match=named):
+        told(DropResult, **fields)
 
 
 def test_what_another_version_tells_is_said_to_be_that() -> None:

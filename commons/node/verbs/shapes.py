@@ -50,8 +50,24 @@ def structure(kind: type[T], value: Any) -> T:
 
 
 def told(kind: type[T], **fields: Any) -> T:
-    """A result of what the rooms below say in plain values."""
-    return structure(kind, fields)
+    """A result of what the rooms below say in plain values. A TypeError, which is a bug of ours, names the field that
+    the class lacks or has of another type: who tells more adds a field."""
+    try:
+        return structure(kind, fields)
+    except Exception as error:
+        resolved: Any = attrs.resolve_types(kind)  # type: ignore[type-var]
+        known = {each.name.rstrip("_"): each for each in attrs.fields(resolved)}
+        wrong = [name for name in fields if name not in known or not _fits(known[name].type, fields[name])]
+        lacks = [name for name, each in known.items() if name not in fields and "beside" not in each.metadata]
+        raise TypeError(f"{kind.__name__}: {', '.join(wrong + lacks)}") from error
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    try:
+        structure(kind, value)
+    except Exception:
+        return False
+    return True
 
 
 def plain(value: Any) -> Any:
