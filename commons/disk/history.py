@@ -29,14 +29,23 @@ class Damaged(StorageFailed):
 
 class History:
     """`size` entries under `head`, a signed note, empty where there are none. What is read was committed, but inside
-    `changing`. From one thread."""
+    `changing`. From one thread. Its file, and the folder that is in, are made when something is stored."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._stored = path or Path("a temporary copy"), path is not None
-        with self._door():
-            self._db = sql.temporary(SCHEMA) if path is None else sql.connect(path, SCHEMA)
+        self._opened: sql.Connection | None = None
         self.size, self.head, self._edge = 0, b"", tuple[bytes, ...]()
-        self._load()
+        if self._stored and self._path.exists():
+            self._load()
+
+    @property
+    def _db(self) -> sql.Connection:
+        if self._opened is None:
+            with self._door():
+                if self._stored:
+                    self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._opened = sql.connect(self._path, SCHEMA) if self._stored else sql.temporary(SCHEMA)
+        return self._opened
 
     @classmethod
     def open(cls, path: Path) -> History:
@@ -50,11 +59,11 @@ class History:
 
     def renew(self) -> None:
         """Nothing is here any more: the file is begun anew."""
-        self._db.close()
+        self.close()
+        self._opened = None
         if self._stored:
             _remove(self._path)
-        self._db = sql.connect(self._path, SCHEMA) if self._stored else sql.temporary(SCHEMA)
-        self._load()
+        self.size, self.head, self._edge = 0, b"", ()
 
     def mend(self) -> None:
         """Grow the tree anew over the entries that are here. Damaged where they are not what the head signs."""
@@ -83,7 +92,8 @@ class History:
             raise
 
     def close(self) -> None:
-        self._db.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def _load(self) -> None:
         with self._door():

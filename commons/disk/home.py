@@ -177,12 +177,7 @@ class Home:
     def _history(self, commons: str) -> History:
         if self.frozen:
             return History()
-        folder = self.path / "commons" / ids.check_commons(commons)
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StorageFailed(f"cannot write {folder}: {refusal(error)}", hint="check free space") from error
-        return History.open(folder / "replica.db")
+        return History.open(self.path / "commons" / ids.check_commons(commons) / "replica.db")
 
     def __enter__(self) -> Home:
         return self
