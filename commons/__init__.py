@@ -4,17 +4,16 @@
 See docs/python.md. Importing this loads nothing else.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from commons.version import __version__
 
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than all of this
 if TYPE_CHECKING:
     from commons.session import connect, open
 
 __all__ = ["__version__", "connect", "open"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in ("connect", "open"):
         raise AttributeError(f"module 'commons' has no attribute {name!r}")
     from commons import session

@@ -165,6 +165,7 @@ class CustodyVerbs(Generic[W]):
         self._way = way
 
     keep, status, pass_on = Method(custody.keep), Method(custody.custody), Method(custody.pass_on)
+    convict = Method(custody.convict)
 
 
 class WitnessVerbs(Generic[W]):

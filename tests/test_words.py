@@ -200,7 +200,7 @@ TOLD = {
     "foreign",
     "_unreadable",
     "_wrong",
-    "_is_damaged",
+    "is_damaged",
 }  # functions that say it in words of ours
 FACTS = {  # of a foreign error: numbers, places, what was wrong; no words
     "errno", "lineno", "colno", "start", "end", "status", "problem_mark", "exceptions", "__cause__", "__context__",

@@ -55,6 +55,8 @@ def custody_convict(c: Shell, file: Path, source: str | None) -> None:
 
 def text_of(file: Path) -> str:
     """The text of a release, of which no more is read than one can have."""
+    if not file.is_file():
+        raise NotFound(f"{file} is no file", hint="name a file of proofs/")
     try:
         with file.open("rb") as opened:
             return opened.read(LIMIT).decode("ascii", "replace")

@@ -152,7 +152,11 @@ class Reader:
     def _read(self) -> Iterator[bytes]:
         length = self._file.read(4)
         while True:
-            stored = self._file.read(min(int.from_bytes(length, "big"), pack.SEGMENT + pack.OVERHEAD))
+            if (size := int.from_bytes(length, "big")) > pack.SEGMENT + pack.OVERHEAD:
+                raise damaged(f"its part {self._count} is longer than one can be")
+            stored = self._file.read(size)
+            if len(stored) < size:
+                raise damaged(f"its part {self._count} is cut off")
             following = self._file.read(4)
             try:
                 plain = pack.open(self._key, 2 * self._count + (not following), stored)

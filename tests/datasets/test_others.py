@@ -12,7 +12,6 @@ import pytest
 from commons.datasets import prepare
 from commons.datasets.prepare import Prepared
 from commons.errors import Conflict, Malformed, NotFound, TooLarge
-from commons.metadata import library
 from tests.conftest import ends
 from tests.datasets.test_hostile_metadata import prepared
 from tests.datasets.test_licences import write
@@ -181,7 +180,7 @@ def test_what_is_taken_and_passed_over_is_told_for_each_field(folder: Path) -> N
         contributors=[{"title": "Bo"}],
     ))  # fmt: skip
     write(folder, "CITATION.cff", "cff-version: 1.2.0\ntitle: Y\nauthors: [{name: Cy}]\nreferences: [{title: z}]\n")
-    told = library.checked({"path": str(folder), "title": "Mine", "licence": "CC-BY-4.0", "creators": ["Ana"]})
+    told = prepare.checked({"path": str(folder), "title": "Mine", "licence": "CC-BY-4.0", "creators": ["Ana"]})
     assert told["taken"] == {"description": "datapackage.json", "keywords": "datapackage.json"}
     passed = {(each["file"], each["field"]): each["why"] for each in told["passed_over"]}
     assert passed == {
@@ -190,7 +189,7 @@ def test_what_is_taken_and_passed_over_is_told_for_each_field(folder: Path) -> N
         ("datapackage.json", "licence"): "you said otherwise",
     }  # fmt: skip
     assert told["not_carried"] == {"datapackage.json": ["temporal", "version: 1.2.0"], "CITATION.cff": ["references"]}
-    told = library.checked({"path": str(folder)})
+    told = prepare.checked({"path": str(folder)})
     assert told["taken"]["title"] == "datapackage.json"
     assert {(each["file"], each["field"]): each["why"] for each in told["passed_over"]} == {
         ("CITATION.cff", "title"): "datapackage.json says otherwise",

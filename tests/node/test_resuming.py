@@ -24,7 +24,7 @@ from commons.disk.log import Log
 from commons.disk.notes import Notes
 from commons.disk.resumption import Resumption
 from commons.errors import NotFound, Stale
-from commons.node import resuming
+from commons.node import desk, resuming
 from commons.node.node import Node
 from commons.node.resuming import Sighting, judge
 from commons.witness import cosigning
@@ -147,10 +147,11 @@ async def test_a_forged_head_counts_for_nothing_and_a_signed_one_without_entries
     touch(village, "ana")
     ana = await village.start("ana")
     if forged:
-        await ana.publish(folder)
+        words = {"path": str(folder), "title": "Rivers", "licence": "CC-BY-4.0", "creators": ["Ana"]}
+        said = await desk.call(ana.desk.context, "publish", words)
         assert ana.home.resumption.told()["how"] == "alone"
-        assert "nobody says (1 asked, no answer)" in (await ana.desk.call("status", {}))["alone"]
-        assert "alone" not in await ana.desk.call("status", {})
+        assert "nobody says (1 asked, no answer)" in said.alone
+        assert not (await desk.call(ana.desk.context, "status", {})).alone
         return
     await refused(ana, folder, f"by the word of {eve.peer}.*head of 50 entries, 49 more than the 1 here")
     await ana.desk.go_on()
