@@ -17,14 +17,14 @@ from typing import Any, Literal
 from commons.community import voting
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.state import transfer
-from commons.core.tlog import checkpoint, cosignature, note
+from commons.core.tlog import checkpoint, cosignature, merkle, note
 from commons.core.tlog.checkpoint import Signed
 from commons.disk import journal
 from commons.disk.home import Home
 from commons.errors import CommonsError, Internal, NotFound, Stale, StorageFailed
 from commons.net.network import Network
 from commons.witness import cosigning
-from commons.witness.gossip import PROOF, Gossip, hashes
+from commons.witness.gossip import Gossip
 
 SILENCE = 10.0  # seconds until who has not answered is silent
 AGAIN, LONGEST = 5.0, 300.0  # seconds until a running node that has no answer asks again, and at most
@@ -313,8 +313,8 @@ class Resuming:
             return Held(replace(word, size=size), theirs)
         lead: tuple[bytes, ...] = ()
         with contextlib.suppress(CommonsError):  # who has only the head says so
-            found = await self._net.get(source, f"{path}consistency/{ours.checkpoint.size}/{size}", limit=PROOF)
-            lead = hashes(found)
+            found = await self._net.get(source, f"{path}consistency/{ours.checkpoint.size}/{size}", limit=merkle.PROOF)
+            lead = merkle.hashes(found)
         return Held(replace(word, size=size, proven=self.home.log.leads(theirs.checkpoint, lead)), theirs, lead)
 
     def _opened(self, data: bytes) -> Signed:

@@ -30,7 +30,6 @@ from commons.net.network import Network, first
 
 log = logging.getLogger(__name__)
 HEAD = 4096  # bytes of a head on its way: a log's signature alone, no cosignatures
-PROOF = 64 * 32  # bytes of a consistency proof
 AGAIN = 600.0  # seconds until one peer is told of one log again
 SILENT = 6 * 3600.0  # seconds until a peer is told again of a log that it does not know
 FIRST, EVERY = 10.0, 600.0  # seconds until a running node asks around, and between two times; each times 0.5 to 1.5
@@ -162,7 +161,8 @@ class Gossip:
         level, odd = divmod(old.bit_length() - 1, 8)
 
         async def ask(source: str) -> tuple[bytes, ...]:
-            lead = hashes(await self._net.get(source, f"/{commons}/consistency/{old}/{new}", limit=PROOF))
+            shown = await self._net.get(source, f"/{commons}/consistency/{old}/{new}", limit=merkle.PROOF)
+            lead = merkle.hashes(shown)
             if old.bit_count() != 1:
                 return lead
             tile = tiles.Tile(level=level, index=0, width=tiles.widest(level, 0, new))
@@ -325,10 +325,3 @@ def _opened(data: bytes, keys: Sequence[Verifier]) -> tuple[Verifier, Signed]:
         with contextlib.suppress(Untrue, Malformed):
             return key, checkpoint.open(note.only(data, [key]), key)
     raise Untrue("this head is not signed by a key that is known here for that log")
-
-
-def hashes(data: bytes) -> tuple[bytes, ...]:
-    """The hashes of a consistency proof as it is sent, one after another. Malformed."""
-    if len(data) % 32 or len(data) > PROOF:
-        raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
-    return tuple(data[at : at + 32] for at in range(0, len(data), 32))

@@ -21,7 +21,7 @@ from commons.core.tlog.policy import Policy
 from commons.errors import NotFound, Pending, Untrue
 from commons.log import answer
 from commons.log.answer import Checked
-from commons.log.files import most
+from commons.log.files import shown_at
 from commons.log.replica import Replica
 from commons.net.network import Network
 
@@ -110,11 +110,11 @@ async def charter(net: Network, source: str, value: Manifest) -> Charter:
 async def in_force(kept: Replica, net: Network, source: str, value: Manifest, head: Signed) -> State:
     """The state of the log by this head or a later one: what its members have chosen. Untrue, Malformed, SplitView."""
 
+    shown = shown_at(net, source, value.commons)
+
     async def read(path: str) -> bytes:
         """The log as it stands under this head."""
-        if path == tiles.CHECKPOINT:
-            return head.note
-        return await net.get(source, f"/{value.commons}/{path}", limit=most(path))
+        return head.note if path == tiles.CHECKPOINT else await shown(path)
 
     await kept.open()
     if kept.size < head.checkpoint.size:
@@ -127,10 +127,9 @@ async def in_force(kept: Replica, net: Network, source: str, value: Manifest, he
 async def _agree(net: Network, source: str, value: Manifest, log: Verifier, one: Signed, other: Signed) -> None:
     old, new = sorted((one, other), key=lambda head: head.checkpoint.size)
     sizes = (old.checkpoint.size, new.checkpoint.size)
-    proof = b"" if sizes[0] == sizes[1] else await net.get(
-        source, f"/{value.commons}/consistency/{sizes[0]}/{sizes[1]}", limit=64 * 32
-    )  # fmt: skip
-    answer.extend(old.note, new.note, tuple(proof[n : n + 32] for n in range(0, len(proof), 32)), log)
+    path = f"/{value.commons}/consistency/{sizes[0]}/{sizes[1]}"
+    lead = b"" if sizes[0] == sizes[1] else await net.get(source, path, limit=merkle.PROOF)
+    answer.extend(old.note, new.note, merkle.hashes(lead), log)
 
 
 def _unwitnessed(asked: Policy, present: frozenset[str]) -> str:

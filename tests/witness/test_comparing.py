@@ -170,10 +170,10 @@ async def test_a_keeper_that_proves_nothing_leaves_it_open_and_is_not_waited_for
 @pytest.mark.parametrize("count", [0, 1, 64])
 def test_a_proof_is_a_few_whole_hashes(count: int) -> None:
     data = bytes(range(256)) * (count // 8 + 1)
-    assert gossip.hashes(data[: 32 * count]) == tuple(data[n : n + 32] for n in range(0, 32 * count, 32))
+    assert merkle.hashes(data[: 32 * count]) == tuple(data[n : n + 32] for n in range(0, 32 * count, 32))
     for wrong in (32 * count + 1, 32 * 65, 32 * 128):
         with pytest.raises(Malformed, match="at most 64 hashes"):
-            gossip.hashes(bytes(wrong))
+            merkle.hashes(bytes(wrong))
 
 
 async def test_three_of_those_who_keep_a_log_are_asked_and_nobody_else(met: Met) -> None:

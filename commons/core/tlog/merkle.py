@@ -15,6 +15,7 @@ Reader = Callable[
     [int, int], bytes
 ]  # (level, position): the hash over leaves [position << level, position + 1 << level)
 
+PROOF = 64 * 32  # bytes of a consistency proof, at most
 EMPTY = hashlib.sha256(b"").digest()  # the root of a log without entries
 
 _sha256 = hashlib.sha256
@@ -119,6 +120,13 @@ def prove_consistency(old: int, new: int, read: Reader) -> tuple[bytes, ...]:
     if low:  # otherwise the remaining subtree is the old tree itself, and its root is known to whoever checks
         proof.append(_range(low, high, read))
     return tuple(reversed(proof))
+
+
+def hashes(data: bytes) -> tuple[bytes, ...]:
+    """The hashes of a consistency proof as it is sent, 32 bytes each, one after another. Malformed."""
+    if len(data) % 32 or len(data) > PROOF:
+        raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
+    return tuple(data[at : at + 32] for at in range(0, len(data), 32))
 
 
 def check_inclusion(index: int, size: int, leaf_hash: bytes, root: bytes, proof: Sequence[bytes]) -> None:
