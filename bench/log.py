@@ -29,6 +29,7 @@ from commons.disk import home
 from commons.disk.home import Home
 from commons.disk.records import Record, record
 from commons.log.audit import audit
+from commons.log.evidence import Nowhere
 from commons.node.node import Node
 
 
@@ -88,7 +89,7 @@ async def audited(opened: Home) -> float:
             return site.tile(opened.commons, path)
 
         start = time.perf_counter()
-        report = await audit(read, b"", opened.commons, lambda done, whole: None, complete=True)
+        report = await audit(read, Nowhere(), opened.commons, lambda done, whole: None, complete=True)
         assert not report.faults, report.faults[:3]
         return report.state.size / (time.perf_counter() - start)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from commons.access import listing
@@ -25,7 +24,7 @@ from commons.disk.home import Home
 from commons.errors import CommonsError, NotFound, SplitView, Untrue
 from commons.log import answer, registrars, replica
 from commons.log.answer import Answer
-from commons.log.files import remote
+from commons.log.files import shown_at
 from commons.log.registrars import Incumbent
 from commons.log.submit import exchange
 from commons.net.network import Network, first
@@ -118,7 +117,7 @@ async def _bind(home: Home, net: Network, source: str, value: Manifest, keeper: 
         return
     kept = replica.of(home, value.commons)
     try:
-        await kept.update(remote(net, partial(list, (source,)), value.commons))
+        await kept.update(shown_at(net, source, value.commons))
     except SplitView:
         raise
     except Untrue as error:

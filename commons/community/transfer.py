@@ -12,6 +12,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -26,7 +27,7 @@ from commons.core.state.fold import State
 from commons.core.state.opening import Opening
 from commons.core.state.proposals import Join, Proposal, Vote
 from commons.core.state.transfer import SUCCESSION, Succession, quorum_at
-from commons.core.tlog import checkpoint, cosignature, merkle, note, tiles
+from commons.core.tlog import checkpoint, cosignature, merkle, note
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.history import History
@@ -37,7 +38,6 @@ from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending,
 from commons.log import audit
 from commons.log.evidence import Nowhere
 from commons.log.files import Read
-from commons.log.replica import Replica
 from commons.net.network import Network
 
 LIMIT = 64 << 10  # bytes of a proposal or ballot
@@ -128,19 +128,17 @@ async def copy(read: Read, commons: str, trusted: bytes) -> Copy:
             raise found.with_traceback(None)
         return found
 
-    seen = Replica(commons, History(), Nowhere(trusted))
-    try:
-        report = await audit.audit(once, b"", commons, lambda done, whole: None, kept=seen)
+    with closing(History()) as seen:
+        report = await audit.audit(once, Nowhere(trusted), commons, lambda done, whole: None, history=seen)
         base = await _base(once, report.state, report.log, report.head)
-        hidden, whole, size = dict[int, bytes](), report.head.checkpoint.size, base.checkpoint.size
-        data = list(seen.history.entries(0, whole))
-        for start in range(0, whole, tiles.WIDTH):
-            hidden |= await audit.openings(once, start, min(tiles.WIDTH, whole - start))
-        if seen.history.root(size) != base.checkpoint.root:
+        data, hidden, size = list[bytes](), dict[int, bytes](), base.checkpoint.size
+        whole = report.head.checkpoint.size
+        for start, batch in seen.batches(0, whole):
+            data += batch
+            hidden |= await audit.openings(once, start, len(batch))
+        if seen.root(size) != base.checkpoint.root:
             raise Untrue("the head that its witnesses have signed is not of this log", evidence=(
                 base.note.decode(), report.head.note.decode()))  # fmt: skip
-    finally:
-        seen.history.close()
     state, kept = State(), list[bytes]()
     for index, each in enumerate(data):
         entry = _read(each)

@@ -112,9 +112,10 @@ class Custodian:
         said = envelope.open(entries.REQUEST, Asked, claim.statement)
         if said.value.commons != commons or caller not in (None, said.signer):
             raise Refused("a share is asked for by who signed the request, and of the commons it was signed for")
-        seen = self._log(commons).replica
+        followed = self._log(commons)
+        seen = followed.replica
         self._limit(said.signer)
-        await self._log(commons).follow()
+        await followed.follow()
         given = codec.decode(Answer, claim.answer, CLAIM_LIMIT)
         for note in {given.head, claim.witnessed}:
             await seen.contains(note)
@@ -198,8 +199,6 @@ def check_release(
     is checked here, and everything fails closed: Untrue, Malformed, Refused, Pending, Gone or NotFound.
     """
     state, log = seen.state, seen.log
-    if log is None:
-        raise Untrue("the log has no charter")
     state.check_known()
     given_by, shown_by = (transfer.signer(each, log.name, state.tenures) for each in (given.head, witnessed))
     checked = answer.check(given, said, given_by, b"", [each.registrar for each in state.tenures])

@@ -120,24 +120,29 @@ class History:
             return whole
         found = merkle.root(size, self.read)
         try:
-            merkle.check_consistency(
-                size, self.size, found, whole, merkle.prove_consistency(size, self.size, self.read)
-            )
+            merkle.check_consistency(size, self.size, found, whole, self.proof(size, self.size))
         except Untrue as error:
             raise _damaged(self._path, f"its tree does not lead from {size} to {self.size} entries") from error
         return found
 
+    def proof(self, old: int, new: int) -> tuple[bytes, ...]:
+        """The consistency proof from the first `old` entries to the first `new`, hashes of 32 bytes."""
+        return merkle.prove_consistency(old, new, self.read) if 0 < old < new else ()
+
     def lead(self, old: int, new: int) -> tuple[bytes, ...]:
-        """What shows how the first `new` entries begin with the first `old`, hashes of 32 bytes: the consistency proof,
-        the root of the old ones in front of it where it does not hold that. As `checkpoint.contradicts` takes it."""
-        if not 0 < old < new:
-            return ()
-        proof = merkle.prove_consistency(old, new, self.read)
-        return (self.root(old), *proof) if old.bit_count() == 1 else proof
+        """What shows how the first `new` entries begin with the first `old`: the consistency proof, the root of the old
+        ones in front of it where it does not hold that. As `checkpoint.contradicts` takes it."""
+        proof = self.proof(old, new)
+        return (self.root(old), *proof) if proof and old.bit_count() == 1 else proof
 
     def entries(self, first: int, last: int) -> Iterator[bytes]:
-        """The exact bytes of entries first … last-1, each compared with its leaf. StorageFailed for one that is not
-        what was verified."""
+        """The exact bytes of entries first … last-1, as `batches` gives them."""
+        for _, batch in self.batches(first, last):
+            yield from batch
+
+    def batches(self, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
+        """The exact bytes of entries first … last-1, up to 256 at a time, each time with the number of the first of
+        them, and each compared with its leaf. Damaged for one that is not what was verified."""
         said = "SELECT data, hash FROM entries JOIN nodes ON level = 0 AND pos = idx WHERE idx >= ? AND idx < ? " \
                "ORDER BY idx"  # fmt: skip
         for start in range(first, last, CHUNK):
@@ -148,7 +153,7 @@ class History:
             for n, (data, leaf) in enumerate(rows, start):
                 if not isinstance(data, bytes) or merkle.leaf(data) != leaf:
                     raise _damaged(self._path, f"entry {n} is not what was verified")
-                yield data
+            yield start, [data for data, _ in rows]
 
     @contextmanager
     def changing(self) -> Iterator[None]:

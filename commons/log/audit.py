@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,64 +22,65 @@ from commons.core.tlog.policy import Policy
 from commons.disk.history import History
 from commons.errors import Malformed, NotFound, Refused
 from commons.log import exported, minutes, titles
-from commons.log.evidence import Nowhere
+from commons.log.evidence import Nowhere, Trust
 from commons.log.files import Read, files, names
 from commons.log.judge import Judge, Report
-from commons.log.replica import Replica
+from commons.log.replica import Replica, passing
 from commons.progress import Progress
 
 
 async def audit(
-    read: Read, trusted: bytes, expected: str | None, progress: Progress, *, complete: bool = False,
-    kept: Replica | None = None, withheld: Collection[int] = (),
+    read: Read, trust: Trust, expected: str | None, progress: Progress, *, complete: bool = False,
+    withheld: Collection[int] = (), history: History | None = None,
 ) -> Report:  # fmt: skip
     """A Report of a log that was verified whole. Untrue or Malformed where the log itself does not hold; SplitView,
-    with both heads, if it contradicts `trusted` (a checkpoint note, or empty). Faults of single entries go into the
-    report.
+    with both heads, if it contradicts what is trusted. Faults of single entries go into the report.
 
     From a `complete` source an opening may be missing only where a redaction entry says so, or where it is `withheld`
-    there. With a replica that is `kept` only entries that are new are read, and openings; it knows itself what is
-    trusted.
+    there. What was verified stays in `history`, if one is given.
     """
-    report = Report(state=State())
-    judging = _Judging(read, Judge(report))
-    replica = kept or Replica(expected, History(), Nowhere(trusted), judging)
-    try:
-        report.head = await replica.update(read, progress)
-        if kept is not None:
-            await kept.replay(judging)
-    finally:
-        if kept is None:
-            replica.history.close()
-    judging.judge.complain(complete, withheld)
-    report.rows = judging.judge.rows()
-    return report
+    judging = _Judging(read)
+    with closing(History()) if history is None else nullcontext(history) as stored:
+        head = await Replica(expected, stored, trust, judging).update(read, progress)
+    return judging.report(head, complete, withheld)
+
+
+async def of_replica(read: Read, kept: Replica, progress: Progress) -> Report:
+    """The same of a log of which a replica is kept: only entries that are new are read, and openings."""
+    judging = _Judging(read)
+    head = await kept.update(read, progress)
+    await kept.replay(judging)
+    return judging.report(head, False, ())
 
 
 class _Judging:
     """A replica's fold that judges each entry by its opening, as far as the source shows it."""
 
-    def __init__(self, read: Read, judge: Judge) -> None:
-        self._read, self.judge = read, judge
+    def __init__(self, read: Read) -> None:
+        self._read, self._judge = read, Judge(Report(state=State()))
 
     @property
     def state(self) -> State:
-        return self.judge.state
+        return self._judge.state
 
     async def take(self, start: int, batch: Sequence[bytes]) -> None:
         hidden = await openings(self._read, start, len(batch))
         for index, data in enumerate(batch, start):
-            self.judge.take(index, data, hidden.get(index))
+            self._judge.take(index, data, hidden.get(index))
+
+    def report(self, head: Signed, complete: bool, withheld: Collection[int]) -> Report:
+        """What was found, under the head that signs all of it."""
+        self._judge.complain(complete, withheld)
+        report = self._judge.report
+        report.head, report.rows = head, self._judge.rows()
+        return report
 
 
 async def log_of(read: Read, expected: str | None) -> note.Verifier:
     """The key under which the log that `read` gives is kept now, as all of it bears out. Untrue for any other."""
-    seen = Replica(expected, History(), Nowhere())
-    try:
+    with passing(expected, Nowhere()) as seen:
         await seen.update(read)
         return seen.log
-    finally:
-        seen.history.close()
 
 
 async def openings(read: Read, start: int, width: int) -> dict[int, bytes]:
@@ -191,7 +193,7 @@ async def offline(
     """An audit of exported files, as `told` says it, by somebody without a home: no head is remembered, none
     compared."""
     read = files(Path(source))
-    report = await audit(read, b"", commons and ids.check_commons(commons), lambda done, whole: None)
+    report = await audit(read, Nowhere(), commons and ids.check_commons(commons), lambda done, whole: None)
     said = told(report, who, dataset, since, until, governance)
     return {**said, "files": await exported.check(read, names(Path(source)), report)}
 

@@ -108,14 +108,6 @@ class Nowhere:
         return proves(key, heads) is not None
 
 
-def signed(key: Verifier, evidence: Sequence[str]) -> bool:
-    """Whether the log with this key signed both heads."""
-    try:
-        return len([checkpoint.open(note.only(text.encode(), [key]), key) for text in evidence[:2]]) == 2
-    except (Malformed, TooLarge, Untrue):
-        return False
-
-
 def shown(lead: Sequence[bytes]) -> tuple[str, ...]:
     """The hashes that lead from one head to the other, as they stand behind the heads in an error's evidence; nothing
     where there are none."""

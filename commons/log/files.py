@@ -83,13 +83,21 @@ def most(name: str) -> int:
     return 32 * tiles.WIDTH if name.startswith("tile/") else PART
 
 
+def shown_at(net: Network, source: str, commons: str | None) -> Read:
+    """A log as it is shown at one address: that of a commons; None where its static files lie at the URL itself."""
+    place = "" if commons is None else f"/{commons}"
+
+    async def read(path: str) -> bytes:
+        return await net.get(source, f"{place}/{path}", limit=most(path))
+
+    return read
+
+
 def remote(net: Network, sources: Callable[[], Sequence[str]], commons: str) -> Read:
     """A log as it is shown at whichever of these addresses, asked for anew each time, answers first."""
 
     async def read(path: str) -> bytes:
-        return await first(
-            sources(), f"{path} of {commons}", lambda source: net.get(source, f"/{commons}/{path}", limit=most(path))
-        )
+        return await first(sources(), f"{path} of {commons}", lambda source: shown_at(net, source, commons)(path))
 
     return read
 

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from commons.core.dataset.address import is_peer, peer_of
@@ -16,7 +15,7 @@ from commons.core.tlog import note
 from commons.disk.home import Home
 from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
 from commons.log import replica
-from commons.log.files import remote
+from commons.log.files import shown_at
 from commons.net.network import HERE, Network
 
 T = TypeVar("T")
@@ -104,7 +103,7 @@ async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest
     for source in keeper.among(sources):
         kept = replica.of(home, value.commons)
         with contextlib.suppress(CommonsError):
-            await kept.update(remote(net, partial(list, (source,)), value.commons))
+            await kept.update(shown_at(net, source, value.commons))
             return kept.state
     return None
 
@@ -123,7 +122,7 @@ async def find(
             said = (await net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
             if said != value.commons:
                 continue
-            await kept.update(remote(net, partial(list, (source,)), value.commons))
+            await kept.update(shown_at(net, source, value.commons))
         except SplitView:
             raise
         except CommonsError:  # it cannot be reached, or shows something else

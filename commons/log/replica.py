@@ -8,7 +8,8 @@ forked is read no more; both heads are kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,9 +125,7 @@ class Replica:
                 return
             try:
                 folded = Verified()
-                await self._take(folded, 0, self.history.size)
-                head = transfer.open_head(self.history.head, folded.state.keeper.name, folded.state.tenures)
-                folded.state.check_head(head.checkpoint)
+                head = await self._all(folded, self.history.head)
                 if self.commons not in (None, folded.state.commons):
                     raise Untrue("it is the log of another commons")
             except (Damaged, Malformed, Untrue) as error:
@@ -213,9 +212,7 @@ class Replica:
             if self.history.root(claimed.size) != claimed.root:
                 raise _rootless(claimed)
             folded = self._given or Verified()
-            await self._take(folded, 0, claimed.size)
-            head = transfer.open_head(shown, folded.state.keeper.name, folded.state.tenures)
-            folded.state.check_head(head.checkpoint)
+            head = await self._all(folded, shown)
             self._check_bases(folded.state.tenures)
             self._check_trusted(head, folded.state)
             self.history.sign(shown)
@@ -249,8 +246,7 @@ class Replica:
         """A log that is kept under another key by now: all of it is read anew, has to bear out that its members chose
         so, and takes the place of what is here. Where who kept it before signed something else than what it goes on
         from, both heads are kept, and stop nobody who stands on the later key."""
-        fresh = Replica(self.commons, History(), evidence.Nowhere(), self._given)
-        try:
+        with passing(self.commons, evidence.Nowhere(), self._given) as fresh:
             await fresh.update(read, progress)
             head, state = fresh.head, fresh.state
             if self.log.public not in [each.key for each in state.tenures]:
@@ -262,17 +258,10 @@ class Replica:
             fresh._check_trusted(head, state)
             with self.history.changing():
                 self.history.clear()
-                batch = list[bytes]()
-                for data in fresh.history.entries(0, head.checkpoint.size):
-                    batch.append(data)
-                    if len(batch) == tiles.WIDTH:
-                        self.history.add(batch)
-                        batch = []
-                self.history.add(batch)
+                for _, batch in fresh.history.batches(0, head.checkpoint.size):
+                    self.history.add(batch)
                 self.history.sign(head.note)
             self._verified, self._head = fresh._verified, head
-        finally:
-            fresh.history.close()
 
     async def _entries(self, read: Read, claimed: Checkpoint, progress: Progress) -> bool:
         """Store the entries from what is here up to `claimed`; whether one of them may hand the log over."""
@@ -292,9 +281,16 @@ class Replica:
         """Give all that was verified to another fold."""
         await self._take(fold, 0, self.size)
 
+    async def _all(self, folded: Fold, shown: bytes) -> Signed:
+        """The head in the note `shown` over all that is stored, by who keeps the log by these very entries."""
+        await self._take(folded, 0, self.history.size)
+        head = transfer.open_head(shown, folded.state.keeper.name, folded.state.tenures)
+        folded.state.check_head(head.checkpoint)
+        return head
+
     async def _take(self, folded: Fold, first: int, last: int) -> None:
-        for start in range(first, last, tiles.WIDTH):
-            await folded.take(start, list(self.history.entries(start, min(start + tiles.WIDTH, last))))
+        for start, batch in self.history.batches(first, last):
+            await folded.take(start, batch)
 
     # -- what has to hold ----------------------------------------------------------------------------------------------
 
@@ -388,9 +384,7 @@ class Replica:
         continues `old`, and it is the entries that are wrong."""
         sizes = old.checkpoint.size, new.checkpoint.size
         data = await read(f"consistency/{sizes[0]}/{sizes[1]}") if sizes[0] != sizes[1] else b""
-        if len(data) % 32 or len(data) > 64 * 32:
-            raise Malformed("a consistency proof is at most 64 hashes of 32 bytes")
-        lead = tuple(data[at : at + 32] for at in range(0, len(data), 32))
+        lead = merkle.hashes(data)
         try:
             merkle.check_consistency(*sizes, old.checkpoint.root, new.checkpoint.root, lead)
         except Untrue as error:
@@ -419,6 +413,13 @@ class Replica:
         head, known = self.head, self._trust.head(self.log)
         if head.note != known and not self._trust.advance(self.log, known, head.note):
             raise _at_once()
+
+
+@contextmanager
+def passing(commons: str | None, trust: Trust, fold: Fold | None = None) -> Iterator[Replica]:
+    """A replica that is gone afterwards."""
+    with closing(History()) as history:
+        yield Replica(commons, history, trust, fold)
 
 
 @dataclass(frozen=True, slots=True)

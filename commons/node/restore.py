@@ -20,12 +20,11 @@ from commons.core.dataset.address import is_peer
 from commons.core.state import transfer
 from commons.core.tlog import checkpoint, note
 from commons.disk import backup, vault
-from commons.disk.history import History
 from commons.disk.home import Home
 from commons.disk.zipped import open_plain
 from commons.errors import CommonsError, NotFound, StorageFailed, Untrue, refusal
 from commons.log.evidence import Nowhere
-from commons.log.replica import Replica
+from commons.log.replica import passing
 from commons.node.node import Node
 from commons.node.resuming import SILENCE
 from commons.node.verbs.context import Context, log_at
@@ -125,27 +124,25 @@ async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
         log.compare(note.only(head, [signer]), source)
         found.heard.append(source)
         return
-    newer = Replica(home.commons, History(), Nowhere(log.head.note))
     try:
-        await newer.update(shown)
-        await newer.contains(log.head.note)
-        erased = {index for index in newer.state.redacted if index < log.size} - {*log.state.redacted}
-        log.destroy(sorted(erased - found.gone))
-        found.gone |= erased
-        found.seen = max(found.seen, size)
-        if newer.log.vkey != log.key.vkey:
-            home.learn_keeper(home.commons, newer.state.tenures)
-        elif signer is not None:
-            lead = newer.history.lead(log.size, size)[log.size.bit_count() == 1 :]  # without the root
-            with contextlib.suppress(CommonsError):  # it is shut, and says why
-                log.compare(note.only(head, [signer]), source, lead)
+        with passing(home.commons, Nowhere(log.head.note)) as newer:
+            await newer.update(shown)
+            await newer.contains(log.head.note)
+            erased = {index for index in newer.state.redacted if index < log.size} - {*log.state.redacted}
+            log.destroy(sorted(erased - found.gone))
+            found.gone |= erased
+            found.seen = max(found.seen, size)
+            if newer.log.vkey != log.key.vkey:
+                home.learn_keeper(home.commons, newer.state.tenures)
+            elif signer is not None:
+                proof = newer.history.proof(log.size, size)
+                with contextlib.suppress(CommonsError):  # it is shut, and says why
+                    log.compare(note.only(head, [signer]), source, proof)
     except CommonsError:
         if signer is not None:  # entries or not, somebody has more: it is not to be continued
             with contextlib.suppress(CommonsError):
                 log.compare(note.only(head, [signer]), source)
         raise
-    finally:
-        newer.history.close()
 
 
 def _told(home: Home, found: Newer) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from commons.errors import (
     Untrue,
 )
 from commons.log import audit, evidence, replica, titles
+from commons.log.evidence import Nowhere
 from commons.log.files import Read
 from commons.node.local import own
 from commons.node.verbs import context
@@ -368,7 +369,9 @@ async def statistics(
         state = (await read(c, seat(c, named))).state
     else:
         log, commons = await log_at(c, source, None)
-        state = (await audit.audit(log, b"", commons, c.progress)).state
+        with replica.passing(commons, Nowhere()) as seen:
+            await seen.update(log, c.progress)
+        state = seen.state
     return told(StatisticsResult, commons=state.commons, datasets=status.statistics(state, since, until))
 
 

@@ -190,15 +190,10 @@ async def log_at(c: Context, source: Source | None, commons: str | None) -> tupl
             raise NotFound(f"there is no {source}", hint="name a folder, a .zip, a peer's address or an http(s) URL")
         return files.files(Path(source)), commons
     base, net = checked([source])[0], c.net
-    prefix = ""
-    if is_peer(base) or not await _static(c, base):
-        commons = commons or await _commons_at(c, base)
-        prefix = f"/{commons}"
-
-    async def remote(path: str) -> bytes:
-        return await net.get(base, f"{prefix}/{path}", limit=files.most(path))
-
-    return remote, commons
+    if not is_peer(base) and await _static(c, base):
+        return files.shown_at(net, base, None), commons
+    commons = commons or await _commons_at(c, base)
+    return files.shown_at(net, base, commons), commons
 
 
 async def _static(c: Context, base: str) -> bool:

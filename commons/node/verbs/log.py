@@ -12,14 +12,12 @@ from typing import Annotated, Literal
 from commons.core.dataset import address
 from commons.core.state import entries
 from commons.disk import damage, log, naming, private, resumption
-from commons.disk.history import History
 from commons.errors import Refused, StorageFailed
 from commons.log import audit as auditing
 from commons.log import evidence, exported, files, replica
-from commons.log.evidence import Remembered
+from commons.log.evidence import Nowhere, Remembered
 from commons.log.files import Read
 from commons.log.judge import Report
-from commons.log.replica import Replica
 from commons.log.submit import advance
 from commons.node.verbs.context import Context, log_at
 from commons.node.verbs.registry import verb
@@ -375,7 +373,12 @@ async def audit(
     if source is None:
         with evidence.recording(c.home, c.home.log.key.vkey):
             report = await auditing.audit(
-                read, c.home.log.head.note, commons, c.progress, complete=True, withheld=c.home.restored.withheld()
+                read,
+                Nowhere(c.home.log.head.note),
+                commons,
+                c.progress,
+                complete=True,
+                withheld=c.home.restored.withheld(),
             )
     else:
         report = await _audited(c, read, commons, packed)
@@ -398,12 +401,8 @@ async def _audited(c: Context, read: Read, commons: str | None, packed: bool) ->
     """Of a log that others show: by the replica of a community that this home takes part in, which reads what is new;
     else by one that is gone afterwards, and leaves what is trusted."""
     if not packed and commons in {each for each, _, _ in c.home.shelf.seats()}:
-        return await auditing.audit(read, b"", commons, c.progress, kept=replica.of(c.home, str(commons)))
-    seen = Replica(commons, History(), Remembered(c.home.shelf, learn=False))
-    try:
-        report = await auditing.audit(read, b"", commons, c.progress, kept=seen)
-    finally:
-        seen.history.close()
+        return await auditing.of_replica(read, replica.of(c.home, str(commons)), c.progress)
+    report = await auditing.audit(read, Remembered(c.home.shelf, learn=False), commons, c.progress)
     if not report.faults:
         advance(c.home, report.log.vkey, c.home.shelf.head(report.log.vkey) or b"", report.head.note)
     return report
