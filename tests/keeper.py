@@ -21,7 +21,6 @@ from commons.core.state.fold import State
 from commons.core.state.opening import SALT
 from commons.core.state.proposals import PROPOSAL, VOTE, Proposal, Vote
 from commons.core.tlog import checkpoint, merkle, note, policy, tiles
-from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.policy import Policy
 from commons.custody import sharing
 from commons.custody.sharing import CustodyKey
@@ -32,7 +31,7 @@ from commons.log.answer import Answer, Checked, ProvenEntry
 from commons.log.answer import check as check_answer
 from commons.log.evidence import Remembered
 from commons.log.files import Read
-from commons.log.replica import Replica
+from commons.log.replica import Followed, Replica
 
 ALICE = Keys(b"alice".ljust(32))  # publishes, and keeps the log
 BOB, EVE = Keys(b"bob".ljust(32)), Keys(b"eve".ljust(32))
@@ -205,17 +204,6 @@ class Keeper:
         return sharing.deposit(secret, self.keys(rule), ALICE.identity, chance, rule=rule, **{**said, **words})
 
 
-class Follower:
-    """A log as somebody follows it who remembers in `shelf` what they trust: a replica, and the `read` that may be
-    exchanged for a liar's."""
-
-    def __init__(self, read: Read, commons: str, shelf: Shelf, history: History | None = None) -> None:
-        self.read, self.shelf = read, shelf
-        self.replica = Replica(commons, history or History(), Remembered(shelf))
-
-    async def follow(self) -> Signed:
-        return await self.replica.update(self.read)
-
-    @property
-    def state(self) -> State:
-        return self.replica.state
+def followed(read: Read, commons: str, shelf: Shelf, history: History | None = None) -> Followed:
+    """A log as somebody follows it who remembers in `shelf` what they trust."""
+    return Followed(Replica(commons, history or History(), Remembered(shelf)), read)

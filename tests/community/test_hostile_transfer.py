@@ -32,7 +32,7 @@ from commons.node.verbs import community
 from commons.node.verbs.context import Context
 from commons.witness import cosigning
 from tests.conftest import CHARTER, Found, Party, Village, chosen, decided, until
-from tests.keeper import EVE, Follower, Keeper
+from tests.keeper import EVE, Keeper, followed
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -435,11 +435,11 @@ async def test_a_succession_that_breaks_the_rules_stops_nobody_who_follows_the_l
     entry = envelope.sign(SUCCESSION, said, EVE.identity)
     log.add(entry if signed else entry[:-1] + bytes([entry[-1] ^ 1]))
     dataset = log.publish()
-    follower = Follower(log.read, log.commons, shelf)
+    follower = followed(log.read, log.commons, shelf)
     try:
         await follower.follow()
         assert follower.replica.verified.faults == 1
-        assert dataset in follower.state.datasets
+        assert dataset in follower.replica.state.datasets
     finally:
         shelf.close()
 

@@ -55,10 +55,11 @@ from commons.errors import (
 )
 from commons.log.answer import Answer, Checked, Submission
 from commons.log.answer import check as check_answer
+from commons.log.replica import Followed
 from commons.net.limits import Buckets
 from tests.conftest import LIMIT
 from tests.crash_driver import in_child
-from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, T0, TERMS, Follower, Keeper, custodians
+from tests.keeper import ALICE, BOB, EVE, KEEPERS, SERIES, T0, TERMS, Keeper, custodians, followed
 
 SECRET = ALICE.epoch(SERIES, 0)
 Hand = Callable[[str, bytes, str | None], Awaitable[bytes]]
@@ -105,12 +106,13 @@ class Town:
     def __init__(self, folder: Path, stack: ExitStack, rule: Policy, **charter: Any) -> None:
         self.log, self.rule = Keeper(**charter), rule
         self.custodians: dict[str, Custodian] = {}
-        self.followers: dict[str, Follower] = {}
+        self.followers: dict[str, Followed] = {}
+        self.shelves: dict[str, Shelf] = {}
         self.folder = folder
         for n, name in enumerate(rule.leaves()):
-            shelf = stack.enter_context(closing(Shelf(folder / f"{name}.shelf")))
+            shelf = self.shelves[name] = stack.enter_context(closing(Shelf(folder / f"{name}.shelf")))
             deposits = stack.enter_context(closing(Deposits(folder / f"{name}.deposits")))
-            self.followers[name] = Follower(self.log.read, self.log.commons, shelf)
+            self.followers[name] = followed(self.log.read, self.log.commons, shelf)
             self.custodians[name] = Custodian(
                 KEEPERS[n], deposits, {self.log.commons: self.followers[name]}, lambda: self.log.clock
             )
@@ -698,12 +700,10 @@ async def test_nothing_is_released_by_a_log_that_was_not_read_or_under_a_rule_th
     await made.hand(claim, "c1")
     one, seen = made.custodians["c0"], made.followers["c0"].replica
     (kept,) = one.deposits.under(custody.digest(sharing))
-    answer, unread = (
-        codec.decode(Answer, made.log.granted(said)[0]),
-        Follower(made.log.read, "", made.followers["c0"].shelf),
-    )
+    answer = codec.decode(Answer, made.log.granted(said)[0])
+    unread = followed(made.log.read, "", made.shelves["c0"]).replica
     with pytest.raises(Untrue, match="has no charter"):
-        check_release(said, answer, made.log.head(), one.take(kept.data), unread.replica, made.log.clock)
+        check_release(said, answer, made.log.head(), one.take(kept.data), unread, made.log.clock)
     await made.followers["c0"].follow()
     seen.verified.grounds[2] = replace(seen.verified.grounds[2], rule=Rule(kind="vote"))
     with pytest.raises(Untrue, match="by the rule the members decide"):
@@ -743,14 +743,14 @@ async def test_a_log_that_goes_back_gets_nobody_a_share_even_after_a_restart(tow
     made.log.data = kept
     with pytest.raises(Untrue, match="5 were verified here before"):
         await made.hand(claim)
-    again = Follower(made.log.read, made.log.commons, made.followers["c0"].shelf)
+    again = followed(made.log.read, made.log.commons, made.shelves["c0"])
     made.custodians["c0"].logs = {made.log.commons: again}
     with pytest.raises(Untrue, match="5 were verified here before"):
         await made.hand(claim)
     made.log.data = [*kept, kept[-1], kept[-1]]  # another history, longer than what was seen before the restart
     with pytest.raises(SplitView):
         await made.hand(claim)
-    assert again.state.size == 0
+    assert again.replica.state.size == 0
 
 
 async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built) -> None:
@@ -774,7 +774,7 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
         await made.hand(made.claim(eve, sharing, twin, made.log.head()), "c1")
     with pytest.raises(SplitView, match="known to have signed two histories"):  # whoever asks, from now on
         await made.hand(made.claim(said, sharing, made.log.answer(2, 3)))
-    shelf, vkey = made.followers["c0"].shelf, made.log.log.vkey
+    shelf, vkey = made.shelves["c0"], made.log.log.vkey
     assert shelf.forks()[vkey] == caught.value.evidence
     assert made.everything_given() == 0
     shelf.drop_fork(vkey)  # its members have explained it
@@ -783,7 +783,7 @@ async def test_a_proof_under_a_head_of_another_history_gets_nothing(town: Built)
 
 async def test_whoever_gives_a_false_proof_convicts_nobody(town: Built) -> None:
     made, _, _ = town
-    read, shelf = made.log.read, made.followers["c2"].shelf
+    read, shelf = made.log.read, made.shelves["c2"]
 
     async def falsely(path: str) -> bytes:
         data = await read(path)
@@ -791,12 +791,11 @@ async def test_whoever_gives_a_false_proof_convicts_nobody(town: Built) -> None:
             return data[:-1] + bytes([data[-1] ^ 1])
         return bytes(64) if path.startswith("consistency/") else data
 
-    follower = Follower(read, made.log.commons, shelf)
+    follower = followed(read, made.log.commons, shelf)
     await follower.follow()
     made.log.revoke(2)
-    follower.read = falsely
     with pytest.raises(Untrue, match="contradicts what it signed") as caught:
-        await follower.follow()
+        await follower.replica.update(falsely)
     assert not isinstance(caught.value, SplitView)
     assert len(caught.value.evidence) == 3  # both heads, and the proof that is false
     assert shelf.forks() == {}
@@ -804,7 +803,7 @@ async def test_whoever_gives_a_false_proof_convicts_nobody(town: Built) -> None:
 
 async def test_entries_that_do_not_belong_under_the_head_are_not_taken(town: Built) -> None:
     made, _, _ = town
-    follower = Follower(made.log.read, made.log.commons, made.followers["c2"].shelf)
+    follower = followed(made.log.read, made.log.commons, made.shelves["c2"])
     read = made.log.read
 
     async def lies(path: str) -> bytes:
@@ -813,13 +812,13 @@ async def test_entries_that_do_not_belong_under_the_head_are_not_taken(town: Bui
 
     await follower.follow()
     made.log.revoke(2)
-    follower.read = lies
     with pytest.raises(CommonsError):
-        await follower.follow()
-    assert (follower.state.size, follower.state.accesses[2].outcome) == (4, "grant")
-    follower.read = read
+        await follower.replica.update(lies)
+    state = follower.replica.state
+    assert (state.size, state.accesses[2].outcome) == (4, "grant")
     await follower.follow()
-    assert (follower.state.size, follower.state.accesses[2].outcome) == (5, "revoke")
+    state = follower.replica.state
+    assert (state.size, state.accesses[2].outcome) == (5, "revoke")
 
 
 async def test_a_long_log_is_followed_in_parts(town: Built) -> None:
@@ -833,7 +832,7 @@ async def test_a_long_log_is_followed_in_parts(town: Built) -> None:
         return await read(path)
 
     for name in ("c0", "c1"):
-        made.followers[name].read = counted
+        made.custodians[name].logs = {made.log.commons: replace(made.followers[name], read=counted)}
     await made.hand(claim)
     for n in range(600):
         made.log.add(b"\x81\xa4type\xa7other/%d" % (n % 10))
@@ -987,7 +986,7 @@ async def test_what_somebody_shared_who_is_a_member_no_more_is_passed_on_and_not
     made.log.propose("change-custodians", custodians=str(voted))
     for each in made.followers.values():
         await each.follow()
-        each.state.founded.people.arrange({"members": ()})
+        each.replica.state.founded.people.arrange({"members": ()})
     done = await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons)
     assert len(done) == 1
     with pytest.raises(Refused, match="who publishes"):
@@ -1021,7 +1020,7 @@ async def test_what_nothing_was_published_of_is_passed_on_for_a_member_only(buil
     made.log.propose("change-custodians", custodians=str(custodians(2, 2)))
     for each in made.followers.values():
         await each.follow()
-        each.state.founded.people.arrange({"members": ()})
+        each.replica.state.founded.people.arrange({"members": ()})
     with pytest.raises(Refused, match="who publishes"):
         await pass_on(Inside(made), made.custodians["c2"], made.sources, made.log.commons)
 
@@ -1164,9 +1163,8 @@ async def test_custodians_follow_a_real_log_and_the_key_opens_a_real_dataset(
     with ExitStack() as stack:
         town = Town(tmp_path, stack, custodians(3, 2))
         for name, custodian in town.custodians.items():
-            follower = Follower(read, commons, Shelf(tmp_path / f"{name}.real"))
-            stack.callback(follower.shelf.close)
-            custodian.logs, custodian._clock = {commons: follower}, time.time
+            shelf = stack.enter_context(closing(Shelf(tmp_path / f"{name}.real")))
+            custodian.logs, custodian._clock = {commons: followed(read, commons, shelf)}, time.time
         bound = custody.binding(dataset.terms.digest(), dataset.rule)
         data = await keeping.entrust(
             Inside(town), alice.home.keys, town.sources, town.rule, commons=commons, series=dataset.series,

@@ -24,9 +24,9 @@ from commons.disk.history import History
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, SplitView, Untrue
 from commons.log.evidence import Nowhere, Remembered
-from commons.log.replica import Replica
+from commons.log.replica import Followed, Replica
 from tests.crash_driver import die_at, in_child
-from tests.keeper import ALICE, BOB, EVE, Follower, Keeper
+from tests.keeper import ALICE, BOB, EVE, Keeper, followed
 
 
 def handed_over(log: Keeper) -> Verifier:
@@ -60,15 +60,15 @@ def log() -> Keeper:
 async def test_a_log_that_was_handed_over_is_read_from_its_beginning_under_its_new_key(
     log: Keeper, shelf: Shelf, restarted: bool
 ) -> None:
-    follower = Follower(log.read, log.commons, shelf)
+    follower = followed(log.read, log.commons, shelf)
     await follower.follow()
     key = handed_over(log)
     if restarted:
-        follower = Follower(log.read, log.commons, shelf)
+        follower = followed(log.read, log.commons, shelf)
     for _ in range(2):
         head = await follower.follow()
         assert (head.note, follower.replica.log, follower.replica.verified.faults) == (log.head(), key, 0)
-        assert follower.state.founded.charter.registrar == BOB.identity.peer
+        assert follower.replica.state.founded.charter.registrar == BOB.identity.peer
         assert shelf.head(key.vkey) == log.head()
         log.publish(series=len(log.data).to_bytes(16, "big"))
 
@@ -76,7 +76,7 @@ async def test_a_log_that_was_handed_over_is_read_from_its_beginning_under_its_n
 async def test_a_fork_under_an_earlier_key_is_kept_and_stops_nobody_who_stands_on_the_later(
     log: Keeper, shelf: Shelf
 ) -> None:
-    follower, kept = Follower(log.read, log.commons, shelf), list(log.data)
+    follower, kept = followed(log.read, log.commons, shelf), list(log.data)
     log.ask(EVE, log.publish(series=bytes(16)))
     before = await follower.follow()
     log.data = kept
@@ -92,13 +92,13 @@ async def test_a_fork_under_an_earlier_key_is_kept_and_stops_nobody_who_stands_o
 async def test_a_log_goes_on_from_what_it_holds(log: Keeper, shelf: Shelf) -> None:
     """Who keeps it now signs another past before the head that was handed over."""
     key, true = handed_over(log), log.data[1]
-    follower = Follower(log.read, log.commons, shelf)
+    follower = followed(log.read, log.commons, shelf)
     log.clock -= len(log.data)
     log.publish(series=bytes(16))
     log.data[1] = log.data.pop()
     with pytest.raises(Untrue):
         await follower.follow()
-    assert (follower.replica.size, follower.state.size, shelf.head(key.vkey)) == (0, 0, None)
+    assert (follower.replica.size, follower.replica.state.size, shelf.head(key.vkey)) == (0, 0, None)
     log.data[1] = true
     assert (await follower.follow()).note == log.head()
 
@@ -110,7 +110,7 @@ async def test_a_log_that_is_handed_over_while_it_is_read_is_read_again(log: Kee
     async def read(path: str) -> bytes:
         return heads.pop(0) if path == "checkpoint" and heads else await log.read(path)
 
-    follower, old = Follower(read, log.commons, shelf), log.signer
+    follower, old = followed(read, log.commons, shelf), log.signer
     await follower.follow()
     data = list(log.data)
     handed_over(log)
@@ -133,20 +133,20 @@ async def test_entries_that_have_not_the_root_that_is_signed_are_not_taken(
         data = await log.read(path)
         return data[:-1] + bytes([data[-1] ^ 1]) if lies and path.startswith("tile/entries/00") else data
 
-    follower = Follower(read, log.commons, shelf)
+    follower = followed(read, log.commons, shelf)
     if begun:
         await follower.follow()
-    size, lies = follower.state.size, True
+    size, lies = follower.replica.state.size, True
     log.publish(series=bytes(16))
     with pytest.raises(Untrue, match="do not have the root that the checkpoint signs") as told:
         await follower.follow()
-    assert (type(told.value), follower.state.size, shelf.forks()) == (Untrue, size, {})
+    assert (type(told.value), follower.replica.state.size, shelf.forks()) == (Untrue, size, {})
 
 
 async def test_a_log_that_grew_from_another_past_than_was_read_is_a_fork(log: Keeper, shelf: Shelf) -> None:
     log.ask(EVE, log.publish(series=bytes(16)))
     log.decide()
-    follower, kept = Follower(log.read, log.commons, shelf), list(log.data)
+    follower, kept = followed(log.read, log.commons, shelf), list(log.data)
     before = await follower.follow()
     log.data = [*kept[:-2], kept[-1], kept[-2], kept[-1]]
     with pytest.raises(SplitView) as told:
@@ -156,7 +156,7 @@ async def test_a_log_that_grew_from_another_past_than_was_read_is_a_fork(log: Ke
 
 
 async def test_two_heads_of_one_size_are_a_fork_whatever_else_is_shown(log: Keeper, shelf: Shelf) -> None:
-    first = Follower(log.read, log.commons, shelf)
+    first = followed(log.read, log.commons, shelf)
     before = await first.follow()
     log.data[-1] = log.data[0]
 
@@ -165,7 +165,7 @@ async def test_two_heads_of_one_size_are_a_fork_whatever_else_is_shown(log: Keep
             raise NotFound(path)
         return await log.read(path)
 
-    again = Follower(read, log.commons, shelf, first.replica.history)
+    again = followed(read, log.commons, shelf, first.replica.history)
     with pytest.raises(SplitView, match="does not contain the 2 entries it signed before"):
         await again.follow()
     assert shelf.forks() == {log.log.vkey: (before.note.decode(), log.head().decode())}
@@ -183,11 +183,11 @@ async def test_what_was_trusted_before_a_restart_is_looked_for_wherever_it_ends(
             log.add(b"\x81\xa4type\xa7%d/%05d" % (kind, n))
 
     add(size - len(log.data), 1)
-    await Follower(log.read, log.commons, shelf).follow()
+    await followed(log.read, log.commons, shelf).follow()
     if not true:
         log.data[-2:] = [log.data[-1], log.data[-2]]
     add(9, 2)
-    again = Follower(log.read, log.commons, shelf)
+    again = followed(log.read, log.commons, shelf)
     if true:
         assert (await again.follow()).checkpoint.size == size + 9
     else:
@@ -198,10 +198,10 @@ async def test_what_was_trusted_before_a_restart_is_looked_for_wherever_it_ends(
 async def test_a_log_that_goes_back_to_what_was_read_of_it_is_seen_by_what_another_command_read(
     log: Keeper, shelf: Shelf
 ) -> None:
-    follower, kept = Follower(log.read, log.commons, shelf), list(log.data)
+    follower, kept = followed(log.read, log.commons, shelf), list(log.data)
     await follower.follow()
     log.publish(series=bytes(16))
-    await Follower(log.read, log.commons, shelf).follow()
+    await followed(log.read, log.commons, shelf).follow()
     log.data = kept
     with pytest.raises(Untrue, match="3 were verified here before"):
         await follower.follow()
@@ -211,15 +211,15 @@ async def test_what_is_trusted_already_is_not_written_again_after_a_restart(
     log: Keeper, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A home that cannot be written can be read."""
-    await Follower(log.read, log.commons, shelf).follow()
+    await followed(log.read, log.commons, shelf).follow()
     monkeypatch.setattr(shelf, "advance", None)
-    again = Follower(log.read, log.commons, shelf)
+    again = followed(log.read, log.commons, shelf)
     assert (await again.follow()).note == log.head()
-    assert again.state.size == 2
+    assert again.replica.state.size == 2
 
 
 async def test_of_two_commands_that_read_a_log_at_once_the_slower_one_is_told(log: Keeper, shelf: Shelf) -> None:
-    others = list[Follower]()
+    others = list[Followed]()
 
     async def read(path: str) -> bytes:
         if others and path.startswith("tile/"):
@@ -227,10 +227,10 @@ async def test_of_two_commands_that_read_a_log_at_once_the_slower_one_is_told(lo
             await others.pop().follow()
         return await log.read(path)
 
-    follower = Follower(read, log.commons, shelf)
+    follower = followed(read, log.commons, shelf)
     await follower.follow()
     log.publish(series=bytes(16))
-    others.append(Follower(log.read, log.commons, shelf))
+    others.append(followed(log.read, log.commons, shelf))
     with pytest.raises(Conflict, match="another command read this log"):
         await follower.follow()
     assert (await follower.follow()).note == shelf.head(log.log.vkey) == log.head()
@@ -240,7 +240,7 @@ async def test_of_two_commands_that_read_a_log_at_once_the_slower_one_is_told(lo
 
 
 async def test_what_was_not_read_yet_contains_nothing(log: Keeper, shelf: Shelf) -> None:
-    kept = Follower(log.read, log.commons, shelf).replica
+    kept = followed(log.read, log.commons, shelf).replica
     with pytest.raises(Untrue, match="nothing of this log was read yet"):
         await kept.contains(log.head())
     assert await kept.update(log.read) is kept.head
@@ -257,7 +257,7 @@ async def test_a_head_by_who_kept_the_log_before_proves_nothing_against_it(log: 
     since = len(log.data) - 1
     for n in range(9):
         log.publish(series=bytes([n + 1]) * 16)
-    follower = Follower(log.read, log.commons, shelf)
+    follower = followed(log.read, log.commons, shelf)
     await follower.follow()
     for size in range(1, since + 2):
         signer = old if size <= since else log.signer
@@ -278,7 +278,7 @@ async def test_a_proof_is_a_few_whole_hashes(log: Keeper, shelf: Shelf, size: in
         data = bytes(size) if path.startswith("consistency/") else await log.read(path)
         return data[:-1] + bytes([data[-1] ^ 1]) if false and path.startswith("tile/entries/") else data
 
-    follower = Follower(read, log.commons, shelf)
+    follower = followed(read, log.commons, shelf)
     await follower.follow()
     log.publish(series=bytes(16))
     false = True
@@ -398,14 +398,12 @@ def test_a_kill_at_any_write_leaves_what_was_verified_before_or_after_and_it_goe
 
 
 async def test_a_log_without_an_end_is_read_no_further_than_its_head(log: Keeper, shelf: Shelf) -> None:
-    follower, (read, asked) = Follower(log.read, log.commons, shelf), counted(log)
-    follower.read = read
+    read, asked = counted(log)
     endless = Checkpoint(origin=log.log.name, size=1 << 60, root=bytes(32))
 
     async def lying(path: str) -> bytes:
         return checkpoint.sign(endless, EVE.log(0)) if path == "checkpoint" else await read(path)
 
-    follower.read = lying
     with pytest.raises(CommonsError):
-        await follower.follow()
+        await followed(lying, log.commons, shelf).follow()
     assert len(asked) <= 2
