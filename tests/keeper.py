@@ -20,6 +20,7 @@ from commons.core.state.entries import Asked, Decided, Decision, Publish, Redact
 from commons.core.state.fold import State
 from commons.core.state.opening import SALT
 from commons.core.state.proposals import PROPOSAL, VOTE, Proposal, Vote
+from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, merkle, note, policy, tiles
 from commons.core.tlog.policy import Policy
 from commons.custody import sharing
@@ -133,6 +134,18 @@ class Keeper:
         return self.add(codec.encode(
             Redaction(type=entries.REDACTION, time=self.clock, entries=targets, reason="erased")
         ))  # fmt: skip
+
+    def hand_over(self, n: int = 0) -> Signer:
+        """Bob keeps the log from now on, under the n-th of his keys: with what he signs, once it is `signer`."""
+        signer, following = (BOB.log(each, self.commons) for each in (n, n + 1))
+        said = Proposal(
+            commons=self.commons, action="change-registrar", time=self.clock, nonce=bytes(16), peer=BOB.identity.peer,
+            log_key=signer.public, next_key=hashlib.sha256(following.public).digest(),
+        )  # fmt: skip
+        self.vote(ALICE, self.add(envelope.sign(PROPOSAL, said, BOB.identity)))
+        taken = Succession(commons=self.commons, head=self.head(), time=self.clock)
+        self.add(envelope.sign(SUCCESSION, taken, BOB.identity))
+        return signer
 
     def fold(self) -> tuple[State, list[CommonsError]]:
         """What the log makes true, and what is wrong with entries of it."""

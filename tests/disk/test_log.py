@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -25,7 +24,6 @@ from commons.core.dataset.rule import Rule
 from commons.core.state import entries
 from commons.core.state.charter import CHARTER, Charter
 from commons.core.state.entries import DECISION, PUBLISH, REDACTION, REQUEST, Decision, Publish, Redaction, Request
-from commons.core.state.proposals import PROPOSAL, Proposal
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, merkle
 from commons.disk import home, sql
@@ -1055,16 +1053,9 @@ def handed_over() -> tuple[Keeper, list[Record], Signer]:
     """A log whose members chose bob to keep it, with an entry that is none in it; and what he signs with."""
     log = Keeper(members=(BOB.identity.peer,))
     log.add(b"no entry")
-    keys = [BOB.log(n, log.commons) for n in (0, 1)]
-    said = Proposal(
-        commons=log.commons, action="change-registrar", time=log.clock, nonce=bytes(16), peer=BOB.identity.peer,
-        log_key=keys[0].public, next_key=hashlib.sha256(keys[1].public).digest(),
-    )  # fmt: skip
-    log.vote(ALICE, log.add(envelope.sign(PROPOSAL, said, BOB.identity)))
-    taken = Succession(commons=log.commons, head=log.head(), time=log.clock)
-    log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
+    signer = log.hand_over()
     read = [entries.Unknown(type="") if data == b"no entry" else entries.decode(data) for data in log.data]
-    return log, [Record(entry=entry, data=data) for entry, data in zip(read, log.data, strict=True)], keys[0]
+    return log, [Record(entry=entry, data=data) for entry, data in zip(read, log.data, strict=True)], signer
 
 
 def test_a_log_that_somebody_else_began_goes_on_under_the_key_of_who_keeps_it_now(tmp_path: Path) -> None:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from commons.core.crypto import envelope
 from commons.core.dataset.manifest import Manifest
-from commons.core.state import proposals
-from commons.core.state.proposals import Proposal
-from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.disk.home import Home
@@ -78,20 +73,8 @@ class Case:
     def hand_over(self) -> keeper.Keeper:
         """The log as bob goes on with it."""
         log = keeper.Keeper(members=(BOB.identity.peer,))
-        self.next_key(log, 0)
+        log.signer = log.hand_over()
         return log
-
-    def next_key(self, log: keeper.Keeper, n: int) -> None:
-        """Bob keeps the log from now on, under the n-th of his keys."""
-        keys = [BOB.log(each, log.commons) for each in (n, n + 1)]
-        said = Proposal(
-            commons=log.commons, action="change-registrar", time=log.clock, nonce=bytes(16), peer=BOB.identity.peer,
-            log_key=keys[0].public, next_key=hashlib.sha256(keys[1].public).digest(),
-        )  # fmt: skip
-        log.vote(ALICE, log.add(envelope.sign(proposals.PROPOSAL, said, BOB.identity)))
-        taken = Succession(commons=log.commons, head=log.head(), time=log.clock)
-        log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
-        log.signer = keys[0]
 
     def find(self, *sources: str, same: bool = False) -> Keeping | None:
         return asyncio.run(registrars.find(self.home, self.doors, sources, self.value, same))
@@ -211,7 +194,7 @@ def test_a_keeper_that_changed_its_key_is_found_where_that_is_asked(case: Case) 
     case.trusts(case.log.head())
     case.doors.logs[at(BOB)] = log = case.hand_over()
     assert case.find(at(BOB)) is not None
-    case.next_key(log, 1)
+    log.signer = log.hand_over(1)
     assert case.find(at(BOB)) is None
     found = case.find(at(BOB), same=True)
     assert found is not None

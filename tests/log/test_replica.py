@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,10 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from commons.core.crypto import envelope
-from commons.core.state import proposals
-from commons.core.state.proposals import Proposal
-from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, merkle
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.note import Verifier
@@ -31,16 +26,8 @@ from tests.keeper import ALICE, BOB, EVE, Keeper, followed
 
 def handed_over(log: Keeper) -> Verifier:
     """Bob keeps the log from now on: under which key."""
-    keys = [BOB.log(n, log.commons) for n in (0, 1)]
-    said = Proposal(
-        commons=log.commons, action="change-registrar", time=log.clock, nonce=bytes(16), peer=BOB.identity.peer,
-        log_key=keys[0].public, next_key=hashlib.sha256(keys[1].public).digest(),
-    )  # fmt: skip
-    log.vote(ALICE, log.add(envelope.sign(proposals.PROPOSAL, said, BOB.identity)))
-    taken = Succession(commons=log.commons, head=log.head(), time=log.clock)
-    log.add(envelope.sign(SUCCESSION, taken, BOB.identity))
-    log.signer = keys[0]
-    return Verifier(name=log.log.name, public=keys[0].public)
+    log.signer = log.hand_over()
+    return Verifier(name=log.log.name, public=log.signer.public)
 
 
 @pytest.fixture
