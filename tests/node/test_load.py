@@ -305,15 +305,17 @@ async def test_who_only_asks_and_never_listens_is_cut_off(hurried: Party, monkey
 
 
 async def test_what_nobody_takes_fills_no_memory(hurried: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connector, "TAKE_SECONDS", LIMIT)
+    monkeypatch.setattr(connector, "TAKE_SECONDS", 2 * LIMIT)  # by that alone, all of it waits until the test fails
     monkeypatch.setattr(connector, "UNTAKEN", 20 << 20)
-    monkeypatch.setattr(hurried.node.site, "name", lambda: bytes(8 << 20))
+    asked = list[int]()
+    monkeypatch.setattr(hurried.node.site, "name", lambda: asked.append(1) or bytes(8 << 20))
     at = ("127.0.0.1", int(str(hurried.node.door).rpartition(":")[2]))
     async with AsyncExitStack() as stack:
         for _ in range(12):
             await connected(at, stack, b"GET /commons HTTP/1.1\r\nHost: x\r\n\r\n")
         server = hurried.node._runner.server
         assert server is not None
+        await until(lambda: len(asked) == 12)
         await until(lambda: 0 < sum(each.untaken for each in server.connections) < 20 << 20)  # type: ignore[attr-defined]
 
 
