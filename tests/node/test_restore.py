@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import shutil
@@ -27,9 +26,10 @@ from commons.node import restore as room
 from commons.node import resuming
 from commons.node.node import Node
 from commons.progress import untold
-from tests.cli.test_cli import ANY, Commons
-from tests.conftest import CHARTER, Desk, Found, Party, Village, chosen, until
+from tests.cli.test_cli import Commons
+from tests.conftest import CHARTER, LIMIT, Desk, Found, Party, Village, chosen, until
 from tests.crash_driver import die_at, in_child
+from tests.node.test_restores import goes_on, node_until_killed, of_every_role
 
 WORDS = "correct horse battery staple"
 
@@ -61,18 +61,7 @@ def beside(folder: Path) -> list[str]:
 async def test_a_home_of_every_role_comes_back_from_a_running_node(
     village: Village, folder: Path, tmp_path: Path
 ) -> None:
-    coop, ben = await village.start("coop", CHARTER), await village.start("ben")
-    await coop.desk.announce(addresses=["https://coop.example"])
-    await coop.desk.keep()
-    ben.node.site.witness.add(coop.home.log.key.vkey)
-    coop.node.site.witness.add(ben.home.log.key.vkey)
-    body = b"old 0\n\n" + ben.home.log.head.note
-    await ben.node.net.post(coop.address, "/add-checkpoint", body, limit=9999)
-    await coop.desk.propose(action="change-custodians", file=f"member coop {coop.peer}\ngroup all 1 coop\nquorum all\n")
-    reference = await coop.publish(folder)
-    theirs = await ben.publish(folder, title="Of Ben's")
-    await ben.fetch(reference, tmp_path / "first", coop.address)
-    await coop.fetch(theirs, tmp_path / "theirs", ben.address)
+    coop, ben, reference, _ = await of_every_role(village, folder, tmp_path)
     before = await coop.desk.audit()
     told = await coop.desk.backup(path=str(tmp_path / "coop.backup"), passphrase=WORDS, packs=True)
     assert (tmp_path / "coop.backup").stat().st_mode & 0o777 == 0o600
@@ -81,14 +70,9 @@ async def test_a_home_of_every_role_comes_back_from_a_running_node(
         assert secret not in (tmp_path / "coop.backup").read_bytes()
     found = await back(village, "coop", tmp_path / "coop.backup")
     assert (found["entries"], found["shut"], found["withheld"], found["packs_missing"]) == (told["entries"], "", "", 0)
-    coop, cleo = await village.start("coop"), await village.start("cleo")
-    assert await coop.desk.audit() == {**before, "rows": [{**row} for row in before["rows"]]}
-    assert coop.home.config["announce"] == ["https://coop.example"]
-    assert coop.home.witnessed.last(ben.home.log.origin) is not None
-    assert len(coop.home.deposits.of(coop.home.commons)) == 1
-    assert list((village.path / "coop" / "proofs").glob("*.tlog-proof"))
-    await cleo.fetch(reference, tmp_path / "second", coop.address)
-    assert (tmp_path / "second" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+    coop = await village.start("coop")
+    assert await coop.desk.audit() == before
+    await goes_on(village, coop, ben, reference, folder, tmp_path)
     names = {each.name for each in (village.path / "coop").iterdir()}
     lost = next(village.path.glob("coop.lost.*"))
     assert {each.name for each in lost.iterdir()} - names <= {"control", "lock"}
@@ -236,24 +220,18 @@ def test_a_node_that_is_killed_while_it_backs_up_loses_nothing(tmp_path: Path) -
     commons.json("ana", "publish", "data", "--title", "Noise", "--licence", "CC0-1.0")
     before = commons.json("ana", "audit")
     words = ("backup", "ana.backup", "--packs", "--passphrase-file", "words")
-    node = subprocess.Popen(
-        [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", "ana", "node", "--listen", ANY],
-        cwd=tmp_path, env=commons.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert node.stdout is not None
-    json.loads(node.stdout.readline())
-    asking = subprocess.Popen(
-        [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", *words],
-        cwd=tmp_path, env=commons.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not any(each.stat().st_size > 1 << 20 for each in tmp_path.glob(".ana.backup.*/whole")):
-        assert time.monotonic() < deadline
-        assert asking.poll() is None
-    node.kill()  # in the middle of it
-    node.wait()
-    node.stdout.close()
-    _, said = asking.communicate(timeout=120)
+    with node_until_killed(commons, "ana"):
+        asking = subprocess.Popen(
+            [sys.executable, "-P", "-m", "commons.cli", "--home", "ana", *words],
+            cwd=tmp_path, env=commons.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+        def in_the_middle() -> bool:
+            assert asking.poll() is None
+            return any(each.stat().st_size > 1 << 20 for each in tmp_path.glob(".ana.backup.*/whole"))
+
+        asyncio.run(until(in_the_middle))
+    _, said = asking.communicate(timeout=LIMIT)
     assert asking.returncode
     assert "Traceback" not in said
     assert not (tmp_path / "ana.backup").exists()

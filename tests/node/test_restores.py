@@ -16,7 +16,7 @@ import pytest
 from commons.disk.home import FILES
 from commons.errors import Stale
 from tests.cli.test_cli import ANY, Commons
-from tests.conftest import CHARTER, Village
+from tests.conftest import CHARTER, Party, Village
 
 
 def backed_up() -> list[str]:
@@ -34,8 +34,8 @@ def restore(home: Path, to: Path) -> None:
             shutil.copy(home / name, to / name)
 
 
-async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village, folder: Path, tmp_path: Path) -> None:
-    """A registrar that is a witness and a custodian too: its data, log, shares, evidence and settings are all there."""
+async def of_every_role(village: Village, folder: Path, tmp_path: Path) -> tuple[Party, Party, str, str]:
+    """A registrar that is a witness and a custodian too, and ben, whose data it has; a reference by each of them."""
     coop, ben = await village.start("coop", CHARTER), await village.start("ben")
     await coop.desk.announce(addresses=["https://coop.example"])
     await coop.desk.keep()
@@ -48,6 +48,22 @@ async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village,
     theirs = await ben.publish(folder, title="Of Ben's")
     await ben.fetch(reference, tmp_path / "first", coop.address)
     await coop.fetch(theirs, tmp_path / "theirs", ben.address)
+    return coop, ben, reference, theirs
+
+
+async def goes_on(village: Village, coop: Party, ben: Party, reference: str, folder: Path, tmp_path: Path) -> None:
+    """That registrar came back: its data, log, shares, evidence and settings are all there."""
+    assert coop.home.config["announce"] == ["https://coop.example"]
+    assert coop.home.witnessed.last(ben.home.log.origin) is not None
+    assert len(coop.home.deposits.of(coop.home.commons)) == 1
+    assert list((coop.home.path / "proofs").glob("*.tlog-proof"))
+    cleo = await village.start("cleo")
+    await cleo.fetch(reference, tmp_path / "second", coop.address)
+    assert (tmp_path / "second" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+
+
+async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village, folder: Path, tmp_path: Path) -> None:
+    coop, ben, reference, theirs = await of_every_role(village, folder, tmp_path)
     await village.stop("coop")
     path = village.path / "coop"
     for name in ("seed", "log.db", "shelf.db", "deposits.db", "witness.db", "packs", "proofs"):
@@ -56,14 +72,9 @@ async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village,
     assert lost <= {"lock", "control"}
     path.rename(tmp_path / "burnt")
     restore(tmp_path / "burnt", path)
-    coop, cleo = await village.start("coop"), await village.start("cleo")
+    coop = await village.start("coop")
     assert coop.home.log.broken is None
-    assert coop.home.config["announce"] == ["https://coop.example"]
-    assert coop.home.witnessed.last(ben.home.log.origin) is not None
-    assert len(coop.home.deposits.of(coop.home.commons)) == 1
-    assert list((path / "proofs").glob("*.tlog-proof"))
-    await cleo.fetch(reference, tmp_path / "second", coop.address)
-    assert (tmp_path / "second" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+    await goes_on(village, coop, ben, reference, folder, tmp_path)
     shutil.rmtree(tmp_path / "theirs")
     await village.stop("ben")
     await coop.fetch(theirs, tmp_path / "theirs")  # from its own packs, with the key it was given
