@@ -252,7 +252,10 @@ Found = Callable[..., Awaitable[dict[str, Party]]]
 @pytest.fixture
 def found(village: Village) -> Found:
     async def make(*names: str, charter: str = CHARTER, witness: Party | None = None) -> dict[str, Party]:
-        """A registrar, and workers with homes of their own."""
+        """A registrar, and workers with homes of their own; the charter asks for the witness where there is one."""
+        if witness is not None:
+            key = witness.node.site.witness.key.vkey
+            charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n{charter}'
         seats = {"coop": await village.start("coop", charter)}
         if witness is not None:
             witness.node.site.witness.add(seats["coop"].home.log.key.vkey)

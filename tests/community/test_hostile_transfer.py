@@ -155,9 +155,7 @@ async def test_ballots_that_were_witnessed_before_a_crash_are_stamped_after_it(
 ) -> None:
     """And not by the next head, which may come when their time is over."""
     witness = await village.start("witness", http="127.0.0.1:0")
-    key = witness.node.site.witness.key.vkey
-    charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n' + CHARTER
-    seats = await found(charter=charter, witness=witness)
+    seats = await found(witness=witness)
     coop = seats["coop"]
     with monkeypatch.context() as patch:
 
@@ -383,9 +381,7 @@ async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
 ) -> None:
     """They would never sign a head of it, so no key would ever be given."""
     witness = await village.start("witness", http="127.0.0.1:0")
-    key = witness.node.site.witness.key.vkey
-    charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n' + CHARTER
-    seats = await found("ben", "cleo", charter=charter, witness=witness)
+    seats = await found("ben", "cleo", witness=witness)
     coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
     old, new = str(tmp_path / "old.zip"), str(tmp_path / "new.zip")
     for path in (old, new):

@@ -99,9 +99,7 @@ async def test_a_registrar_that_disappears_is_replaced_from_the_last_cosigned_he
 ) -> None:
     """Custodians keep the keys, a witness the head, an export the log: with them the members need nobody's leave."""
     witness = await village.start("witness", http="127.0.0.1:0")
-    key = witness.node.site.witness.key.vkey
-    charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n' + CHARTER
-    seats = await found("ben", "cleo", "dora", charter=charter, witness=witness)
+    seats = await found("ben", "cleo", "dora", witness=witness)
     coop, ben, cleo, dora = (seats[name] for name in ("coop", "ben", "cleo", "dora"))
     members = "".join(f"member {name} {seats[name].peer}\n" for name in ("ben", "cleo", "dora"))
     await coop.desk.propose(

@@ -119,9 +119,7 @@ async def test_a_decision_that_witnesses_saw_is_closed_by_their_stamp(
     village: Village, found: Found, capsys: pytest.CaptureFixture[str]
 ) -> None:
     witness = await village.start("witness", http="127.0.0.1:0")
-    key = witness.node.site.witness.key.vkey
-    charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n' + CHARTER
-    seats = await found("ben", charter=charter, witness=witness)
+    seats = await found("ben", witness=witness)
     coop = seats["coop"]
     await village.stop("witness")
     waits = (await coop.desk.propose(action="admit", college="workers", peer=witness.peer))["proposal"]
