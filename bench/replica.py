@@ -35,18 +35,13 @@ class Source:
 
     def __init__(self, size: int) -> None:
         self.log = Keeper()
-        self.log.publish()
-        self.log.ask(BOB, next(iter(self.log.fold()[0].datasets)))
+        self.log.ask(BOB, self.log.publish())
         self.log.decide()
-        leaf = self.log.data[self.log.last]
-        while len(self.log.data) < size:
-            self.log.last = self.log.add(leaf)
-            self.log.decide()
-        self.shown = self.log.head()
+        self.grow(size)
 
-    def grow(self, count: int) -> None:
+    def grow(self, size: int) -> None:
         leaf = self.log.data[2]
-        for _ in range(count // 2):
+        while len(self.log.data) < size:
             self.log.last = self.log.add(leaf)
             self.log.decide()
         self.shown = self.log.head()
@@ -64,7 +59,8 @@ def hashed(data: list[bytes]) -> float:
 
 
 def told(name: str, seconds: list[float], limit: float | None, entries: int) -> None:
-    middle, each = statistics.median(seconds), statistics.median(seconds) / max(entries, 1) * 1e6
+    middle = statistics.median(seconds)
+    each = middle / max(entries, 1) * 1e6
     beside = f"{limit * 1e3:10.1f}{middle / limit:9.1f}" if limit else " " * 19
     print(f"{name:40}{middle * 1e3:10.1f}{min(seconds) * 1e3:9.1f}{max(seconds) * 1e3:9.1f}{beside}{each:11.1f}")
 
@@ -92,9 +88,9 @@ def measure(size: int) -> None:
                 start = time.perf_counter()
                 asyncio.run(kept.update(source.read))
                 nothing.append(time.perf_counter() - start)
-                size = len(source.log.data)
-                source.grow(more)
-                limit_on = hashed(source.log.data[size:])
+                before = len(source.log.data)
+                source.grow(before + more)
+                limit_on = hashed(source.log.data[before:])
                 start = time.perf_counter()
                 asyncio.run(kept.update(source.read))
                 on.append(time.perf_counter() - start)
