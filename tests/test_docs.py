@@ -26,7 +26,7 @@ from tests import pages
 from tests.cli.test_cli import environment
 from tests.conftest import LIMIT
 from tests.forked import program
-from tests.test_house import FLOORS, SOURCES
+from tests.test_house import FLOORS, SOURCES, dotted
 
 HOUSE = Path(__file__).parents[1]
 PAGES = sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").rglob("*.md")])
@@ -193,11 +193,7 @@ def test_the_errors_own_list_is_that_of_the_code() -> None:
     assert {name: int(number) for name, number in listed} == {k.__name__: k.number for k in errors.KINDS.values()}
 
 
-EXAMPLES = [
-    ".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__")
-    for path in SOURCES
-    if "    >>> " in path.read_text()
-]
+EXAMPLES = [dotted(path) for path in SOURCES if "    >>> " in path.read_text()]
 
 
 @pytest.mark.parametrize("module", EXAMPLES)

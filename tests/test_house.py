@@ -62,13 +62,23 @@ def name(path: Path) -> str:
     return str(path.relative_to(HOUSE))
 
 
+def dotted(path: Path) -> str:
+    """The name by which a file is imported."""
+    return ".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def room(module: str) -> str | None:
     """The room of a dotted module of ours; None for anybody else's."""
     return next((each for each in ROOMS if module == each or module.startswith(f"{each}.")), None)
 
 
 def here(path: Path) -> str | None:
-    return room(".".join(path.relative_to(HOUSE).with_suffix("").parts))
+    return room(dotted(path))
 
 
 def pure() -> list[Path]:
@@ -78,7 +88,7 @@ def pure() -> list[Path]:
 @cache
 def imports(path: Path) -> list[tuple[int, str]]:
     """(line, dotted name) of everything imported when it runs, in functions too; for types alone does not count."""
-    tree, found = ast.parse(path.read_text()), list[tuple[int, str]]()
+    tree, found = parsed(path), list[tuple[int, str]]()
     typing = {
         id(inner)
         for node in ast.walk(tree)
@@ -125,7 +135,7 @@ def test_a_log_is_read_by_its_replica_alone() -> None:
     found = {
         str(path.relative_to(HOUSE / "commons"))
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute | ast.Name | ast.alias)
         and getattr(node, "attr", getattr(node, "id", getattr(node, "name", None)))
         in ("grow", "edge_root", "read_edge", "check_consistency")
@@ -136,17 +146,14 @@ def test_a_log_is_read_by_its_replica_alone() -> None:
 
 def test_every_module_has_an_importer_in_the_house() -> None:
     asked = {module for path in SOURCES for _, module in imports(path)}
-    modules = {".".join(path.relative_to(HOUSE).with_suffix("").parts) for path in SOURCES if path.stem[:2] != "__"}
+    modules = {dotted(path) for path in SOURCES if path.stem[:2] != "__"}
     programs = {"cli", "licences.generate.addresses", "licences.generate.spdx", "licences.generate.write"}
     assert modules - asked == programs
 
 
 def test_no_circle_of_files() -> None:
     """Imports within functions count, and those for types alone."""
-    files = {
-        ".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text())
-        for path in SOURCES
-    }
+    files = {dotted(path): parsed(path) for path in SOURCES}
     asked = {
         ours: {
             theirs if theirs in files else node.module or ""
@@ -163,12 +170,7 @@ def test_no_circle_of_files() -> None:
 
 def test_no_class_inherits_one_of_ours() -> None:
     """But protocols and exceptions: what a class has is a value in it, and what is long is split by noun."""
-    classes = [
-        (path, node)
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef)
-    ]
+    classes = [(path, node) for path in SOURCES for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
     ours = {node.name: {ast.unparse(base).split("[")[0] for base in node.bases} for _, node in classes}
 
     def free(named: str) -> bool:
@@ -194,7 +196,7 @@ def test_what_is_pure_knows_no_clock_disk_socket_or_chance() -> None:
 
 def test_what_is_pure_has_no_coroutine() -> None:
     for path in pure():
-        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(ast.parse(path.read_text()))), path
+        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(parsed(path))), path
 
 
 @pytest.mark.parametrize("guest", GUESTS)
@@ -213,7 +215,7 @@ def test_what_a_command_imports_late_is_stopped_at_once() -> None:
     for path in SOURCES:
         if here(path) != "commons.cli" or path.stem == "__main__":  # where it begins
             continue
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         safe = {
             id(inner)
             for node in ast.walk(tree)
@@ -239,7 +241,7 @@ def test_no_class_name_twice() -> None:
     """Private classes count, and those within others: who reads a name anywhere knows which it is."""
     places: dict[str, list[str]] = {}
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{name(path)}:{node.lineno}")
     assert {each: where for each, where in places.items() if len(where) > 1} == {}
@@ -249,7 +251,7 @@ def test_a_module_of_ours_goes_by_its_own_name() -> None:
     """But where a verb has the same: in a file that defines that name itself."""
     aliases = []
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         own = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
         own |= {
             each.id
@@ -271,7 +273,7 @@ def test_a_module_of_ours_goes_by_its_own_name() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [name(path) for path in SOURCES if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [name(path) for path in SOURCES if path.read_text() and not ast.get_docstring(parsed(path))]
     assert silent == []
 
 
