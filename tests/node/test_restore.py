@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commons.core.crypto import codec
 from commons.core.dataset.terms import DAY
 from commons.core.state import entries
 from commons.disk import backup, home, sql, vault
@@ -441,8 +443,6 @@ def test_a_wrong_passphrase_and_a_damaged_file_leave_nothing(small: Path, tmp_pa
 
 def resealed(tmp_path: Path, small: Path, change: Callable[[backup.Inventory], backup.Inventory]) -> bytes:
     """The same backup, with another table of contents."""
-    from commons.core.crypto import codec
-
     with small.open("rb") as file:
         reader = vault.Reader(file, WORDS)
         contents = codec.decode(backup.Inventory, reader.read(int.from_bytes(reader.read(4), "big")))
@@ -458,8 +458,6 @@ def resealed(tmp_path: Path, small: Path, change: Callable[[backup.Inventory], b
 
 
 def renamed(old: str, new: str) -> Callable[[backup.Inventory], backup.Inventory]:
-    from dataclasses import replace
-
     def change(contents: backup.Inventory) -> backup.Inventory:
         files = [replace(each, name=new) if each.name == old else each for each in contents.files]
         return replace(contents, files=tuple(files))
@@ -468,8 +466,6 @@ def renamed(old: str, new: str) -> Callable[[backup.Inventory], backup.Inventory
 
 
 def test_contents_that_are_no_home_leave_nothing(small: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     def later(contents: backup.Inventory) -> backup.Inventory:
         return replace(contents, schema=home.SCHEMA + 1)
 
