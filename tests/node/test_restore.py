@@ -292,13 +292,17 @@ async def test_a_name_that_was_erased_since_stays_erased(
     assert coop.home.restored.withheld() == frozenset()
     before = await coop.desk.audit()
     await coop.desk.export_log(path=str(tmp_path / "log.zip"))
+    await room.restore(file, WORDS, tmp_path / "kept", (), untold)  # by who is not told what was erased
+    with sql.connect(tmp_path / "kept" / "log.db", "") as db:
+        sealed = [data for index, data in db.execute("SELECT idx, sealed FROM openings") if index in gone]
     told = await back(village, "coop", file, str(tmp_path / "log.zip"))
     assert (set(told["erased"]), told["withheld"]) == (gone, "")
     assert f"{before['entries'] - told['entries']} more than the {told['entries']} here" in told["shut"]
-    raw = b"".join(each.read_bytes() for each in (village.path / "coop").glob("log.db*"))
+    for name, there in (("kept", True), ("coop", False)):
+        raw = b"".join(each.read_bytes() for each in (village.path / name).glob("log.db*"))
+        assert [each in raw for each in sealed] == [there] * len(gone)
     with sql.connect(village.path / "coop" / "log.db", "") as db:
         assert {index for (index,) in db.execute("SELECT idx FROM openings")}.isdisjoint(gone)
-    assert raw
     coop = await village.start("coop")
     assert names(coop) == {i: None if i in gone else ben.peer for i in coop.home.log.state.accesses}
     after = await coop.desk.audit()
