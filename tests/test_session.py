@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 
 import commons
+from commons import session
 from commons.disk import home as homes
 from commons.errors import Busy, Conflict, Internal, Malformed, NotFound, Unreachable
 from commons.node import control, desk
@@ -162,6 +163,8 @@ async def test_paths_are_those_of_the_caller(
         await node.log.export(path="log.zip")
         for source in ("log.zip", Path("log.zip")):
             assert (await node.log.audit(source=source)).files is not None
+            for verb in ("audit", "convict", "export_log", "statistics", "take_over"):
+                assert session.spelt(verb, {"source": source}) == {"source": str(tmp_path / "log.zip")}
         assert (await node.datasets.fetch(dataset="Rivers", dest="copy")).dest == str(tmp_path / "copy")
 
 

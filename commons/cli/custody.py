@@ -8,7 +8,7 @@ import click
 
 from commons.cli.community import named
 from commons.cli.show import Told, count, say
-from commons.cli.terminal import PLACE, Shell, pass_context
+from commons.cli.terminal import PLACE, Shell, pass_context, source_of
 from commons.errors import NotFound, refusal
 
 LIMIT = 1 << 20  # bytes of a file that is to convict somebody
@@ -50,7 +50,7 @@ def custody_pass_on(c: Shell, named: str | None, again: bool) -> None:
 @pass_context
 def custody_convict(c: Shell, file: Path, source: str | None) -> None:
     """Judge a custodian's signed release, FILE, by the log that it names: did they give a share against it?"""
-    c.tell(c.call("convict", release=text_of(file), source=source), tell_convicted)
+    c.tell(c.call("convict", release=text_of(file), source=source_of(source)), tell_convicted)
 
 
 def text_of(file: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ from commons.errors import (
     Unreachable,
 )
 from commons.log.answer import Submission
+from commons.node import control
 from commons.witness import cosigning
+from tests.cli.test_cli import Commons
 from tests.conftest import Party, Start, decided
 
 CHARTER = """
@@ -126,6 +130,12 @@ async def test_a_release_that_the_log_bears_out_convicts_nobody_and_one_against_
     for party, source in ((asker, coop.address), (coop, None)):
         told = await party.desk.convict(release=text, source=source)
         assert (told["convicted"], told["custodian"]) == (True, liar.peer)
+    await coop.desk.export_log(path=str(tmp_path / "log.zip"))
+    (tmp_path / "lie").write_text(text)
+    typed = ("--json", "--home", str(asker.home.path), "custody", "convict", "lie", "--from", "log.zip")
+    async with control.door(asker.node):  # the node is in another folder than who types
+        done = await asyncio.to_thread(Commons(tmp_path).run, *typed)
+    assert (done.returncode, json.loads(done.stdout)["custodian"]) == (0, liar.peer), done.stderr
     for wrong in ("", "so", released[0][:-4]):
         with pytest.raises(Malformed):
             await coop.desk.convict(release=wrong)

@@ -11,7 +11,7 @@ from commons.errors import Conflict, Malformed
 from commons.log import replica
 from commons.node.verbs.context import Context, custodians, log_at, read, seat
 from commons.node.verbs.registry import verb
-from commons.node.verbs.shapes import result
+from commons.node.verbs.shapes import Source, result
 
 
 @result
@@ -145,7 +145,7 @@ async def pass_on(c: Context, *, again: bool = False, named: str | None = None) 
 
 
 @verb("custody", reads=True)
-async def convict(c: Context, *, release: str, source: str | None = None) -> ConvictResult:
+async def convict(c: Context, *, release: str, source: Source | None = None) -> ConvictResult:
     """Whether a custodian's signed release convicts its signer by the log it names.
 
     `release` is a file of `proofs/`, in hex; `source` shows the log where this home has not got it.
@@ -162,8 +162,8 @@ async def convict(c: Context, *, release: str, source: str | None = None) -> Con
     if said.commons == c.home.commons and source is None:
         what = misconduct.judge(data, c.home.log.entries(0, min(size, c.home.log.size)))
     else:
-        at = seat(c, said.commons) if source is None else None
-        shown, _ = await log_at(c, source or (at.sources[0] if at else None), said.commons)
+        where = seat(c, said.commons).sources[0] if source is None else source
+        shown, _ = await log_at(c, where, said.commons)
         kept = replica.of(c.home, said.commons)
         await kept.update(shown, c.progress)
         what = misconduct.judge(data, kept.history.entries(0, min(size, kept.size)))
