@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +58,7 @@ def licence_compat(c: Shell, /, names: tuple[str, ...], **words: Any) -> None:
     told = library.combined(names, **words)
     c.tell(told, tell_compat)
     if told["answer"] == "no":
-        if c.json:  # it is said: one document, not two
-            sys.exit(Conflict.number)
-        raise Conflict("these licences do not go together", hint="the reasons are above")
+        c.fail(Conflict("these licences do not go together", hint="the reasons are above"))
 
 
 @licence.command("check")

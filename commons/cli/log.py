@@ -101,29 +101,22 @@ def audit(c: Shell, /, source: str | None, since: str | None, until: str | None,
         c.tell(told, tell_audit)
     damaged = told.get("damaged")  # of this home's own log
     if wrong := told.get("files", {}).get("damaged"):
-        if c.json:
-            sys.exit(Untrue.number)
-        raise Untrue(f"{len(wrong)} files of this export are damaged", hint="get them elsewhere: `commons log export`")
+        c.fail(
+            Untrue(f"{len(wrong)} files of this export are damaged", hint="get them elsewhere: `commons log export`")
+        )
     if c.json and (told["faults"] or damaged):
         sys.exit(Untrue.number if told["faults"] else StorageFailed.number)  # the one document tells them
     if damaged:
         hint = 'restore a backup into another home: docs/home.md, "Backing up and restoring"'
         raise StorageFailed(f"{len(damaged)} rows of this home's log.db are damaged", hint=hint)
     if told["unmatched"] and not told["faults"]:
-        if c.json:
-            sys.exit(NotFound.number)  # `unmatched` says it
-        raise NotFound(
-            "; ".join(told["unmatched"]), hint="the whole log was verified: without the filter it is all told"
-        )
+        hint = "the whole log was verified: without the filter it is all told"
+        c.fail(NotFound("; ".join(told["unmatched"]), hint=hint))
     if told["faults"]:
         raise Untrue(f"{len(told['faults'])} entries of this log are faulty", hint="they are listed above")
     if told["unjudged"] is not None:
-        if c.json:
-            sys.exit(Outdated.number)  # `unjudged` says from which entry on
-        raise Outdated(
-            f"entries from {told['unjudged']} on go by rules {told['rules']}, which this version does not know",
-            hint="upgrade commons, and repeat this: what is in front of them was verified",
-        )
+        what = f"entries from {told['unjudged']} on go by rules {told['rules']}, which this version does not know"
+        c.fail(Outdated(what, hint="upgrade commons, and repeat this: what is in front of them was verified"))
 
 
 @click.group()
@@ -151,14 +144,13 @@ def log_export(c: Shell, path: Path, openings: bool, source: str | None, commons
     }
     told = c.call("export_log", bar="Exporting" if source else "", **words)
     c.tell(told, tell_exported)
-    if told["damaged"] and c.json:
-        sys.exit(StorageFailed.number)  # the one document tells them
     if told["damaged"]:
-        raise StorageFailed(
+        problem = StorageFailed(
             f"the openings of {count(len(told['damaged']), 'entry')} are damaged, and empty in what was written: "
             f"{', '.join(map(str, told['damaged'][:5]))}{' …' if len(told['damaged']) > 5 else ''}",
             hint='restore a backup into another home, and export there: docs/home.md, "Backing up and restoring"',
         )
+        c.fail(problem)
 
 
 @log.command("forget-fork")

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -129,6 +129,12 @@ class Shell:
             show.as_json({**told, "alone": self._alone} if self._alone else told)
         else:
             human(told)
+
+    def fail(self, problem: CommonsError) -> NoReturn:
+        """The end of a command that has told all: under `--json` its one document says what is wrong, too."""
+        if self.json:
+            sys.exit(problem.number)
+        raise problem
 
 
 class Commons(click.Group):
