@@ -13,6 +13,7 @@ from commons.community.voting import Seat
 from commons.core.crypto import ids
 from commons.core.dataset import address, manifest, reference
 from commons.core.dataset.address import is_peer
+from commons.core.dataset.manifest import Manifest
 from commons.core.dataset.reference import Reference
 from commons.core.state.fold import State
 from commons.core.tlog.note import Verifier
@@ -94,9 +95,12 @@ def refer_to(c: Context, cid: str, lan: bool = False) -> reference.Reference:
     """A reference with the addresses this node announces, and those it knows of who answers requests and of
     custodians; those of a home network only when asked."""
     mine, here = given(c, lan), all(map(address.is_loopback, c.node.addresses))
+    data = c.home.shelf.manifest(cid)
+    value = manifest.open(data).value if data is not None else None
+    answering = [*_registrars_of(c, value), *_custodians_of(c, value)] if value is not None else []
     others = [
         each
-        for each in (*_registrars_of(c, cid), *_custodians_of(c, cid))
+        for each in answering
         if not address.is_wild(each) and (address.is_public(each) or (lan and (here or not address.is_loopback(each))))
     ]
     doors = [each for each in mine if not is_peer(each)]
@@ -112,20 +116,14 @@ def referred(c: Context, cid: str, lan: bool = False) -> dict[str, str]:
     return {"reference": str(made), "reach": address.reach((*made.peers, *made.doors))}
 
 
-def _registrars_of(c: Context, cid: str) -> list[str]:
+def _registrars_of(c: Context, value: Manifest) -> list[str]:
     """Addresses of who answers requests for a dataset, as far as this home knows them; none for itself."""
-    data = c.home.shelf.manifest(cid)
-    if data is None:
-        return []
-    value = manifest.open(data).value
     return [a for a in registrars.known(c.home, value).among(c.home.shelf.known()) if a != HERE]
 
 
-def _custodians_of(c: Context, cid: str) -> list[str]:
+def _custodians_of(c: Context, value: Manifest) -> list[str]:
     """Addresses of those who keep the key of a dataset, as far as this home knows them."""
-    data = c.home.shelf.manifest(cid)
-    value = manifest.open(data).value if data is not None else None
-    if value is None or value.custody is None:
+    if value.custody is None:
         return []
     found = custodians(c, sharing.open_sharing(value.custody).value.parsed())
     now = c.home.log.state.custodian_policy if value.commons == c.home.commons else None
