@@ -214,7 +214,7 @@ def unpack(file: BinaryIO, passphrase: str, folder: Path, progress: Progress) ->
         for place in (folder, folder / "packs", folder / "proofs"):
             place.mkdir(mode=0o700)
         for each in inventory.files:
-            for place in reversed([(folder / each.name).parent, *(folder / each.name).parent.parents]):
+            for place in reversed((folder / each.name).parents):
                 if place.is_relative_to(folder):
                     place.mkdir(mode=0o700, exist_ok=True)
             mode = 0o644 if each.name.startswith("packs/") else 0o600

@@ -33,7 +33,7 @@ from commons.disk.deposits import Deposits
 from commons.disk.history import History
 from commons.disk.log import Log, begun
 from commons.disk.notes import Notes
-from commons.disk.packs import Store
+from commons.disk.packs import Store, sync
 from commons.disk.restored import Restored
 from commons.disk.resumption import Resumption
 from commons.disk.shelf import Shelf
@@ -363,11 +363,7 @@ def write_secret(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.rename(new, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     except OSError as error:
         raise StorageFailed(
             f"cannot write {path}: {refusal(error)}", hint="check free space and permissions"

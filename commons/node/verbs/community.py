@@ -15,6 +15,7 @@ from commons.core.crypto import envelope, ids
 from commons.core.dataset import address, manifest
 from commons.core.dataset.rule import Rule
 from commons.core.state import proposals
+from commons.core.state.community import Community
 from commons.core.state.fold import State
 from commons.core.state.proposals import Proposal, Vote
 from commons.core.tlog.note import Verifier
@@ -396,9 +397,8 @@ async def take_over(
     if me not in community.members:
         raise Refused(f"{me} is no member of this commons, and a member keeps its log")
     transfer.check_free(c.home, at.commons)
-    if community.heir is None or community.heir.peer != me:
-        newest = copied.newest.community
-        if newest is not None and newest.heir is not None and newest.heir.peer == me:
+    if not _is_heir(community, me):
+        if _is_heir(copied.newest.community, me):
             raise Pending("you are chosen, and no head that says so is witnessed yet", hint="repeat this later")
         if not at.sources:
             raise Conflict(
@@ -408,7 +408,7 @@ async def take_over(
             )
         proposal = _bid(c, at, copied.state, anew)
         wrong = transfer.add(copied, [proposal, *transfer.Bids(c.home).ballots(proposal)])
-        if community.heir is None or community.heir.peer != me:
+        if not _is_heir(community, me):
             return _offered(c, copied.state, proposal, wrong)
     if at.sources:
         await transfer.check_newest(c.net, copied)
@@ -427,6 +427,10 @@ async def take_over(
         requests=len(copied.state.accesses),
         known=sum(index in copied.hidden for index in copied.state.accesses),
     )
+
+
+def _is_heir(community: Community | None, peer: str) -> bool:
+    return community is not None and community.heir is not None and community.heir.peer == peer
 
 
 async def _copied(c: Context, at: Seat, source: Source | None) -> Copy:
