@@ -1,4 +1,4 @@
-"""DataCite metadata, schema 4.5, in its JSON form (schema.datacite.org).
+"""DataCite metadata, schema 4.5, in its JSON form (schema.datacite.org); the XML form is in `datacitexml`.
 
 Not carried, for want of a place: copyright, credit line, conditions and labels; licence and credit of an origin; the
 files, of which only sizes and formats are told.
@@ -37,6 +37,11 @@ def read(text: str, heard: Heard | None = None) -> Description:
     record: Mapping[str, Any] = load(text)
     if isinstance(record.get("data"), dict):
         record = texts.mapping("attributes", record["data"].get("attributes"))
+    return of(record, heard)
+
+
+def of(record: Mapping[str, Any], heard: Heard | None = None) -> Description:
+    """The description in a record, as JSON has it. Malformed for one without titles."""
     if "titles" not in record:
         raise Malformed("a DataCite record has titles")
     reading = Reading(heard)

@@ -81,7 +81,20 @@ _LEFT = 20  # names of what has no place, told of one file; and faults of one fi
 
 def readers() -> dict[str, Reader]:
     """The readers of metadata files, by name of file, the most trusted first. Imported when somebody publishes."""
-    from commons.metadata import bagit, bids, card, citation, croissant, datacite, datapackage, dcat, rocrate, zenodo
+    from commons.metadata import (
+        bagit,
+        bids,
+        card,
+        citation,
+        croissant,
+        datacite,
+        datacitexml,
+        datapackage,
+        dcat,
+        npm,
+        rocrate,
+        zenodo,
+    )
 
     return {
         croissant.FILE: croissant.read,
@@ -89,11 +102,13 @@ def readers() -> dict[str, Reader]:
         datapackage.FILE: datapackage.read,
         dcat.FILE: dcat.read,
         datacite.FILE: datacite.read,
+        datacitexml.FILE: datacitexml.read,
         bids.FILE: bids.read,
         zenodo.FILE: zenodo.read,
         "dataset-metadata.json": zenodo.read_kaggle,
         citation.FILE: citation.read,
         "README.md": card.read,
+        npm.FILE: npm.read,
         bagit.INFO: bagit.read_info,
     }
 

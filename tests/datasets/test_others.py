@@ -42,6 +42,12 @@ def crate(**root: Any) -> dict[str, Any]:
     ]}  # fmt: skip
 
 
+def record(rights: str, more: str = "") -> str:
+    """A DataCite record in XML."""
+    listed = f"<titles><title>X</title></titles><rightsList>{rights}</rightsList>{more}"
+    return f'<resource xmlns="http://datacite.org/schema/kernel-4">{listed}</resource>'
+
+
 def bare(folder: Path, **words: Any) -> Prepared:
     """With nothing said but what `words` say."""
     return prepared(folder, **{"licence": None, "title": None, **words})
@@ -73,6 +79,13 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "a file's licence and its address": (
         "datapackage.json", package(resource("rivers.csv", licenses=[{"name": "CC-BY-4.0", "path": SA}]))
     ),
+    "a bomb in XML": ("datacite.xml", '<!DOCTYPE a [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><resource>&b;</resource>'),
+    "XML of something else": ("datacite.xml", "<html/>"),
+    "another's licence in XML": ("datacite.xml", record("<rights>varies by column</rights>")),
+    "nobody may use it": ("package.json", {"name": "x", "license": "UNLICENSED"}),
+    "a vague licence of a package": ("package.json", {"name": "x", "license": "BSD"}),
+    "a file that is not there": ("package.json", {"name": "x", "license": "SEE LICENSE IN nowhere.txt"}),
+    "two licences of a package": ("package.json", {"license": "MIT", "licenses": [{"type": "ISC"}]}),
     "a header": ("plot.py", "# SPDX-License-Identifier: all mine\n"),
     "a sidecar": ("rivers.csv.license", "SPDX-License-Identifier: MIT AND\n"),
     "a table": ("REUSE.toml", "version = 2"),
@@ -292,6 +305,8 @@ TERMS = "Ask the keepers of the river first.\n"
         ("croissant.json", {"@type": "Dataset", "license": {
             "@type": "CreativeWork", "name": "River", "text": TERMS}}, "LicenseRef-River"),
         ("dataset_description.json", {"Name": "X", "BIDSVersion": "1", "License": "other"}, "LicenseRef-other"),
+        ("package.json", {"license": "SEE LICENSE IN LICENSE"}, "LicenseRef-SEE-LICENSE-IN-LICENSE"),
+        ("package.json", {"licenses": [{"type": "see licence"}]}, "LicenseRef-see-licence"),
     ],
 )  # fmt: skip
 def test_a_licence_of_ones_own_with_its_text_is_a_reference_to_it(folder: Path, name: str, value: Any, id: str) -> None:
