@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,18 +73,20 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
     that is `frozen` it is only read."""
     if frozen(path.parent):
         return _read_only(path, schema)
-    with door(path):
+    with door(path), ExitStack() as undo:
         # 0600 before SQLite sees it, as its WAL takes the same mode. Only a new file is opened here: closing one that
         # another connection of this process uses would drop that connection's locks.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         db: Connection = sqlite3.connect(path, **_SHARED)
+        undo.callback(db.close)
         db.text_factory = _text
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")
         db.executescript(schema)
+        undo.pop_all()
         return db
 
 
@@ -101,7 +103,7 @@ def _read_only(path: Path, schema: str) -> sqlite3.Connection:
     """Read without writing so much as a lock, so only while nobody else writes: the home's lock sees to that. One that
     is not there is empty. What a crash left in the WAL is read with the index beside it, which cannot be made here."""
     wal, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
-    with door(path):
+    with door(path), ExitStack() as undo:
         unfinished = wal.exists() and wal.stat().st_size > 0
         if unfinished and not index.exists():
             raise StorageFailed(
@@ -111,11 +113,13 @@ def _read_only(path: Path, schema: str) -> sqlite3.Connection:
         how = "mode=ro" if unfinished else "mode=ro&immutable=1"
         name = f"{path.absolute().as_uri()}?{how}" if path.exists() else ":memory:"
         db: Connection = sqlite3.connect(name, uri=True, **_SHARED)
+        undo.callback(db.close)
         db.text_factory = _text
         if not path.exists():
             db.executescript(schema)
         db.execute("PRAGMA query_only=ON")
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # a file that is no database is told here
+        undo.pop_all()
         return db
 
 

@@ -18,7 +18,7 @@ import pytest
 from commons.disk import home
 from commons.disk.home import Home
 from commons.errors import Busy, CommonsError, Conflict, Malformed, NotFound, StorageFailed
-from tests.conftest import MakeHome, frozen
+from tests.conftest import MakeHome, frozen, held
 from tests.crash_driver import die_at, in_child, told
 
 
@@ -112,6 +112,7 @@ def test_a_home_whose_making_failed_is_made_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, persist: bool
 ) -> None:
     real: Callable[..., None] = getattr(os, function)
+    before = held()
     for failing in count(1):
         path, calls = tmp_path / str(failing), 0
 
@@ -131,7 +132,7 @@ def test_a_home_whose_making_failed_is_made_by_the_same_command(
             create(path)
         whole(path)
     assert failing > 2
-    assert not [thread for thread in threading.enumerate() if thread.name == "log"]
+    assert held() <= before
 
 
 def failure_of(path: Path) -> StorageFailed | None:
@@ -282,7 +283,7 @@ def test_broken_settings_are_told_with_the_way_out(make_home: MakeHome, config: 
 
 @pytest.mark.parametrize("broken", ["log.db", "shelf.db", "packs"])
 def test_a_home_that_cannot_be_opened_lets_everything_go(make_home: MakeHome, broken: str) -> None:
-    path = make_home("alice")
+    path, before = make_home("alice"), held()
     with Home(path):
         pass
     kept = path.with_name("kept")
@@ -291,7 +292,7 @@ def test_a_home_that_cannot_be_opened_lets_everything_go(make_home: MakeHome, br
     for _ in range(2):  # not Busy the second time
         with pytest.raises(StorageFailed):
             Home(path)
-    assert not [thread for thread in threading.enumerate() if thread.name == "log"]
+    assert held() <= before
     (path / broken).unlink()
     kept.rename(path / broken)
     with Home(path) as opened:
