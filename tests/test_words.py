@@ -199,15 +199,16 @@ TOLD = {
     "place",
     "foreign",
     "_unreadable",
-    "_wrong",
+    "explained",
     "is_damaged",
 }  # functions that say it in words of ours
 FACTS = {  # of a foreign error: numbers, places, what was wrong; no words
-    "errno", "lineno", "colno", "start", "end", "status", "problem_mark", "exceptions", "__cause__", "__context__",
-    "__traceback__",
+    "ctx", "errno", "lineno", "colno", "start", "end", "status", "problem_mark", "exceptions", "__cause__",
+    "__context__", "__traceback__",
 }  # fmt: skip
 ASIDE = {
-    ("terminal.py", "_wrong"),  # click's words of a wrong command line, with its usage
+    ("usage.py", "explained"),  # of click's errors it takes words of ours alone, and names
+    ("__main__.py", "main"),  # the name of what is not there
     ("causes.py", "why"),  # of ours it says the words
     ("terminal.py", "foreign"),  # names the file, which is no word of the system's
 }

@@ -1,6 +1,7 @@
-"""Where `commons` begins. It has a word for Ctrl-C before it imports anything that takes time."""
+"""Where `commons` begins. It has a word for Ctrl-C, and for a library that is not there, before it imports anything."""
 
 import sys
+import warnings
 
 
 def main() -> None:
@@ -10,6 +11,8 @@ def main() -> None:
 
         with stop.AtOnce():
             sys.unraisablehook = stop.unraisable
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # of libraries, for who works on them
             from commons.cli import commands
         try:
             commands.main()
@@ -19,6 +22,10 @@ def main() -> None:
         from commons.cli import stop
 
         stop.now()
+    except ImportError as error:
+        from commons.cli import stop
+
+        stop.lacking(error.name or "a library")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from commons.cli import show, stop
+from commons.cli import questions, show, stop
 from commons.cli.show import Told, amount, count, say, when
 from commons.cli.terminal import PLACE, Shell, pass_context, source_of
 from commons.errors import Malformed, refusal
@@ -52,8 +52,8 @@ def restore(c: Shell, file: Path, sources: tuple[str, ...], given: str | None) -
 
 def _passphrase(c: Shell, given: str | None, twice: bool) -> str:
     if given is None and not c.json and sys.stdin.isatty():
-        words: str = click.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=twice, err=True)
-        return words
+        asked = questions.twice if twice else questions.unseen
+        return asked("Passphrase of the backup", err=True)
     if given is None:
         raise Malformed(
             "there is nobody to ask for the passphrase", hint="name a file that begins with it: --passphrase-file FILE"

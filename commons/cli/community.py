@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from commons.cli import show, stop
+from commons.cli import questions, show, stop
 from commons.cli.show import Told, count, say, table, when
 from commons.cli.terminal import PLACE, Shell, go_on, pass_context, read_text, source_of
+from commons.cli.usage import WHOLE, OneOf
 from commons.core.state.actions import ACTIONS
 from commons.errors import Malformed
 
@@ -47,7 +48,7 @@ def community_status(c: Shell, named: str | None, everything: bool) -> None:
 
 @community.command("invite")
 @click.argument("college")
-@click.option("--days", type=int, default=14, show_default=True, help="How long the invitation may be taken.")
+@click.option("--days", type=WHOLE, default=14, show_default=True, help="How long the invitation may be taken.")
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
 @click.option("--lan", is_flag=True, help="Include the addresses of this node's home network.")
 @named
@@ -73,7 +74,7 @@ def community_join(c: Shell, invitation: str) -> None:
         )
     c.check_writable()
     asked = sys.stdin.isatty() and not c.json
-    text = click.prompt("Paste the invitation (it is not shown)", hide_input=True) if asked else sys.stdin.readline()
+    text = questions.unseen("Paste the invitation (it is not shown)") if asked else sys.stdin.readline()
     c.tell(c.call("join", text=text.strip()), tell_joined)
 
 
@@ -87,13 +88,15 @@ def community_follow(c: Shell, address: str, commons: str | None) -> None:
 
 
 @community.command("propose")
-@click.argument("action", type=click.Choice(list(ACTIONS)))
+@click.argument("action", type=OneOf(list(ACTIONS)))
 @click.option("--college", help="Into or from which college.")
 @click.option("--peer", metavar="PEER", help="Whom to admit or expel.")
 @click.option("--dataset", metavar="REF", help="Which dataset to publish or withdraw, or whose rule to set.")
 @click.option("--access", metavar="RULE", help="The rule to set: acknowledge, members, approval or vote.")
 @click.option("--of", metavar="COLLEGE", help="The college that the new rule names.")
-@click.option("--entry", "target", type=int, metavar="N", help="Which request to answer, or which invitation to close.")
+@click.option(
+    "--entry", "target", type=WHOLE, metavar="N", help="Which request to answer, or which invitation to close."
+)
 @click.option("--until", metavar="DATE", help="The last day of a grant (UTC).")
 @click.option("--file", type=PLACE, help="The amended charter (TOML), or the custodians.")
 @click.option("--reason", "words", default="", help="Why, in words; public to all who read the log.")
@@ -107,8 +110,8 @@ def community_propose(c: Shell, /, file: Path | None, until: str | None, **words
 
 
 @community.command("vote")
-@click.argument("proposal", type=int)
-@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.argument("proposal", type=WHOLE)
+@click.argument("choice", type=OneOf(["yes", "no", "abstain"]))
 @click.option("--reason", default="", help="Why, in words; public to all who read the log.")
 @named
 @go_on
@@ -132,7 +135,7 @@ def community_take_over(c: Shell, source: str | None, anew: bool, named: str | N
 
 @community.command("vote-at")
 @click.argument("address")
-@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.argument("choice", type=OneOf(["yes", "no", "abstain"]))
 @click.option("--reason", default="", help="Why, in words; public to all who read the log.")
 @named
 @pass_context

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from commons.cli import stop
+from commons.cli import questions, stop
 from commons.cli.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
 from commons.cli.terminal import PLACE, Shell, go_on, pass_context, place, read_text, sources
+from commons.cli.usage import OneOf
 from commons.errors import Malformed, Unacknowledged
 from commons.metadata import FORMATS
 
@@ -18,7 +19,7 @@ from commons.metadata import FORMATS
 @click.command("show")
 @click.argument("dataset")
 @sources
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Print its description as other tools read it.")
+@click.option("--format", "form", type=OneOf(FORMATS), help="Print its description as other tools read it.")
 @pass_context
 def show_dataset(c: Shell, dataset: str, sources: tuple[str, ...], form: str | None) -> None:
     """A dataset's description and its terms in plain words."""
@@ -35,7 +36,7 @@ def show_dataset(c: Shell, dataset: str, sources: tuple[str, ...], form: str | N
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(FORMATS),
+    type=OneOf(FORMATS),
     multiple=True,
     help="Add its description in this format; repeat for several.",
 )
@@ -243,19 +244,14 @@ def tell_ask_acknowledgement(licence: str) -> str | None:
             f"this dataset is under {licence}: its terms were not acknowledged",
             hint=f"read them, then repeat with --acknowledge {licence}",
         )
-    answer: str = click.prompt(f"Type {licence} to acknowledge these terms and send the request")
-    return answer
+    return questions.typed(f"Type {licence} to acknowledge these terms and send the request")
 
 
 def tell_ask_purpose(allowed: list[str]) -> str:
     """One of the purposes that the terms allow, typed; "unstated" where that is allowed and nothing is."""
     default = "unstated" if "unstated" in allowed else None
-    answer: str = click.prompt(
-        "These terms allow some purposes only. Yours is declared, and stands in the log",
-        type=click.Choice(allowed),
-        default=default,
-    )
-    return answer
+    words = "These terms allow some purposes only. Yours is declared, and stands in the log"
+    return questions.one_of(words, allowed, default)
 
 
 def tell_fetched(told: Told) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from commons.cli import show, stop
+from commons.cli import questions, show, stop
 from commons.cli.show import Told, amount, count, say, table, when
 from commons.cli.terminal import PLACE, Shell, go_on, pass_context, source_of
+from commons.cli.usage import WHOLE, Wrong
 from commons.errors import CommonsError, NotFound, Outdated, StorageFailed, Untrue
 
 
@@ -25,7 +26,7 @@ def requests(c: Shell, everything: bool) -> None:
 
 
 @click.command()
-@click.argument("request", type=int, nargs=-1, required=True)
+@click.argument("request", type=WHOLE, nargs=-1, required=True)
 @click.option("--until", metavar="DATE", help="The grants end with this day (UTC), e.g. 2030-12-31, or at this time.")
 @click.option("--reason", default="", help="Why, in words; part of the signed decision.")
 @go_on
@@ -36,7 +37,7 @@ def approve(c: Shell, request: tuple[int, ...], until: str | None, reason: str) 
 
 
 @click.command()
-@click.argument("request", type=int, nargs=-1, required=True)
+@click.argument("request", type=WHOLE, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
@@ -46,7 +47,7 @@ def refuse(c: Shell, request: tuple[int, ...], reason: str) -> None:
 
 
 @click.command()
-@click.argument("request", type=int, nargs=-1, required=True)
+@click.argument("request", type=WHOLE, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
 @go_on
 @pass_context
@@ -88,7 +89,7 @@ def audit(c: Shell, /, source: str | None, since: str | None, until: str | None,
         from commons.log.audit import offline
 
     if words["governance"] and words["dataset"] is not None:
-        raise click.UsageError("--dataset chooses among requests, and --governance tells none")
+        raise Wrong("--dataset chooses among requests, and --governance tells none")
     source = source_of(source)
     words.update(source=source, **show.span(since, until))
     if source is not None and os.path.isabs(source) and not (c.home / "config.json").exists():
@@ -177,7 +178,7 @@ def log_date(c: Shell, right: bool, commons: str | None) -> None:
 
 
 @log.command("erase")
-@click.argument("entry", type=int)
+@click.argument("entry", type=WHOLE)
 @click.option("--reason", default="requested", show_default=True, help="A word for the log.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @go_on
@@ -185,10 +186,11 @@ def log_date(c: Shell, right: bool, commons: str | None) -> None:
 def log_erase(c: Shell, entry: int, reason: str, yes: bool) -> None:
     """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
     if not yes and c.json:
-        raise click.UsageError("what is erased cannot be brought back: --json wants --yes beside it")
+        raise Wrong("what is erased cannot be brought back: --json wants --yes beside it")
     if not yes:
         c.check_writable()
-        click.confirm(f"The details of entry {entry} cannot be brought back. Erase them?", abort=True)
+        if not questions.agreed(f"The details of entry {entry} cannot be brought back. Erase them?"):
+            raise click.Abort
     c.tell(c.call("erase", entry=entry, reason=reason), tell_erased)
 
 

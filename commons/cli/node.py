@@ -14,6 +14,7 @@ from commons.cli import stop
 from commons.cli.custody import there
 from commons.cli.show import Told, as_json, count, say, table, when
 from commons.cli.terminal import Shell, go_on, pass_context
+from commons.cli.usage import OneOf
 from commons.errors import StorageFailed, refusal
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LISTEN = "/ip4/0.0.0.0/tcp/4001"
 @click.option("--name", default="a commons of one", show_default=True, help="What the commons is called.")
 @click.option(
     "--readers",
-    type=click.Choice(["owner", "members", "public"]),
+    type=OneOf(["owner", "members", "public"]),
     default="members",
     show_default=True,
     help="Who may read who asked for what.",

@@ -12,6 +12,7 @@ import click
 from commons.cli import stop
 from commons.cli.show import Told, amount, count, extent, say
 from commons.cli.terminal import PLACE, Shell, go_on, pass_context, place, read_text, sources
+from commons.cli.usage import WHOLE, OneOf
 from commons.errors import Malformed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,14 +40,14 @@ _WORDS = (
     click.option("--changes", metavar="TEXT", help="What was changed, for data made from other data."),
     click.option("--collection", is_flag=True, help="The files stand side by side, each under its own licence."),
     click.option("--conditions", help="Conditions of yours beside the licence, where you are the licensor."),
-    click.option("--access", type=click.Choice(["public", "acknowledge", "members", "allow-list", "approval", "vote"]),
+    click.option("--access", type=OneOf(["public", "acknowledge", "members", "allow-list", "approval", "vote"]),
                  default="acknowledge", show_default=True, help="Who is given the key."),
     click.option("--allow", multiple=True, metavar="PEER", help="A peer id on the allow-list; repeat for several."),
     click.option("--college", metavar="NAME",
                  help="With --access members: only this college; with vote: any one of it decides."),
     click.option("--purpose", "purposes", multiple=True, metavar="CODE",
                  help="Allow this purpose only; may be repeated."),
-    click.option("--grant-days", type=int, help="Grants end after so many days."),
+    click.option("--grant-days", type=WHOLE, help="Grants end after so many days."),
     click.option("--ignore-metadata", metavar="FILE", multiple=True,
                  help="Pass over what this file of the folder says of others or itself; repeat for several."),
     click.option("--follow-links", is_flag=True, help="Take what symbolic links point to; they are refused otherwise."),

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from commons.cli import stop
-from commons.errors import CommonsError, Malformed, StorageFailed, refusal, tame
+from commons.errors import CommonsError, Malformed, StorageFailed, refusal, shorten, tame
 
 Told = dict[str, Any]
 
@@ -145,7 +145,15 @@ def say_plain(told: Told) -> None:
 def error(problem: CommonsError, as_json: bool = False) -> None:
     """A message, a hint, the evidence; under `--json` one document on the output. Where nobody takes them, the exit
     code alone tells."""
-    told = problem.as_dict()
+    _ending(problem.as_dict(), as_json)
+
+
+def ending(code: int, message: str, hint: str, as_json: bool) -> None:
+    """The same of an end that is no error of ours: a wrong command line, or a command that was stopped."""
+    _ending({"error": code, "message": shorten(message), "hint": hint, "evidence": []}, as_json)
+
+
+def _ending(told: Told, as_json: bool) -> None:
     with suppress(StorageFailed):
         if as_json:
             try:

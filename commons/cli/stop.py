@@ -1,7 +1,9 @@
-"""Ctrl-C where no KeyboardInterrupt can be raised: the process ends at once, with the word and the code of every stop.
+"""Ends of the process before, and beside, what ends a command: Ctrl-C where no KeyboardInterrupt can be raised, and a
+library that is not there. Imports nothing that takes time.
 
-Who imports a library may not get it: it is caught in there, made another error, or lost in a callback, of which Python
-prints the trace. So it is where a command ends. Nothing is at stake then. Imports nothing that takes time.
+Who imports a library may not get a KeyboardInterrupt: it is caught in there, made another error, or lost in a callback,
+of which Python prints the trace. So the process ends at once, with the word and the code of every stop, and so it is
+where a command ends. Nothing is at stake then.
 """
 
 from __future__ import annotations
@@ -11,18 +13,29 @@ import signal
 import sys
 
 CODE, WORD = 130, "stopped"  # of a command that was stopped from the keyboard
+LACKING = "{} is not installed here, or not as commons needs it"
+REINSTALL = "install commons again, as its README says; it needs Python 3.11 or later"
 
 
 def now(*_: object) -> None:
     """The end of this process."""
+    _end(CODE, WORD, "")
+
+
+def lacking(part: str) -> None:
+    """The end of this process where `part`, a library, is not there, or is another than was installed with commons."""
+    _end(4, LACKING.format(part), REINSTALL)
+
+
+def _end(code: int, message: str, hint: str) -> None:
     if "--json" in sys.argv:
-        told = f'{{"error": {CODE}, "message": "{WORD}", "hint": "", "evidence": []}}\n'
+        told = f'{{"error": {code}, "message": "{message}", "hint": "{hint}", "evidence": []}}\n'
     else:
-        told = f"commons: {WORD}\n"
+        told = f"commons: {message}\n" + (f"commons: hint: {hint}\n" if hint else "")
     try:
         os.write(1 if told[0] == "{" else 2, told.encode())
     finally:  # whether or not anybody takes it
-        os._exit(CODE)
+        os._exit(code)
 
 
 class AtOnce:
@@ -44,10 +57,15 @@ class AtOnce:
 
 
 def unraisable(lost: sys.UnraisableHookArgs) -> None:
-    """In place of Python's own hook: a KeyboardInterrupt that was raised where nobody can catch it is not lost."""
+    """In place of Python's own hook: a KeyboardInterrupt that was raised where nobody can catch it is not lost. Any
+    other error there is told in a line, and with its trace to who asks for warnings."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
         now()
-    sys.__unraisablehook__(lost)
+    if sys.warnoptions:
+        sys.__unraisablehook__(lost)
+    else:
+        told = f"commons: a bug of ours, after which it went on: {lost.exc_type.__name__}\n"
+        os.write(2, f"{told}commons: hint: please report it, with what you typed and your version\n".encode())
 
 
 def ended() -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
-from commons.cli import show, stop
+from commons.cli import questions, show, stop, usage
 from commons.errors import (
     CommonsError,
     Internal,
@@ -27,7 +27,6 @@ from commons.errors import (
     TooLarge,
     Undated,
     refusal,
-    shorten,
 )
 
 TEXT = 16 << 20  # bytes of a text file that the command line names
@@ -68,7 +67,8 @@ class Shell:
         except Undated as doubt:
             if self.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
-            if not click.confirm(f"{doubt.message[:1].upper()}{doubt.message[1:]}. Is this clock right?", err=True):
+            question = f"{doubt.message[:1].upper()}{doubt.message[1:]}. Is this clock right?"
+            if not questions.agreed(question, err=True):
                 raise
             self._call("date", "", False, {"right": True})
             return self._call(verb, bar, resumes, words)
@@ -138,7 +138,8 @@ class Shell:
 
 
 class Commons(click.Group):
-    """Turns whatever ends a command into a message, a hint and an exit code, in this one place."""
+    """Turns whatever ends a command into a message, a hint and an exit code, in this one place. A wrong command line
+    is put into words by `usage`."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         show.prepare()
@@ -148,14 +149,20 @@ class Commons(click.Group):
         try:
             told = super().main(*args, **{**extra, "standalone_mode": False})
             code = told if isinstance(told, int) else 0
-        except click.ClickException as error:
-            code = _wrong(error, as_json)
+        except click.UsageError as error:
+            code = 2
+            if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None and not as_json:
+                show.put(error.ctx.get_help(), err=True)  # who asks for nothing is told what there is
+            else:
+                show.ending(code, *usage.explained(error, self, words), as_json)
         except click.Abort as error:
             why = error.__cause__ or error.__context__  # whoever waits for an answer passes it on without
             if isinstance(why, KeyboardInterrupt):
-                code = _ended(stop.CODE, str(why) or stop.WORD, as_json)
+                code = stop.CODE
+                show.ending(code, str(why) or stop.WORD, "", as_json)
             else:
-                code = _ended(1, "stopped: it was not answered with yes", as_json)
+                code = 1
+                show.ending(code, "stopped: it was not answered with yes", "", as_json)
         except CommonsError as error:
             show.error(error, as_json)
             code = error.number
@@ -165,29 +172,6 @@ class Commons(click.Group):
             code = problem.number
         show.close()
         sys.exit(code)
-
-
-def _wrong(error: click.ClickException, as_json: bool) -> int:
-    """A command line that is wrong: in click's words, with its usage."""
-    error.message = shorten(error.message)  # type: ignore[misc]  # final to type checkers alone
-    if as_json:
-        ctx = getattr(error, "ctx", None)
-        hint = f"`{ctx.command_path} --help` shows how it is used" if ctx else ""
-        show.as_json({"error": error.exit_code, "message": error.format_message(), "hint": hint, "evidence": []}, None)
-    else:
-        try:
-            error.show()
-        except OSError:
-            show.silence(sys.stderr)
-    return error.exit_code
-
-
-def _ended(code: int, message: str, as_json: bool) -> int:
-    if as_json:
-        show.as_json({"error": code, "message": message, "hint": "", "evidence": []}, None)
-    else:
-        show.put(f"commons: {message}", err=True)
-    return code
 
 
 def foreign(error: Exception) -> CommonsError:
@@ -201,6 +185,8 @@ def foreign(error: Exception) -> CommonsError:
         return StorageFailed(
             f"the system refuses{where}: {refusal(error)}", hint="check free space, the path and its permissions"
         )
+    if isinstance(error, ImportError) and not (error.name or "").startswith("commons"):
+        return NotFound(stop.LACKING.format(error.name or "a library"), hint=stop.REINSTALL)
     ours = [at for at in traceback.extract_tb(error.__traceback__) if "/commons/" in at.filename]
     place = f" in {Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else ""
     return Internal(

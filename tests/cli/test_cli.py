@@ -134,8 +134,8 @@ def test_the_version_is_the_packages() -> None:
 
 
 def test_a_command_line_that_is_wrong_is_2(commons: Commons) -> None:
-    assert "No such option" in commons.fails(2, "--home", "ana", "status", "--nonsense")
-    assert "No such command" in commons.fails(2, "shaer")
+    assert "`commons status` has no option --nonsense" in commons.fails(2, "--home", "ana", "status", "--nonsense")
+    assert "`commons` has no command 'shaer'" in commons.fails(2, "shaer")
 
 
 def test_no_home_says_how_to_make_one(commons: Commons) -> None:

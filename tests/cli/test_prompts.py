@@ -87,7 +87,7 @@ def test_a_fetch_offers_the_purposes_that_the_terms_allow_and_is_granted(commons
             typed.waits("(education, research)")
             assert ASKS_PURPOSE in typed.seen
             typed.type("product")  # what the terms do not allow is asked again, and goes nowhere
-            typed.waits("is not one of")
+            typed.waits("'product' is none of education, research.")
             typed.type("research")
             typed.waits(ASKS_LICENCE)  # last, for then it is sent
             typed.type("CC-BY-4.0")
@@ -129,3 +129,33 @@ def test_what_was_withdrawn_is_told_before_anything_is_asked(commons: Commons) -
         assert ASKS_PURPOSE not in typed.seen
         assert commons.json("ben", "status")["my_requests"] == []
         assert commons.json("ana", "audit")["entries"] == size
+
+
+def test_a_question_is_asked_again_until_its_answer_is_one(commons: Commons) -> None:
+    typed = Typing(commons, "--home", "ana", "log", "erase", "0")
+    try:
+        typed.waits("Erase them? [y/N]: ")
+        typed.type("perhaps")
+        typed.waits("Type y for yes, or n for no.")
+        typed.type("")
+        assert typed.ends() == 1, typed.seen
+    finally:
+        typed.close()
+    assert "commons: stopped: it was not answered with yes" in typed.seen
+
+
+def test_a_passphrase_that_is_not_typed_twice_alike_is_asked_for_again(commons: Commons) -> None:
+    typed = Typing(commons, "--home", "ana", "backup", "ana.backup")
+    try:
+        typed.waits("Passphrase of the backup: ")
+        typed.type("one")
+        typed.waits("The same once more: ")
+        typed.type("two")
+        typed.waits("The two are not the same.\nPassphrase of the backup: ")
+        typed.type("one")
+        typed.waits("Passphrase of the backup: \nThe same once more: ")
+        typed.type("one")
+        assert typed.ends() == 0, typed.seen
+    finally:
+        typed.close()
+    assert (commons.folder / "ana.backup").is_file()

@@ -19,6 +19,7 @@ import pytest
 
 from commons.cli import __main__, commands, show
 from commons.cli.terminal import PLACE
+from commons.cli.usage import WHOLE
 from commons.errors import tame
 from tests.cli.test_cli import NOBODY, environment
 from tests.conftest import LIMIT, frozen
@@ -51,7 +52,7 @@ def typed(name: str, word: str, place: str) -> list[str]:
         said = place if each.type is PLACE else word
         if isinstance(each.type, click.Choice):
             said = each.type.choices[0]
-        elif isinstance(each.type, click.types.IntParamType):
+        elif each.type is WHOLE:
             said = "2"
         if isinstance(each, click.Argument):
             words.append(said)
