@@ -143,6 +143,7 @@ class LogVerbs(Generic[W]):
     erase = Method(log.erase)
     audit, export = Method(log.audit), Method(log.export_log)
     forget_fork = Method(log.forget_fork)
+    drop_kept = Method(log.drop_kept)
 
 
 class CommunityVerbs(Generic[W]):

@@ -81,10 +81,17 @@ def _decide(c: Shell, requests: tuple[int, ...], **words: Any) -> None:
 @click.option("--since", metavar="DATE", help="Only requests from this day on (UTC), e.g. 2030-01-31.")
 @click.option("--until", metavar="DATE", help="Only requests until this day, included (UTC).")
 @click.option("--governance", is_flag=True, help="Tell who decided what, in place of who accessed what.")
+@click.option("--keep", is_flag=True, help="Keep the openings that are shown: who asked for what. See above.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @pass_context
 def audit(c: Shell, /, source: str | None, since: str | None, until: str | None, as_csv: bool, **words: Any) -> None:
-    """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file."""
+    """Verify a log and tell who accessed what. SOURCE: this home's log, or a peer, a URL, a folder or a .zip file.
+
+    Who asked for what is read for the moment, and nothing of it stays in this home; of each request what was found
+    does, without the person. With --keep, of a community that you take part in, it stays, encrypted: other people's
+    personal data then lies here and in backups of this home. What the registrar erases, or the charter has erased, is
+    destroyed here when this home reads that log next; `commons log drop-kept` destroys all of it.
+    """
     with stop.AtOnce():
         from commons.log.audit import offline
 
@@ -92,7 +99,8 @@ def audit(c: Shell, /, source: str | None, since: str | None, until: str | None,
         raise Wrong("--dataset chooses among requests, and --governance tells none")
     source = source_of(source)
     words.update(source=source, **show.span(since, until))
-    if source is not None and os.path.isabs(source) and not (c.home / "config.json").exists():
+    if source is not None and os.path.isabs(source) and not words["keep"] and not (c.home / "config.json").exists():
+        words.pop("keep")
         told = asyncio.run(offline(**words))  # no home: nothing is remembered
     else:
         told = c.call("audit", bar="Verifying", **words)
@@ -160,6 +168,19 @@ def log_export(c: Shell, path: Path, openings: bool, source: str | None, commons
 def log_forget_fork(c: Shell, vkey: str) -> None:
     """Trust the log with this VKEY again, once its members have explained why it signed two histories."""
     c.tell(c.call("forget_fork", log=vkey), lambda told: say(f"{told['log']} is trusted again."))
+
+
+@log.command("drop-kept")
+@click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
+@pass_context
+def log_drop_kept(c: Shell, named: str | None) -> None:
+    """Destroy the openings of a community's log that `commons audit --keep` has kept here. What was found with them
+    stays, without the person. Backups that were made meanwhile have them still."""
+    said = "Destroyed {} of the log of {}. Delete the backups of this home that were made meanwhile."
+    c.tell(
+        c.call("drop_kept", named=named),
+        lambda told: say(said.format(count(told["dropped"], "opening"), told["commons"])),
+    )
 
 
 @log.command("date")
@@ -290,11 +311,28 @@ def tell_accesses(told: Told) -> None:
     table(("entry", "time", "who", "dataset", "licence", "purpose", "decision", "receipt", "state"), [
         (r["entry"], when(r["time"]), r["who"] or "–", f"{r['title']} v{r['version']}", r["licence"], r["purpose"],
          show.decision(r),
-         "dropped" if r["dropped"] is not None else "yes" if r["receipt"] is not None else "", r["state"])
+         "dropped" if r["dropped"] is not None else "yes" if r["receipt"] is not None else "", _state(r))
         for r in told["rows"]
     ])  # fmt: skip
     if told["filtered"] and not told["rows"] and not told["unmatched"]:
         say("No request in this log is of that kind.")
+
+
+def _state(row: Told) -> str:
+    if row["earlier"] is None:
+        return str(row["state"])
+    return f"{row['state']} ({row['earlier']} here at entry {row['earlier_at']}, before that)"
+
+
+def tell_kept(kept: Told) -> None:
+    days = kept["retention_days"]
+    say(
+        f"\nThis home keeps {count(kept['openings'], 'opening')} of this log, {kept['added']} of them new: who asked "
+        "for what. That is personal data of others, encrypted here and in backups of this home. What the registrar "
+        "erases"
+        + (f", which the charter asks for after {count(days, 'day')}," if days is not None else "")
+        + " is destroyed here when this home reads that log next; `commons log drop-kept` destroys all of it."
+    )
 
 
 def tell_verdict(told: Told) -> None:
@@ -314,6 +352,8 @@ def tell_verdict(told: Told) -> None:
         verdict = f"verified: tree and signed head, and up to entry {told['unjudged'] - 1} signatures and decisions"
     if told.get("files", {}).get("damaged") and not told["faults"]:
         verdict = "has damaged files, and entries that were verified"
+    if "kept" in told:
+        tell_kept(told["kept"])
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
     if told["fork"]:
         say("THIS LOG HAS SIGNED TWO HISTORIES. Both heads, each signed by its key:")

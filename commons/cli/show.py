@@ -111,7 +111,8 @@ def _json(told: Told, indent: int | None = None) -> str:
 
 
 ACCESSED = ("entry", "time", "who", "dataset", "title", "version", "licence", "purpose", "details", "decision",
-            "reason", "decision_entry", "expires", "ended", "receipt", "dropped", "state")  # fmt: skip
+            "reason", "decision_entry", "expires", "ended", "receipt", "dropped", "state", "earlier",
+            "earlier_at")  # fmt: skip
 DECIDED = ("entry", "time", "who", "kind", "proposal", "what", "outcome", "closed", "why", "words")  # by a community
 
 

@@ -1,24 +1,42 @@
 """The history of one log as it was verified here: its entries, the tree over them, and the head that signs them.
 
-One SQLite file for each log that somebody else keeps, or a temporary one that is gone when it is closed. It knows
-nothing of what an entry says or who may sign: that is `log.replica`'s, the one that writes it.
+One SQLite file for each log that somebody else keeps, or a temporary one that is gone when it is closed. Beside the
+entries lie verdicts on them, and openings, where this home's owner keeps some. It knows nothing of what an entry says
+or who may sign: that is `log.replica`'s, the one that writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from commons.core.state.opening import Opening
 from commons.core.tlog import checkpoint, merkle, note
-from commons.disk import journal, sql
+from commons.disk import journal, openings, sql, verdicts
+from commons.disk.openings import Openings
+from commons.disk.verdicts import RowVerdict, Verdicts, Word
 from commons.errors import StorageFailed, Untrue
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS entries(idx INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS nodes(level INTEGER, pos INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, pos)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heads(one INTEGER PRIMARY KEY CHECK (one = 0), note BLOB NOT NULL);
 """
+    + openings.SCHEMA
+    + verdicts.SCHEMA
+)
+_TABLES = (
+    "idx, data FROM entries",
+    "level, pos, hash FROM nodes",
+    "one, note FROM heads",
+    "idx, subject, sealed FROM openings",
+    "subject, key FROM subjects",
+    "size, root FROM judged",
+    "idx, size, word FROM verdicts",
+)
 CHUNK = 256  # entries read at once
 _DATA = "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx"
 
@@ -29,33 +47,39 @@ class Damaged(StorageFailed):
 
 class History:
     """`size` entries under `head`, a signed note, empty where there are none. What is read was committed, but inside
-    `changing`. From one thread. Its file, and the folder that is in, are made when something is stored."""
+    `changing`. From one thread. Its file, and the folder that is in, are made when something is stored. `local` is the
+    home's secret under which it calls those whom openings are about."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path, self._stored = path or Path("a temporary copy"), path is not None
+    def __init__(self, path: Path | None = None, local: bytes = b"") -> None:
+        self._path, self._stored, self._local = path or Path("a temporary copy"), path is not None, local
         self._opened: sql.Connection | None = None
+        self._erased = False  # something was, and may still be in the WAL
         self.size, self.head, self._edge = 0, b"", tuple[bytes, ...]()
         if self._stored and self._path.exists():
-            self._load()
+            try:
+                self._load()
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def _db(self) -> sql.Connection:
         if self._opened is None:
-            with self._door():
+            with self._door(begins=True):
                 if self._stored:
                     self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._opened = sql.connect(self._path, SCHEMA) if self._stored else sql.temporary(SCHEMA)
         return self._opened
 
     @classmethod
-    def open(cls, path: Path) -> History:
+    def open(cls, path: Path, local: bytes = b"") -> History:
         """What is stored there. What is damaged was somebody else's all along: it is removed, and read again."""
         try:
-            return cls(path)
+            return cls(path, local)
         except Damaged as error:
             journal.log.warning("%s; it is read again", error.message)
             _remove(path)
-            return cls(path)
+            return cls(path, local)
 
     def renew(self) -> None:
         """Nothing is here any more: the file is begun anew."""
@@ -63,7 +87,7 @@ class History:
         self._opened = None
         if self._stored:
             _remove(self._path)
-        self.size, self.head, self._edge = 0, b"", ()
+        self.size, self.head, self._edge, self._erased = 0, b"", (), False
 
     def mend(self) -> None:
         """Grow the tree anew over the entries that are here. Damaged where they are not what the head signs."""
@@ -82,12 +106,13 @@ class History:
             self._edge = edge
 
     @contextmanager
-    def _door(self) -> Iterator[None]:
+    def _door(self, begins: bool = False) -> Iterator[None]:
+        """Errors as ours; when a file is opened (`begins`), tables that are not as they are made are damage, too."""
         try:
             with sql.door(self._path):
                 yield
         except StorageFailed as error:
-            if sql.is_damaged(error.__cause__):
+            if sql.is_damaged(error.__cause__) or (begins and sql.is_other(error.__cause__)):
                 raise _damaged(self._path, "it is no whole database") from error
             raise
 
@@ -96,7 +121,11 @@ class History:
             self._opened.close()
 
     def _load(self) -> None:
+        with self._door(begins=True):
+            for each in _TABLES:
+                self._db.execute(f"SELECT {each} LIMIT 0")
         with self._door():
+            sql.forget(self._db)  # a crash may have come between an erasure and this
             row = self._db.execute("SELECT note FROM heads").fetchone()
         self.head = b"" if row is None else sql.blob(row[0], "the head of a log")
         self.size = checkpoint.parse(note.peek(self.head)).size if self.head else 0
@@ -173,6 +202,7 @@ class History:
             raise
 
     def clear(self) -> None:
+        """No entries. Openings and verdicts stay: whoever clears knows what becomes of them."""
         self.size, self.head, self._edge = 0, b"", ()
         with self._door():
             for table in ("entries", "nodes", "heads"):
@@ -192,10 +222,73 @@ class History:
             self._db.execute("INSERT OR REPLACE INTO heads VALUES(0, ?)", (head,))
         self.head = head
 
+    # -- openings that are kept here, each under its subject's key, and verdicts ---------------------------------------
+
+    def kept(self) -> frozenset[int]:
+        """The entries whose openings are kept here."""
+        if self.size == 0:
+            return frozenset()
+        with self._door():
+            return frozenset(index for (index,) in self._db.execute("SELECT idx FROM openings"))
+
+    def opening(self, index: int) -> Opening | None:
+        """The opening of an entry, if it is kept here; what it reveals is for the reader to compare with the entry.
+        StorageFailed for one that is damaged."""
+        with self._door():
+            return Openings(self._db, self._local).get(index, self._db)
+
+    def keep(self, index: int, subject: str, value: Opening) -> None:
+        """Nothing: keeps the opening of an entry, about this person."""
+        with self._door():
+            Openings(self._db, self._local).put(index, subject, value)
+
+    def erase(self, indices: Collection[int]) -> frozenset[int]:
+        """Which of these entries' openings were kept here, and are destroyed now, with the key of each person who is in
+        no other. `forget` follows the transaction."""
+        gone = frozenset(index for index in self.kept() if index in indices)
+        if gone:
+            with self._door():
+                Openings(self._db, self._local).erase(sorted(gone))
+            self._erased = True
+        return gone
+
+    def forget(self) -> None:
+        """Nothing of what was erased is in the WAL any more. StorageFailed while another program reads this file."""
+        if self._erased:
+            with self._door():
+                sql.forget(self._db)
+            self._erased = False
+
+    def verdicts(self) -> dict[int, RowVerdict]:
+        """What was found here of requests, by their entries, as far as it is about the entries that are here."""
+        if self.size == 0:
+            return {}
+        with self._door():
+            return Verdicts(self._db).all(self.size, self.root)
+
+    def judge(self, size: int, found: Mapping[int, Word]) -> None:
+        """Nothing: keeps what was found of requests, by their entries, when there were so many."""
+        with self._door():
+            Verdicts(self._db).put(size, self.root(size), found)
+
 
 def _remove(path: Path) -> None:
+    """The files of a database are gone, overwritten as far as the disk lets us: openings may be in them."""
     for each in (path, *path.parent.glob(f"{path.name}-*")):
+        with suppress(OSError):
+            _overwrite(each)
         each.unlink(missing_ok=True)
+
+
+def _overwrite(path: Path) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        left = os.fstat(fd).st_size
+        while left > 0:
+            left -= os.write(fd, bytes(min(left, 1 << 20)))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _damaged(path: Path, what: str) -> Damaged:

@@ -85,7 +85,8 @@ FILES = {  # name: (what it is, what is lost without it; "" for what no backup n
         "what you said about your log beside it, such as that it goes on after a restore",
     ),
     "commons/": (
-        "what this home has verified of the logs that others keep, a folder for each",
+        "what this home has verified of the logs that others keep, a folder for each; and, sealed, the openings "
+        "that `commons audit --keep` keeps",
         "what others have to show again; nobody can go on from your copy of a log whose registrar vanished",
     ),
     "log.next.db": ("a log that you take over, until the next start", "a log that waits to be taken over"),
@@ -177,7 +178,8 @@ class Home:
     def _history(self, commons: str) -> History:
         if self.frozen:
             return History()
-        return History.open(self.path / "commons" / ids.check_commons(commons) / "replica.db")
+        place = self.path / "commons" / ids.check_commons(commons) / "replica.db"
+        return History.open(place, self.keys.local("openings"))
 
     def __enter__(self) -> Home:
         return self

@@ -167,6 +167,11 @@ def is_damaged(error: BaseException | None) -> bool:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
 
 
+def is_other(error: BaseException | None) -> bool:
+    """Whether a statement does not fit the tables that are there."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
 def blob(value: object, what: str) -> bytes:
     """A stored value that is bytes; StorageFailed for what a damaged row has in place of them."""
     if not isinstance(value, bytes):

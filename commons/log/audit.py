@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from commons.core.tlog import checkpoint, cosignature, note, tiles
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.policy import Policy
 from commons.disk.history import History
-from commons.errors import Malformed, NotFound, Refused
+from commons.disk.verdicts import RowVerdict
+from commons.errors import Malformed, NotFound, Refused, StorageFailed
 from commons.log import exported, minutes, titles
 from commons.log.evidence import Nowhere, Trust
 from commons.log.files import Read, files, names
@@ -42,37 +43,54 @@ async def audit(
     judging = _Judging(read)
     with closing(History()) if history is None else nullcontext(history) as stored:
         head = await Replica(expected, stored, trust, judging).update(read, progress)
-    return judging.report(head, complete, withheld)
+    return judging.report(head, complete, withheld, {})
 
 
-async def of_replica(read: Read, kept: Replica, progress: Progress) -> Report:
-    """The same of a log of which a replica is kept: only entries that are new are read, and openings."""
-    judging = _Judging(read)
+async def of_replica(read: Read, kept: Replica, progress: Progress, keep: bool = False) -> Report:
+    """The same of a log of which a replica is kept: only entries that are new are read, and openings. These are used
+    and gone: what stays here is what was found of each request, without the person, unless they are to be kept
+    (`keep`). One that the source does not show is the one that is kept, if any is."""
+    judging = _Judging(read, kept.history)
     head = await kept.update(read, progress)
     await kept.replay(judging)
-    return judging.report(head, False, ())
+    earlier, judge = kept.history.verdicts(), judging.judge
+    added = await kept.judged(head, judge.found(earlier), judge.openings() if keep else {})
+    report = judging.report(head, False, (), earlier)
+    report.kept, report.added = kept.history.kept(), added
+    return report
 
 
 class _Judging:
-    """A replica's fold that judges each entry by its opening, as far as the source shows it."""
+    """A replica's fold that judges each entry by its opening, as far as the source shows it, or it is kept here."""
 
-    def __init__(self, read: Read) -> None:
-        self._read, self._judge = read, Judge(Report(state=State()))
+    def __init__(self, read: Read, kept: History | None = None) -> None:
+        self._read, self._kept, self.judge = read, kept, Judge(Report(state=State()))
 
     @property
     def state(self) -> State:
-        return self._judge.state
+        return self.judge.state
 
     async def take(self, start: int, batch: Sequence[bytes]) -> None:
         hidden = await openings(self._read, start, len(batch))
+        kept = self._kept.kept() if self._kept is not None else ()
         for index, data in enumerate(batch, start):
-            self._judge.take(index, data, hidden.get(index))
+            shown = hidden.get(index)
+            self.judge.take(index, data, self._known(index) if shown is None and index in kept else shown)
 
-    def report(self, head: Signed, complete: bool, withheld: Collection[int]) -> Report:
+    def _known(self, index: int) -> bytes | None:
+        """The opening that is kept here; None for one that is damaged: what is not shown is not guessed."""
+        with contextlib.suppress(StorageFailed):
+            found = self._kept.opening(index) if self._kept is not None else None
+            return None if found is None else codec.encode(found)
+        return None
+
+    def report(
+        self, head: Signed, complete: bool, withheld: Collection[int], earlier: Mapping[int, RowVerdict]
+    ) -> Report:
         """What was found, under the head that signs all of it."""
-        self._judge.complain(complete, withheld)
-        report = self._judge.report
-        report.head, report.rows = head, self._judge.rows()
+        self.judge.complain(complete, withheld)
+        report = self.judge.report
+        report.head, report.rows = head, self.judge.rows(earlier)
         return report
 
 
@@ -169,8 +187,16 @@ def _told(report: Report, rows: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "rows": rows, "faults": [{"entry": index, "what": what} for index, what in report.faults],
         "unknown": [{"entry": index, "type": kind} for index, kind in report.unknown],
-        "rules": report.state.rules, "unjudged": report.unjudged,
+        "rules": report.state.rules, "unjudged": report.unjudged, **_kept(report),
     }  # fmt: skip
+
+
+def _kept(report: Report) -> dict[str, Any]:
+    """How many openings of this log this home keeps; nothing where none are."""
+    if not report.kept:
+        return {}
+    days = report.state.charter.retention_days if report.state.charter else None
+    return {"kept": {"openings": len(report.kept), "added": report.added, "retention_days": days}}
 
 
 def _dated(logged: int, head: Signed, asked: Policy) -> dict[str, int | None]:

@@ -6,10 +6,10 @@ whoever or whatever changed it), or faulty.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from commons.core.crypto import envelope
 from commons.core.crypto.envelope import Opened
@@ -36,6 +36,7 @@ from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
 from commons.core.state.transfer import Succession
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
+from commons.disk.verdicts import WORDS, RowVerdict, Word
 from commons.errors import CommonsError, Untrue
 from commons.log import wording
 from commons.log.answer import SKEW
@@ -65,6 +66,8 @@ class Report:
     unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
     unjudged: int | None = None  # the first of those that go by rules which this version does not know
     governed: list[Governed] = field(default_factory=list)  # those the fold took, in its order
+    kept: frozenset[int] = frozenset()  # the entries whose openings are kept here by now
+    added: int = 0  # how many of them were not before
 
     @property
     def log(self) -> Verifier:
@@ -79,6 +82,7 @@ class Judge:
     def __init__(self, report: Report) -> None:
         self.report, self.state = report, report.state
         self.opened: dict[int, Opening] = {}
+        self.about: dict[int, int] = {}  # of what was opened, the request it belongs to
         self.missing: set[int] = set()
         self.damaged: dict[int, str] = {}
         self.wrong: dict[int, str] = {}
@@ -146,7 +150,7 @@ class Judge:
             self._receipt(entry, envelope.open(entries.RECEIPT, Received, statement))
         elif isinstance(entry, Dropped):
             self._dropped(entry, envelope.open(entries.DROPPED, Dropping, statement))
-        self.opened[index] = shown
+        self.opened[index], self.about[index] = shown, getattr(entry, "request", index)
 
     def _request(self, entry: Request, shown: Opening, said: Opened[Asked]) -> None:
         same = (said.value.dataset, said.value.terms, said.value.epoch, said.value.purpose, said.value.details)
@@ -242,13 +246,16 @@ class Judge:
                 continue
             self._fault(index, "its opening is missing, and no redaction entry says why")
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row for each request, in the log's order."""
+    def rows(self, earlier: Mapping[int, RowVerdict]) -> list[dict[str, Any]]:
+        """One row for each request, in the log's order; with what was found of it here `earlier`, where not all that it
+        hides is shown now."""
         out = []
         for access in self.state.accesses.values():
             published = self.state.datasets[access.entry.dataset].entry
             shown = self.opened.get(access.index)
             details = shown.get("details") if shown else None
+            state = self._standing(access.index, access.decision, access.receipt, access.dropped)
+            before = None if state.partition(":")[0] in WORDS else earlier.get(access.index)
             out.append({
                 "entry": access.index, "time": access.entry.time, "who": entries.requester(shown) if shown else None,
                 "dataset": access.entry.dataset, "title": published.title, "version": published.version,
@@ -256,10 +263,30 @@ class Judge:
                 "details": details.decode("utf-8", "replace") if details is not None else None,
                 "decision": access.outcome, "reason": access.reason, "decided": access.decided,
                 "decision_entry": access.decision, "expires": access.expires, "receipt": access.receipt,
-                "dropped": access.dropped,
-                "state": self._standing(access.index, access.decision, access.receipt, access.dropped),
+                "dropped": access.dropped, "state": state, "earlier": before.word if before else None,
+                "earlier_at": before.size - 1 if before else None,
             })  # fmt: skip
         return out
+
+    def found(self, earlier: Mapping[int, RowVerdict]) -> dict[int, Word]:
+        """What was found of each request of which all is shown, and is not told so by what was found `earlier`: by its
+        entry, and without the person."""
+        found = dict[int, Word]()
+        for access in self.state.accesses.values():
+            others = (access.decision, access.receipt, access.dropped)
+            word = self._standing(access.index, *others).partition(":")[0]
+            before = earlier.get(access.index)
+            last = max(access.index, *(n or 0 for n in others))
+            known = before is not None and before.word == word and last < before.size
+            if not known and (word == "faulty" or (word == "verified" and access.index in self.opened)):
+                found[access.index] = cast(Word, word)
+        return found
+
+    def openings(self) -> dict[int, tuple[str, Opening]]:
+        """What was shown of what entries hide, and holds: by the entry, with the peer id of the requester whom it is
+        about, empty where that is not shown."""
+        asked = {n: entries.requester(self.opened[n]) for n in {*self.about.values()} & self.opened.keys()}
+        return {index: (asked.get(self.about[index], ""), shown) for index, shown in self.opened.items()}
 
     def _standing(self, index: int, *others: int | None) -> str:
         for n in (index, *others):

@@ -8,7 +8,7 @@ forked is read no more; both heads are kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +20,7 @@ from commons.core.state import entries, transfer
 from commons.core.state.charter import Charter, Colleges
 from commons.core.state.entries import Decision
 from commons.core.state.fold import State
+from commons.core.state.opening import Opening
 from commons.core.state.transfer import SUCCESSION, Succession, Tenure
 from commons.core.tlog import checkpoint, merkle, note, tiles
 from commons.core.tlog.checkpoint import Checkpoint, Signed
@@ -27,6 +28,7 @@ from commons.core.tlog.note import Verifier
 from commons.disk import journal
 from commons.disk.history import Damaged, History
 from commons.disk.home import Home
+from commons.disk.verdicts import Word
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
 from commons.log import evidence
 from commons.log.evidence import Trust
@@ -121,18 +123,25 @@ class Replica:
     async def open(self) -> None:
         """Fold what is stored, if anything is. What is damaged is forgotten, and read again by the next `update`."""
         async with self._one:
-            if self._head is not None or not self.history.head:
-                return
-            try:
-                folded = Verified()
-                head = await self._all(folded, self.history.head)
-                if self.commons not in (None, folded.state.commons):
-                    raise Untrue("it is the log of another commons")
-            except (Damaged, Malformed, Untrue) as error:
-                journal.log.warning("a copy of a log is read again: %s", error.message)
-                self._forget()
-                return
-            self._verified, self._head = folded, head
+            await self._open()
+
+    async def _open(self) -> None:
+        if self._head is not None or not self.history.head:
+            return
+        try:
+            folded = Verified()
+            head = await self._all(folded, self.history.head)
+            if self.commons not in (None, folded.state.commons):
+                raise Untrue("it is the log of another commons")
+            if self.history.kept() & folded.state.redacted.keys():  # by rules that an older version did not know
+                with self.history.changing():
+                    self.history.erase(folded.state.redacted)
+                self.history.forget()
+        except (Damaged, Malformed, Untrue) as error:
+            journal.log.warning("a copy of a log is read again: %s", error.message)
+            self._forget()
+            return
+        self._verified, self._head = folded, head
 
     async def contains(self, shown: bytes) -> None:
         """SplitView, with both heads, unless this log contains the head in the note `shown`, by whoever kept it then.
@@ -166,9 +175,12 @@ class Replica:
         2. the head that is shown; its entries from what is known on; the root over them all is the one it signs
         3. whose head it is: who keeps the log by these very entries, and who came before them went on from it
         4. what was trusted before, here or by an answer, lies within
-        5. one transaction: entries, tree and head. A crash before that leaves what was known before
-        6. the fold, without a pause; and the head is trusted from now on. A crash before that leaves the older head
-           trusted, which the log still contains
+        5. the fold, without a pause; and in one transaction entries, tree and head, and openings that are kept here and
+           that the log has erased by now are gone, with their keys. A crash before that leaves what was known before
+        6. what was erased is gone from the write-ahead log, too. A crash before that leaves it there, where whoever
+           opens this replica cuts it off before anything is read
+        7. the head is trusted from now on. A crash before that leaves the older head trusted, which the log still
+           contains
         """
         await self.open()
         try:
@@ -185,6 +197,7 @@ class Replica:
     async def _update(self, read: Read, progress: Progress) -> Signed:
         async with self._one:
             self._check_whole()
+            self.history.forget()
             self._before = self._trust.head(self.log) if self._head is not None else None
             shown = await read(tiles.CHECKPOINT)
             claimed = checkpoint.parse(note.peek(shown))
@@ -201,6 +214,7 @@ class Replica:
                     await self._adopt(read, shown, progress)
                 else:
                     await self._extend(read, new, progress)
+            self.history.forget()
             self._trust_head()
             return self.head
 
@@ -208,6 +222,7 @@ class Replica:
         """Everything, where nothing is known but what was trusted."""
         with self.history.changing():
             self.history.clear()
+            self.history.erase(self.history.kept())
             await self._entries(read, claimed, progress)
             if self.history.root(claimed.size) != claimed.root:
                 raise _rootless(claimed)
@@ -223,23 +238,26 @@ class Replica:
         old, at = self.head, self.size
         if new.checkpoint.size <= at:
             self._check_older(old, new)
-        with self.history.changing():
-            handed = await self._entries(read, new.checkpoint, progress)
-            if self.history.root(new.checkpoint.size) != new.checkpoint.root:
-                await self._check_lead(read, old, new)
-                raise _rootless(new.checkpoint)
-            if not handed:
-                self._check_trusted(new, self.state)
-                self.history.sign(new.note)
+        try:
+            with self.history.changing():
+                handed = await self._entries(read, new.checkpoint, progress)
+                if self.history.root(new.checkpoint.size) != new.checkpoint.root:
+                    await self._check_lead(read, old, new)
+                    raise _rootless(new.checkpoint)
+                if not handed:
+                    self._check_trusted(new, self.state)
+                    self.history.sign(new.note)
+                    await self._take(self._verified, at, new.checkpoint.size)
+                    self.state.check_head(new.checkpoint)
+                    self.history.erase(self.state.redacted)
+        except BaseException:
+            if self.state.size != at:  # more was folded than is stored
+                self._head, self._verified = None, self._given or Verified()
+                await self._open()
+            raise
         if handed:  # who keeps it is told by the entries alone
             await self._adopt(read, new.note, progress)
             return
-        await self._take(self._verified, at, new.checkpoint.size)
-        try:
-            self.state.check_head(new.checkpoint)
-        except Untrue:
-            self._forget()
-            raise
         self._head = new
 
     async def _adopt(self, read: Read, shown: bytes, progress: Progress) -> None:
@@ -256,12 +274,21 @@ class Replica:
             self._check_handed(fresh)
             fresh._trust = self._trust
             fresh._check_trusted(head, state)
+            stays = self._common(fresh)
             with self.history.changing():
+                self.history.erase({n for n in self.history.kept() if n >= stays or n in state.redacted})
                 self.history.clear()
                 for _, batch in fresh.history.batches(0, head.checkpoint.size):
                     self.history.add(batch)
                 self.history.sign(head.note)
             self._verified, self._head = fresh._verified, head
+
+    def _common(self, fresh: Replica) -> int:
+        """How many entries of what was known here go on in the log that takes its place; 0 where others begin it."""
+        at = [each.key for each in fresh.state.tenures].index(self.log.public)
+        base = fresh.state.tenures[at + 1].base
+        size = min(self.size, base.size if base is not None else 0)
+        return size if size and self.history.root(size) == fresh.history.root(size) else 0
 
     async def _entries(self, read: Read, claimed: Checkpoint, progress: Progress) -> bool:
         """Store the entries from what is here up to `claimed`; whether one of them may hand the log over."""
@@ -280,6 +307,31 @@ class Replica:
     async def replay(self, fold: Fold) -> None:
         """Give all that was verified to another fold."""
         await self._take(fold, 0, self.size)
+
+    async def judged(self, head: Signed, found: Mapping[int, Word], kept: Mapping[int, tuple[str, Opening]]) -> int:
+        """How many openings are kept here, that were not before, of those given (each of an entry, with the peer id of
+        whom it is about); but of what is erased by now none. With them is stored what was `found` of requests under
+        that head: durable together. Conflict where the log goes on from another head by now."""
+        async with self._one:
+            size = head.checkpoint.size
+            if size > self.size or self.history.root(size) != head.checkpoint.root:
+                raise Conflict("this log was handed over while it was judged", hint="repeat this")
+            new = sorted(kept.keys() - self.history.kept() - self.state.redacted.keys())
+            if new or found:
+                with self.history.changing():
+                    self.history.judge(size, found)
+                    for index in new:
+                        self.history.keep(index, *kept[index])
+            return len(new)
+
+    async def drop_kept(self) -> int:
+        """How many openings were kept here: they are destroyed, with their keys."""
+        await self.open()
+        async with self._one:
+            with self.history.changing():
+                gone = self.history.erase(self.history.kept())
+            self.history.forget()
+            return len(gone)
 
     async def _all(self, folded: Fold, shown: bytes) -> Signed:
         """The head in the note `shown` over all that is stored, by who keeps the log by these very entries."""

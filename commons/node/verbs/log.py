@@ -11,15 +11,15 @@ from typing import Annotated, Literal
 
 from commons.core.dataset import address
 from commons.core.state import entries
-from commons.disk import damage, log, naming, private, resumption
-from commons.errors import Refused, StorageFailed
+from commons.disk import damage, log, naming, private, resumption, sql
+from commons.errors import Conflict, Refused, StorageFailed
 from commons.log import audit as auditing
 from commons.log import evidence, exported, files, replica
 from commons.log.evidence import Nowhere, Remembered
 from commons.log.files import Read
 from commons.log.judge import Report
 from commons.log.submit import advance
-from commons.node.verbs.context import Context, log_at
+from commons.node.verbs.context import Context, log_at, seat
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import Source, Spot, result, told, unsaid
 
@@ -126,6 +126,8 @@ class AccessRow:
     receipt: Annotated[int | None, "the entry that says it was fetched"]
     dropped: Annotated[int | None, "the entry that says it was dropped"]
     state: Annotated[str, "verified, redacted by entry N, no opening given, or what is wrong"]
+    earlier: Annotated[Literal["verified", "faulty"] | None, "what this home found, while all of it was shown"]
+    earlier_at: Annotated[int | None, "at which entry of the log that was"]
     ended: Annotated[int | None, "when the grant ended, if it did"]
 
 
@@ -231,6 +233,15 @@ class Minutes:
 
 
 @result
+class KeptOpenings:
+    """Who asked for what, as this home was shown it and keeps it."""
+
+    openings: Annotated[int, "how many are kept by now"]
+    added: Annotated[int, "by this audit"]
+    retention_days: Annotated[int | None, "after which the charter has each erased; none for never"]
+
+
+@result
 class AuditResult:
     """A log that was verified, and who accessed what by it."""
 
@@ -255,6 +266,7 @@ class AuditResult:
     unmatched: Annotated[tuple[str, ...], "a sentence for a filter that is nowhere in the log"]
     filtered: Annotated[bool, "not all rows were asked for"]
     damaged: Annotated[tuple[DamageShown, ...], "of this home's own log"]
+    kept: Annotated[KeptOpenings | None, "openings of this log that this home keeps, if any"] = unsaid("kept")
     files: Annotated[ExportedFiles | None, "where it was read from files"] = unsaid("files")
 
 
@@ -263,6 +275,14 @@ class ForgetForkResult:
     """A log that is trusted again."""
 
     log: Annotated[str, "its vkey"]
+
+
+@result
+class DropKeptResult:
+    """Openings that were kept, and are destroyed."""
+
+    commons: Annotated[str, "of the log of this commons"]
+    dropped: Annotated[int, "how many"]
 
 
 @verb("log", reads=True)
@@ -362,9 +382,13 @@ async def audit(
     since: int | None = None,
     until: int | None = None,
     governance: bool = False,
+    keep: bool = False,
 ) -> AuditResult:
     """Who accessed what, by a log that was verified, and whose head is remembered; with `governance`, who decided what,
-    too."""
+    too. The openings are used and gone, unless they are to be kept (`keep`) in the home of who takes part in that
+    commons: encrypted, until the log erases them or `drop_kept` does."""
+    if keep and source is None:
+        raise _own()
     read, commons = await log_at(c, source, commons)
     packed = source is not None and not address.is_like(os.fspath(source))  # what was exported lies in files
     found = await asyncio.to_thread(c.home.log.examine) if source is None else []
@@ -381,7 +405,7 @@ async def audit(
                 withheld=c.home.restored.withheld(),
             )
     else:
-        report = await _audited(c, read, commons, packed)
+        report = await _audited(c, read, commons, packed, keep)
     found_in = auditing.told(report, who, dataset, since, until, governance)
     words = resumption.words(c.home.resumption.words()) if source is None else []
     listed = await exported.check(read, files.names(Path(source)), report) if packed and source else None
@@ -397,15 +421,49 @@ async def audit(
     )
 
 
-async def _audited(c: Context, read: Read, commons: str | None, packed: bool) -> Report:
+async def _audited(c: Context, read: Read, commons: str | None, packed: bool, keep: bool) -> Report:
     """Of a log that others show: by the replica of a community that this home takes part in, which reads what is new;
     else by one that is gone afterwards, and leaves what is trusted."""
-    if not packed and commons in {each for each, _, _ in c.home.shelf.seats()}:
-        return await auditing.of_replica(read, replica.of(c.home, str(commons)), c.progress)
+    here = not packed and commons in {each for each, _, _ in c.home.shelf.seats()}
+    if keep:
+        _check_keeps(c, str(commons), here)
+    if here:
+        return await auditing.of_replica(read, replica.of(c.home, str(commons)), c.progress, keep)
     report = await auditing.audit(read, Remembered(c.home.shelf, learn=False), commons, c.progress)
     if not report.faults:
         advance(c.home, report.log.vkey, c.home.shelf.head(report.log.vkey) or b"", report.head.note)
     return report
+
+
+def _own() -> Conflict:
+    return Conflict(
+        "this home keeps that log itself, with its openings",
+        hint="leave out --keep, or name the log of somebody else that you take part in",
+    )
+
+
+def _check_keeps(c: Context, commons: str, here: bool) -> None:
+    """Nothing, where what is kept would be destroyed when its log erases it: the log is followed here, and can be."""
+    if commons == c.home.commons:
+        raise _own()
+    if not here:
+        raise Refused(
+            "openings are kept of a community that this home takes part in, read at a node: of another log, or of a "
+            "file, nobody here would hear what is erased",
+            hint="`commons community follow ADDRESS`, or `commons log export FILE --openings --from ADDRESS`",
+        )
+    if c.home.frozen:
+        raise sql.unwritable(c.home.path)
+
+
+@verb("log")
+async def drop_kept(c: Context, *, named: str | None = None) -> DropKeptResult:
+    """Openings of a community's log that this home keeps are destroyed, and how many there were. What was found with
+    them stays."""
+    at = seat(c, named)
+    if not at.sources:
+        raise _own()
+    return DropKeptResult(commons=at.commons, dropped=await replica.of(c.home, at.commons).drop_kept())
 
 
 @verb("log")
