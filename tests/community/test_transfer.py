@@ -73,6 +73,57 @@ async def test_the_log_goes_on_elsewhere_and_every_old_proof_holds(
     assert (await cleo.desk.audit(source=ben.address))["faults"] == []
 
 
+async def test_who_waited_and_who_was_granted_are_served_by_who_keeps_the_log_then(
+    village: Village, found: Found, folder: Path, tmp_path: Path
+) -> None:
+    """The old registrar is gone. What requests hide was for the members to read, so the new one has it: it answers for
+    the persons who asked, as themselves."""
+    seats = await found("ben", "cleo", "dora")
+    coop, ben, cleo, dora = (seats[name] for name in ("coop", "ben", "cleo", "dora"))
+    assert coop.home.log.state.founded.charter.readers == "members"
+    members = "".join(f"member {name} {seats[name].peer}\n" for name in ("ben", "cleo", "dora"))
+    policy = f"{members}group keepers 2 ben cleo dora\nquorum keepers\n"
+    await coop.desk.propose(action="change-custodians", file=policy)
+    for each in (ben, cleo, dora):
+        await each.desk.keep()
+    approved = await coop.publish(folder, access="approval", title="Lakes")
+    await coop.publish(folder)
+    waits, granted = await village.start("waits"), await village.start("granted")
+    with pytest.raises(Pending):
+        await waits.fetch(approved, tmp_path / "no", coop.address, details="for the flood map")
+    for cid in coop.home.log.state.datasets:
+        await ben.desk.mirror(dataset=f"commons:{cid}", sources=[coop.address])
+    cids = [*coop.home.log.state.datasets]
+    await village.stop("cleo")
+    await village.stop("dora")
+    with pytest.raises(CommonsError):  # it is granted; too few custodians are there to give the key
+        await granted.fetch(f"commons:{cids[1]}", tmp_path / "no", coop.address, ben.address)
+    cleo, dora = await village.start("cleo"), await village.start("dora")
+    await chosen({**seats, "cleo": cleo, "dora": dora}, "ben", "cleo", "dora")
+    accesses = coop.home.log.state.accesses
+    first, second = accesses
+    assert [(each.outcome, each.receipt) for each in accesses.values()] == [("pending", None), ("grant", None)]
+    assert (await ben.desk.take_over())["taken"]
+    await village.stop("coop")
+    ben = await village.restart("ben")
+    (desk,) = (await ben.desk.requests())["requests"]
+    assert (desk["request"], desk["who"], desk["details"]) == (first, waits.peer, "for the flood map")
+    await ben.desk.decide(request=first, outcome="grant", reason="welcome")
+    where = (ben.address, cleo.address, dora.address)
+    for each in (cleo, dora):
+        await each.desk.follow(source=ben.address)
+    for who, cid in ((waits, cids[0]), (granted, cids[1])):
+        got = await who.fetch(f"commons:{cid}", tmp_path / who.peer, *where, details="for the flood map")
+        assert (tmp_path / who.peer / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
+        assert got["request"] in (first, second)
+    told = await ben.desk.audit()
+    assert told["faults"] == []
+    rows = [
+        (row["entry"], row["who"], row["decision"], row["receipt"] is not None, row["state"]) for row in told["rows"]
+    ]
+    assert rows == [(first, waits.peer, "grant", True, "verified"), (second, granted.peer, "grant", True, "verified")]
+
+
 async def test_the_registrar_changes_its_key_to_the_one_it_committed_to(village: Village, found: Found) -> None:
     seats = await found("ben")
     coop, before = seats["coop"], seats["coop"].home.log.key
