@@ -52,12 +52,14 @@ def custodians(count: int, need: int | str) -> Policy:
 class Keeper:
     """`clock` is the time of the next entry, and of whoever looks."""
 
-    def __init__(self, witnesses: str = "", custodians: str = "", members: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, witnesses: str = "", custodians: str = "", members: tuple[str, ...] = (), days: int | None = None
+    ) -> None:
         self.signer, self.clock, self.custodians = ALICE.log(0), T0, custodians
         charter = Charter(
             name="Rivers", purpose="", time=T0, powers=(), registrar=ALICE.identity.peer, log_key=self.signer.public,
             colleges=(College(name="members", members=tuple(sorted({ALICE.identity.peer, *members}))),),
-            next_key=bytes(32), readers="members", retention_days=None, witnesses=witnesses, custodians=custodians,
+            next_key=bytes(32), readers="members", retention_days=days, witnesses=witnesses, custodians=custodians,
             ratchets=(),
         )  # fmt: skip
         self.charter = envelope.sign(CHARTER, charter, ALICE.identity)

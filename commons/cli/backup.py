@@ -92,6 +92,10 @@ def tell_restored(told: Told) -> None:
         say(f"Compared    with {', '.join(told['heard'])}: nothing newer of this log")
     if told["erased"]:
         say(f"Erased      since: the details of {', '.join(map(str, told['erased']))} are destroyed here, too")
+    for each in told["kept"]:
+        said = f"{count(each['erased'], 'opening')} erased since and destroyed here, {each['openings']} kept"
+        more = "" if each["heard"] else "; nobody showed its log, which an audit reads before it opens any"
+        say(f"Kept        of {each['commons']}: {said}{more}")
     for each in told["failed"]:
         say(f"No answer   from {each['source']}: {each['message']}")
     if told["shut"]:

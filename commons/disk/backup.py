@@ -69,10 +69,15 @@ class Inventory:
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def write(home: Home, path: Path, passphrase: str, with_packs: bool, progress: Progress) -> dict[str, Any]:
-    """Write the backup; what is in it, in plain values. Conflict for a file that is there, Malformed for a short
-    passphrase. It gets its name when it is whole and durable: a crash before leaves what nobody can open, in a folder
-    beside it whose name begins with a dot."""
+def write(
+    home: Home, path: Path, passphrase: str, with_packs: bool, progress: Progress, until: int | None = None
+) -> dict[str, Any]:
+    """Write the backup; what is in it, in plain values. `until` is when the first of what this home keeps of others'
+    logs has to be erased. Conflict for a file that is there, Malformed for a short passphrase.
+
+    It gets its name when it is whole and durable: a crash before leaves what nobody can open, in a folder beside it
+    whose name begins with a dot.
+    """
     if len(passphrase) < WORDS:
         raise Malformed(
             f"a passphrase has at least {WORDS} characters, this one {len(passphrase)}",
@@ -86,7 +91,7 @@ def write(home: Home, path: Path, passphrase: str, with_packs: bool, progress: P
             schema=SCHEMA, commons=home.commons, entries=log.checkpoint.size, head=log.note, packs=with_packs,
             files=tuple(Item(name=name, size=size) for name, size, _ in parts),
         )  # fmt: skip
-        cover = Cover(made=now, delete_by=delete_by(home, now), log_n=vault.LOG_N, salt=os.urandom(16))
+        cover = Cover(made=now, delete_by=delete_by(home, now, until), log_n=vault.LOG_N, salt=os.urandom(16))
         whole, done = sum(size for _, size, _ in parts), 0
         with packs.door(f"write {path}"):
             space.check((path.parent, whole + whole // 50))
@@ -165,16 +170,17 @@ def _read(name: str, size: int, source: int | bytes | Path) -> Iterator[bytes]:
             os.close(fd)
 
 
-def delete_by(home: Home, now: int) -> int | None:
-    """The beginning of the day on which the first of what a backup holds has to be erased, as the charter says; of one
-    that holds no request yet, the day on which one of now would have to be. None where nothing ever has to."""
+def delete_by(home: Home, now: int, until: int | None = None) -> int | None:
+    """The beginning of the day on which the first of what a backup holds has to be erased, as the charter says, and
+    those of others' logs (`until`); of one that holds no request yet, the day on which one of now would have to be.
+    None where nothing ever has to."""
     state = home.log.state
     days = state.charter.retention_days if state.charter else None
-    if days is None:
-        return None
     held = [due_at(state, index) for index in [*state.accesses] if index not in state.redacted]
-    due = max(now, min((each for each in held if each is not None), default=now + days * DAY))
-    return due // DAY * DAY
+    dues = [*(each for each in held if each is not None), *([until] if until is not None else [])]
+    if not dues and days is None:
+        return None
+    return max(now, min(dues, default=now + (days or 0) * DAY)) // DAY * DAY
 
 
 def told(cover: Cover, inventory: Inventory) -> dict[str, Any]:

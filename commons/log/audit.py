@@ -50,7 +50,7 @@ async def of_replica(read: Read, kept: Replica, progress: Progress, keep: bool =
     """The same of a log of which a replica is kept: only entries that are new are read, and openings. These are used
     and gone: what stays here is what was found of each request, without the person, unless they are to be kept
     (`keep`). One that the source does not show is the one that is kept, if any is."""
-    judging = _Judging(read, kept.history)
+    judging = _Judging(read, kept)
     head = await kept.update(read, progress)
     await kept.replay(judging)
     earlier, judge = kept.history.verdicts(), judging.judge
@@ -63,7 +63,7 @@ async def of_replica(read: Read, kept: Replica, progress: Progress, keep: bool =
 class _Judging:
     """A replica's fold that judges each entry by its opening, as far as the source shows it, or it is kept here."""
 
-    def __init__(self, read: Read, kept: History | None = None) -> None:
+    def __init__(self, read: Read, kept: Replica | None = None) -> None:
         self._read, self._kept, self.judge = read, kept, Judge(Report(state=State()))
 
     @property
@@ -72,15 +72,16 @@ class _Judging:
 
     async def take(self, start: int, batch: Sequence[bytes]) -> None:
         hidden = await openings(self._read, start, len(batch))
-        kept = self._kept.kept() if self._kept is not None else ()
+        for index in sorted(self._kept.history.kept() - hidden.keys()) if self._kept is not None else ():
+            if start <= index < start + len(batch) and (known := self._known(index)) is not None:
+                hidden[index] = known
         for index, data in enumerate(batch, start):
-            shown = hidden.get(index)
-            self.judge.take(index, data, self._known(index) if shown is None and index in kept else shown)
+            self.judge.take(index, data, hidden.get(index))
 
     def _known(self, index: int) -> bytes | None:
         """The opening that is kept here; None for one that is damaged: what is not shown is not guessed."""
         with contextlib.suppress(StorageFailed):
-            found = self._kept.opening(index) if self._kept is not None else None
+            found = self._kept.opening(index, time.time()) if self._kept is not None else None
             return None if found is None else codec.encode(found)
         return None
 

@@ -8,7 +8,7 @@ forked is read no more; both heads are kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +28,7 @@ from commons.core.tlog.note import Verifier
 from commons.disk import journal
 from commons.disk.history import Damaged, History
 from commons.disk.home import Home
+from commons.disk.restored import due_at
 from commons.disk.verdicts import Word
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
 from commons.log import evidence
@@ -133,9 +134,9 @@ class Replica:
             head = await self._all(folded, self.history.head)
             if self.commons not in (None, folded.state.commons):
                 raise Untrue("it is the log of another commons")
-            if self.history.kept() & folded.state.redacted.keys():  # by rules that an older version did not know
+            if self._erased(folded.state):  # by rules that an older version did not know
                 with self.history.changing():
-                    self.history.erase(folded.state.redacted)
+                    self.history.erase(self._erased(folded.state))
                 self.history.forget()
         except (Damaged, Malformed, Untrue) as error:
             journal.log.warning("a copy of a log is read again: %s", error.message)
@@ -176,7 +177,8 @@ class Replica:
         3. whose head it is: who keeps the log by these very entries, and who came before them went on from it
         4. what was trusted before, here or by an answer, lies within
         5. the fold, without a pause; and in one transaction entries, tree and head, and openings that are kept here and
-           that the log has erased by now are gone, with their keys. A crash before that leaves what was known before
+           that the log has erased by now, or has to by its own clock, are gone, with their keys. A crash before that
+           leaves what was known before
         6. what was erased is gone from the write-ahead log, too. A crash before that leaves it there, where whoever
            opens this replica cuts it off before anything is read
         7. the head is trusted from now on. A crash before that leaves the older head trusted, which the log still
@@ -249,7 +251,7 @@ class Replica:
                     self.history.sign(new.note)
                     await self._take(self._verified, at, new.checkpoint.size)
                     self.state.check_head(new.checkpoint)
-                    self.history.erase(self.state.redacted)
+                    self.history.erase(self._erased(self.state))
         except BaseException:
             if self.state.size != at:  # more was folded than is stored
                 self._head, self._verified = None, self._given or Verified()
@@ -276,10 +278,11 @@ class Replica:
             fresh._check_trusted(head, state)
             stays = self._common(fresh)
             with self.history.changing():
-                self.history.erase({n for n in self.history.kept() if n >= stays or n in state.redacted})
+                self.history.erase({n for n in self.history.kept() if n >= stays})
                 self.history.clear()
                 for _, batch in fresh.history.batches(0, head.checkpoint.size):
                     self.history.add(batch)
+                self.history.erase(self._erased(state))
                 self.history.sign(head.note)
             self._verified, self._head = fresh._verified, head
 
@@ -316,13 +319,44 @@ class Replica:
             size = head.checkpoint.size
             if size > self.size or self.history.root(size) != head.checkpoint.root:
                 raise Conflict("this log was handed over while it was judged", hint="repeat this")
-            new = sorted(kept.keys() - self.history.kept() - self.state.redacted.keys())
-            if new or found:
+            before = self.history.kept()
+            new = sorted(kept.keys() - before - self.state.redacted.keys())
+            if found or new:
                 with self.history.changing():
                     self.history.judge(size, found)
                     for index in new:
                         self.history.keep(index, *kept[index])
-            return len(new)
+                    self.history.erase(self._erased(self.state))
+                self.history.forget()
+            return len(self.history.kept() - before)
+
+    def opening(self, index: int, now: float) -> Opening | None:
+        """The opening of an entry, if it is kept here, and the charter keeps it still. StorageFailed for a damaged
+        one."""
+        due = self._due(self.state, (index,))
+        return None if due.get(index, now) < now else self.history.opening(index)
+
+    async def kept_until(self) -> int | None:
+        """When the charter has the first of the openings that are kept here erased; None for never."""
+        if not self.history.kept():
+            return None
+        await self.open()
+        return min(self._due(self.state, self.history.kept()).values(), default=None)
+
+    def _due(self, state: State, indices: Collection[int]) -> dict[int, int]:
+        """When the charter has what these entries hide erased, as far as it says a day."""
+        if state.charter is None or state.charter.retention_days is None:
+            return {}
+        about = {n: getattr(entries.decode(next(self.history.entries(n, n + 1))), "request", n) for n in indices}
+        due = {n: due_at(state, request) for n, request in about.items()}
+        return {n: at for n, at in due.items() if at is not None}
+
+    def _erased(self, state: State) -> frozenset[int]:
+        """Which of the openings that are kept here the log has erased, or has to by the date of its last entry."""
+        kept = self.history.kept()
+        return frozenset(
+            (kept & state.redacted.keys()) | {n for n, at in self._due(state, kept).items() if at < state.time}
+        )
 
     async def drop_kept(self) -> int:
         """How many openings were kept here: they are destroyed, with their keys."""

@@ -23,8 +23,8 @@ from commons.disk import backup, vault
 from commons.disk.home import Home
 from commons.disk.zipped import open_plain
 from commons.errors import CommonsError, NotFound, StorageFailed, Untrue, refusal
+from commons.log import replica
 from commons.log.evidence import Nowhere
-from commons.log.replica import passing
 from commons.node.node import Node
 from commons.node.resuming import SILENCE
 from commons.node.verbs.context import Context, log_at
@@ -36,12 +36,14 @@ READING = 600.0  # seconds for the whole log of one source
 @dataclass(slots=True, kw_only=True)
 class Newer:
     """What others showed of the log: who has nothing newer, the size of the longest that was read and verified, which
-    openings were destroyed by it, and what went wrong with whom."""
+    openings were destroyed by it, and what went wrong with whom; and of each log of which this home keeps openings, how
+    many are left, how many were destroyed, and whether it was read."""
 
     heard: list[str] = field(default_factory=list)
     seen: int = 0
     gone: set[int] = field(default_factory=set)
     failed: list[dict[str, str]] = field(default_factory=list)
+    kept: list[dict[str, Any]] = field(default_factory=list)
 
 
 async def restore(
@@ -52,7 +54,8 @@ async def restore(
 
     1. decrypted and verified to its last byte, in a folder beside `path` that only this user may enter
     2. opened there, where nobody can come in; every other copy of the log that is shown is read, and what it has
-       erased is destroyed. Nothing is added to the log
+       erased is destroyed; so is what others' logs have erased of openings of theirs that are kept here. Nothing is
+       added to the log
     3. noted, durably, what was seen, and the day by which the backup had to be deleted
     4. closed, and only now given its name
 
@@ -75,6 +78,8 @@ async def restore(
                 asked = [*sources, *home.shelf.known(), *node.gossip.registrars(home.commons)]
                 for source in dict.fromkeys(asked):
                     await _ask(Context.of(node), source, found, named=source in sources)
+                for commons, _, known in home.shelf.seats():
+                    await _follow(Context.of(node), commons, known, found)
             home.restored.note(cover.delete_by, found.seen, sorted(found.gone))
             told = _told(home, found)
         place.give()
@@ -104,6 +109,26 @@ async def _ask(c: Context, source: str, found: Newer, named: bool) -> None:
         found.failed.append({"source": source, "message": what})
 
 
+async def _follow(c: Context, commons: str, sources: Sequence[str], found: Newer) -> None:
+    """Read the log of a community of which openings are kept here, from who keeps it: what it erased is destroyed."""
+    kept = replica.of(c.home, commons)
+    before, heard = kept.history.kept(), False
+    if not before:
+        return
+    for source in sources:
+        try:
+            async with asyncio.timeout(READING):
+                read, _ = await log_at(c, source, commons)
+                await kept.update(read)
+            heard = True
+            break
+        except (CommonsError, TimeoutError) as error:
+            what = error.message if isinstance(error, CommonsError) else f"its log was not read within {READING:.0f} s"
+            found.failed.append({"source": source, "message": what})
+    left = len(kept.history.kept())
+    found.kept.append({"commons": commons, "openings": left, "erased": len(before) - left, "heard": heard})
+
+
 async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
     home, log = c.home, c.home.log
     read, _ = await log_at(c, source, home.commons)
@@ -125,7 +150,7 @@ async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
         found.heard.append(source)
         return
     try:
-        with passing(home.commons, Nowhere(log.head.note)) as newer:
+        with replica.passing(home.commons, Nowhere(log.head.note)) as newer:
             await newer.update(shown)
             await newer.contains(log.head.note)
             erased = {index for index in newer.state.redacted if index < log.size} - {*log.state.redacted}
@@ -156,4 +181,5 @@ def _told(home: Home, found: Newer) -> dict[str, Any]:
         "erased": sorted(found.gone), "withheld": home.restored.shut(),
         "shut": log.broken.message if log.broken else "", "next": log.broken.hint if log.broken else "",
         "packs_missing": len(lacking), "damaged": [each.as_dict() for each in home.damage()],
+        "kept": found.kept,
     }  # fmt: skip

@@ -19,6 +19,7 @@ import pytest
 from commons.cli.log import tell_audit
 from commons.core.crypto import codec
 from commons.core.crypto.keys import Keys
+from commons.core.dataset.terms import DAY
 from commons.core.state.entries import Request
 from commons.core.tlog import checkpoint, note
 from commons.disk.history import History
@@ -243,6 +244,28 @@ async def test_dropped_is_what_was_kept_and_what_was_found_stays(log: Keeper, me
     assert await member.replica.drop_kept() == 2
     assert not any(each in raw(tmp_path) for both in before.values() for each in both)
     assert rows(await member.audit(log, openings=False))[0] == (2, None, "no opening given", "verified", 5)
+
+
+async def test_what_the_charter_keeps_no_longer_is_opened_by_nobody_and_goes_with_the_logs_own_clock(
+    member: Member,
+) -> None:
+    """Though its registrar has not erased it."""
+    log = Keeper(days=30)
+    log.ask(EVE, log.publish())
+    log.decide()
+    (row,) = (await member.audit(log, keep=True)).rows
+    due = row["time"] + 30 * DAY
+    assert await member.replica.kept_until() == due
+    assert member.replica.opening(2, due) is not None
+    assert member.replica.opening(2, due + 1) is None
+    assert rows(await member.audit(log, openings=False)) == [(2, None, "no opening given", "verified", 3)]
+    log.clock = due
+    log.publish(series=bytes(16))
+    assert (await member.audit(log, openings=False)).kept == {2}
+    log.publish(series=bytes(15) + b"\1")
+    report = await member.audit(log, keep=True)  # shown by who should have erased it
+    assert (report.kept, report.added) == (frozenset(), 0)
+    assert await member.replica.kept_until() is None
 
 
 def test_a_kill_at_any_write_leaves_nothing_of_what_is_erased_once_the_replica_is_open_again(

@@ -7,10 +7,12 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -248,6 +250,60 @@ def test_a_node_that_is_killed_while_it_backs_up_loses_nothing(tmp_path: Path) -
     assert "nobody is known who could say" in found.pop("alone")
     assert found == before
     assert commons.json("ana", "status")["unfinished"] == []
+
+
+# -- openings of others' logs that were kept ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_what_a_backup_keeps_of_others_logs_is_destroyed_where_they_have_erased_it_since(
+    village: Village, found: Found, folder: Path, tmp_path: Path, there: bool
+) -> None:
+    """When the home is made of it, if their registrar is there; else by the first command that reads their log."""
+    seats = await found("ben", charter=f"retention_days = 30\n{CHARTER}")
+    coop, ben = seats["coop"], seats["ben"]
+    reference, address = await coop.publish(folder), coop.address
+    for name in ("eve", "dan"):
+        await (await village.start(name)).fetch(reference, tmp_path / name, address)
+    first, second = coop.home.log.state.accesses
+    assert (await ben.desk.backup(path=str(tmp_path / "before.backup"), passphrase=WORDS))["delete_by"] is None
+    told = await ben.desk.audit(source=coop.address, keep=True)
+    written = await ben.desk.backup(path=str(tmp_path / "ben.backup"), passphrase=WORDS)
+    assert written["delete_by"] == (told["rows"][0]["time"] + 30 * DAY) // DAY * DAY
+    place = Path("commons") / coop.home.commons / "replica.db"
+    before = openings_in(ben.home.path / place)
+    erased = (await coop.desk.erase(entry=first))["erased"]
+    if not there:
+        await village.stop("coop")
+    told = await back(village, "ben", tmp_path / "ben.backup")
+    (kept,) = told["kept"]
+    gone = {index for index in before if index in erased}
+    assert gone
+    assert kept["commons"] == coop.home.commons
+    assert (kept["heard"], kept["erased"]) == (there, len(gone) if there else 0)
+    assert kept["openings"] == len(before) - kept["erased"]
+
+    def still() -> set[int]:
+        """Of which of them there are bytes anywhere in the home."""
+        raw = b"".join(each.read_bytes() for each in (village.path / "ben").rglob("*") if each.is_file())
+        return {index for index, data in before.items() if data in raw}
+
+    assert still() == (before.keys() - gone if there else before.keys())
+    ben = await village.start("ben")
+    if not there:
+        await village.start("coop", listen=(address.partition("/p2p/")[0],))
+    told = await ben.desk.audit(source=address)
+    assert [row["state"].split()[0] for row in told["rows"]] == ["redacted", "verified"]
+    assert told["rows"][0]["earlier"] == "verified"
+    await village.stop("ben")
+    assert still() == {*openings_in(village.path / "ben" / place)} == before.keys() - gone
+    assert second in before
+
+
+def openings_in(path: Path) -> dict[int, bytes]:
+    """What is kept of each entry, sealed, by another reader."""
+    with closing(sqlite3.connect(path)) as db:
+        return dict(db.execute("SELECT idx, sealed FROM openings").fetchall())
 
 
 # -- older than what others saw ----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from commons.disk import damage
 from commons.disk.home import write_config
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Malformed, NotFound
+from commons.log import replica
 from commons.node.verbs.context import Context, announced, checked, own_seat
 from commons.node.verbs.custody import CustodyResult, reached
 from commons.node.verbs.data import held
@@ -256,7 +257,9 @@ async def _follow_up(c: Context, ask: OwnRequest) -> None:
 async def backup(c: Context, *, path: Spot, passphrase: str, packs: bool = False) -> BackupResult:
     """What is in the file at `path`, which is this home's backup now, with its sealed `packs` if they are asked for.
     Only the passphrase opens it; on the day that it names it has to be deleted. See docs/backup.md."""
-    made = await asyncio.to_thread(backing.write, c.home, Path(path), passphrase, packs, c.progress)
+    kept = [await replica.of(c.home, commons).kept_until() for commons, _, _ in c.home.shelf.seats()]
+    until = min((each for each in kept if each is not None), default=None)
+    made = await asyncio.to_thread(backing.write, c.home, Path(path), passphrase, packs, c.progress, until)
     return told(BackupResult, **made)
 
 
