@@ -1,8 +1,8 @@
-"""The verbs of a home for Python programs: `open` for those with an event loop, `connect` for those without, or for
-notebooks, which have one of their own.
+"""A home for Python programs: `create` makes one, `restore` makes one of a backup, and its verbs are had by `open` in a
+program with an event loop, by `connect` in one without, or in a notebook, which has one of its own.
 
-Both talk to the node that runs on the home, as the command line does, or open the home themselves for as long as they
-are used; other commands on it go through them meanwhile. See docs/python.md, and docs/api.md for every verb.
+The two talk to the node that runs on the home, as the command line does, or open the home themselves for as long as
+they are used; other commands on it go through them meanwhile. See docs/python.md, and docs/api.md for every verb.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ import functools
 import inspect
 import os
 import threading
+import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Annotated, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
-from commons.errors import Conflict, Unreachable
+import commons.disk.home
+import commons.node.restore
+from commons.community.charter import founding
+from commons.errors import Conflict, Malformed, Unreachable
 from commons.node.control import Owner
 from commons.node.desk import found
 from commons.node.verbs import community, custody, data, log, witness
 from commons.node.verbs import status as own
 from commons.node.verbs.context import Context
-from commons.node.verbs.shapes import Source, Spot
+from commons.node.verbs.log import DamageShown
+from commons.node.verbs.shapes import Source, Spot, result, told
 from commons.progress import Progress, untold
 
 P = ParamSpec("P")
@@ -33,6 +38,98 @@ R = TypeVar("R")
 _OPENED: dict[Path, list[tuple[asyncio.AbstractEventLoop, Owner]]] = {}  # in this process, by home
 W = TypeVar("W")  # how verbs are run: Later or Now
 W_co = TypeVar("W_co", covariant=True)
+
+
+# -- a home ------------------------------------------------------------------------------------------------------------
+
+Readers = Literal["owner", "members", "public"]
+ALONE = "a commons of one"  # the name of a commons that nobody named
+
+
+@result
+class CreateResult:
+    """A home that was made."""
+
+    home: Annotated[str, "its folder"]
+    peer: Annotated[str, "its peer id"]
+    commons: Annotated[str, "the commons whose log it keeps"]
+    name: Annotated[str, "of that commons"]
+
+
+@overload
+def create(home: Spot, *, name: str = ..., readers: Readers = ...) -> CreateResult: ...
+@overload
+def create(home: Spot, *, charter: str) -> CreateResult: ...
+def create(
+    home: Spot, *, name: str | None = None, readers: Readers | None = None, charter: str | None = None
+) -> CreateResult:
+    """The home that was made in that folder: an identity, and a commons with its log. The commons is of one, with a
+    name, and `readers` who may see who asked for what ("members" unless said); or it is what a `charter` says (TOML,
+    see docs/communities.md). Conflict where anything is in that folder; Malformed for what no charter may say."""
+    path, now = Path(home).absolute(), int(time.time())
+    if charter is None:
+        founded = commons.disk.home.personal(ALONE if name is None else name, readers or "members", now)
+    elif name is not None or readers is not None:
+        raise Malformed("a charter says the name and the readers itself", hint="leave out one or the other")
+    else:
+        founded = founding(charter, now)
+    commons.disk.home.create(path, founded, {})
+    with commons.disk.home.Home(path) as made:
+        named = made.log.state.charter
+        return CreateResult(
+            home=str(path),
+            peer=made.keys.identity.peer,
+            commons=made.commons,
+            name=named.name if named else "",
+        )
+
+
+@result
+class Unasked:
+    """Who was asked for a newer log, in vain."""
+
+    source: Annotated[str, "its address, or the exported log"]
+    message: Annotated[str, "why"]
+
+
+@result
+class RestoreResult:
+    """A home that was made of a backup, and what others said of its log."""
+
+    made: Annotated[int, "when the backup was made"]
+    delete_by: Annotated[int | None, "when the day begins by which it must be deleted; nothing where no day is set"]
+    commons: Annotated[str, "the commons whose log is in it"]
+    entries: Annotated[int, "of that log"]
+    packs: Annotated[bool, "with the sealed data"]
+    files: Annotated[int, "how many are in it"]
+    name: Annotated[str, "of the commons"]
+    heard: Annotated[tuple[str, ...], "who has nothing newer of this log"]
+    failed: Annotated[tuple[Unasked, ...], "who did not answer, or not truly"]
+    seen: Annotated[int, "the size of the longest log that was shown"]
+    erased: Annotated[tuple[int, ...], "the entries whose details were destroyed since, and are here, too"]
+    withheld: Annotated[str, "why no details are opened; empty where some may be"]
+    shut: Annotated[str, "why the log is not continued; empty where it may be"]
+    next: Annotated[str, "what to do then"]
+    packs_missing: Annotated[int, "packs of datasets that this home serves"]
+    damaged: Annotated[tuple[DamageShown, ...], "rows that cannot be read"]
+    home: Annotated[str, "its folder"]
+    overdue: Annotated[bool, "this backup had to be deleted by now"]
+
+
+async def restore(
+    file: Spot, home: Spot, *, passphrase: str, sources: Sequence[Source] = (), progress: Progress = untold
+) -> RestoreResult:
+    """The home that was made in that folder, which must not be there yet, of the backup in `file`, and what others
+    said of its log: those whom it knows, and the `sources` (addresses, exported logs). Nothing is written to the log.
+    Refused for a wrong passphrase, NotFound without the file, Conflict where the folder is; see docs/backup.md."""
+    if isinstance(sources, str):
+        raise Malformed("sources is no list", hint="put it into brackets")
+    asked = [os.path.abspath(each) if not isinstance(each, str) or os.path.exists(each) else each for each in sources]
+    made = await commons.node.restore.restore(Path(file), passphrase, Path(home).absolute(), asked, progress)
+    return told(RestoreResult, **made)
+
+
+# -- its verbs ---------------------------------------------------------------------------------------------------------
 
 
 class Later:

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ import pytest
 import commons
 from commons import session
 from commons.disk import home as homes
-from commons.errors import Busy, Conflict, Internal, Malformed, NotFound, Unreachable
+from commons.disk import vault
+from commons.errors import Busy, Conflict, Internal, Malformed, NotFound, Refused, Unreachable
 from commons.node import control, desk
 from commons.node.verbs.data import DropResult
 from commons.node.verbs.log import AuditResult
@@ -29,6 +29,7 @@ from tests import answers, verbpages
 from tests.conftest import LIMIT, MakeHome, Start
 
 HOUSE = Path(__file__).parents[1]
+SECRET = "correct horse battery staple"
 WORDS: dict[str, Any] = {"title": "Rivers", "licence": "CC-BY-4.0", "creators": ["Ana"]}
 
 
@@ -44,11 +45,10 @@ def test_every_verb_is_a_method_once_in_its_group_and_says_what_comes_back() -> 
 
 
 def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    homes.create(tmp_path / "my-commons", homes.personal("mine", "members", int(time.time())), {})
     shutil.copytree(HOUSE / "examples" / "penguins", tmp_path / "penguins")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", (HOUSE / "docs" / "python.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 7
+    assert len(blocks) == 10
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, block in enumerate(blocks):
         exec(compile(block, f"docs/python.md, example {number}", "exec", dont_inherit=True), names)
@@ -62,6 +62,7 @@ import commons
 from commons.node.verbs.community import TakeOverResult
 from commons.node.verbs.data import PublishResult
 from commons.node.verbs.log import AuditResult
+from commons.session import CreateResult, RestoreResult
 
 
 async def main(home: Path) -> int:
@@ -81,8 +82,17 @@ async def main(home: Path) -> int:
         node.status().peer  # E: peer
     with commons.connect(home) as now:
         audit: AuditResult = now.log.audit()
+        now.backup(path=home / "x.backup", passphrase="a secret")
         await now.status()  # E: await
         now.go_on(right=True)  # E: right
+    new: CreateResult = commons.create(home, name="Rivers", readers="public")
+    commons.create(str(home), charter="name = 'Rivers'")
+    commons.create(home, readers="everyone")  # E: create
+    commons.create(home, name="Rivers", charter="name = 'Rivers'")  # E: create
+    new.peer = "x"  # E: peer
+    back: RestoreResult = await commons.restore("x.backup", home, passphrase="a secret", sources=[Path("log.zip")])
+    await commons.restore("x.backup", home)  # E: passphrase
+    print(back.failed[0].message, back.failed[0].messages)  # E: messages
     return audit.entries + len(audit.rows[0].titel)  # E: titel
 """
 
@@ -103,6 +113,87 @@ def test_importing_it_is_cheap() -> None:
     told = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
     assert told.stdout == f"[] {commons.__version__}\n"
     assert not hasattr(commons, "opened")
+
+
+# -- a home -----------------------------------------------------------------------------------------------------------
+
+KEEPERS = "name = 'Keepers'\nreaders = 'public'\n[colleges]\nmembers = ['me']\n"
+
+
+def test_a_home_is_made_of_a_name_or_of_a_charter(tmp_path: Path) -> None:
+    made = commons.create(tmp_path / "ana", name="Rivers", readers="owner")
+    with commons.connect(tmp_path / "ana") as node:
+        status = node.status()
+        assert (made.peer, made.commons, made.name) == (status.peer, status.commons, status.name)
+        assert (made.home, made.name, status.entries) == (str(tmp_path / "ana"), "Rivers", 1)
+    with homes.Home(tmp_path / "ana") as home:
+        assert home.log.state.charter is not None
+        assert home.log.state.charter.readers == "owner"
+    assert commons.create(tmp_path / "ben").name == "a commons of one"
+    assert commons.create(tmp_path / "coop", charter=KEEPERS).name == "Keepers"
+    with homes.Home(tmp_path / "coop") as home:
+        assert home.log.state.charter is not None
+        assert home.log.state.charter.readers == "public"
+
+
+async def test_a_home_is_made_where_a_loop_runs_and_used_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = commons.create("ana")
+    assert made.home == str(tmp_path / "ana")
+    async with commons.open("ana") as node:
+        assert (await node.status()).peer == made.peer
+
+
+def test_what_no_home_can_be_made_of_makes_none(tmp_path: Path) -> None:
+    create: Any = commons.create
+    for words, kind in (
+        ({"readers": "everyone"}, Malformed), ({"name": ""}, Malformed), ({"charter": "nonsense"}, Malformed),
+        ({"charter": KEEPERS, "name": "Rivers"}, Malformed), ({"charter": KEEPERS, "readers": "public"}, Malformed),
+    ):  # fmt: skip
+        with pytest.raises(kind):
+            create(tmp_path / "ana", **words)
+        assert not (tmp_path / "ana" / "config.json").exists()
+    commons.create(tmp_path / "ana")
+    seed = (tmp_path / "ana" / "seed").read_bytes()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    for place in ("ana", "full"):
+        with pytest.raises(Conflict):
+            commons.create(tmp_path / place)
+    assert (tmp_path / "ana" / "seed").read_bytes() == seed
+    assert [each.name for each in (tmp_path / "full").iterdir()] == ["notes.txt"]
+
+
+async def test_a_home_is_restored_and_what_is_no_backup_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault, "LOG_N", 10)
+    monkeypatch.chdir(tmp_path)
+    made = commons.create("ana", name="Rivers")
+    async with commons.open("ana") as node:
+        written = await node.backup(path="ana.backup", passphrase=SECRET)
+        await node.log.export(path="log.zip")
+    steps: list[tuple[int, int]] = []
+    back = await commons.restore(
+        "ana.backup", "again", passphrase=SECRET, sources=["log.zip", Path("nowhere.zip")],
+        progress=lambda done, whole: steps.append((done, whole)),
+    )  # fmt: skip
+    assert (back.commons, back.entries, back.name) == (made.commons, written.entries, "Rivers")
+    assert (back.home, back.heard) == (str(tmp_path / "again"), (str(tmp_path / "log.zip"),))
+    assert [each.source for each in back.failed] == [str(tmp_path / "nowhere.zip")]
+    assert steps[-1][0] == steps[-1][1]
+    with homes.Home(tmp_path / "again") as home:
+        assert home.keys.identity.peer == made.peer
+    restore: Any = commons.restore
+    for file, to, words, kind in (
+        ("ana.backup", "third", {"passphrase": "another one than that"}, Refused),
+        ("ana.backup", "ana", {"passphrase": SECRET}, Conflict),
+        ("none.backup", "third", {"passphrase": SECRET}, NotFound),
+        ("ana.backup", "third", {"passphrase": SECRET, "sources": "log.zip"}, Malformed),
+    ):
+        with pytest.raises(kind):
+            await restore(file, to, **words)
+        assert not (tmp_path / "third").exists()
 
 
 # -- both ways in -----------------------------------------------------------------------------------------------------

@@ -42,12 +42,13 @@ def backup(c: Shell, file: Path, packs: bool, given: str | None) -> None:
 def restore(c: Shell, file: Path, sources: tuple[str, ...], given: str | None) -> None:
     """Make the home that --home names, which must not be there yet, out of the backup FILE."""
     with stop.AtOnce():
-        from commons.node import restore as room
+        from commons import session
+        from commons.node.verbs.shapes import plain
     asked = [source_of(each) or each for each in sources]
     words = _passphrase(c, given, twice=False)
     with show.progress("Restoring" if not c.json else "") as progress:
-        told = asyncio.run(room.restore(file, words, c.home.absolute(), asked, progress))
-    c.tell(told, tell_restored)
+        made = asyncio.run(session.restore(file, c.home, passphrase=words, sources=asked, progress=progress))
+    c.tell(plain(made), tell_restored)
 
 
 def _passphrase(c: Shell, given: str | None, twice: bool) -> str:

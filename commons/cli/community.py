@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,9 @@ def community() -> None:
 def community_new(c: Shell, charter: Path) -> None:
     """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
     with stop.AtOnce():
-        from commons.community.charter import founding
-        from commons.disk import home
+        from commons import session
 
-    home.create(c.home, founding(read_text(charter), int(time.time())), {})
+    session.create(c.home, charter=read_text(charter))
     c.tell(c.call("community"), tell_community)
 
 

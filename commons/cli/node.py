@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from commons.errors import StorageFailed, refusal
 
 if TYPE_CHECKING:
     from commons.node.node import Node
+    from commons.session import Readers
 
 
 LISTEN = "/ip4/0.0.0.0/tcp/4001"
@@ -34,12 +34,12 @@ LISTEN = "/ip4/0.0.0.0/tcp/4001"
     help="Who may read who asked for what.",
 )
 @pass_context
-def init(c: Shell, name: str, readers: str) -> None:
+def init(c: Shell, name: str, readers: Readers) -> None:
     """Make a home: an identity, and a commons of one with its log."""
     with stop.AtOnce():
-        from commons.disk import home
+        from commons import session
 
-    home.create(c.home, home.personal(name, readers, int(time.time())), {})
+    session.create(c.home, name=name, readers=readers)
     c.tell(c.call("status"), tell_made)
 
 
