@@ -93,6 +93,16 @@ class Unasked:
 
 
 @result
+class KeptAgain:
+    """What became of the openings of somebody else's log that were in a backup."""
+
+    commons: Annotated[str, "whose log it is"]
+    openings: Annotated[int, "that are kept still"]
+    erased: Annotated[int, "that this log has erased since, and that are destroyed here, too"]
+    heard: Annotated[bool, "somebody showed that log"]
+
+
+@result
 class RestoreResult:
     """A home that was made of a backup, and what others said of its log."""
 
@@ -112,6 +122,7 @@ class RestoreResult:
     next: Annotated[str, "what to do then"]
     packs_missing: Annotated[int, "packs of datasets that this home serves"]
     damaged: Annotated[tuple[DamageShown, ...], "rows that cannot be read"]
+    kept: Annotated[tuple[KeptAgain, ...], "of each log of which openings are kept here"]
     home: Annotated[str, "its folder"]
     overdue: Annotated[bool, "this backup had to be deleted by now"]
 
