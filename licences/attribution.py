@@ -40,12 +40,19 @@ class Work:
     updated: str | None = None
 
     def missing(self) -> tuple[str, ...]:
-        """What the licence asks for and the work does not give."""
+        """The fields that its licence asks for and this work leaves empty, of "creators", "title" and "updated"."""
         return tuple(field for field in self.licence.asks() if not getattr(self, field))
 
 
 def attribution(work: Work, fmt: Format = "text", modified: str | None = None) -> str:
-    """The credit for `work`. `modified` says what was changed. ValueError for a format that is none of the five."""
+    """The credit for `work`, in one of the five formats; for text and Markdown a line for each work it was made from.
+    `modified` says what was changed. ValueError for a format that is none of the five.
+
+    >>> from licences import resolve
+    >>> rivers = Work(title="Rivers", creators=("Ana Diaz",), licence=resolve("CC0-1.0"))
+    >>> print(attribution(rivers).partition(" (")[0])
+    "Rivers" by Ana Diaz is dedicated to the public domain under CC0 1.0
+    """
     writers = {"text": _text, "markdown": _markdown, "html": _html, "bibtex": _bibtex, "json": _json}
     if fmt not in writers:
         raise ValueError(f"no such format: {fmt!r}; one of {', '.join(writers)}")

@@ -22,9 +22,12 @@ _MOST: Final = 64  # ways to choose that are looked at
 
 
 def choices(source: Source) -> tuple[Together, ...]:
-    """The alternatives that `source` leaves. A text is an exact id or an expression; UnknownLicence if it is neither.
+    """The alternatives that `source` leaves, each the licences that hold together in it. A text is an exact id or an
+    expression; UnknownLicence if it is neither. A LicenseRef in an expression becomes a licence without a text, of
+    which nothing is known.
 
-    A LicenseRef in an expression becomes a licence without a text, of which nothing is known.
+    >>> [[each.id for each in way] for way in choices("MIT OR (CC0-1.0 AND ODbL-1.0)")]
+    [['MIT'], ['CC0-1.0', 'ODbL-1.0']]
     """
     if isinstance(source, Licence):
         return ((source,),)
@@ -37,9 +40,11 @@ def choices(source: Source) -> tuple[Together, ...]:
 
 
 def ways(sources: Iterable[Source]) -> list[Together] | None:
-    """What may hold of all sources together, one item for each way to choose. None where there are more than 64.
+    """The licences that would hold together in one work made from all sources: one item for each way to choose where
+    sources leave a choice, alike ones once. None where there are more than 64 ways. ValueError without a source.
 
-    ValueError without a source.
+    >>> [sorted(each.id for each in way) for way in ways(["CC0-1.0", "MIT OR CC-BY-4.0"]) or ()]
+    [['CC0-1.0', 'MIT'], ['CC-BY-4.0', 'CC0-1.0']]
     """
     given = [choices(source) for source in sources]
     if not given:

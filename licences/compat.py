@@ -43,9 +43,12 @@ _TOO_MANY: Final = Verdict(
 
 
 def adaptation_licences(sources: Iterable[Source], to: Source | None = None) -> Verdict:
-    """Whether a work made from `sources` may be shared under `to`, or, without `to`, under any licence at all.
+    """The verdict whether a work made from `sources` may be shared under `to`, or, without `to`, under any licence at
+    all. Texts are exact ids or expressions; UnknownLicence for one that is neither. ValueError without a source.
 
-    Texts are exact ids or expressions; UnknownLicence for one that is neither. ValueError without a source.
+    >>> verdict = adaptation_licences(["CC-BY-4.0", "CC-BY-SA-4.0"], to="CC-BY-4.0")
+    >>> verdict.answer, [reason.code for reason in verdict.reasons], verdict.allowed
+    ('no', ['SHAREALIKE_CONFLICT'], ('CC-BY-SA-4.0', 'LAL-1.3', 'GPL-3.0-only'))
     """
     given, targets = ways(sources), () if to is None else choices(to)
     if given is None or max(sum(map(len, given)), sum(map(len, targets))) > _MOST:
@@ -57,12 +60,12 @@ def adaptation_licences(sources: Iterable[Source], to: Source | None = None) -> 
 
 
 def can_remix(*sources: Source) -> Verdict:
-    """Whether works under all these licences can be mixed into one that may be shared."""
+    """The verdict whether works under all these licences can be mixed into one that may be shared."""
     return adaptation_licences(sources)
 
 
 def can_collect(sources: Iterable[Source], commercial: bool = False) -> Verdict:
-    """Whether works can be published side by side, each unchanged and under its own licence."""
+    """The verdict whether works can be published side by side, each unchanged and under its own licence."""
     given = ways(sources)
     return _TOO_MANY if given is None else _best([beside(way, commercial) for way in given])
 

@@ -16,7 +16,12 @@ _NONE: Final = "no id, address or name of a licence known here"
 
 
 def meant(text: str, word: str) -> str:
-    """The licence that the folded `word` names, every word of which must be understood."""
+    """The id of the Creative Commons licence that `word` names, the folded form of `text`. UnknownLicence where a word
+    of it is not understood, or says something else than another; AmbiguousLicence where it names no version.
+
+    >>> meant("CC BY-SA 4.0", "cc by-sa 4.0"), meant("CC-BY 3.0 DE", "cc-by 3.0 de")
+    ('CC-BY-SA-4.0', 'CC-BY-3.0-DE')
+    """
     word = grammar.spaced(word)
     units: list[set[str]] = []
     versions, ports, said = list[str](), list[str](), set[str]()
@@ -49,7 +54,7 @@ def meant(text: str, word: str) -> str:
 
 
 def chosen(text: str, elements: Collection[str], version: str | None, port: str) -> str:
-    """The licence of these elements; AmbiguousLicence with the candidates if the version is open."""
+    """The id of the licence of these elements; AmbiguousLicence with the candidates if the version is open."""
     unit = "-".join(e for e in ELEMENTS if e in elements)
     if not unit or (version is None and "BY" not in elements):
         every = [

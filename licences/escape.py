@@ -39,15 +39,17 @@ def verbatim(text: str) -> str:
 
 
 def markdown(text: str) -> str:
+    """The text on one line, with whatever Markdown would read as a sign behind a backslash."""
     return _MARKDOWN.sub(r"\\\1", line(text))
 
 
 def html(text: str) -> str:
+    """The text on one line, for the inside of an HTML element or of a quoted attribute."""
     return _html.escape(line(text), quote=True)
 
 
 def bibtex(text: str) -> str:
-    """Braces are spelt out, because BibTeX counts them even behind a backslash."""
+    """The text on one line, for a field of BibTeX. Braces are spelt out: BibTeX counts them even behind a backslash."""
     return "".join(_BIBTEX.get(c, c) for c in line(text))
 
 

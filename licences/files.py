@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 def room(name: str) -> Traversable:
+    """A folder of this package, as installed: `data` or `texts`."""
     from importlib.resources import files  # several milliseconds: only when a file is wanted
 
     return files("licences") / name

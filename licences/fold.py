@@ -11,5 +11,10 @@ _PLAIN: Final = str.maketrans(
 
 
 def fold(text: str) -> str:
+    """The one spelling of a text that people write in many: see the head of this file.
+
+    >>> fold("Licence Ouverte – Étalab")
+    'licence ouverte - etalab'
+    """
     text = unicodedata.normalize("NFKD", text).translate(_PLAIN)
     return " ".join("".join(c for c in text if not unicodedata.combining(c)).lower().split())

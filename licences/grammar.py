@@ -108,7 +108,11 @@ _HOME: Final = {
 
 
 def spaced(word: str) -> str:
-    """Hyphens as blanks, and "ccbyncsa" as its parts."""
+    """A folded name with blanks in place of hyphens and underscores, and with "ccbyncsa" as its parts.
+
+    >>> spaced("cc-by-sa"), spaced("ccbyncsa 4.0")
+    ('cc by sa', 'cc by nc sa 4.0')
+    """
     word = re.sub(r"[\s_\-]+", " ", word)
     return re.sub(r"(?<!\w)(cc)?(by)(nc)?(sa|nd)?(?!\w)", lambda m: " ".join(part for part in m.groups() if part), word)
 

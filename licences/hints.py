@@ -39,6 +39,8 @@ _SAYING: Final = frozenset(_SAYING_WORDS.split())
 
 
 class Glimpse(NamedTuple):
+    """What a text seems to say of a Creative Commons licence, read loosely: also where it names none."""
+
     elements: frozenset[str]
     versions: tuple[str, ...]
     ports: tuple[str, ...]
@@ -70,8 +72,9 @@ def of_place(place: str) -> tuple[str, ...]:
 
 
 def closest(glimpse: Glimpse) -> tuple[str, ...]:
-    """The licences that keep everything a text says of one: all its elements, its version if there is one of that
-    number, its port if there is one. NoDerivatives leaves nothing for ShareAlike to be about."""
+    """The ids of the licences that keep everything a text says of one: all its elements, its version if there is one of
+    that number, its port if there is one. Where it has NoDerivatives and ShareAlike, without the latter: no licence has
+    both."""
     elements = glimpse.elements - {"SA"} if {"ND", "SA"} <= glimpse.elements else glimpse.elements
     unit = "-".join(e for e in ELEMENTS if e in elements)
     made = jurisdictions.of(unit, "")
@@ -85,7 +88,11 @@ def closest(glimpse: Glimpse) -> tuple[str, ...]:
 
 
 def glimpsed(word: str) -> Glimpse:
-    """What the folded `word` says of such a licence."""
+    """What `word`, a folded text, seems to say of a Creative Commons licence; what it says beside is in `rest`.
+
+    >>> glimpsed("cc by-nc 4.0 or so").elements == {"BY", "NC"}, glimpsed("cc by-nc 4.0 or so").versions
+    (True, ('4.0',))
+    """
     word = grammar.spaced(word)
     elements, versions, ports, rest = set[str](), list[str](), list[str](), list[str]()
     named = bool(re.match(r"by (?:nc|nd|sa)(?!\w)", word))

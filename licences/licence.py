@@ -128,14 +128,17 @@ class Licence:
 
     @property
     def needs_attribution(self) -> bool:
+        """Whether whoever shares it has to give credit (ccREL's cc:Attribution)."""
         return "cc:Attribution" in self.requires
 
     @property
     def share_alike(self) -> bool:
+        """Whether changed versions have to be under it or one it names (ccREL's cc:ShareAlike)."""
         return "cc:ShareAlike" in self.requires
 
     @property
     def non_commercial(self) -> bool:
+        """Whether commercial use is excluded (ccREL's cc:CommercialUse among what it prohibits)."""
         return "cc:CommercialUse" in self.prohibits
 
     @property

@@ -31,14 +31,15 @@ _TOLD: Final = 50  # pairs of licences that exclude one another, at most
 
 
 class Mix:
-    """Works under all of the licences in `given`, made into one."""
+    """Works made into one, under all the licences in `given` at once: what the whole may then be shared under."""
 
     def __init__(self, given: Together) -> None:
         self.given = given
 
     @cached_property
     def open(self) -> Verdict:
-        """What it may go into. A "no" is without its reasons yet: those are `refused`."""
+        """The verdict with every licence that the whole may be shared under. Where it is "no" its reasons are still
+        missing: they cost more, and are in `refused`."""
         fits: dict[str, list[str]] = {outcome: [] for outcome in _WORST_LAST}
         for target in _targets(self.given):
             fits[_worst(step(source, target) for source in self.given)].append(target.id)
@@ -54,13 +55,14 @@ class Mix:
 
     @cached_property
     def refused(self) -> Verdict:
-        """Why no licence at all would suit; "unknown" where nothing but open questions stands against it."""
+        """The verdict, with its reasons, where no licence suits the whole: "no", or "unknown" where nothing stands
+        against it but what a licensor, or a reader, would have to say."""
         reasons = _conflicts(self.given)
         open_question = all(reason.code in ("ASK_LICENSOR", "UNKNOWN_LICENCE") for reason in reasons)
         return replace(self.open, answer="unknown" if open_question else "no", reasons=reasons)
 
     def anyhow(self) -> Verdict:
-        """Whether it may be shared under any licence."""
+        """The verdict whether the whole may be shared under any licence at all, with its reasons."""
         if self.open.answer == "no":
             return self.refused
         if self.open.ok:
@@ -68,7 +70,7 @@ class Mix:
         return replace(self.open, reasons=_first(self.given, self.open.conditional[0]))
 
     def under(self, target: Licence) -> Verdict:
-        """Whether it may be shared under `target`."""
+        """The verdict whether the whole may be shared under `target`."""
         steps = [step(source, target) for source in self.given]
         worst = _worst(steps)
         if worst == "discouraged" and len(self.given) > 1 and not self.open.allowed:
@@ -78,7 +80,8 @@ class Mix:
 
 
 def beside(given: Together, commercial: bool) -> Verdict:
-    """Whether they may stand side by side, each unchanged."""
+    """The verdict whether works under these licences may stand side by side, each unchanged, in a `commercial`
+    collection or another."""
     reasons = [_unread(source) for source in given if source.kind in UNREAD]
     answer: Outcome = "unknown" if reasons else "yes"
     for source in given:

@@ -31,7 +31,8 @@ _INSIDE: Final = re.compile(r"(?P<before>.*?)\s*\((?P<inside>[^()]*)\)\s*(?P<aft
 
 def identify(text: str, hints: bool = True) -> str:
     """The id of the licence that `text` names. Raises UnknownLicence or AmbiguousLicence, and nothing else. Without
-    `hints` nothing is sought that looks like what is no name but an expression: that costs a walk through all names."""
+    `hints` these carry no near misses, whose search walks through all names: for what may be no name, but an
+    expression."""
     if len(text) > _LONGEST:
         raise UnknownLicence(text, f"longer than {_LONGEST} characters: a licence's name, id or address is expected")
     word = fold(text)

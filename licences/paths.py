@@ -24,6 +24,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
+    """What came of one source and one target: the `outcome`, and why it is not a plain yes."""
+
     outcome: Literal["yes", "conditional", "discouraged", "unknown", "no"]
     reason: Reason | None = None
 
@@ -33,7 +35,7 @@ _YES = Step(outcome="yes")
 
 
 def unread(licence: Licence) -> tuple[str, str]:
-    """Why nothing is said about such a licence, and what to do."""
+    """Why nothing can be said about a licence whose terms are not known here, and what to do: two texts."""
     if licence.kind == "other":
         return f"{licence.id} is a licence whose name this library knows and whose terms it does not", "read its text"
     return (
@@ -43,7 +45,7 @@ def unread(licence: Licence) -> tuple[str, str]:
 
 
 def step(source: Licence, target: Licence) -> Step:
-    """From `source` into `target`."""
+    """Whether what is under `source` may go, changed, into a work under `target`."""
     if source.kind in UNREAD:
         return _not("unknown", "UNKNOWN_LICENCE", source, "", *unread(source))
     if source.kind == "licence" and not source.adaptation.share:

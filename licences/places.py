@@ -64,7 +64,12 @@ _OTHERS: Final = {  # hosts whose pages name no licence known here, and what the
 
 
 def at(text: str, scheme: str, rest: str) -> str:
-    """The licence at an address; `rest` is what follows "https://www."."""
+    """The id of the licence at an address, of which `rest` is what follows "https://www." and `text` all that was
+    written. UnknownLicence, AmbiguousLicence.
+
+    >>> at("https://creativecommons.org/licenses/by/4.0/", "https", "creativecommons.org/licenses/by/4.0/")
+    'CC-BY-4.0'
+    """
     whole = re.sub(r":(?:80|443)(?=/|$)", "", rest)
     path = re.split(r"[?#]", whole, maxsplit=1)[0]
     path = re.sub(r"/{2,}", "/", path).rstrip("/")

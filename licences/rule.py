@@ -17,7 +17,8 @@ SITE: Final = "https://creativecommons.org/"
 
 
 def record(unit: str, version: str, jurisdiction: str | None = None, spdx: bool = True) -> Record:
-    """The record of one of the licences proper. `spdx`: whether SPDX has an id for it."""
+    """The record of one of the six licences, as a file of `data` has it: `unit` is "BY-NC-SA", `version` "3.0", the
+    `jurisdiction` of a port "DE". `spdx`: whether SPDX has an id for it."""
     elements = unit.split("-")
     by, sa, nc, nd = (e in elements for e in ("BY", "SA", "NC", "ND"))
     four = version == "4.0"

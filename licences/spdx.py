@@ -31,13 +31,13 @@ def withdrawn() -> dict[str, tuple[str, ...]]:
 
 @cache
 def by_lower() -> dict[str, str]:
-    """The ids of both, by their lower case."""
+    """The ids that SPDX has, and those that it withdrew, by their lower case."""
     return {id.lower(): id for id in (*names(), *_table()["withdrawn"])}
 
 
 def named(text: str, word: str) -> str | None:
-    """The id that `word` is in lower case, None where it is none. About one that SPDX withdrew and `text` names:
-    AmbiguousLicence with what followed it, or UnknownLicence where that is no one licence."""
+    """The id that `word` is in lower case; None where it is none. For one that SPDX withdrew: AmbiguousLicence with the
+    ids that followed it, or UnknownLicence where that is no single licence, either of them about `text`."""
     id = by_lower().get(word)
     successors = withdrawn().get(id or "")
     if successors is None:

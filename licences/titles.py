@@ -37,6 +37,8 @@ class Form(NamedTuple):
 
 
 class NameEntry(NamedTuple):
+    """One name of one licence, among all that go by the same words."""
+
     id: str
     number: str | None
     own: bool  # that licence's own name, and not its family's
@@ -53,7 +55,11 @@ class NameMatch(NamedTuple):
 
 
 def read(word: str) -> Form:
-    """The form of a folded name."""
+    """The words and numbers of a folded name.
+
+    >>> read("mozilla public licence, version 2.0")
+    Form(words=('mozilla', 'public'), numbers=frozenset({'2.0'}), licence=True)
+    """
     spaced = re.sub(r"(?<=[a-z])(?=v\d)|(?<=[a-z])(?=\d+\.\d)", " ", word.replace("&", " and ").replace("_", " "))
     words, numbers, licence = list[str](), set[str](), False
     for token in _TOKEN.finditer(spaced):
@@ -73,6 +79,7 @@ def number_of(id: str) -> str | None:
 
 
 def newest_first(ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids, each once, sorted by their versions, the newest first, then by the alphabet."""
     return tuple(sorted(set(ids), key=lambda id: ([-n for n in _rank(number_of(id) or "0")], id)))
 
 
@@ -116,7 +123,7 @@ def _entries() -> dict[tuple[str, ...], tuple[NameEntry, ...]]:
 
 
 def candidates(form: Form) -> tuple[str, ...]:
-    """All that go by these words, whatever their version."""
+    """The ids of all licences that go by these words, whatever their version, the newest first."""
     return newest_first(entry.id for entry in _matching(form))
 
 
@@ -127,7 +134,7 @@ def _matching(form: Form) -> list[NameEntry]:
 
 
 def found(form: Form) -> NameMatch:
-    """The licences that a name may be: one, several, or none."""
+    """The ids of the licences that a name may mean (one, several, or none), and whether that is sure."""
     entries = _matching(form)
     if not form.numbers:
         own = {entry.id for entry in entries if entry.own and not entry.said}
@@ -147,7 +154,11 @@ def _fit(numbers: Iterable[str], number: str) -> bool:
 
 
 def root(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """The one whose id all others lengthen by a word: MPL-2.0, and not MPL-2.0-no-copyleft-exception."""
+    """Of these ids the one that all others only lengthen by a word; all of them where there is none such.
+
+    >>> root(("MPL-2.0-no-copyleft-exception", "MPL-2.0")), root(("MIT", "ISC"))
+    (('MPL-2.0',), ('MIT', 'ISC'))
+    """
     roots = [id for id in ids if _lengthen(ids, id)]
     return (roots[0],) if len(roots) == 1 else ids
 

@@ -36,11 +36,12 @@ _KNOWN: Final = {  # id: name, French name, address
 
 
 def names() -> dict[str, str]:
-    """Their names by id."""
+    """The names of these licences, by id."""
     return {id: name for id, (name, _, _) in _KNOWN.items()}
 
 
 def addresses() -> dict[str, str]:
+    """The address of each of these licences, by id."""
     return {id: url for id, (_, _, url) in _KNOWN.items()}
 
 

@@ -49,4 +49,5 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
+        """Whether the answer is a plain yes."""
         return self.answer == "yes"

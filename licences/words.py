@@ -22,7 +22,8 @@ def _answer(answer: str, because: str, clause: str) -> dict[str, str]:
 
 
 def answers(elements: list[str], four: bool, short: str, clauses: dict[str, str]) -> dict[str, dict[str, str]]:
-    """`four`: version 4.0, which lets an ND work be changed for oneself."""
+    """What a record says to each `Use` that can be asked about: by its name "answer", "because" and "clause". `four`:
+    version 4.0, which lets an ND work be changed for oneself."""
     by, sa, nc, nd = (e in elements for e in ("BY", "SA", "NC", "ND"))
     credit = ", with the credit and the licence notice" if by else ", with the licence notice"
     unpaid = "for purposes not primarily intended for commercial advantage or payment"
@@ -58,7 +59,7 @@ def answers(elements: list[str], four: bool, short: str, clauses: dict[str, str]
 
 
 def plain(elements: list[str], version: str, short: str, jurisdiction: str | None) -> dict[str, list[str]]:
-    """Each completes "You may …", "You must …", "You may not …"."""
+    """What a record says in plain English: lines that complete "You may …", "You must …" and "You may not …"."""
     by, sa, nc, nd = (e in elements for e in ("BY", "SA", "NC", "ND"))
     four = version == "4.0"
     purpose = "for non-commercial purposes" if nc else "for any purpose, also commercially"

@@ -42,7 +42,12 @@ _FENCE = re.compile(r"\s*(?:```|~~~)")
 
 
 def own(path: str, text: str) -> str:
-    """The lines of `text`, the beginning of the file `path`, in which it may speak of its own rights."""
+    """The lines of `text`, the beginning of the file `path`, in which it may speak of its own rights: its comments, or,
+    of a document, its head.
+
+    >>> own("plot.py", "# Copyright 2026 Ana\\nprint('Copyright 2026 Bo')\\n").strip()
+    '# Copyright 2026 Ana'
+    """
     name = path.rpartition("/")[2].lower()
     ending = name.rpartition(".")[2] if "." in name else ""
     if ending in _MARKUP:

@@ -30,12 +30,12 @@ _DATASET = re.compile(rb"^Dataset: commons:(\w+)$", re.MULTILINE)
 
 
 def is_credit(path: str) -> bool:
-    """Whether a file of a folder may be what `leave` wrote."""
+    """Whether a file of a folder may be the ATTRIBUTION.txt that a fetch left there."""
     return _NAME.fullmatch(path) is not None
 
 
 def line(terms: Terms, form: Format = "text") -> str:
-    """The attribution as the licences ask for it, in any form that `licences.attribution` writes."""
+    """The attribution as the licences of these terms ask for it, in any form that `licences.attribution` writes."""
     found = licensing.of(terms)
     if len(found) > 1:
         found = (replace(found[0], short=terms.licence, url=None, kind="licence"),)
@@ -52,7 +52,7 @@ def line(terms: Terms, form: Format = "text") -> str:
 
 
 def origin(dataset: Opened[Manifest]) -> Origin:
-    """What a dataset made from this one says of it."""
+    """What the terms of a dataset say of this one, where they name it as what they were made from."""
     terms = dataset.value.terms
     below = [f"Based on {each.title} (commons:{each.manifest}): {each.credit}" for each in terms.origins]
     return Origin(

@@ -109,7 +109,7 @@ def need(file: str, d: Description, *fields: str) -> None:
 
 
 def told(d: Description) -> dict[str, Any]:
-    """What schema.org has a name for, the files and creators apart."""
+    """What schema.org has a name for, of the description of a dataset, but for its files and creators."""
     return tidy(
         {
             "name": d.title,
@@ -221,7 +221,7 @@ def _records(path: str, columns: Sequence[str]) -> dict[str, Any] | None:
 
 
 def understood(graph: Graph, node: Node, reading: Reading) -> dict[str, Callable[[], Any]]:
-    """How to read the fields of a Description that a schema.org Dataset fills, the files apart."""
+    """For each field of a Description that a schema.org Dataset fills, files apart: a function that reads it."""
     reading.leave({key: value for key, value in node.items() if key not in _TAKEN})
     if texts(values(node, "version")) and jsonld.size(values(node, "version")) is None:
         reading.leave({f"version: {said(node, 'version')}": True})
@@ -268,7 +268,7 @@ def understood(graph: Graph, node: Node, reading: Reading) -> dict[str, Callable
 
 
 def entry(graph: Graph, path: str, node: Node, reading: Reading) -> DescribedFile:
-    """A file at `path`, of which `node` tells."""
+    """What `node`, an entity of the JSON-LD graph, says of the file at `path`."""
     return DescribedFile(
         path=path,
         size=jsonld.size(values(node, "contentSize")),

@@ -80,7 +80,8 @@ _LEFT = 20  # names of what has no place, told of one file; and faults of one fi
 
 
 def readers() -> dict[str, Reader]:
-    """The readers of metadata files, by name of file, the most trusted first. Imported when somebody publishes."""
+    """The readers of metadata files, by name of file, the most trusted first. They are imported here, since only
+    publishing needs them."""
     from commons.metadata import (
         bagit,
         bids,
@@ -153,7 +154,8 @@ def gather(sources: Sequence[Source], given: Given | None = None, ignored: Colle
 
 
 def judged(name: str, faults: Iterable[Fault], given: Given) -> list[Passed]:
-    """What is passed over, of one field at most 20. Malformed where the licence may stand there, and nobody said it."""
+    """The faults of one metadata file (`name`) that may be passed over, at most 20 of a field. Malformed for a fault
+    where the licence may stand, unless the publisher has `given` it."""
     for fault in faults if "licence" not in given else ():
         if fault.field in _GRAVE:
             raise Malformed(f"{name}: {_of(fault.field)}{fault.why}" if name else fault.why, hint=_said_instead(name))
@@ -273,7 +275,7 @@ _PAGES = 1 << 20  # bytes of a licence's text
 
 
 def check_ignored(ignored: Collection[str], sources: Sequence[Source]) -> None:
-    """Nothing; NotFound for a file to pass over that is not there."""
+    """Nothing; NotFound where one of the files to pass over is not in the folder."""
     for path in sorted(set(ignored) - {source.path for source in sources}):
         raise NotFound(f"there is no {path} whose metadata could be passed over", hint="name a file of the folder")
 
@@ -302,8 +304,14 @@ def text_of(source: Source) -> str:
 def merge(
     found: Sequence[tuple[str, Description]], given: Given | None = None, paths: Collection[str] = ()
 ) -> Gathered:
-    """What the files say together: each word from the first that says it, but for those `given`; those that say
-    otherwise are told. `paths` are those of the folder's files."""
+    """What the files say together: each word from the first file that says it, unless the publisher has `given` it, and
+    a note where another says otherwise. `paths` are those of the folder's files.
+
+    >>> rivers, others = Description(title="Rivers"), Description(title="Lakes", keywords=("water",))
+    >>> both = merge([("datapackage.json", rivers), ("CITATION.cff", others)])
+    >>> both.said.title, both.said.keywords, [str(each) for each in both.passed]
+    ('Rivers', ('water',), ['CITATION.cff: title passed over: datapackage.json says otherwise'])
+    """
     given = given or {}
     words: dict[str, Any] = {}
     taken: dict[str, str] = {}

@@ -182,7 +182,8 @@ class Graph:
         return [node]
 
     def follow(self, value: Any) -> Node | None:
-        """The node that `value` is, or that it only names."""
+        """The node that `value` stands for: itself, or the one of the graph that it names by its @id; None for a plain
+        value."""
         if not isinstance(value, dict):
             return None
         id = said(value, "@id") if len(value) == 1 else None
@@ -250,7 +251,7 @@ def day(text: str | None) -> str | None:
 
 
 def address(text: str | None) -> str | None:
-    """`text`, if it is an absolute address."""
+    """The text itself, if it is an absolute address; None for anything else."""
     try:
         rights.check_url("an address", text)
     except Malformed:
@@ -259,7 +260,7 @@ def address(text: str | None) -> str | None:
 
 
 def identifier(text: str | None) -> str | None:
-    """`text`, if it is a DOI or an address of the world's, not ours."""
+    """The text itself, if it is a DOI or an address, and no reference of ours; None for anything else."""
     ours = text is None or text.startswith(("commons:", "_:"))
     return None if ours else text if _DOI.fullmatch(text or "") else address(text)
 
@@ -296,8 +297,9 @@ def digest(what: str, found: list[Any], length: int) -> bytes | None:
 
 
 def licence(graph: Graph, found: list[Any], reading: Reading | None = None) -> str | None:
-    """The licence as it is spelt. Several ids or addresses are joined by AND: the caller decides if they are one. A
-    right of access is none, which `reading` is told; a node whose text is a file's, or stands in it, too."""
+    """The licence as it is spelt; several ids or addresses joined by AND, which the caller may find to be one. What
+    says only who may see the data is none, and is told to `reading`, as is a licence whose text stands in the graph or
+    in a file."""
     spelt: dict[str, None] = {}
     for value in (each for each in found if each != ""):
         node = graph.follow(value) or {}

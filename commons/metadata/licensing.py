@@ -34,13 +34,17 @@ def expression_of(text: str) -> str:
 
 
 def members(expression: str) -> tuple[str, ...]:
-    """What holds together in an expression: its parts, where AND joins them; a choice is one."""
+    """The parts that hold together in an expression; a choice among them is one part.
+
+    >>> members("CC-BY-4.0 AND (MIT OR ISC)"), members("MIT OR ISC")
+    (('CC-BY-4.0', 'MIT OR ISC'), ('MIT OR ISC',))
+    """
     found = licences.parse(expression)
     return tuple(str(each) for each in found.parts) if found.op == "AND" else (str(found),)
 
 
 def same(a: str, b: str) -> bool:
-    """Whether two expressions ask for the same, in whatever order."""
+    """Whether two expressions ask for the same, in whatever order of their parts."""
     return set(members(a)) == set(members(b))
 
 
@@ -64,7 +68,8 @@ def licence(id: str, texts: Texts | None = None, url: str | None = None) -> Lice
 
 
 def described(expression: str, texts: Texts) -> tuple[LicenceText, ...]:
-    """What terms say of each licence in `expression`. Malformed where the text of a LicenseRef is not given."""
+    """What terms say of each licence in `expression`: id, address, digest, and the text of a LicenseRef. Malformed
+    where that is not given."""
     found = []
     for id in licence_ids(expression):
         text = texts.get(id)

@@ -44,7 +44,8 @@ class Heard:
 
 
 class Reading:
-    """One text as it is read. `heard` is who listens, if anybody does."""
+    """One text of somebody else's as it is read, field by field. Where somebody has `heard` to be told faults in, a
+    fault costs its own field; else the first one is raised."""
 
     def __init__(self, heard: Heard | None) -> None:
         self.strict = heard is None
@@ -72,8 +73,8 @@ class Reading:
         return tuple(found)
 
     def place(self, path: Any, check: Callable[[Any], T]) -> T:
-        """What `check` makes of the path of a file; where somebody listens, a path written for another system, or
-        with detours inside the folder, is taken straight."""
+        """What `check` makes of the path of a file. Where faults are heard, a path with backslashes or with detours
+        inside the folder is first made straight, instead of being refused."""
         try:
             return check(path)
         except Malformed:
@@ -99,13 +100,18 @@ class Reading:
 
 def straight(path: str) -> str:
     """A declared path as a dataset spells one: NFC, "/" between its parts, without "." and detours. One that leads out
-    of the folder still does."""
+    of the folder still does.
+
+    >>> straight("./data\\\\maps/../rivers.csv"), straight("../rivers.csv")
+    ('data/rivers.csv', '../rivers.csv')
+    """
     plain = unicodedata.normalize("NFC", path).replace("\\", "/")
     return plain if re.match(r"/|[A-Za-z]:|~", plain) else posixpath.normpath(plain)
 
 
 def spellings(path: str) -> tuple[str, ...]:
-    """How a file may be called on disk that a text calls `path`, the likeliest first, each folded as names are."""
+    """How a file may be called on disk that a text calls `path`: as written, without detours, percent-decoded, or
+    encoded; the likeliest first, each folded as names are."""
     from urllib.parse import quote, unquote
 
     try:
@@ -118,7 +124,8 @@ def spellings(path: str) -> tuple[str, ...]:
 
 
 def alike(entries: Iterable[DescribedFile], reading: Reading) -> tuple[DescribedFile, ...]:
-    """Each file once; Malformed if one is told of in two ways, or, where somebody listens, the first way told."""
+    """The entries, each file once. Malformed where a file is told of in two ways; where faults are heard, the first way
+    is taken."""
     known: dict[str, DescribedFile] = {}
     for each in entries:
         first = known.setdefault(each.path, each)

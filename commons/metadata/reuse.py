@@ -149,7 +149,7 @@ def header(data: bytes) -> Rights | None:
 
 
 def text(data: bytes) -> str:
-    """What the bytes say; empty for what is not text."""
+    """The text in UTF-8 that the bytes are; empty where they are none."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace")
@@ -220,7 +220,7 @@ class Annotation:
     globs: tuple[re.Pattern[str], ...]
 
     def covers(self, path: str) -> bool:
-        """`path` counts from the folder of the REUSE.toml."""
+        """Whether the annotation is about the file at `path`, counted from the folder of its REUSE.toml."""
         return path in self.paths or any(glob.fullmatch(path) for glob in self.globs)
 
 
@@ -239,7 +239,7 @@ def _sorted(said: Iterable[tuple[str, re.Pattern[str] | str]]) -> dict[str, Any]
 
 
 def toml(text: str) -> tuple[Annotation, ...]:
-    """The rules of a `REUSE.toml`, of which the last that covers a file is the one. Malformed for anything else."""
+    """The annotations of a `REUSE.toml`; of those that cover a file the last counts. Malformed for anything else."""
     if len(text) > LIMIT:
         raise TooLarge(f"a REUSE.toml of more than {LIMIT >> 20} MiB")
     table = texts.load_toml(text)

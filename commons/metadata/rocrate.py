@@ -27,7 +27,8 @@ _ROOT = "./"
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed unless a metadata descriptor in it names the root of a crate."""
+    """The description in an ro-crate-metadata.json. Malformed unless a metadata descriptor in it names the root of a
+    crate."""
     graph, reading = Graph(text), Reading(heard)
     root = _root(graph)
     return reading.described(
@@ -36,8 +37,8 @@ def read(text: str, heard: Heard | None = None) -> Description:
 
 
 def write(d: Description) -> bytes:
-    """Malformed if something is missing that every crate has: its title, description, licence and day. A crate does
-    not list its own FILE."""
+    """An ro-crate-metadata.json, which does not list itself. Malformed if something is missing that every crate has:
+    its title, description, licence and day."""
     croissant.need(FILE, d, "title", "description", "licence", "published")
     crate = _Crate()
     files = [crate.add(_file(each, d), _id(each.path)) for each in d.files if each.path != FILE]

@@ -142,7 +142,7 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def dump_yaml(value: Any) -> bytes:
-    """UTF-8, keys in their order. What the eye would not see, or see elsewhere, is escaped."""
+    """The value as YAML in UTF-8, keys in their order. What the eye would not see, or see elsewhere, is escaped."""
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
     return encoded(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
@@ -154,8 +154,8 @@ _PLACE = re.compile(r"at line [0-9]+, column [0-9]+|at end of document")  # in w
 
 
 def load_toml(text: str) -> dict[str, Any]:
-    """The document. Malformed for anything else, and for a line of more than 200 dots: it may be one key, whose reading
-    takes the square of its parts, so that 400 kB would fill any memory."""
+    """The table that a TOML text is. Malformed for anything else, and for a line of more than 200 dots: it may be one
+    key, whose reading takes the square of its parts, so that 400 kB would fill any memory."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _DOTS:
             raise Malformed(f"no TOML that is read here: line {number} has more than {_DOTS} dots", hint="break it up")
@@ -168,7 +168,7 @@ def load_toml(text: str) -> dict[str, Any]:
 
 
 def need(what: str, d: Description) -> None:
-    """Malformed without a title or a creator, which a format demands."""
+    """Nothing; Malformed where a title or a creator is missing, without which a format (`what`) writes nothing."""
     for field, option in (("title", "--title"), ("creators", "--creator")):
         if not getattr(d, field):
             raise Malformed(f"{what} needs {field}, and none is said", hint=f"publish with {option} …")
@@ -178,6 +178,7 @@ def need(what: str, d: Description) -> None:
 
 
 def mapping(what: str, value: object) -> Mapping[str, Any]:
+    """The object itself; Malformed, naming `what`, for anything that has no keys and values."""
     if not isinstance(value, dict):
         raise Malformed(f"{what} is not an object of keys and values")
     return value
@@ -214,7 +215,7 @@ def several(value: object) -> list[Any]:
 
 
 def keywords(what: str, value: object, reading: Reading) -> tuple[str, ...]:
-    """Those of a list, whole numbers too, or of one text with commas or semicolons between them."""
+    """The keywords of a list, whole numbers too, or of one text with commas or semicolons between them."""
     said = re.split(r"[,;]", value) if isinstance(value, str) else several(value)
 
     def one(each: object) -> list[str]:
@@ -242,6 +243,7 @@ def count(value: object) -> int | None:
 
 
 def size(what: str, value: object) -> int | None:
+    """A number of bytes; None for none. Malformed for anything else."""
     if value is not None and (type(value) is not int or not 0 <= value <= sys.maxsize):
         raise Malformed(f"{what} is not a number of bytes")
     return value
@@ -340,7 +342,8 @@ _ACCESS = re.compile(
 
 
 def is_access(text: str) -> bool:
-    """Whether it says who may see something, as OpenAIRE and COAR spell that: which is no licence."""
+    """Whether a text says who may see something, as OpenAIRE and COAR spell that ("info:eu-repo/semantics/openAccess"):
+    such a text names no licence."""
     return _ACCESS.fullmatch(text.strip()) is not None
 
 
@@ -358,7 +361,7 @@ def conditions(text: str | None, reading: Reading) -> str | None:
 def others(
     key: str, rows: Iterable[Mapping[str, Any]], names: tuple[str, str], taken: object, reading: Reading
 ) -> None:
-    """Remember which of the related identifiers under `key` are not the one `taken`, by relation and name (the two
+    """Nothing: remembers the related identifiers under `key` other than the one `taken`, by relation and name (the two
     `names` of their fields)."""
     for row in rows:
         relation, name = (str(row.get(each) or "") for each in names)
@@ -370,7 +373,7 @@ _OTHER = re.compile(r"other|custom|(?:see (?:the )?)?(?:file )?licen[cs]e(?: fil
 
 
 def is_elsewhere(text: str) -> bool:
-    """Whether it names no licence, but says that its text is in a file."""
+    """Whether a text names no licence, but says that a file holds it: "other", "see LICENSE"."""
     return _OTHER.fullmatch(text.strip()) is not None
 
 
@@ -399,7 +402,12 @@ def _known(text: str) -> str | None:
 
 
 def joined(licences: Iterable[str | None], operator: str = "AND") -> str | None:
-    """One expression of licences that hold together, or that one may choose between."""
+    """One expression of all that is said: AND for licences that hold together, OR for those that one may choose
+    between; None of nothing.
+
+    >>> joined(["MIT", None, "CC-BY-4.0 OR ISC"]), joined(["MIT", "ISC", "MIT"], "OR")
+    ('MIT AND (CC-BY-4.0 OR ISC)', 'MIT OR ISC')
+    """
     each = tuple(dict.fromkeys(text for text in licences if text))
     if len(each) < 2:
         return each[0] if each else None
@@ -407,8 +415,12 @@ def joined(licences: Iterable[str | None], operator: str = "AND") -> str | None:
 
 
 def parts(expression: str, operator: str = "AND") -> list[str]:
-    """What `operator` joins in an expression, parentheses around a part taken off; all of it, if that is not what joins
-    it. AND binds tighter than OR."""
+    """What `operator` joins in an expression, parentheses around a part taken off; all of it, if something else joins
+    it. AND binds tighter than OR.
+
+    >>> parts("MIT AND (CC-BY-4.0 OR ISC)"), parts("MIT OR ISC"), parts("MIT OR ISC", "OR")
+    (['MIT', 'CC-BY-4.0 OR ISC'], ['MIT OR ISC'], ['MIT', 'ISC'])
+    """
     found: list[list[str]] = [[]]
     depth = 0
     for piece in expression.replace("(", " ( ").replace(")", " ) ").split():

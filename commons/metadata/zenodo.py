@@ -37,7 +37,7 @@ _HIDDEN = {"script": re.compile("</script", re.I), "style": re.compile("</style"
 
 
 def read(text: str, heard: Heard | None = None) -> Description:
-    """Malformed for what has neither title nor creators nor licence."""
+    """The description in a `.zenodo.json`. Malformed for what has neither title nor creators nor licence."""
     record, reading = load(text), Reading(heard)
     if not {"title", "creators", "license", "upload_type"} & record.keys():
         raise Malformed("Zenodo's metadata has a title, creators or a `license`")
@@ -92,7 +92,7 @@ def _origin(value: object) -> str | None:
 
 
 def read_kaggle(text: str, heard: Heard | None = None) -> Description:
-    """`dataset-metadata.json`. Malformed for what has no title."""
+    """The description in a `dataset-metadata.json`. Malformed for what has no title."""
     record, reading = load(text), Reading(heard)
     if texts.word("title", record.get("title")) is None:
         raise Malformed("Kaggle's metadata has a title")
@@ -137,7 +137,7 @@ def plain(markup: str) -> str:
 
 
 def write(d: Description) -> bytes:
-    """Malformed without a title or a creator, and for several licences, of which Zenodo knows one."""
+    """A `.zenodo.json`. Malformed without a title or a creator, and for several licences, of which Zenodo knows one."""
     texts.need("Zenodo", d)
     if d.licence and " " in d.licence:
         raise Malformed(f"Zenodo takes one licence, not {d.licence[:200]}", hint="deposit its parts one by one")

@@ -34,21 +34,24 @@ class Ballot:
     taken: int | None = None  # of an invitation: the entry of who joined
 
     def who(self, choice: str) -> set[str]:
+        """The members who chose `choice`: "yes", "no" or "abstain"."""
         return {peer for peer, chosen in self.votes.items() if chosen == choice}
 
 
 class World(Protocol):
-    """What proposals are about, and the rest of the fold knows. See `state.State`."""
+    """What a proposal may be about, and only the rest of the fold knows: datasets and requests. `fold.State` is one."""
 
     def rule(self, request: int) -> Rule:
         """The rule in force for the dataset of a request."""
 
-    def rule_of_series(self, series: bytes) -> Rule: ...
+    def rule_of_series(self, series: bytes) -> Rule:
+        """The rule in force for a series of versions. NotFound where none is published."""
 
     def check_target(self, action: str, request: int) -> None:
-        """Whether `action` could be done to a request. NotFound, Conflict, Refused."""
+        """Nothing; NotFound, Conflict or Refused where `action` cannot be done to a request."""
 
-    def published(self, cid: str) -> object: ...
+    def published(self, cid: str) -> object:
+        """The dataset with this CID; NotFound unless it is in this commons."""
 
     def check_new(self, cid: str) -> None:
-        """Conflict where a dataset is published already."""
+        """Nothing; Conflict where a dataset is published already."""

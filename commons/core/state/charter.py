@@ -34,6 +34,8 @@ Colleges = dict[str, tuple[str, ...]]  # members by college, sorted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class College:
+    """A group of members with a name ("farmers"), which rules count. Its members are peer ids, sorted, each once."""
+
     name: str
     members: tuple[str, ...]
 
@@ -99,14 +101,17 @@ class Charter:
 
     @property
     def members(self) -> tuple[str, ...]:
+        """The peer ids of all its members, sorted, each once."""
         return tuple(sorted({peer for college in self.colleges for peer in college.members}))
 
     def listed(self) -> Colleges:
+        """Its members by college."""
         return {college.name: college.members for college in self.colleges}
 
 
 def check_founding(charter: Charter) -> Charter:
-    """Malformed unless a commons can begin with it: its registrar is a member, and everything can be decided."""
+    """The charter itself. Malformed unless a commons can begin with it: its registrar is a member, and everything can
+    be decided."""
     if charter.registrar not in charter.members:
         raise Malformed("charter: its registrar is a member")
     check_livable(charter.powers, charter.listed())
@@ -114,19 +119,20 @@ def check_founding(charter: Charter) -> Charter:
 
 
 def custodians(text: str) -> Policy | None:
-    """Who keeps the keys of a community, by the text of a policy; None where nobody was chosen. Malformed."""
+    """The policy that a text is, which names who keeps the keys of a community; None where nobody was chosen.
+    Malformed."""
     asked = policy.parse(text) if text else Policy()
     return asked if asked.quorum is not None else None
 
 
 def check_custodians(text: str) -> None:
-    """Malformed unless keys can be shared by this policy. "" for none."""
+    """Nothing; Malformed unless keys can be shared by the policy that a text is. "" asks nobody."""
     if (asked := custodians(text)) is not None:
         asked.custodians()
 
 
 def custodians_digest(text: str) -> bytes | None:
-    """How a publish entry names the custodians of this policy; None where it asks nobody."""
+    """The SHA-256 of a custodians' policy, by which a publish entry names it; None where it asks nobody."""
     asked = custodians(text)
     return None if asked is None else hashlib.sha256(str(asked).encode()).digest()
 
@@ -176,7 +182,7 @@ def rule_of(powers: tuple[Power, ...], action: str, colleges: Colleges) -> tuple
 
 
 def check_livable(powers: tuple[Power, ...], colleges: Colleges) -> None:
-    """Malformed where a decision could never be reached: a charter that locks itself out."""
+    """Nothing; Malformed for a charter that locks itself out: one by which something could never be decided."""
     for action in ACTIONS:
         rule, _ = rule_of(powers, action, colleges)
         try:
@@ -193,8 +199,9 @@ def check_livable(powers: tuple[Power, ...], colleges: Colleges) -> None:
 
 
 def check_amendment(old: Charter, new: Charter, custodians: str, colleges: Colleges) -> None:
-    """Whether `new` may take the place of `old` in a community with these custodians, and with these `colleges` after
-    it. Refused for what has a vote of its own, or was promised; Malformed where it locks the community out."""
+    """Nothing; Refused where `new` may not take the place of `old` in a community with these custodians, and with these
+    `colleges` after it, because it changes what has a vote of its own or was promised; Malformed where it locks the
+    community out."""
     if (new.registrar, new.log_key, new.next_key, new.time) != (old.registrar, old.log_key, old.next_key, old.time):
         raise Refused("an amendment keeps the registrar, the keys of the log and the day it began")
     if new.custodians != custodians:

@@ -17,14 +17,16 @@ AHEAD = DAY  # of a log, from when on it is called dated ahead
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """The owner's, that the clock was right at `time` by it, when the last entry was dated `logged` and the clock was
-    `past` the median of others by so many seconds. It holds for `QUIET` seconds by that clock, and for that gap."""
+    """The owner's word that the clock was right when it said `time`: the last entry was then dated `logged`, and the
+    clock was `past` the median of others by so many seconds. It holds for `QUIET` seconds of that clock, and for that
+    gap."""
 
     time: int
     logged: int
     past: int = 0
 
     def holds(self, now: int) -> bool:
+        """Whether the word still holds when that clock says `now`."""
         return self.time <= now <= self.time + QUIET
 
 
@@ -38,7 +40,11 @@ class Doubt:
 
 
 def median(times: Sequence[int]) -> int:
-    """Of two in the middle the earlier: whoever waits loses less than whoever goes on."""
+    """The time in the middle; of two there the earlier, since whoever waits loses less than whoever goes on.
+
+    >>> median([30, 10, 20]), median([40, 10, 20, 30])
+    (20, 20)
+    """
     return sorted(times)[(len(times) - 1) // 2]
 
 
@@ -60,8 +66,12 @@ def doubt(
 
 
 def ahead(logged: int, now: int, stamp: int | None = None) -> int:
-    """By how many seconds a log is dated past the clock of who looks, or past when the witnesses saw it, if that is
-    more than a day; else 0."""
+    """By how many seconds a log is dated past the clock of who looks, or past when the witnesses saw it (`stamp`), if
+    that is more than a day; else 0.
+
+    >>> ahead(logged=300_000, now=100_000), ahead(logged=150_000, now=100_000)
+    (200000, 0)
+    """
     past = logged - (now if stamp is None else min(now, stamp))
     return past if past > AHEAD else 0
 

@@ -35,7 +35,7 @@ UNTIMED = (
 
 
 class Members:
-    """`colleges` holds the members of each, sorted; somebody may be in several."""
+    """Who is in which college; somebody may be in several. `colleges` holds the members of each, sorted."""
 
     def __init__(self, colleges: Colleges) -> None:
         self.colleges: Colleges = {}
@@ -47,13 +47,15 @@ class Members:
 
     @property
     def members(self) -> Collection[str]:
+        """The peer ids of all who are in a college, each once."""
         return self._where.keys()
 
     def colleges_of(self, peer: str) -> tuple[str, ...]:
+        """The names of the colleges that a peer is in, sorted."""
         return self._where.get(peer, ())
 
     def arrange(self, colleges: Colleges) -> None:
-        """Let these be the colleges from now on."""
+        """Nothing: these are the colleges from now on."""
         for name in {*self.colleges, *colleges}:
             before, after = self.colleges.get(name, ()), colleges.get(name, ())
             if before is not after:
@@ -65,16 +67,22 @@ class Members:
         self.colleges = colleges
 
     def tally(self, peers: Iterable[str]) -> dict[str, int]:
-        """How many of these are in each college by now."""
+        """How many of these peers are in each college.
+
+        >>> Members({"farmers": ("ana", "ben"), "millers": ("ben",)}).tally(["ben", "cleo"])
+        Counter({'farmers': 1, 'millers': 1})
+        """
         return Counter(college for peer in peers for college in self.colleges_of(peer))
 
     def enter(self, college: str, peer: str) -> None:
+        """Nothing: a peer that is not in it becomes a member of a college."""
         peers = self.colleges[college]
         at = bisect_left(peers, peer)
         self.colleges = {**self.colleges, college: (*peers[:at], peer, *peers[at:])}
         self._where[peer] = tuple(sorted((*self.colleges_of(peer), college)))
 
     def without(self, college: str, peer: str) -> Colleges:
+        """The colleges as they would be without this peer in that one."""
         return {**self.colleges, college: tuple(each for each in self.colleges[college] if each != peer)}
 
 
@@ -114,9 +122,11 @@ class Community:
 
     @property
     def members(self) -> Collection[str]:
+        """The peer ids of all members, each once."""
         return self.people.members
 
     def colleges_of(self, peer: str) -> tuple[str, ...]:
+        """The names of the colleges that a peer is in, sorted."""
         return self.people.colleges_of(peer)
 
     # -- entries ------------------------------------------------------------------------------------------------------
@@ -124,8 +134,8 @@ class Community:
     def propose(
         self, index: int, signer: str, entry: Proposal, digest: bytes, now: int, world: World, number: int | None = None
     ) -> None:
-        """A member's proposal, with their own yes; with the rules of a `number`, if it puts them in force. Refused,
-        Malformed, Conflict, NotFound."""
+        """Nothing: takes a member's proposal, with their own yes; `number` is that of the later rules that it would put
+        in force. Refused, Malformed, Conflict, NotFound."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot propose anything in it")
         if entry.action == "change-registrar" and entry.peer != signer:
@@ -160,7 +170,7 @@ class Community:
         self._judge(ballot, index, world)
 
     def vote(self, index: int, signer: str, entry: Vote, now: int, world: World) -> None:
-        """A member's ballot, once. Refused, NotFound, Conflict; Gone after the end."""
+        """Nothing: takes a member's ballot, which is cast once. Refused, NotFound, Conflict; Gone after the end."""
         if signer not in self.members:
             raise Refused(f"{signer} is no member of this commons and cannot vote in it")
         ballot = self.ballot(self._numbers.get(entry.proposal, -1))
@@ -178,7 +188,7 @@ class Community:
         self._judge(ballot, index, world)
 
     def join(self, index: int, signer: str, entry: Join, now: int) -> None:
-        """Somebody takes an invitation. NotFound, Gone, Conflict, Malformed."""
+        """Nothing: `signer` takes an invitation, and is a member. NotFound, Gone, Conflict, Malformed."""
         ballot = self.ballot(entry.invitation)
         said, college = ballot.entry, ballot.entry.college or ""
         if ballot.standing == "counted":
@@ -199,7 +209,8 @@ class Community:
         self.people.enter(college, signer)
 
     def succeed(self, index: int, signer: str, entry: Succession, least: int, origin: str) -> None:
-        """Whoever was chosen takes the log over, from a head with at least `least` entries. Refused, Untrue."""
+        """Nothing: the registrar whom the members chose takes the log over, from a head with at least `least` entries.
+        Refused, Untrue."""
         said = self.heir
         if said is None or signer != said.peer:
             raise Refused(f"the members have not chosen {signer} to keep this log")
@@ -211,11 +222,12 @@ class Community:
         self.heir = None
 
     def number_of(self, proposal: bytes) -> int | None:
-        """The rules that come into force with the proposal of this digest; None for none."""
+        """The number of the rules that the proposal of this digest puts in force; None where it puts none."""
         known = self._numbers.get(proposal)
         return None if known is None else self.ballots[known].number
 
     def ballot(self, index: int) -> Ballot:
+        """The proposal at entry `index`, and what became of it. NotFound where there is none."""
         if index not in self.ballots:
             what = f"entry {index} is no proposal" if index >= 0 else "this log has no such proposal"
             raise NotFound(what, hint="`commons community status` lists them")
@@ -230,11 +242,11 @@ class Community:
             del self._open[ballot.index]
 
     def missing(self, ballot: Ballot) -> str:
-        """What the proposal lacks, in words."""
+        """What the proposal still lacks to pass, in words ("1 more of farmers")."""
         return self._policy(ballot).missing((), self.people.tally(ballot.who("yes")))
 
     def silent(self, ballot: Ballot) -> list[str]:
-        """Who is asked and has not voted."""
+        """The peer ids, sorted, of those who are asked about a proposal and have not voted."""
         asked = {peer for college in self._policy(ballot).crowds() for peer in self.colleges[college]}
         return sorted(asked - set(ballot.votes))
 
@@ -274,8 +286,9 @@ class Community:
                 self._pass(waiting, index, world)
 
     def stamp(self, index: int, head: Signed, world: World) -> None:
-        """The witnesses of the charter have seen a head of this log: what was decided in it takes effect, if they had
-        by the deadline, and what is open by then has expired if by their least time it is past it. Refused."""
+        """Nothing: the witnesses of the charter have seen a head of this log. What was decided in it takes effect, if
+        they saw it by the deadline; what is open, and past its deadline by the least of their times, has expired.
+        Refused."""
         late, least = cosignature.seen(head, cosignature.quorum(self.charter.witnesses))
         for ballot in [each for each in self.counted.values() if (each.met or 0) < head.checkpoint.size]:
             del self.counted[ballot.index]
@@ -326,7 +339,7 @@ class Community:
             self.check_rule(said.rule, world.rule_of_series(said.series or b""))
 
     def check_offer(self, said: Proposal) -> None:
-        """Whether a member could keep the log under the key that they offer. Refused."""
+        """Nothing; Refused unless a member could keep the log under the key that they offer."""
         if said.peer not in self.members:
             raise Refused("the registrar keeps the log, and is a member")
         if said.log_key in {each.key for each in self.tenures}:
@@ -346,7 +359,7 @@ class Community:
         return any(power.action == "publish" for power in self.charter.powers)
 
     def check_approved(self, dataset: str) -> None:
-        """Refused for a dataset that the members have still to decide about."""
+        """Nothing; Refused for a dataset about which the members have still to decide."""
         if self.screened and dataset not in self.approved:
             raise Refused(
                 f"the members decide what is published here, and have not decided about {dataset}",
@@ -354,8 +367,8 @@ class Community:
             )
 
     def check_next(self, series: bytes, rule: Rule, before: Rule | None) -> None:
-        """Whether the next version of a series may be published under a rule; `before` is that of the newest, None for
-        a first version. NotFound, Refused; Conflict where the members have set another."""
+        """Nothing; NotFound, Refused, or Conflict where the members have set another rule, unless the next version of a
+        series may be published under `rule`. `before` is the rule of the newest version, None for a first one."""
         voted = self.rules.get(series)
         if voted is not None and voted != rule:
             raise Conflict(

@@ -31,7 +31,8 @@ _CODE = re.compile(r"[a-z]{0,32}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """`statement` is a signed Asked, `details` the free text it commits to, `sources` multiaddrs of the registrar."""
+    """A request as it is handed to a witness: `statement` is a signed Asked, `details` the free text it commits to,
+    `sources` multiaddrs of the registrar."""
 
     statement: bytes
     details: Field | None
@@ -72,7 +73,8 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One of them: as in Submitted, and when the registrar was last tried (None: not yet) and what it said, a code."""
+    """A request that a witness was handed: as in Submitted, and when the registrar was last tried (None: not yet) and
+    what it said, a code."""
 
     statement: bytes
     dataset: str
@@ -110,7 +112,7 @@ def _check(statement: bytes, *counts: int) -> None:
 
 
 def open_handed(body: bytes) -> tuple[Handed, Opened[Asked]]:
-    """What was handed in, with its statement verified. Malformed, Untrue or TooLarge; Malformed too where the details
+    """What was handed in, and its statement, verified. Malformed, Untrue or TooLarge; Malformed too where the details
     are not those that the statement commits to: no registrar would take them."""
     handed = codec.decode(Handed, body, LIMIT)
     said = envelope.open(entries.REQUEST, Asked, handed.statement)
@@ -121,5 +123,5 @@ def open_handed(body: bytes) -> tuple[Handed, Opened[Asked]]:
 
 
 def path(origin: str) -> str:
-    """Where a witness publishes what it was handed for the log `origin`, and saw in no head."""
+    """The path under which a witness publishes what it was handed for the log `origin` and has seen in no head."""
     return cosignature.monitored(origin).removesuffix("checkpoint") + "submitted"

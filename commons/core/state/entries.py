@@ -120,6 +120,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
+    """The public part of a request: which `dataset` under which `terms` (SHA-256), its key's `epoch`, for which
+    `purpose`. Who asked, what they signed, and why in their words are commitments of 32 bytes."""
+
     type: str
     time: int
     dataset: str
@@ -169,6 +172,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
+    """The public part of a receipt for what `request` brought: how many files, and bytes. `statement` commits to the
+    signed receipt."""
+
     type: str
     time: int
     request: int
@@ -270,7 +276,8 @@ def _check_commitments(*hidden: bytes | None) -> None:
 
 
 def decode(data: bytes) -> Entry:
-    """One entry of a log. Malformed, or Untrue where a signature fails."""
+    """The entry that these bytes of a log are, governance or access; Unknown for a type that is not known. Malformed,
+    or Untrue where a signature fails."""
     shape = codec.raw(data, tiles.ENTRY_LIMIT)
     kind = shape.get("type") if isinstance(shape, dict) else None
     if not isinstance(kind, str):
@@ -337,6 +344,7 @@ def until(outcome: str, now: int, days: int | None, wanted: int | None = None) -
 
 
 def requester(opening: Opening) -> PeerId:
+    """The peer id of who asked, by the opening of their request. Malformed where it names none."""
     value = opening.get("requester")
     if value is None:
         raise Malformed("the opening names no requester")
@@ -344,5 +352,5 @@ def requester(opening: Opening) -> PeerId:
 
 
 def statement_digest(data: bytes) -> bytes:
-    """What makes one statement one request: SHA-256 of its exact bytes."""
+    """The SHA-256 of the exact bytes of a signed statement: two requests with the same are one."""
     return hashlib.sha256(data).digest()

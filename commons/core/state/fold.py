@@ -89,7 +89,8 @@ class State:
     # -- entries ------------------------------------------------------------------------------------------------------
 
     def apply(self, entry: Entry) -> None:
-        """Take the next entry. Malformed, Refused, Conflict, Untrue or Outdated; then `size` alone has grown."""
+        """Nothing: takes the next entry. Malformed, Refused, Conflict, Untrue or Outdated for one that breaks the
+        rules; then `size` alone has grown."""
         index = self.size
         self.size += 1
         self.check_known()
@@ -134,7 +135,8 @@ class State:
             self.attested = self.size
 
     def take(self, data: bytes) -> CommonsError | None:
-        """The next entry of a log that others keep: what is wrong with it, if anything. Then it gives no right."""
+        """What is wrong with the next entry of a log that others keep, None if nothing is. A faulty one gives nobody a
+        right, and the log goes on."""
         index = self.size
         try:
             self.apply(entries.decode(data))
@@ -203,7 +205,7 @@ class State:
         self.epochs[entry.series] = max(self.epochs[entry.series], entry.epoch + 1)
 
     def check_publish(self, signer: str, value: Publish) -> None:
-        """Whether `signer` may add this entry now: what `apply` will say of it, but for its commons and its date."""
+        """Nothing; what `apply` would raise if `signer` added this entry now, but for its commons and its date."""
         if self.community is None or signer not in self.community.members:
             raise Refused(f"{signer} is no member of this commons and cannot publish in it")
         self.check_new(value.manifest)
@@ -301,26 +303,28 @@ class State:
 
     @property
     def rules(self) -> int:
-        """The number of those by which the next entry is judged."""
+        """The number of the rules by which the next entry is judged."""
         return self.community.numbers[-1][1] if self.community else rules.FIRST
 
     def rules_at(self, size: int) -> int:
-        """The number of those by which the entry after so many is judged."""
+        """The number of the rules by which the entry at index `size` is judged."""
         numbers = self.community.numbers if self.community else [(0, rules.FIRST)]
         return next(number for since, number in reversed(numbers) if since < max(size, 1))
 
     @property
     def judged(self) -> int:
-        """How many entries were judged: all, unless those from there on go by rules that are not known here."""
+        """How many entries were judged, from the first on: all, or those before rules came into force that are not
+        known here."""
         return self.size if self.rules in self.known else self.founded.numbers[-1][0] + 1
 
     def check_known(self, entry: Entry | None = None) -> None:
-        """Outdated where the rules in force are not known here, or those that `entry` is to put in force."""
+        """Nothing; Outdated where the rules in force are not known here, or those that `entry` is to put in force."""
         asked = self._renumbers(entry.value) if isinstance(entry, Opened) else None
         rules.check(max(self.rules, asked or 0), self.known)
 
     def check_head(self, head: Checkpoint) -> None:
-        """Untrue for a head that names other rules than those in force after its entries, as far as they are judged."""
+        """Nothing; Untrue for a head that names other rules than those in force after its entries, as far as these were
+        judged."""
         if head.size <= self.judged and head.rules != self.rules_at(head.size):
             raise Untrue(
                 f"this log signs a head of {head.size} entries for rules {head.rules}, and in force are rules "
@@ -340,7 +344,7 @@ class State:
 
     @property
     def charter(self) -> Charter | None:
-        """As it stands by now."""
+        """The charter in force; None where the log has none yet."""
         return self.community.charter if self.community else None
 
     @property
@@ -361,7 +365,8 @@ class State:
         return Verifier(name=f"commons/{self.commons}", public=self.tenures[-1].key)
 
     def check_rule(self, series: bytes, rule: Rule) -> None:
-        """Whether the next version of a series may be published under a rule. See `Community.check_next`."""
+        """Nothing; raises unless the next version of a series may be published under a rule: see
+        `Community.check_next`."""
         before = self.rule_of_series(series) if series in self.series else None
         self.founded.check_next(series, rule, before)
 
@@ -383,14 +388,17 @@ class State:
         return custodians_digest(self.founded.custodians) if rule.kind != "public" else None
 
     def rule(self, request: int) -> Rule:
+        """The rule in force for the dataset that a request is about. NotFound."""
         return self.datasets[self.access(request).entry.dataset].rule
 
     def rule_of_series(self, series: bytes) -> Rule:
+        """The rule in force for a series of versions. NotFound where none is published."""
         if series not in self.series:
             raise NotFound("no dataset of this series is published in this commons")
         return self.datasets[self.series[series]].rule
 
     def check_target(self, action: str, request: int) -> None:
+        """Nothing; NotFound, Gone or Conflict where members cannot do `action` to a request."""
         access = self.access(request)
         if action == "open-identity":
             if request in self.redacted:
@@ -403,37 +411,38 @@ class State:
             raise Conflict(f"request {request} is not for the members to decide: the rule is {self.rule(request)}")
 
     def check_granted(self, request: int) -> None:
-        """Conflict where a request was not granted, so there is nothing to revoke; Gone where it was erased."""
+        """Nothing; Conflict where a request was not granted, and nothing can be revoked; Gone where it was erased."""
         if self.access(request).outcome != "grant":
             raise Conflict(f"request {request} was not granted, so there is nothing to revoke")
         if request in self.redacted:
             raise Gone(f"request {request} was erased at entry {self.redacted[request]}")
 
     def published(self, cid: str) -> Published:
-        """NotFound unless the dataset is in this commons."""
+        """What the log says of the dataset with this CID. NotFound unless it is in this commons."""
         if cid not in self.datasets:
             raise NotFound(f"{cid} is not published in this commons")
         return self.datasets[cid]
 
     def check_new(self, cid: str) -> None:
-        """Conflict where the dataset is in this commons already."""
+        """Nothing; Conflict where the dataset is in this commons already."""
         if cid in self.datasets:
             raise Conflict(f"{cid} is published already", hint="nothing to do")
 
     def check_there(self, cid: str) -> None:
-        """Gone where the community has withdrawn the dataset."""
+        """Nothing; Gone where the community has withdrawn the dataset."""
         if cid in (gone := self.founded.withdrawn):
             raise Gone(f"{cid} was withdrawn by its community at entry {gone[cid]}")
 
     def check_still(self, access: Access, requester: str) -> None:
-        """What the members may have decided after a grant: Gone for what they withdrew, Refused for whom they expelled
-        where the rule is for members."""
+        """Nothing; Gone or Refused for what the members have decided since a grant: they withdrew the dataset, or
+        expelled the requester where the rule is for members."""
         self.check_there(access.entry.dataset)
         rule = self.rule(access.index)
         if rule.kind == "members":
             check_member(rule, self.founded.colleges_of(requester))
 
     def access(self, index: int) -> Access:
+        """The request at entry `index`, and what became of it. NotFound."""
         if index not in self.accesses:
             raise NotFound(f"there is no request {index}", hint="`commons requests --all` lists them")
         return self.accesses[index]

@@ -53,7 +53,7 @@ class Dropping:
 
 
 def sign(notice: Notice, registrar: Signer) -> bytes:
-    """At most `LIMIT` bytes."""
+    """The notice in a signed envelope of at most `LIMIT` bytes."""
     return envelope.sign(NOTICE, notice, registrar)
 
 
@@ -68,7 +68,7 @@ def open(data: bytes, commons: str, dataset: str, registrars: Collection[str]) -
 
 
 def of(state: State, dataset: str, time: int) -> Notice | None:
-    """What the log's fold says of a dataset; None where it is not withdrawn."""
+    """The notice that a dataset was withdrawn, as the log says by now; None where it is not."""
     gone = dict(state.community.withdrawn) if state.community else {}
     if dataset not in gone:
         return None
@@ -84,7 +84,8 @@ def of(state: State, dataset: str, time: int) -> Notice | None:
 
 
 def check(said: Dropping, state: State) -> None:
-    """Whether a statement is about a request of this log and what withdrew its dataset. NotFound, Conflict."""
+    """Nothing; NotFound or Conflict unless a statement names a request of this log, and the entry that withdrew its
+    dataset."""
     access = state.access(said.request)
     if access.entry.dataset != said.dataset:
         raise Conflict(f"request {said.request} is for {access.entry.dataset}, another dataset")

@@ -18,6 +18,9 @@ SALT = 32  # bytes, random, one for each field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
+    """One private field: its `name` ("requester"), its value, and the random 32 bytes that keep the commitment from
+    being guessed."""
+
     name: str
     salt: bytes
     value: bytes
@@ -30,14 +33,21 @@ class Opening:
     fields: tuple[Field, ...]
 
     def get(self, name: str) -> bytes | None:
+        """The value of a field; None where the opening has no such field."""
         return next((field.value for field in self.fields if field.name == name), None)
 
     def salt(self, name: str) -> bytes | None:
+        """The salt of a field; None where the opening has no such field."""
         return next((field.salt for field in self.fields if field.name == name), None)
 
 
 def commit(name: str, salt: bytes, value: bytes) -> bytes:
-    """SHA-256("commons/commit/v1" 0x00 u16(len name) name salt value), 32 bytes."""
+    """The commitment to a field, 32 bytes: SHA-256("commons/commit/v1" 0x00 u16(len name) name salt value), in
+    docs/protocol.md. Malformed unless the salt has 32 bytes.
+
+    >>> commit("requester", bytes(32), b"ana").hex()[:16]
+    'e99683c01264ae88'
+    """
     if len(salt) != SALT:
         raise Malformed(f"the salt of {name!r} has {len(salt)} bytes, not {SALT}")
     label = name.encode()
@@ -45,6 +55,7 @@ def commit(name: str, salt: bytes, value: bytes) -> bytes:
 
 
 def decode(data: bytes) -> Opening:
+    """The opening that these bytes are. Malformed."""
     opening = codec.decode(Opening, data)
     for field in opening.fields:
         if len(field.salt) != SALT or not 0 < len(field.name) <= 64:
@@ -53,7 +64,7 @@ def decode(data: bytes) -> Opening:
 
 
 def check(opening: Opening, commitments: Mapping[str, bytes]) -> None:
-    """Untrue unless the opening reveals exactly `commitments` (field name to 32 bytes)."""
+    """Nothing; Untrue unless the opening reveals exactly `commitments` (field name to 32 bytes)."""
     names = [field.name for field in opening.fields]
     if sorted(names) != sorted(commitments):
         raise Untrue(f"the opening shows {names}, the entry commits to {sorted(commitments)}")

@@ -85,10 +85,12 @@ class LaterRules:
 
     @property
     def commons(self) -> str:
+        """The commons that the proposal is made in."""
         return self.proposal.commons
 
     @property
     def time(self) -> int:
+        """When the proposal was made, in seconds since 1970."""
         return self.proposal.time
 
 
@@ -128,15 +130,16 @@ class Join:
 
 
 def taking(commons: str, key: bytes, peer: str) -> bytes:
-    """What an invitation's key signs for the one who takes it."""
+    """The bytes that an invitation's key signs for the peer who takes it."""
     return b"commons/invitation/v1\n%s\n%s\n%s\n" % (commons.encode(), key.hex().encode(), peer.encode())
 
 
 def take(commons: str, token: Signer, peer: str) -> bytes:
+    """The invitation key's signature (64 bytes) over who takes it, which a Join carries as `proof`."""
     return token.sign(taking(commons, token.public, peer))
 
 
 def check_taking(join: Join, key: bytes, peer: str) -> None:
-    """Malformed unless whoever joins holds the invitation's key."""
+    """Nothing; Malformed unless whoever joins holds the invitation's key."""
     if not verify(key, join.proof, taking(join.commons, key, peer)):
         raise Malformed("this invitation was made for another key, or is taken by another peer")

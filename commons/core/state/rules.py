@@ -13,7 +13,7 @@ KNOWN: frozenset[int] = frozenset({1})  # those that this version judges by
 
 
 def check(number: int, known: frozenset[int] | None = None) -> None:
-    """Outdated unless the rules of this number are `known`: to this version, where nothing else is said."""
+    """Nothing; Outdated unless the rules of this number are `known`: to this version, where nothing else is said."""
     if number not in (KNOWN if known is None else known):
         raise Outdated(
             f"this commons goes by rules {number}, and this version of commons knows no later ones than "

@@ -22,7 +22,8 @@ SUCCESSION = "commons/succession/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succession:
-    """Signed by the new registrar. `head` is the note of the one before, with the cosignatures under it."""
+    """The first entry under a new key: the new registrar takes the log over. `head` is the note of the head before it,
+    with the cosignatures under it."""
 
     commons: str
     head: bytes
@@ -46,7 +47,7 @@ class Tenure:
 
 
 def quorum_at(quorums: Sequence[tuple[int, str]], size: int) -> Policy:
-    """Whose cosignatures the charter asks for under a head of so many entries: as it stood then."""
+    """The policy that says whose cosignatures a head of so many entries needs, by the charter as it stood then."""
     return cosignature.quorum(next(text for since, text in reversed(quorums) if since < max(size, 1)))
 
 
@@ -65,16 +66,16 @@ def check_head(
 
 
 def signer_of(origin: str, tenures: Sequence[Tenure], size: int) -> Verifier:
-    """Who signs a head of so many entries."""
+    """The key that signs a head of so many entries: that of whoever keeps the log then."""
     last = next(each for each in reversed(tenures) if each.since < max(size, 1))
     return Verifier(name=origin, public=last.key)
 
 
 def open_head(data: bytes, origin: str, tenures: Sequence[Tenure]) -> Signed:
-    """A head by whoever kept the log at its size. Untrue for one by anybody else, Malformed, TooLarge."""
+    """The head, signed by whoever kept the log at its size. Untrue for one by anybody else, Malformed, TooLarge."""
     return checkpoint.open(data, signer(data, origin, tenures))
 
 
 def signer(data: bytes, origin: str, tenures: Sequence[Tenure]) -> Verifier:
-    """Who should have signed this head, which is unverified. Malformed."""
+    """The key that should have signed this head, which is not verified here. Malformed."""
     return signer_of(origin, tenures, checkpoint.parse(note.peek(data)).size)
