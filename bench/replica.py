@@ -1,10 +1,12 @@
-"""A replica: first reading, reading on, opening after a restart, and memory, by the size of the log.
+"""A replica: first reading, reading on, opening after a restart, a member's vote, and memory, by the size of the log.
 
     python bench/replica.py [sizes, 100 10000 100000 unless told]
 
-The log is in memory, so that no network is measured: what is read on is a tenth as many entries, at most 1,000. Beside
-each reading stands the limit in the same run: the hashes of those entries and of their tree, and nothing else. Medians
-of three runs and their spread; memory is what the process has grown by, one run in a process of its own.
+The log is in memory, and so is who keeps it, so that no network is measured: requests and the decisions that grant
+them. What is read on is a tenth as many entries, at most 1,000. Beside each reading stands the limit in the same run:
+the hashes of those entries and of their tree, and nothing else. A vote is the whole verb: the log is read on and
+folded, the ballot signed and sent, its answer checked, the log read on once more; its limit is the same vote where the
+log has 100 entries, taken in turns. Medians and their spread; memory is what a process of its own has grown by.
 """
 
 from __future__ import annotations
@@ -17,39 +19,90 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 
-from commons.core.tlog import merkle, tiles
+from commons.core.crypto import codec
+from commons.core.state import entries
+from commons.core.state.entries import Decision
+from commons.core.tlog import checkpoint, merkle, tiles
+from commons.disk import home
 from commons.disk.history import History
+from commons.disk.home import Home
 from commons.disk.shelf import Shelf
+from commons.errors import NotFound
+from commons.log import replica
+from commons.log.answer import Answer, ProvenEntry, Submission
 from commons.log.evidence import Remembered
 from commons.log.replica import Replica
-from tests.keeper import BOB, Keeper
+from commons.node.verbs import community
+from commons.node.verbs.context import Context
+from tests.keeper import ALICE, EVE, Keeper
 
-RUNS = 3
+RUNS, VOTES = 3, 9
+LEAST = 100
+PLACE = f"/ip4/127.0.0.1/tcp/1/p2p/{ALICE.identity.peer}"
 
 
 class Source:
-    """A log in memory: requests that are granted, one after another."""
+    """A log and who keeps it, in memory: requests that are granted, one after another."""
 
-    def __init__(self, size: int) -> None:
-        self.log = Keeper()
-        self.log.ask(BOB, self.log.publish())
-        self.log.decide()
+    def __init__(self, size: int, *members: str) -> None:
+        self.log = Keeper(members=members)
+        self.log.clock = int(time.time()) - 60
+        self.log.ask(EVE, self.log.publish())
+        self.leaf = self.log.data[2]
+        self.log.clock -= 1  # and stands still: nothing is dated before what is in front of it
+        self.levels: list[list[bytes]] = []
+        self.edge = tuple[bytes, ...]()
+        self.hashed = 0
         self.grow(size)
 
     def grow(self, size: int) -> None:
-        leaf = self.log.data[2]
-        while len(self.log.data) < size:
-            self.log.last = self.log.add(leaf)
-            self.log.decide()
-        self.shown = self.log.head()
+        data = self.log.data
+        while len(data) < size:
+            request = len(data) - 1
+            data.append(codec.encode(Decision(
+                type=entries.DECISION, time=self.log.clock, request=request, outcome="grant", reason="acknowledged",
+                basis=1, expires=None, statement=None,
+            )))  # fmt: skip
+            data.append(self.leaf)
+        self.sign()
+
+    def sign(self) -> None:
+        leaves = [merkle.leaf(each) for each in self.log.data[self.hashed :]]
+        nodes, self.edge = merkle.grow(self.hashed, self.edge, leaves)
+        for level, _, value in nodes:
+            while len(self.levels) <= level:
+                self.levels.append([])
+            self.levels[level].append(value)
+        self.hashed = len(self.log.data)
+        head = checkpoint.Checkpoint(origin=self.log.log.name, size=self.hashed, root=merkle.edge_root(self.edge))
+        self.shown = checkpoint.sign(head, self.log.signer)
+
+    def node(self, level: int, position: int) -> bytes:
+        return self.levels[level][position]
 
     async def read(self, path: str) -> bytes:
-        if path == tiles.CHECKPOINT:
-            return self.shown
-        return await self.log.read(path)
+        return self.shown if path == tiles.CHECKPOINT else await self.log.read(path)
+
+    async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
+        _, commons, what = path.split("/", 2)
+        if commons != self.log.commons or what.startswith("openings/"):
+            raise NotFound(path)
+        return await self.read(what)
+
+    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+        said = codec.decode(Submission, body)
+        index = len(self.log.data)
+        self.log.data.append(said.statement)
+        self.sign()
+        proof = merkle.prove_inclusion(index, self.hashed, self.node)
+        old = checkpoint.parse(checkpoint.note.peek(said.head)).size if said.head else 0
+        lead = merkle.prove_consistency(old, self.hashed, self.node) if 0 < old < self.hashed else ()
+        shown = ProvenEntry(index=index, entry=said.statement, opening=None, proof=tuple(proof))
+        return codec.encode(Answer(shown=(shown,), head=self.shown, consistency=tuple(lead)))
 
 
 def hashed(data: list[bytes]) -> float:
@@ -61,27 +114,66 @@ def hashed(data: list[bytes]) -> float:
 def told(name: str, seconds: list[float], limit: float | None, entries: int) -> None:
     middle = statistics.median(seconds)
     each = middle / max(entries, 1) * 1e6
-    beside = f"{limit * 1e3:10.1f}{middle / limit:9.1f}" if limit else " " * 19
+    beside = f"{limit * 1e3:10.1f}{middle / limit:9.2f}" if limit else " " * 19
     print(f"{name:40}{middle * 1e3:10.1f}{min(seconds) * 1e3:9.1f}{max(seconds) * 1e3:9.1f}{beside}{each:11.1f}")
 
 
-def measure(size: int) -> None:
+class Member:
+    """A home that takes part in a community whose log is in memory, and a vote in it."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        home.create(folder, home.personal("bench", "members", int(time.time())), {})
+        self.folder, self.home = folder, Home(folder)
+        self.source = Source(size, self.home.keys.identity.peer)
+        self.home.shelf.put_seat(self.source.log.commons, self.source.log.signer.public, [PLACE])
+        asyncio.run(replica.of(self.home, self.source.log.commons).update(self.source.read))
+
+    def vote(self, more: int) -> float:
+        """Seconds of a vote on a proposal that is new, behind so many new entries."""
+        proposal = self.source.log.propose("admit", college="members", peer=EVE.identity.peer)
+        self.source.log.clock -= 1
+        self.source.grow(len(self.source.log.data) + more)
+        c = Context(node=cast(Any, Near(self.home)), net=self.source)
+        start = time.perf_counter()
+        asyncio.run(community.vote(c, proposal=proposal, choice="no", named=self.source.log.commons))
+        return time.perf_counter() - start
+
+    def opened(self) -> float:
+        """Seconds until the home is open, and its replica."""
+        self.home.close()
+        start = time.perf_counter()
+        self.home = Home(self.folder)
+        asyncio.run(replica.of(self.home, self.source.log.commons).open())
+        return time.perf_counter() - start
+
+
+class Near:
+    """What the verb asks of a node: its home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+
+def measure(size: int, runs: int) -> None:
     source = Source(size)
     whole, more = len(source.log.data), min(1000, size // 10)
     first, again, on, nothing = list[float](), list[float](), list[float](), list[float]()
     limit, limit_on = hashed(source.log.data), 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for run in range(RUNS):
+        for run in range(runs):
             with closing(Shelf(Path(folder, f"{run}.shelf.db"))) as shelf:
                 path = Path(folder, f"{run}.db")
                 for seconds in (first, again):
+                    start = time.perf_counter()
                     with closing(History.open(path)) as history:
-                        start = time.perf_counter()
-                        asyncio.run(Replica(source.log.commons, history, Remembered(shelf)).update(source.read))
+                        seen = Replica(source.log.commons, history, Remembered(shelf))
+                        asyncio.run(seen.update(source.read))
                         seconds.append(time.perf_counter() - start)
+                        assert seen.verified.faults == 0
         child = [sys.executable, __file__, "memory", str(path), source.log.commons]
         memory = subprocess.run(child, check=True, capture_output=True, text=True).stdout.strip()
-        with closing(Shelf(Path(folder, "shelf.db"))) as shelf, closing(History.open(Path(folder, "db"))) as history:
+        stored = path.stat().st_size >> 20
+        with closing(Shelf(Path(folder, f"{run}.shelf.db"))) as shelf, closing(History.open(path)) as history:
             kept = Replica(source.log.commons, history, Remembered(shelf))
             asyncio.run(kept.update(source.read))
             for _ in range(RUNS):
@@ -94,21 +186,42 @@ def measure(size: int) -> None:
                 start = time.perf_counter()
                 asyncio.run(kept.update(source.read))
                 on.append(time.perf_counter() - start)
+        del source
+        votes = voted(Path(folder), size)
     print(
         f"\n{whole} entries{'':27}{'median ms':>10}{'least':>9}{'most':>9}{'limit ms':>10}{'ratio':>9}{'µs/entry':>11}"
     )
-    told("first reading", first, limit, whole)
+    told(f"first reading, {runs} runs", first, limit, whole)
     told("opened after a restart, nothing new", again, limit, whole)
     told("read on, nothing new", nothing, None, 1)
     told(f"read on, {more} new", on, limit_on, more)
-    print(f"memory of it, opened{memory:>30} MiB")
+    for name, (seconds, beside) in votes.items():
+        told(name, seconds, statistics.median(beside) if beside else None, 1)
+    print(f"memory of it, opened and asked{memory:>21} MiB, and {stored} MiB on disk")
+
+
+def voted(folder: Path, size: int) -> dict[str, tuple[list[float], list[float]]]:
+    """By name what it took there, and in a log of the least size, in turns."""
+    member, least = Member(folder / "member", size), Member(folder / "least", LEAST)
+    found = dict[str, tuple[list[float], list[float]]]()
+    for more in (0, 1000):
+        times = [(member.vote(more), least.vote(more)) for _ in range(VOTES)]
+        found[f"vote, {more} new, {VOTES} runs"] = [a for a, _ in times], [b for _, b in times]
+    found[f"home and replica opened, {VOTES} runs"] = [member.opened() for _ in range(VOTES)], []
+    for each in (member, least):
+        each.home.close()
+    return found
 
 
 def remembered(path: str, commons: str) -> None:
+    """Opened, and asked for a thousand grants all over it."""
     with closing(Shelf(Path(path).with_suffix(".memory.db"))) as shelf:
         before = psutil.Process().memory_info().rss
         with closing(History.open(Path(path))) as history:
-            asyncio.run(Replica(commons, history, Remembered(shelf)).open())
+            seen = Replica(commons, history, Remembered(shelf))
+            asyncio.run(seen.open())
+            for n in range(1000):
+                seen.state.granted(2 + 2 * (n * (seen.size // 2 - 3) // 1000), int(time.time()))
             print((psutil.Process().memory_info().rss - before) >> 20)
 
 
@@ -118,4 +231,4 @@ if __name__ == "__main__":
     else:
         print(f"load before: {psutil.getloadavg()[0]:.1f}")
         for each in map(int, sys.argv[1:] or ["100", "10000", "100000"]):
-            measure(each)
+            measure(each, RUNS if each <= 100_000 else 1)

@@ -21,7 +21,7 @@ def told(state: State, me: str, now: int, everything: bool = False, faults: int 
     """A community as plain values: who is in it, who decides what, what is open, what it lacks, and how many entries of
     its log are faulty."""
     community, charter = state.founded, state.founded.charter
-    ballots = [ballot for ballot in community.ballots.values() if everything or ballot.standing in ("open", "counted")]
+    ballots = [*community.ballots.values()] if everything else community.waiting()
     return {
         "commons": state.commons,
         "name": charter.name,
@@ -49,6 +49,11 @@ def outdated(state: State) -> str:
     except Outdated as error:
         return f"{error.message}: {error.hint}"
     return ""
+
+
+def proposal(state: State, me: str, now: int, index: int) -> Told:
+    """One proposal as plain values."""
+    return _ballot(state, state.founded, state.founded.ballot(index), me, now)
 
 
 def _ballot(state: State, community: Community, ballot: Ballot, me: str, now: int) -> Told:

@@ -1,4 +1,5 @@
-"""The history of one log as it was verified here: its entries, the tree over them, and the head that signs them.
+"""The history of one log as it was verified here: its entries, the tree over them, the head that signs them, and what
+they fold to.
 
 One SQLite file for each log that somebody else keeps, or a temporary one that is gone when it is closed. Beside the
 entries lie verdicts on them, and openings, where this home's owner keeps some. It knows nothing of what an entry says
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from commons.core.state.opening import Opening
 from commons.core.tlog import checkpoint, merkle, note
-from commons.disk import journal, openings, sql, verdicts
+from commons.disk import folded, journal, openings, sql, verdicts
+from commons.disk.folded import Stored
 from commons.disk.openings import Openings
 from commons.disk.verdicts import RowVerdict, Verdicts, Word
 from commons.errors import StorageFailed, Untrue
@@ -27,6 +29,7 @@ CREATE TABLE IF NOT EXISTS heads(one INTEGER PRIMARY KEY CHECK (one = 0), note B
 """
     + openings.SCHEMA
     + verdicts.SCHEMA
+    + folded.SCHEMA
 )
 _TABLES = (
     "idx, data FROM entries",
@@ -36,6 +39,8 @@ _TABLES = (
     "subject, key FROM subjects",
     "size, root FROM judged",
     "idx, size, word FROM verdicts",
+    "one, data FROM folds",
+    "name, number, data FROM pages",
 )
 CHUNK = 256  # entries read at once
 _DATA = "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx"
@@ -54,6 +59,8 @@ class History:
         self._path, self._stored, self._local = path or Path("a temporary copy"), path is not None, local
         self._opened: sql.Connection | None = None
         self._erased = False  # something was, and may still be in the WAL
+        self._fold: Stored | None = None
+        self._misfolded = False
         self.size, self.head, self._edge = 0, b"", tuple[bytes, ...]()
         if self._stored and self._path.exists():
             try:
@@ -71,6 +78,38 @@ class History:
                 self._opened = sql.connect(self._path, SCHEMA) if self._stored else sql.temporary(SCHEMA)
         return self._opened
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what its entries fold to can be kept here: not of a temporary copy, nor where nothing can be
+        written."""
+        return self._stored and not sql.frozen(self._path.parent)
+
+    @property
+    def fold(self) -> Stored:
+        """What is stored of that. Another one after `refold` and `unfold`, and after `changing` has failed where it was
+        changed; the one before is gone."""
+        if self._fold is None:
+            self._fold = Stored(self._path, self._db, self._misfolded)
+        return self._fold
+
+    def refold(self) -> Stored:
+        """What is stored of it, anew."""
+        self._leave_fold()
+        return self.fold
+
+    def unfold(self) -> None:
+        """Nothing is stored of the fold any more."""
+        self._leave_fold()
+        self._misfolded = False
+        with self._door():
+            for table in ("folds", "pages"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def _leave_fold(self) -> None:
+        if self._fold is not None:
+            self._fold.gone, self._misfolded = True, self._misfolded or self._fold.damaged
+        self._fold = None
+
     @classmethod
     def open(cls, path: Path, local: bytes = b"") -> History:
         """What is stored there. What is damaged was somebody else's all along: it is removed, and read again."""
@@ -84,7 +123,7 @@ class History:
     def renew(self) -> None:
         """Nothing is here any more: the file is begun anew."""
         self.close()
-        self._opened = None
+        self._opened, self._misfolded = None, False
         if self._stored:
             _remove(self._path)
         self.size, self.head, self._edge, self._erased = 0, b"", (), False
@@ -117,6 +156,7 @@ class History:
             raise
 
     def close(self) -> None:
+        self._leave_fold()
         if self._opened is not None:
             self._opened.close()
 
@@ -186,8 +226,8 @@ class History:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """One transaction around `clear`, `add` and `sign`: all of it is durable when this ends, nothing of it after an
-        error or a crash."""
+        """One transaction around `clear`, `unfold`, `add`, `sign` and what `fold` saves: all of it is durable when this
+        ends, nothing of it after an error or a crash."""
         before = (self.size, self.head, self._edge)
         with self._door():
             self._db.execute("BEGIN IMMEDIATE")
@@ -195,14 +235,19 @@ class History:
             yield
             with self._door():
                 self._db.execute("COMMIT")
+            if self._fold is not None:
+                self._fold.changed = False
         except BaseException:
             self.size, self.head, self._edge = before
+            if self._fold is not None and self._fold.changed:
+                self._leave_fold()
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
 
     def clear(self) -> None:
         """No entries. Openings and verdicts stay: whoever clears knows what becomes of them."""
+        self.unfold()
         self.size, self.head, self._edge = 0, b"", ()
         with self._door():
             for table in ("entries", "nodes", "heads"):
@@ -294,5 +339,5 @@ def _overwrite(path: Path) -> None:
 def _damaged(path: Path, what: str) -> Damaged:
     return Damaged(
         f"the copy of a log in {path.name} is damaged: {what}",
-        hint=f"remove {path}: the log is read and verified again from where it is kept",
+        hint="repeat this: the log is read and verified again from where it is kept",
     )

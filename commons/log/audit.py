@@ -19,7 +19,7 @@ from commons.core.state.fold import State
 from commons.core.tlog import checkpoint, cosignature, note, tiles
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.policy import Policy
-from commons.disk.history import History
+from commons.disk.history import Damaged, History
 from commons.disk.verdicts import RowVerdict
 from commons.errors import Malformed, NotFound, Refused, StorageFailed
 from commons.log import exported, minutes, titles
@@ -50,9 +50,12 @@ async def of_replica(read: Read, kept: Replica, progress: Progress, keep: bool =
     """The same of a log of which a replica is kept: only entries that are new are read, and openings. These are used
     and gone: what stays here is what was found of each request, without the person, unless they are to be kept
     (`keep`). One that the source does not show is the one that is kept, if any is."""
-    judging = _Judging(read, kept)
-    head = await kept.update(read, progress)
-    await kept.replay(judging)
+    judging, head = _Judging(read, kept), await kept.update(read, progress)
+    try:
+        await kept.replay(judging)
+    except Damaged:  # and is read again
+        judging, head = _Judging(read, kept), await kept.update(read, progress)
+        await kept.replay(judging)
     earlier, judge = kept.history.verdicts(), judging.judge
     added = await kept.judged(head, judge.found(earlier), judge.openings() if keep else {})
     report = judging.report(head, False, (), earlier)

@@ -15,17 +15,17 @@ from typing import Protocol
 
 from commons.core.crypto import ids
 from commons.core.crypto.envelope import Opened
-from commons.core.dataset.rule import Rule
 from commons.core.state import entries, transfer
-from commons.core.state.charter import Charter, Colleges
-from commons.core.state.entries import Decision
+from commons.core.state.charter import Charter
 from commons.core.state.fold import State
 from commons.core.state.opening import Opening
+from commons.core.state.tables import MEMORY
 from commons.core.state.transfer import SUCCESSION, Succession, Tenure
 from commons.core.tlog import checkpoint, merkle, note, tiles
 from commons.core.tlog.checkpoint import Checkpoint, Signed
 from commons.core.tlog.note import Verifier
 from commons.disk import journal
+from commons.disk.folded import Misfolded, Stored
 from commons.disk.history import Damaged, History
 from commons.disk.home import Home
 from commons.disk.restored import due_at
@@ -34,18 +34,10 @@ from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView
 from commons.log import evidence
 from commons.log.evidence import Trust
 from commons.log.files import Read
+from commons.log.verified import Verified, bound
 from commons.progress import Progress
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
-    """What was in force when a request was decided: the rule, and who was in which college."""
-
-    rule: Rule
-    colleges: Colleges
-
-    def colleges_of(self, peer: str) -> tuple[str, ...]:
-        return tuple(name for name, peers in sorted(self.colleges.items()) if peer in peers)
+PAGES = 1024  # of its fold are changed in memory before they are written
 
 
 class Fold(Protocol):
@@ -57,27 +49,8 @@ class Fold(Protocol):
     async def take(self, start: int, batch: Sequence[bytes]) -> None: ...
 
 
-class Verified:
-    """The `state` by now; the `grounds` of each decision, by its request; and how many entries break the rules: they
-    are in the log, and give no right."""
-
-    def __init__(self) -> None:
-        self.state = State()
-        self.grounds: dict[int, Grounds] = {}
-        self.faults = 0
-
-    async def take(self, start: int, batch: Sequence[bytes]) -> None:
-        for index, data in enumerate(batch, start):
-            try:
-                entry = entries.decode(data)
-                self.state.apply(entry)
-            except CommonsError:
-                self.faults += 1
-                self.state.size = index + 1
-                continue
-            if isinstance(entry, Decision):
-                known = self.state.datasets[self.state.accesses[entry.request].entry.dataset]
-                self.grounds[entry.request] = Grounds(rule=known.rule, colleges=self.state.founded.colleges)
+class _HandedOver(Exception):
+    """Among the entries that were read, one may hand the log over."""
 
 
 class Replica:
@@ -122,27 +95,75 @@ class Replica:
         return self.state.keeper
 
     async def open(self) -> None:
-        """Fold what is stored, if anything is. What is damaged is forgotten, and read again by the next `update`."""
+        """What is stored, if anything is: with the fold that was stored with it, where that is of these very entries
+        and whole; else they are folded again. What is damaged is forgotten, and read again by the next `update`."""
         async with self._one:
             await self._open()
 
     async def _open(self) -> None:
-        if self._head is not None or not self.history.head:
+        if not self.history.head or (self._head is not None and self._stands()):
             return
         try:
-            folded = Verified()
-            head = await self._all(folded, self.history.head)
-            if self.commons not in (None, folded.state.commons):
-                raise Untrue("it is the log of another commons")
-            if self._erased(folded.state):  # by rules that an older version did not know
+            await self._load()
+            if self._erased(self.state):  # by rules that an older version did not know
                 with self.history.changing():
-                    self.history.erase(self._erased(folded.state))
+                    self.history.erase(self._erased(self.state))
                 self.history.forget()
         except (Damaged, Malformed, Untrue) as error:
             journal.log.warning("a copy of a log is read again: %s", error.message)
             self._forget()
-            return
+
+    def _stands(self) -> bool:
+        """Whether the fold in use is the one that is stored, and no damage of it was met."""
+        tables = self.state.tables
+        return not isinstance(tables, Stored) or not (tables.damaged or tables.gone)
+
+    async def _load(self) -> None:
+        folded = self._stored() or await self._folded()
+        head = transfer.open_head(self.history.head, folded.state.keeper.name, folded.state.tenures)
+        folded.state.check_head(head.checkpoint)
+        if self.commons not in (None, folded.state.commons):
+            raise Untrue("it is the log of another commons")
         self._verified, self._head = folded, head
+
+    def _stored(self) -> Verified | None:
+        """The fold that was stored; None where it is damaged, or of other entries, other rules, another format."""
+        if self._given is not None or not self.history.keeps or self.history.fold.damaged:
+            return None
+        stored = self.history.refold()
+        record = stored.load()
+        if record is None or record.of != self._bound():
+            journal.log.info("what is stored of a log is folded again")
+            return None
+        try:
+            return Verified.restored(record.said, stored)
+        except CommonsError as error:
+            journal.log.warning("what was made of a log is made again: %s", error.message)
+            return None
+
+    def _bound(self) -> bytes:
+        return bound(self.history.size, self.history.root(self.history.size))
+
+    async def _folded(self) -> Fold:
+        """The fold of all that is stored, kept with it, in one transaction: a crash leaves what was there."""
+        if self._given is not None or not self.history.keeps:
+            folded = self._given or Verified()
+            await self._take(folded, 0, self.history.size)
+            return folded
+        with self.history.changing():
+            self.history.unfold()
+            kept = Verified(self.history.fold)
+            await self._take(kept, 0, self.history.size)
+            self._save(kept)
+        return kept
+
+    def _fresh(self) -> Fold:
+        """One that has taken nothing yet. It is stored with the entries that it is given."""
+        return self._given or Verified(self.history.fold if self.history.keeps else MEMORY)
+
+    def _save(self, folded: Fold) -> None:
+        if isinstance(folded, Verified) and isinstance(folded.state.tables, Stored):
+            folded.state.tables.save(self._bound(), folded.rest())
 
     async def contains(self, shown: bytes) -> None:
         """SplitView, with both heads, unless this log contains the head in the note `shown`, by whoever kept it then.
@@ -153,11 +174,12 @@ class Replica:
             raise Pending("that head is newer than what this log shows here", hint="repeat it a little later")
         self.state.check_head(other.checkpoint)
         self._check_whole()
-        try:
-            root = self.history.root(other.checkpoint.size)
-        except Damaged:
-            self.history.mend()
-            root = self.history.root(other.checkpoint.size)
+        with self._forgetting():
+            try:
+                root = self.history.root(other.checkpoint.size)
+            except Damaged:
+                self.history.mend()
+                root = self.history.root(other.checkpoint.size)
         if root == other.checkpoint.root:
             return
         if other.checkpoint.size <= self.state.tenures[-1].since:
@@ -176,9 +198,9 @@ class Replica:
         2. the head that is shown; its entries from what is known on; the root over them all is the one it signs
         3. whose head it is: who keeps the log by these very entries, and who came before them went on from it
         4. what was trusted before, here or by an answer, lies within
-        5. the fold, without a pause; and in one transaction entries, tree and head, and openings that are kept here and
-           that the log has erased by now, or has to by its own clock, are gone, with their keys. A crash before that
-           leaves what was known before
+        5. the fold, without a pause; and in one transaction entries, tree, head and what they fold to, and openings
+           that are kept here and that the log has erased by now, or has to by its own clock, are gone, with their keys.
+           A crash before that leaves what was known before, and the fold of it: there is never one of other entries
         6. what was erased is gone from the write-ahead log, too. A crash before that leaves it there, where whoever
            opens this replica cuts it off before anything is read
         7. the head is trusted from now on. A crash before that leaves the older head trusted, which the log still
@@ -186,11 +208,25 @@ class Replica:
         """
         await self.open()
         try:
-            return await self._update(read, progress)
-        except Damaged as error:  # found only now
+            try:
+                return await self._update(read, progress)
+            except Misfolded as error:  # found only now
+                journal.log.warning("%s; it is made again", error.message)
+                await self.open()
+                return await self._update(read, progress)
+        except Damaged as error:
             journal.log.warning("%s; it is read again", error.message)
             self._forget()
             return await self._update(read, progress)
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """What turns out to be damaged while it is read is forgotten, and read again by the next `update`."""
+        try:
+            yield
+        except Damaged:
+            self._forget()
+            raise
 
     def _forget(self) -> None:
         self.history.renew()
@@ -228,11 +264,12 @@ class Replica:
             await self._entries(read, claimed, progress)
             if self.history.root(claimed.size) != claimed.root:
                 raise _rootless(claimed)
-            folded = self._given or Verified()
+            folded = self._fresh()
             head = await self._all(folded, shown)
             self._check_bases(folded.state.tenures)
             self._check_trusted(head, folded.state)
             self.history.sign(shown)
+            self._save(folded)
         self._verified, self._head = folded, head
 
     async def _extend(self, read: Read, new: Signed, progress: Progress) -> None:
@@ -246,20 +283,22 @@ class Replica:
                 if self.history.root(new.checkpoint.size) != new.checkpoint.root:
                     await self._check_lead(read, old, new)
                     raise _rootless(new.checkpoint)
-                if not handed:
-                    self._check_trusted(new, self.state)
-                    self.history.sign(new.note)
-                    await self._take(self._verified, at, new.checkpoint.size)
-                    self.state.check_head(new.checkpoint)
-                    self.history.erase(self._erased(self.state))
+                if handed:
+                    raise _HandedOver
+                self._check_trusted(new, self.state)
+                self.history.sign(new.note)
+                await self._take(self._verified, at, new.checkpoint.size)
+                self.state.check_head(new.checkpoint)
+                self.history.erase(self._erased(self.state))
+                self._save(self._verified)
+        except _HandedOver:  # who keeps it is told by the entries alone, which are read anew
+            await self._adopt(read, new.note, progress)
+            return
         except BaseException:
-            if self.state.size != at:  # more was folded than is stored
+            if self.state.size != at or not self._stands():  # more was folded than is stored
                 self._head, self._verified = None, self._given or Verified()
                 await self._open()
             raise
-        if handed:  # who keeps it is told by the entries alone
-            await self._adopt(read, new.note, progress)
-            return
         self._head = new
 
     async def _adopt(self, read: Read, shown: bytes, progress: Progress) -> None:
@@ -284,7 +323,12 @@ class Replica:
                     self.history.add(batch)
                 self.history.erase(self._erased(state))
                 self.history.sign(head.note)
-            self._verified, self._head = fresh._verified, head
+                folded = fresh._verified
+                if self._given is None and self.history.keeps:
+                    folded = self._fresh()
+                    await self._take(folded, 0, head.checkpoint.size)
+                    self._save(folded)
+            self._verified, self._head = folded, head
 
     def _common(self, fresh: Replica) -> int:
         """How many entries of what was known here go on in the log that takes its place; 0 where others begin it."""
@@ -308,8 +352,9 @@ class Replica:
         return handed
 
     async def replay(self, fold: Fold) -> None:
-        """Give all that was verified to another fold."""
-        await self._take(fold, 0, self.size)
+        """Give all that was verified to another fold. Damaged where it is not what was verified."""
+        with self._forgetting():
+            await self._take(fold, 0, self.size)
 
     async def judged(self, head: Signed, found: Mapping[int, Word], kept: Mapping[int, tuple[str, Opening]]) -> int:
         """How many openings are kept here, that were not before, of those given (each of an entry, with the peer id of
@@ -377,6 +422,8 @@ class Replica:
     async def _take(self, folded: Fold, first: int, last: int) -> None:
         for start, batch in self.history.batches(first, last):
             await folded.take(start, batch)
+            if isinstance(folded.state.tables, Stored):
+                folded.state.tables.flush(PAGES)
 
     # -- what has to hold ----------------------------------------------------------------------------------------------
 

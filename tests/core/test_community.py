@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -696,7 +697,8 @@ class AnyCommunity(RuleBasedStateMachine):
             self.log.state.size = before.size
             expired = [b for b in before.community.ballots.values() if b.standing == "open"]  # type: ignore[union-attr]
             for ballot in expired:  # time has passed for them, whoever noticed it
-                ballot.standing = self.log.ballot(ballot.index).standing
+                standing = self.log.ballot(ballot.index).standing
+                before.community.ballots[ballot.index] = replace(ballot, standing=standing)  # type: ignore[union-attr]
             assert self.log.state == before
 
     @rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -221,7 +222,7 @@ def test_only_a_grant_that_stands_is_granted() -> None:
     with pytest.raises(Gone):
         fold(charter(), publish(), request(), decision(2), redaction(2)).granted(2, now=10)
     nobodys = fold(charter(), publish(), request())
-    nobodys.access(2).outcome = "grant"  # without an entry that says so
+    nobodys.accesses[2] = replace(nobodys.access(2), outcome="grant")  # without an entry that says so
     with pytest.raises(Pending):
         nobodys.granted(2, now=10)
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,13 @@ from commons.core.tlog import checkpoint, merkle
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.tiles import WIDTH
-from commons.disk.history import History
+from commons.disk.folded import Misfolded
+from commons.disk.history import Damaged, History
 from commons.disk.shelf import Shelf
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, SplitView, Untrue
 from commons.log.evidence import Nowhere, Remembered
 from commons.log.replica import Followed, Replica
+from commons.log.verified import Verified, bound
 from tests.crash_driver import die_at, in_child
 from tests.keeper import ALICE, BOB, EVE, Keeper, followed
 
@@ -320,6 +322,7 @@ async def test_a_copy_in_which_bits_have_flipped_is_read_again_and_accuses_nobod
     with closing(History.open(path)) as kept:
         true = Replica(log.commons, kept, Remembered(shelf))
         await true.update(log.read)
+        accesses = dict(true.state.accesses)
     whole, heads = path.read_bytes(), [log.head(n) for n in range(1, len(log.data) + 1)]
     other = Keeper(members=(EVE.identity.peer,))
     with closing(History.open(tmp_path / "other.db")) as kept:
@@ -335,9 +338,15 @@ async def test_a_copy_in_which_bits_have_flipped_is_read_again_and_accuses_nobod
         path.write_bytes(data)
         with closing(History.open(path)) as kept:
             again = Replica(log.commons, kept, Remembered(shelf))
+            assert (await again.update(log.read)).note == log.head()
+            with suppress(Damaged):  # it is found where entries are read
+                await again.replay(Verified())
+            await again.update(log.read)
+            with suppress(Misfolded):  # or where it is asked what they make true
+                assert again.state.accesses == accesses
             head = await again.update(log.read)
             assert (head.note, [*kept.entries(0, again.size)]) == (log.head(), log.data)
-            assert again.state.accesses == true.state.accesses
+            assert again.state.accesses == accesses
             for each in heads:
                 await again.contains(each)
         assert shelf.forks() == {}
@@ -374,6 +383,9 @@ def test_a_kill_at_any_write_leaves_what_was_verified_before_or_after_and_it_goe
         with closing(Shelf(tmp_path / "shelf.db")) as shelf, closing(History.open(path)) as kept:
             assert kept.head in heads
             assert [*kept.entries(0, kept.size)] == log.data[: kept.size]
+            record = kept.fold.load()
+            assert record is not None
+            assert record.of == bound(kept.size, kept.root(kept.size))  # and what they fold to with them
             assert heads.index(shelf.head(log.log.vkey) or b"") <= heads.index(
                 kept.head
             )  # the entries first, then trust

@@ -40,6 +40,11 @@ def encode(value: object) -> bytes:
         ) from error
 
 
+def plain(value: object) -> bytes:
+    """Plain msgpack of what is plain already: lists, numbers, text and bytes. For `raw`."""
+    return msgpack.packb(value, use_bin_type=True)  # type: ignore[no-any-return]
+
+
 def raw(data: bytes, limit: int = LIMIT) -> Any:
     """Plain msgpack, bounded; Malformed or TooLarge. Only to look at before decoding."""
     if len(data) > limit:
@@ -59,6 +64,15 @@ def scalars(data: bytes) -> msgpack.Unpacker:
     rows = msgpack.Unpacker(max_buffer_size=len(data) + 1, max_array_len=0, max_map_len=0, max_ext_len=0)
     rows.feed(data)
     return rows
+
+
+def restored(kind: Any, data: bytes) -> Any:
+    """What `encode` made these bytes of, of whichever `kind` it writes, where it is certain that it did: nobody looks
+    whether there is another spelling. Malformed where it has another form by now."""
+    try:
+        return _converter.structure(raw(data, len(data)), kind)
+    except Exception as error:
+        raise Malformed("not what is written here by now") from error
 
 
 def decode(kind: type[T], data: bytes, limit: int = LIMIT) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -11,7 +12,7 @@ from commons.core.state.proposals import Proposal
 Standing = Literal["open", "counted", "passed", "rejected", "expired", "void"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ballot:
     """A proposal at entry `index`, `digest` the SHA-256 of its bytes, and what became of it. `closed` is the entry that
     decided it; `why` says what made it void. It is `counted`, at entry `met`, when it has its votes and the witnesses
@@ -25,8 +26,8 @@ class Ballot:
     rule: str
     deadline: int
     dated: int  # the latest day, by their own clocks, on which its members signed
-    votes: dict[str, str] = field(default_factory=dict)  # choice by peer
-    reasons: dict[str, str] = field(default_factory=dict)  # by peer, of those who gave one
+    votes: Mapping[str, str] = field(default_factory=dict)  # choice by peer
+    reasons: Mapping[str, str] = field(default_factory=dict)  # by peer, of those who gave one
     standing: Standing = "open"
     closed: int | None = None
     met: int | None = None

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, MutableSet, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from commons.core.dataset.rule import Rule, as_wide
@@ -19,14 +19,16 @@ from commons.core.state import proposals, rules, transfer
 from commons.core.state.ballot import Ballot, World
 from commons.core.state.charter import Charter, College, Colleges, check_amendment, check_livable, expand, rule_of
 from commons.core.state.proposals import Join, Proposal, Vote
+from commons.core.state.tables import MEMORY, Tables
 from commons.core.state.transfer import Succession, Tenure
 from commons.core.tlog import cosignature
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
-from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed
 
 OPEN = 50  # proposals of one member
+Verdict = tuple[str, int | None]
 ANSWERS = ("grant", "refuse", "revoke")  # what is decided about a request
 UNTIMED = (
     "amend-charter",
@@ -86,12 +88,29 @@ class Members:
         return {**self.colleges, college: tuple(each for each in self.colleges[college] if each != peer)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunityRest:
+    """What of a community stands in no table."""
+
+    charter: Charter
+    colleges: Colleges
+    tenures: tuple[Tenure, ...]
+    quorums: tuple[tuple[int, str], ...]
+    numbers: tuple[tuple[int, int], ...]
+    heir: Proposal | None
+    chosen: int
+    counted: tuple[int, ...]
+    opened: tuple[int, ...]
+    custodians: str
+    unsettled: tuple[int, ...]
+
+
 class Community:
     """Of a charter and the entries after it; `world` is what the rest of the fold knows. `charter` is the one in force;
     `tenures` who has kept the log under which key, the last now; `quorums` whose cosignatures are asked for, by the
     entries from which they are; `numbers` by which rules the entries after those are judged."""
 
-    def __init__(self, charter: Charter) -> None:
+    def __init__(self, charter: Charter, tables: Tables = MEMORY) -> None:
         self.people = Members(charter.listed())
         self.charter = charter
         self.tenures = [Tenure(since=0, registrar=charter.registrar, key=charter.log_key)]
@@ -99,18 +118,39 @@ class Community:
         self.numbers = [(0, rules.FIRST)]
         self.heir: Proposal | None = None  # who was chosen to keep the log, and has not taken it over yet
         self.chosen = 0  # when, by the clocks of those who chose
-        self.ballots: dict[int, Ballot] = {}
+        self.ballots: MutableMapping[int, Ballot] = tables.rows("ballots", Ballot)  # by entry
         self.changed: list[Proposal] = []  # about datasets, passed at this entry: for the rest of the fold
-        self.counted: dict[int, Ballot] = {}  # those that wait for a stamp
-        self._open: dict[int, Ballot] = {}  # those that wait for ballots
+        self._counted: list[int] = []  # ballots that wait for a stamp, in the order in which they got their votes
+        self._open: dict[int, None] = {}  # those that wait for ballots
         self.custodians = charter.custodians
-        self.rules: dict[bytes, Rule] = {}  # by series, as they were voted
+        self.rules: MutableMapping[bytes, Rule] = tables.rows("rules", Rule)  # by series, as they were voted
         self.unsettled: set[int] = set()  # of these, what the log has no decision of yet
-        self.approved: set[str] = set()  # datasets that may be published, where members decide about that
-        self.withdrawn: dict[str, int] = {}
-        self.verdicts: dict[int, tuple[str, int | None]] = {}  # by request: grant or refuse, and when it ends
-        self.shown: dict[int, int] = {}  # requests whose identity was opened, by the entry that decided it
-        self._numbers: dict[bytes, int] = {}  # proposals by digest
+        self.approved: MutableSet[str] = tables.names(
+            "approved"
+        )  # datasets that may be published, where members decide about that
+        self.withdrawn: MutableMapping[str, int] = tables.rows("withdrawn", int, lambda index: index)  # datasets
+        # by request: grant or refuse, and when it ends
+        self.verdicts: MutableMapping[int, Verdict] = tables.rows("verdicts", Verdict)
+        self.shown: MutableMapping[int, int] = tables.rows("shown", int)  # requests whose identity was opened, and when
+        self._numbers: MutableMapping[bytes, int] = tables.rows("proposals", int)  # proposals by digest
+
+    @classmethod
+    def restored(cls, rest: CommunityRest, tables: Tables) -> Community:
+        """The one of which this is the rest, and these are the tables."""
+        made = cls(rest.charter, tables)
+        made.people = Members(rest.colleges)
+        made.tenures, made.quorums, made.numbers = [*rest.tenures], [*rest.quorums], [*rest.numbers]
+        made.heir, made.chosen, made.custodians = rest.heir, rest.chosen, rest.custodians
+        made._counted, made._open, made.unsettled = [*rest.counted], dict.fromkeys(rest.opened), {*rest.unsettled}
+        return made
+
+    def rest(self) -> CommunityRest:
+        """What of it stands in no table."""
+        return CommunityRest(
+            charter=self.charter, colleges=self.colleges, tenures=tuple(self.tenures), quorums=tuple(self.quorums),
+            numbers=tuple(self.numbers), heir=self.heir, chosen=self.chosen, counted=tuple(self._counted),
+            opened=tuple(self._open), custodians=self.custodians, unsettled=tuple(sorted(self.unsettled)),
+        )  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Community) and _public(self) == _public(other)
@@ -128,6 +168,22 @@ class Community:
     def colleges_of(self, peer: str) -> tuple[str, ...]:
         """The names of the colleges that a peer is in, sorted."""
         return self.people.colleges_of(peer)
+
+    @property
+    def counted(self) -> Mapping[int, Ballot]:
+        """Those that wait for a stamp."""
+        return {index: self.ballots[index] for index in self._counted}
+
+    def waiting(self) -> list[Ballot]:
+        """Those that wait for ballots, or for a stamp, as they were proposed."""
+        return [self.ballots[index] for index in sorted({*self._open, *self._counted})]
+
+    def _opened(self) -> Iterator[Ballot]:
+        return (self.ballots[index] for index in self._open)
+
+    def _keep(self, ballot: Ballot) -> Ballot:
+        self.ballots[ballot.index] = ballot
+        return ballot
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
@@ -155,19 +211,19 @@ class Community:
             deadline=now + days * DAY,
             dated=entry.time,
             number=number,
+            votes={signer: "yes"},
         )
         asked = self._policy(ballot).crowds()
         if entry.action in ANSWERS and not asked.keys() & set(self.colleges_of(signer)):
             raise Refused(f"{signer} is not among those who decide about this")
-        alike = [each for each in self._open.values() if (each.number is None) == (number is None)]
+        alike = [each for each in self._opened() if (each.number is None) == (number is None)]
         if sum(each.proposer == signer and now <= each.deadline for each in alike) >= OPEN:
             raise Conflict(f"{signer} has {OPEN} proposals open", hint="wait until some are decided")
         if number is None:
             self._expire(now)
-        self.ballots[index] = self._open[index] = ballot
+        self._open[index] = None
         self._numbers[digest] = index
-        ballot.votes[signer] = "yes"
-        self._judge(ballot, index, world)
+        self._judge(self._keep(ballot), index, world)
 
     def vote(self, index: int, signer: str, entry: Vote, now: int, world: World) -> None:
         """Nothing: takes a member's ballot, which is cast once. Refused, NotFound, Conflict; Gone after the end."""
@@ -182,10 +238,11 @@ class Community:
             raise Conflict(f"{signer} has voted on proposal {ballot.index} already", hint="a ballot is cast once")
         if ballot.number is None:
             self._expire(now)
-        ballot.votes[signer], ballot.dated = entry.choice, max(ballot.dated, entry.time)
+        votes, reasons = {**ballot.votes, signer: entry.choice}, ballot.reasons
         if entry.reason:
-            ballot.reasons[signer] = entry.reason
-        self._judge(ballot, index, world)
+            reasons = {**reasons, signer: entry.reason}
+        cast = replace(ballot, votes=votes, reasons=reasons, dated=max(ballot.dated, entry.time))
+        self._judge(self._keep(cast), index, world)
 
     def join(self, index: int, signer: str, entry: Join, now: int) -> None:
         """Nothing: `signer` takes an invitation, and is a member. NotFound, Gone, Conflict, Malformed."""
@@ -205,7 +262,7 @@ class Community:
             raise Conflict(f"{signer} is in {college} already")
         proposals.check_taking(entry, said.key, signer)
         self._expire(now)
-        ballot.taken = index
+        self._keep(replace(ballot, taken=index))
         self.people.enter(college, signer)
 
     def succeed(self, index: int, signer: str, entry: Succession, least: int, origin: str) -> None:
@@ -236,9 +293,9 @@ class Community:
     # -- what ballots make --------------------------------------------------------------------------------------------
 
     def _expire(self, now: int, but: Sequence[str] = ()) -> None:
-        late = [each for each in self._open.values() if now > each.deadline and each.entry.action not in but]
+        late = [each for each in self._opened() if now > each.deadline and each.entry.action not in but]
         for ballot in late:
-            ballot.standing = "expired"
+            self._keep(replace(ballot, standing="expired"))
             del self._open[ballot.index]
 
     def missing(self, ballot: Ballot) -> str:
@@ -255,48 +312,50 @@ class Community:
 
     def _judge(self, ballot: Ballot, index: int, world: World) -> None:
         self._count(ballot, index, world)
-        if ballot.standing != "open":
+        if self.ballots[ballot.index].standing != "open":
             del self._open[ballot.index]
 
     def _count(self, ballot: Ballot, index: int, world: World) -> None:
         try:
             rule = self._policy(ballot)
         except Malformed as error:  # the colleges have changed, and too few are left
-            ballot.standing, ballot.closed, ballot.why = "void", index, error.message
+            self._keep(replace(ballot, standing="void", closed=index, why=error.message))
             return
         if rule.met((), self.people.tally(ballot.who("yes"))):
             if ballot.entry.action not in UNTIMED and cosignature.quorum(self.charter.witnesses).quorum is not None:
-                ballot.standing, ballot.met = "counted", index
-                self.counted[ballot.index] = ballot
+                self._keep(replace(ballot, standing="counted", met=index))
+                self._counted.append(ballot.index)
             else:
                 self._pass(ballot, index, world)
         elif not rule.open((), self.people.tally(ballot.who("no") | ballot.who("abstain"))):
-            ballot.standing, ballot.closed = "rejected", index
+            self._keep(replace(ballot, standing="rejected", closed=index))
 
     def _pass(self, ballot: Ballot, index: int, world: World) -> None:
-        ballot.standing, ballot.closed = "passed", index
+        passed = self._keep(replace(ballot, standing="passed", closed=index))
         try:
             self._check(ballot.entry, ballot.number, world)
             self._effect(ballot, index)
+        except StorageFailed:
+            raise
         except CommonsError as error:  # another proposal was faster
-            ballot.standing, ballot.why = "void", error.message
+            self._keep(replace(passed, standing="void", why=error.message))
         if cosignature.quorum(self.charter.witnesses).quorum is None:  # nobody is left to stamp them
-            for waiting in [*self.counted.values()]:
-                del self.counted[waiting.index]
-                self._pass(waiting, index, world)
+            while self._counted:
+                self._pass(self.ballots[self._counted.pop(0)], index, world)
 
     def stamp(self, index: int, head: Signed, world: World) -> None:
         """Nothing: the witnesses of the charter have seen a head of this log. What was decided in it takes effect, if
         they saw it by the deadline; what is open, and past its deadline by the least of their times, has expired.
         Refused."""
         late, least = cosignature.seen(head, cosignature.quorum(self.charter.witnesses))
-        for ballot in [each for each in self.counted.values() if (each.met or 0) < head.checkpoint.size]:
-            del self.counted[ballot.index]
+        for waiting in [each.index for each in self.counted.values() if (each.met or 0) < head.checkpoint.size]:
+            self._counted.remove(waiting)
+            ballot = self.ballots[waiting]
             if late <= ballot.deadline:
                 self._pass(ballot, index, world)
             else:
-                ballot.standing, ballot.closed = "expired", index
-                ballot.why = f"the witnesses saw its votes at {late}, and it ended at {ballot.deadline}"
+                why = f"the witnesses saw its votes at {late}, and it ended at {ballot.deadline}"
+                self._keep(replace(ballot, standing="expired", closed=index, why=why))
         self._expire(least, but=UNTIMED)
 
     def _check(self, said: Proposal, number: int | None, world: World) -> None:
@@ -327,8 +386,8 @@ class Community:
             before = self.verdicts.get(said.target or 0, ("", None))[0]
             if said.action != "open-identity" and before in (("revoke",) if said.action == "revoke" else ANSWERS):
                 raise Conflict(f"the members have decided about request {said.target} already")
-        if said.action == "open-identity" and said.target in self.shown:
-            raise Conflict(f"the identity of request {said.target} was opened at entry {self.shown[said.target]}")
+        if said.action == "open-identity" and (shown := self.shown.get(said.target or 0)) is not None:
+            raise Conflict(f"the identity of request {said.target} was opened at entry {shown}")
         if said.action == "publish":
             self._check_offered(said.dataset or "", world)
         elif said.dataset is not None:
@@ -395,7 +454,7 @@ class Community:
             case Proposal(action="expel", peer=str(peer), college=str(college)):
                 self.people.arrange(self.people.without(college, peer))
             case Proposal(action="close-invitation", target=int(target)):
-                self.ballots[target].taken = index
+                self._keep(replace(self.ballots[target], taken=index))
             case Proposal(action="set-rule", series=bytes(series), rule=Rule() as rule):
                 self.rules[series] = rule
                 self.changed.append(said)

@@ -8,7 +8,7 @@ it; where these are of a number that is not known here, nothing is judged any mo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import MutableMapping, MutableSet, Sequence
 from dataclasses import dataclass, field, replace
 
 from commons.core.crypto import ids
@@ -17,7 +17,7 @@ from commons.core.crypto.ids import Cid
 from commons.core.dataset.rule import Rule, check_member
 from commons.core.state import entries, rules, transfer
 from commons.core.state.charter import Charter, check_founding, custodians, custodians_digest
-from commons.core.state.community import Community
+from commons.core.state.community import Community, CommunityRest
 from commons.core.state.entries import (
     Decision,
     Dropped,
@@ -31,13 +31,15 @@ from commons.core.state.entries import (
     Unknown,
 )
 from commons.core.state.proposals import Join, LaterRules, Proposal, Vote
+from commons.core.state.tables import MEMORY, Tables
 from commons.core.state.transfer import Succession, Tenure
 from commons.core.tlog import cosignature
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
-from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
+from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 
+Tally = tuple[int, int]
 SLOW = 600  # seconds that a member's clock may be behind the log
 
 
@@ -52,7 +54,7 @@ class Published:
     basis: int
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """One request and what became of it. `decision`, the last one, `receipt` and `dropped` are entry indices."""
 
@@ -67,6 +69,17 @@ class Access:
     dropped: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRest:
+    """What of a State stands in no table."""
+
+    size: int
+    time: int
+    attested: int
+    commons: str | None
+    community: CommunityRest | None
+
+
 @dataclass(slots=True)
 class State:
     """What the entries have made true by now, how the next one changes it, and what can be asked of it. `known` are the
@@ -77,14 +90,38 @@ class State:
     time: int = 0
     community: Community | None = None
     commons: Cid | None = None
-    datasets: dict[str, Published] = field(default_factory=dict)
-    series: dict[bytes, str] = field(default_factory=dict)  # to the manifest of the newest version
-    epochs: dict[bytes, int] = field(default_factory=dict)  # the least epoch of the next version
-    accesses: dict[int, Access] = field(default_factory=dict)
-    tally: dict[str, tuple[int, int]] = field(default_factory=dict)  # receipts by dataset; of these, dropped
-    redacted: dict[int, int] = field(default_factory=dict)  # entry to redaction entry
-    governed: set[bytes] = field(default_factory=set)  # SHA-256 of each proposal, ballot, joining and succession
+    tables: Tables = field(default=MEMORY, repr=False, compare=False)
+    datasets: MutableMapping[str, Published] = field(init=False)
+    series: MutableMapping[bytes, str] = field(init=False)  # to the manifest of the newest version
+    epochs: MutableMapping[bytes, int] = field(init=False)  # the least epoch of the next version
+    accesses: MutableMapping[int, Access] = field(init=False)  # by the entry of the request
+    tally: MutableMapping[str, Tally] = field(init=False)  # receipts by dataset; of these, dropped
+    redacted: MutableMapping[int, int] = field(init=False)  # entry to redaction entry
+    governed: MutableSet[bytes] = field(init=False)  # SHA-256 of each proposal, ballot, joining and succession
     attested: int = 0  # the end of what rests on the registrar's signature: what follows, members signed themselves
+
+    def __post_init__(self) -> None:
+        self.datasets = self.tables.rows("datasets", Published, lambda known: known.index)
+        self.series, self.epochs = self.tables.rows("series", str), self.tables.rows("epochs", int)
+        self.accesses = self.tables.rows("accesses", Access)
+        self.tally, self.redacted = self.tables.rows("tally", Tally), self.tables.rows("redacted", int)
+        self.governed = self.tables.names("governed")
+
+    @classmethod
+    def restored(cls, rest: StateRest, tables: Tables) -> State:
+        """The one of which this is the rest, and these are the tables."""
+        state = cls(tables=tables)
+        state.size, state.time, state.attested = rest.size, rest.time, rest.attested
+        state.commons = Cid(rest.commons) if rest.commons is not None else None
+        state.community = Community.restored(rest.community, tables) if rest.community is not None else None
+        return state
+
+    def rest(self) -> StateRest:
+        """What of it stands in no table."""
+        return StateRest(
+            size=self.size, time=self.time, attested=self.attested, commons=self.commons,
+            community=self.community.rest() if self.community else None,
+        )  # fmt: skip
 
     # -- entries ------------------------------------------------------------------------------------------------------
 
@@ -140,6 +177,8 @@ class State:
         index = self.size
         try:
             self.apply(entries.decode(data))
+        except StorageFailed:  # of where its tables are: no fault of the entry
+            raise
         except CommonsError as error:
             self.size = index + 1
             return error
@@ -150,7 +189,7 @@ class State:
         if isinstance(value, Charter):
             if entry.signer not in value.members:
                 raise Refused("a charter is signed by one of its members")
-            self.community, self.commons = Community(check_founding(value)), ids.cid(entry.data)
+            self.community, self.commons = Community(check_founding(value), self.tables), ids.cid(entry.data)
             return
         if self.community is None:
             raise Malformed("there is no charter in front of this entry")
@@ -197,7 +236,7 @@ class State:
                         self.datasets[cid] = replace(known, rule=community.rules[said.series], basis=index)
         community.changed = []
 
-    def _withdraw(self, index: int, entry: Publish, withdrawn: dict[str, int]) -> None:
+    def _withdraw(self, index: int, entry: Publish, withdrawn: MutableMapping[str, int]) -> None:
         """With a dataset, other versions under the same key go too, and the next one gets another key."""
         for cid, known in self.datasets.items():
             if (known.entry.series, known.entry.epoch) == (entry.series, entry.epoch):
@@ -268,8 +307,10 @@ class State:
                     f"the members have not decided so about request {entry.request}",
                     hint=f"propose it: `commons community propose {entry.outcome} --entry {entry.request}`",
                 )
-        access.decision, access.outcome, access.reason = index, entry.outcome, entry.reason
-        access.expires, access.decided = entry.expires, entry.time
+        self.accesses[entry.request] = replace(
+            access, decision=index, outcome=entry.outcome, reason=entry.reason, expires=entry.expires,
+            decided=entry.time,
+        )  # fmt: skip
         self.founded.unsettled.discard(entry.request)
 
     def _off_purpose(self, access: Access, entry: Decision) -> bool:
@@ -287,7 +328,8 @@ class State:
             raise Conflict(f"{dataset} is not withdrawn, so nobody is asked to drop it")
         if (there := getattr(access, name)) is not None:
             raise Conflict(f"request {entry.request} has its {name} entry already: {there}")
-        setattr(access, name, index)
+        access = replace(access, receipt=index) if name == "receipt" else replace(access, dropped=index)
+        self.accesses[entry.request] = access
         held, dropped = self.tally.get(dataset, (0, 0))
         both = access.receipt is not None and access.dropped is not None
         self.tally[dataset] = (held + (name == "receipt"), dropped + both)

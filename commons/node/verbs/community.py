@@ -213,8 +213,8 @@ async def send(c: Context, at: Seat, kind: str, value: voting.Said) -> int:
 
 
 async def _outcome(c: Context, at: Seat, proposal: int) -> ProposalShown:
-    shown = _shown(c, await read(c, at), everything=True)
-    return next(each for each in shown.proposals if each.proposal == proposal)
+    state = (await read(c, at)).state
+    return told(ProposalShown, **status.proposal(state, c.home.keys.identity.peer, int(time.time()), proposal))
 
 
 @verb("community", reads=True)
