@@ -160,6 +160,7 @@ def community_statistics(c: Shell, source: str | None, since: str | None, until:
 
 
 def tell_community(told: Told) -> None:
+    """Nothing: prints how a community stands, and what is open."""
     say(f"{told['name']} ({told['commons']})")
     if told["purpose"]:
         say(told["purpose"])
@@ -203,6 +204,7 @@ def tell_community(told: Told) -> None:
 
 
 def tell_proposal(told: Told) -> None:
+    """Nothing: prints one proposal, who has voted on it, and what it lacks."""
     closed = f" at entry {told['closed']}" if told["closed"] is not None else ""
     say(
         f"Proposal {told['proposal']}: {told['action']}, {told['about']}. It is {told['standing']}{closed}: "
@@ -235,6 +237,7 @@ def tell_joined(told: Told) -> None:
 
 
 def tell_taken_over(told: Told) -> None:
+    """Nothing: prints how far the taking over of a log has come, and what is next."""
     for what in told["wrong"]:
         say(f"A ballot did not count: {what}")
     if not told["taken"]:

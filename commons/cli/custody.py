@@ -54,7 +54,7 @@ def custody_convict(c: Shell, file: Path, source: str | None) -> None:
 
 
 def text_of(file: Path) -> str:
-    """The text of a release, of which no more is read than one can have."""
+    """The text of a signed release in FILE, of which no more is read than one can have."""
     if not file.is_file():
         raise NotFound(f"{file} is no file", hint="name a file of proofs/")
     try:

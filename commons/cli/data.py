@@ -222,11 +222,12 @@ def tell_terms(told: Told) -> None:
 
 
 def unlisted(told: Told) -> str:
+    """Why nothing but a publisher's word says where a dataset was published, as a part of a sentence."""
     return f"it names {told['commons']}, and nobody has shown that this commons lists it: {told['unlisted']}"
 
 
 def tell_files(told: Told) -> None:
-    """One file as it is, so that it can be written into one; several by their names."""
+    """Nothing: prints one file as it is, so that it can be written into one; several by their names."""
     for name, text in told["files"].items():
         say(text.rstrip() if len(told["files"]) == 1 else f"# {name}\n{text}")
 
@@ -238,7 +239,7 @@ def tell_exported(told: Told) -> None:
 
 
 def tell_ask_acknowledgement(licence: str) -> str | None:
-    """The licence's name, typed; None where nobody is at the terminal."""
+    """The licence's name as somebody typed it. Unacknowledged where nobody is at the terminal."""
     if not sys.stdin.isatty():
         raise Unacknowledged(
             f"this dataset is under {licence}: its terms were not acknowledged",

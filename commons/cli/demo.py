@@ -25,7 +25,7 @@ ANY = "/ip4/127.0.0.1/tcp/0"
 
 
 def run() -> int:
-    """The story; 0 if every step did what it says."""
+    """The exit code of the demo: 0 if every step did what it says."""
     with tempfile.TemporaryDirectory(prefix="commons-demo-") as folder:
         story = _Story(Path(folder))
         try:

@@ -277,7 +277,7 @@ def tell_audit(told: Told) -> None:
 
 
 def tell_governance(told: Told) -> None:
-    """How the community stands by the end of the log, and what was done up to it."""
+    """Nothing: prints how the community stands by the end of the log, and what was done up to it."""
     for line in told["charter"]:
         say(line)
     for name, peers in told["colleges"].items():

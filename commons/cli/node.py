@@ -133,6 +133,8 @@ def tell_made(told: Told) -> None:
 
 
 def tell_ready(json: bool) -> Callable[[Node], None]:
+    """The function that a node calls when it is up: it prints where it is reached, as JSON if that was asked for."""
+
     def told(node: Node) -> None:
         with stop.AtOnce():
             from commons.core.dataset import address

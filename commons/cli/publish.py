@@ -64,7 +64,7 @@ def words(command: F) -> F:
 
 
 def spoken(path: Path, **words: Any) -> dict[str, Any]:
-    """The words as verbs take them: files read, paths absolute."""
+    """The words of `publish` as verbs take them: files read, paths absolute."""
     if words["allow"] and words["access"] == "acknowledge":
         words["access"] = "allow-list"
     for name in ("licence_texts", "labels"):
@@ -131,7 +131,7 @@ def publish(c: Shell, /, path: Path, dry_run: bool, **words: Any) -> None:
 
 
 def tell_left(left: Sequence[Told], most: int = 20) -> None:
-    """What is left out, as many of each kind."""
+    """Nothing: prints what is left out of a dataset, and why, at most so many of each kind."""
     kinds: dict[str, list[str]] = {}
     for each in left:
         inside = f" ({count(each['files'], 'file')})" if each["path"].endswith("/") else ""
@@ -144,7 +144,7 @@ def tell_left(left: Sequence[Told], most: int = 20) -> None:
 
 
 def tell_files(told: Told) -> None:
-    """Every file, and what it says of itself."""
+    """Nothing: prints every file, with its licence and its size."""
     for each in told["listed"]:
         own = told["rights"].get(each["path"], {"licence": "", "copyright": ""})
         notice = f", {own['copyright'].replace(chr(10), '; ')}" if own["copyright"] else ""

@@ -40,7 +40,7 @@ def one_of(text: str, words: Sequence[str], default: str | None = None) -> str:
 
 
 def agreed(text: str, err: bool = False) -> bool:
-    """Whether it is answered with yes; nothing typed is no."""
+    """Whether a question is answered with yes; nothing typed is no."""
     while True:
         answer: str = click.prompt(f"{text} [y/N]", default="", show_default=False, err=err)
         if (said := answer.strip().lower()) in ("", "n", "no", "y", "yes"):

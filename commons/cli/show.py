@@ -25,15 +25,15 @@ Told = dict[str, Any]
 
 
 def prepare() -> None:
-    """Let the streams replace what their encoding lacks: a terminal of latin-1 shows a title all the same."""
+    """Nothing: lets the streams replace what their encoding lacks: a terminal of latin-1 shows a title all the same."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def put(text: str = "", err: bool = False) -> None:
-    """Everything that is printed comes through here, as it is. A reader who has left (`| head -1`) ends no command: the
-    rest is for nobody. StorageFailed where the words cannot be written."""
+    """Nothing: prints a text as it is; everything that is printed comes through here. A reader who has left (`| head
+    -1`) ends no command: the rest is for nobody. StorageFailed where the words cannot be written."""
     if not err and sys.stdout is None:
         raise StorageFailed("the output cannot be written: it is closed", hint=_DONE)
     try:
@@ -50,7 +50,7 @@ _DONE = "what the command did is done: `commons status` and `commons list` show 
 
 
 def silence(stream: Any) -> None:
-    """Nothing more comes out of a stream that takes nothing, also not when the interpreter ends."""
+    """Nothing: a stream that takes nothing says nothing more, also not when the interpreter ends."""
     with suppress(OSError, ValueError, AttributeError):
         hole = os.open(os.devnull, os.O_WRONLY)
         os.dup2(hole, stream.fileno())
@@ -58,7 +58,7 @@ def silence(stream: Any) -> None:
 
 
 def close() -> None:
-    """At the end: what was never taken is nobody's any more."""
+    """Nothing: at the end of a command, what a stream never took is thrown away."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -68,7 +68,12 @@ def close() -> None:
 
 
 def clean(text: object) -> str:
-    """One line, without what a terminal would obey. Bytes of a file's name that are no UTF-8 are shown as \\xff."""
+    """A text on one line, without what a terminal would obey. Bytes of a file's name that are no UTF-8 are shown as
+    \\xff.
+
+    >>> clean("Riv\\x1b[31mers\\nand lakes")
+    'Riv [31mers and lakes'
+    """
     return tame(_named(str(text)), " ").replace("\n", " ")
 
 
@@ -77,6 +82,7 @@ def _named(text: str) -> str:
 
 
 def say(text: str = "") -> None:
+    """Nothing: prints a text, lines and all, without what a terminal would obey."""
     put(tame(_named(text), " "))
 
 
@@ -95,6 +101,7 @@ def tell_reach(told: Told, err: bool = False) -> None:
 
 
 def as_json(told: Told, indent: int | None = 2) -> None:
+    """Nothing: prints a result as JSON that any terminal and any encoding can take."""
     put(_json(told, indent))
 
 
@@ -117,6 +124,7 @@ DECIDED = ("entry", "time", "who", "kind", "proposal", "what", "outcome", "close
 
 
 def as_csv(rows: Sequence[Told], columns: Sequence[str] = ACCESSED) -> None:
+    """Nothing: prints rows as comma-separated values, with a line of headings; no cell begins like a formula."""
     text = io.StringIO()
     out = csv.writer(text)
     out.writerow(columns)
@@ -137,20 +145,20 @@ def _cell(value: object) -> str:
 
 
 def say_plain(told: Told) -> None:
-    """What a licence permits, requires and forbids, in plain words."""
+    """Nothing: prints what a licence permits, requires and forbids, in plain words."""
     for heading, key in (("You may", "permits"), ("You must", "requires"), ("You may not", "forbids")):
         for line in told[key]:
             say(f"{heading:<11} {line}")
 
 
 def error(problem: CommonsError, as_json: bool = False) -> None:
-    """A message, a hint, the evidence; under `--json` one document on the output. Where nobody takes them, the exit
-    code alone tells."""
+    """Nothing: prints an error's message, hint and evidence on the standard error; under `--json` one document on the
+    output. Where nobody takes them, the exit code alone tells."""
     _ending(problem.as_dict(), as_json)
 
 
 def ending(code: int, message: str, hint: str, as_json: bool) -> None:
-    """The same of an end that is no error of ours: a wrong command line, or a command that was stopped."""
+    """Nothing: prints the same of an end that is no error of ours: a wrong command line, or a stopped command."""
     _ending({"error": code, "message": shorten(message), "hint": hint, "evidence": []}, as_json)
 
 
@@ -170,7 +178,11 @@ def _ending(told: Told, as_json: bool) -> None:
 
 
 def when(seconds: int) -> str:
-    """A time in seconds since 1970, as people read it (UTC)."""
+    """A time in seconds since 1970, as people read it (UTC).
+
+    >>> when(1_700_000_000)
+    '2023-11-14 22:13:20Z'
+    """
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     except (ValueError, OverflowError, OSError):  # a time that somebody made up
@@ -188,7 +200,11 @@ def decision(row: Told) -> str:
 
 
 def day(text: str | None) -> int | None:
-    """Seconds of the start of a day (UTC), or of an ISO time; Malformed."""
+    """The second since 1970 at which a day begins (UTC), or of an ISO time; None for None. Malformed.
+
+    >>> day("2023-11-14"), end("2023-11-14")
+    (1699920000, 1700006399)
+    """
     if text is None:
         return None
     try:
@@ -199,7 +215,7 @@ def day(text: str | None) -> int | None:
 
 
 def end(text: str | None) -> int | None:
-    """Seconds of the last moment of a day (UTC), or of an ISO time: what is until a day includes it. Malformed."""
+    """The last second since 1970 of a day (UTC), or that of an ISO time: what is until a day includes it. Malformed."""
     first = day(text)
     if text is None or first is None:
         return None
@@ -220,7 +236,11 @@ def span(since: str | None, until: str | None) -> dict[str, int | None]:
 
 
 def amount(size: int) -> str:
-    """A number of bytes, as people read it."""
+    """A number of bytes, as people read it.
+
+    >>> amount(999), amount(1_500_000)
+    ('999 B', '1.5 MB')
+    """
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":
@@ -230,19 +250,25 @@ def amount(size: int) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """As in: 1 file, 2 files, 3 entries."""
+    """A number with its noun.
+
+    >>> count(1, "file"), count(2, "file"), count(3, "entry")
+    ('1 file', '2 files', '3 entries')
+    """
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("ry") else f"{number} {noun}s"
 
 
 def extent(told: Told) -> str:
+    """How many files a dataset has, and bytes, in words."""
     return f"{count(told['files'], 'file')}, {amount(told['bytes'])}"
 
 
 @contextmanager
 def progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of verified bytes on a terminal; silence elsewhere."""
+    """A context with a function that is told (done, whole) bytes and draws a bar called `name`; on no terminal, or
+    without a name, nothing is drawn."""
     if not name or not sys.stderr.isatty():
         yield lambda done, whole: None
         return
@@ -270,7 +296,7 @@ def progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Aligned columns, whatever the width: a narrow screen wraps, and a pipe gets everything."""
+    """Nothing: prints aligned columns, whatever the width: a narrow screen wraps, and a pipe gets everything."""
     cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     widths = [max(len(line[n]) for line in [list(headings), *cells]) for n in range(len(headings))]
     for line in [list(headings), *cells]:

@@ -39,8 +39,8 @@ def _end(code: int, message: str, hint: str) -> None:
 
 
 class AtOnce:
-    """`with AtOnce():` around imports. Where Ctrl-C is ignored, or already means something else, it stays so; and so in
-    other threads than the first, where no signal arrives."""
+    """A context for imports, in which Ctrl-C ends the process at once. Where Ctrl-C is ignored, or already means
+    something else, it stays so; and so in other threads than the first, where no signal arrives."""
 
     def __enter__(self) -> None:
         self._changed = False
@@ -69,6 +69,6 @@ def unraisable(lost: sys.UnraisableHookArgs) -> None:
 
 
 def ended() -> None:
-    """At the end of a command, whose work is done and told: Ctrl-C ends what Python still has to clear away."""
+    """Nothing: from now on, when a command's work is done and told, Ctrl-C ends what Python still has to clear away."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -34,7 +34,7 @@ _PATHS = ("path", "dest", "source")  # words of a verb that name files, which ne
 
 
 class Shell:
-    """The options that every command shares."""
+    """What every command shares: which home, whether it prints JSON, and how a verb is called and its result told."""
 
     def __init__(self, home: Path | None, as_json: bool) -> None:
         self._home, self.json = home, as_json
@@ -43,6 +43,7 @@ class Shell:
 
     @property
     def home(self) -> Path:
+        """The home's folder: as --home says, else the user's usual one. NotFound where there is no place for it."""
         if self._home is None:
             with stop.AtOnce():
                 from platformdirs import user_data_path
@@ -59,9 +60,9 @@ class Shell:
         return self._home
 
     def call(self, verb: str, *, bar: str = "", resumes: bool = False, **words: Any) -> dict[str, Any]:
-        """One verb on this home, whether or not a node runs on it; a progress bar named `bar` on a terminal. Where it
-        `resumes`, a KeyboardInterrupt says how far it came. Where the clock is in doubt, the owner is asked on a
-        terminal, and it goes on by their word."""
+        """The result of one verb on this home, whether or not a node runs on it; with a progress bar named `bar` on a
+        terminal. Where it `resumes`, a KeyboardInterrupt says how far it came. Where the clock is in doubt, the owner
+        is asked on a terminal, and it goes on by their word."""
         try:
             return self._call(verb, bar, resumes, words)
         except Undated as doubt:
@@ -118,13 +119,14 @@ class Shell:
             show.put(f"Warning: {alone}.", err=True)
 
     def check_writable(self) -> None:
-        """StorageFailed for a home that is only read: before anything is asked whose answer could not be kept."""
+        """Nothing; StorageFailed for a home that is only read, before anybody is asked what could not be kept."""
         with stop.AtOnce():
             from commons.disk import sql
         if sql.frozen(self.home):
             raise sql.unwritable(self.home)
 
     def tell(self, told: dict[str, Any], human: Callable[[dict[str, Any]], None]) -> None:
+        """Nothing: prints a result, as JSON, or by `human`, which says it in sentences."""
         if self.json:
             show.as_json({**told, "alone": self._alone} if self._alone else told)
         else:
@@ -142,6 +144,7 @@ class Commons(click.Group):
     is put into words by `usage`."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        """The end of the process, by the exit code of whatever command was typed."""
         show.prepare()
         logging.root.addHandler(logging.NullHandler())  # a library's words are for nobody; a node has its journal
         words = extra.get("args") or (args[0] if args else None) or sys.argv[1:]
@@ -175,7 +178,8 @@ class Commons(click.Group):
 
 
 def foreign(error: Exception) -> CommonsError:
-    """What is no error of ours, in our words: the system's refusals, and else a bug, by its place."""
+    """The error of ours for one that is not: what the system refuses, a library that is not there, and else a bug, by
+    its place."""
     if isinstance(error, OSError):
         try:
             os.getcwd()
@@ -226,6 +230,7 @@ class PathArgument(click.ParamType[Path]):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path that a word means: see `place`."""
         return place(os.fspath(value))
 
 
@@ -256,7 +261,7 @@ def source_of(text: str | None) -> str | None:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file that the command line names; Malformed, TooLarge."""
+    """The text of a UTF-8 file that the command line names, its line ends as \\n. Malformed, TooLarge."""
     try:
         with open(path, "rb") as file:
             data = file.read(TEXT + 1)

@@ -31,6 +31,11 @@ class Whole(click.ParamType[int]):
     name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number that a word is. Wrong for anything else, and for more than 18 digits.
+
+        >>> WHOLE.convert("-12", None, None)
+        -12
+        """
         if isinstance(value, int):
             return value
         if not re.fullmatch(r"[-+]?[0-9]{1,18}", str(value)):
@@ -42,6 +47,7 @@ class OneOf(click.Choice[str]):
     """The type of every argument and option that is one of a few words."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word itself. Wrong, with those that are spelt like it, for one that is none of the few."""
         if value not in self.choices:
             raise Wrong(f"{_quoted(value)} is none of {', '.join(self.choices)}", param, near(str(value), self.choices))
         return str(value)
@@ -51,7 +57,11 @@ WHOLE = Whole()
 
 
 def near(word: str, words: Iterable[str]) -> list[str]:
-    """Those of `words` that are spelt much like `word`, the likeliest first; at most three."""
+    """Those of `words` that are spelt much like `word`, the likeliest first; at most three.
+
+    >>> near("--frm", ["--from", "--no-serve"])
+    ['--from']
+    """
     with stop.AtOnce():
         from difflib import get_close_matches
 

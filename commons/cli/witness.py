@@ -148,6 +148,7 @@ def tell_witness(told: Told) -> None:
 
 
 def tell_standing(own: Told) -> str:
+    """How far the witnesses have signed our own log, as a sentence."""
     if not own["quorum"]:
         return f"{count(own['entries'], 'entry')}; the charter asks for no witnesses"
     missing = f"; the newest head waits for {own['missing']}" if own["missing"] else ""

@@ -49,6 +49,8 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
+    """One file of a backup: its path in the home, and its size."""
+
     name: str
     size: int
 
@@ -184,6 +186,7 @@ def delete_by(home: Home, now: int, until: int | None = None) -> int | None:
 
 
 def told(cover: Cover, inventory: Inventory) -> dict[str, Any]:
+    """What is said of a backup, in plain values."""
     return {
         "made": cover.made, "delete_by": cover.delete_by, "commons": inventory.commons, "entries": inventory.entries,
         "packs": inventory.packs, "files": len(inventory.files),
@@ -276,11 +279,13 @@ class Place:
 
     @property
     def folder(self) -> Path:
+        """The folder in which the home is made."""
         return self.work / "home"
 
     def give(self) -> None:
-        """The whole home its name, durable when it returns. Conflict, and nothing changed, where something stands there
-        by now. A crash leaves it under its old name, which the next restore deletes, or under the new one."""
+        """Nothing: the whole home has its name, durable when this returns. Conflict, and nothing changed, where
+        something stands there by now. A crash leaves it under its old name, which the next restore deletes, or under
+        the new one."""
         try:
             packs.sync(self.folder)
             os.rename(self.folder, self.path)  # in the place of an empty folder, too, and of nothing else

@@ -69,6 +69,7 @@ class Pleas:
             sql.forget(self._db)  # what a crash kept `forget` from overwriting
 
     def close(self) -> None:
+        """Nothing: closes the file."""
         self._db.close()
 
     def put(self, plea: Plea) -> Plea:

@@ -44,6 +44,7 @@ class Damage:
         return f"{f'{self.table} {self.row}'.strip()}: {self.what}"
 
     def as_dict(self) -> dict[str, str]:
+        """The same in plain values."""
         return {"table": self.table, "row": self.row, "what": self.what}
 
 

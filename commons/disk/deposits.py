@@ -70,6 +70,7 @@ class Deposits:
             sql.forget(self._db)  # what a crash kept `drop` from forgetting
 
     def close(self) -> None:
+        """Nothing: closes the file."""
         self._db.close()
 
     def put(self, kept: Kept) -> None:

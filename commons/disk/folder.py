@@ -44,6 +44,7 @@ class Source:
 
     @property
     def place(self) -> str:
+        """The path on disk."""
         return os.path.join(self.root, self.name)
 
 

@@ -47,7 +47,7 @@ _DATA = "SELECT data FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx"
 
 
 class Damaged(StorageFailed):
-    """What is stored of a log is not what was verified: it can be read and verified again."""
+    """What is stored of a log is not what was verified: it is removed, and can be read and verified again."""
 
 
 class History:
@@ -121,7 +121,7 @@ class History:
             return cls(path, local)
 
     def renew(self) -> None:
-        """Nothing is here any more: the file is begun anew."""
+        """Nothing: removes all that is here; the file is begun anew."""
         self.close()
         self._opened, self._misfolded = None, False
         if self._stored:
@@ -129,7 +129,7 @@ class History:
         self.size, self.head, self._edge, self._erased = 0, b"", (), False
 
     def mend(self) -> None:
-        """Grow the tree anew over the entries that are here. Damaged where they are not what the head signs."""
+        """Nothing: grows the tree anew over the entries here. Damaged where they are not what the head signs."""
         size, root = self.size, checkpoint.parse(note.peek(self.head)).root
         with self.changing():
             with self._door():
@@ -156,6 +156,7 @@ class History:
             raise
 
     def close(self) -> None:
+        """Nothing: closes the file."""
         self._leave_fold()
         if self._opened is not None:
             self._opened.close()
@@ -226,8 +227,8 @@ class History:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """One transaction around `clear`, `unfold`, `add`, `sign` and what `fold` saves: all of it is durable when this
-        ends, nothing of it after an error or a crash."""
+        """A context of one transaction around `clear`, `add` and `sign`: all of it is durable when this ends, nothing
+        of it after an error or a crash."""
         before = (self.size, self.head, self._edge)
         with self._door():
             self._db.execute("BEGIN IMMEDIATE")
@@ -246,7 +247,7 @@ class History:
             raise
 
     def clear(self) -> None:
-        """No entries. Openings and verdicts stay: whoever clears knows what becomes of them."""
+        """Nothing: removes all entries. Openings and verdicts stay: whoever clears knows what becomes of them."""
         self.unfold()
         self.size, self.head, self._edge = 0, b"", ()
         with self._door():
@@ -254,7 +255,7 @@ class History:
                 self._db.execute(f"DELETE FROM {table}")
 
     def add(self, batch: Sequence[bytes]) -> None:
-        """Append entries, and grow the tree over them."""
+        """Nothing: appends entries, and grows the tree over them."""
         nodes, edge = merkle.grow(self.size, self._edge, [merkle.leaf(data) for data in batch])
         with self._door():
             self._db.executemany("INSERT INTO entries VALUES(?, ?)", enumerate(batch, self.size))
@@ -262,7 +263,7 @@ class History:
         self.size, self._edge = self.size + len(batch), edge
 
     def sign(self, head: bytes) -> None:
-        """The note of the head that signs what is here; whose it is, was checked."""
+        """Nothing: stores the note of the head that signs what is here; whose it is, was checked."""
         with self._door():
             self._db.execute("INSERT OR REPLACE INTO heads VALUES(0, ?)", (head,))
         self.head = head

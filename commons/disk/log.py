@@ -116,8 +116,9 @@ class Log:
 
     @classmethod
     def adopt(cls, path: Path, records: Sequence[Record], signer: Signer, local: bytes) -> None:
-        """Write a log that somebody else began, up to the Succession by which `signer` keeps it: in one commit, under
-        one head. Refused, Conflict or Untrue where the entries do not follow. A crash leaves no log: do it again."""
+        """Nothing: writes a log that somebody else began, up to the Succession by which `signer` keeps it: in one
+        commit, under one head. Refused, Conflict or Untrue where the entries do not follow. A crash leaves no log: do
+        it again."""
         log = cls(path, signer, local)
         try:
             charter = records[0].entry
@@ -239,7 +240,7 @@ class Log:
         return self._clock()
 
     def shut(self, why: CommonsError) -> None:
-        """Nothing is added until the log is opened again. What shut it before stays the reason."""
+        """Nothing: shuts the log until it is opened again. What shut it before stays the reason."""
         self.broken = self.broken or why
 
     @contextmanager
@@ -319,7 +320,8 @@ class Log:
             return self._openings.get(index, self._reads, of) if index < self.size else None
 
     def destroy(self, indices: Iterable[int]) -> None:
-        """Destroy the openings of entries that a newer copy of this log erased: durable, all or none, at its end."""
+        """Nothing: destroys the openings of entries that a newer copy of this log erased: durable, all or none, at its
+        end."""
         with self.writing, sql.door(self._path):
             with self._db:  # which commits, or rolls back
                 self._db.execute("BEGIN IMMEDIATE")
@@ -528,7 +530,7 @@ class Log:
             raise self.broken.with_traceback(None)  # one error for all who ask: it must not grow with each of them
 
     def close(self) -> None:
-        """After the drafts in the queue are committed."""
+        """Nothing: closes the log after the drafts in the queue are committed."""
         with self._gate:
             self._closed = True
             self._queue.put(None)

@@ -24,7 +24,7 @@ from commons.errors import NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The packs and files that a version consists of. `new` is its own pack, if it needed one; bytes are of the
+    """What a version consists of: its packs and files. `new` is its own pack, if it needed one; bytes are of the
     sources' plaintext."""
 
     contents: Contents

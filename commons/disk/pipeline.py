@@ -125,7 +125,7 @@ class PackWriter:
 
 
 class Unlocked:
-    """A pack of the store, with its key. From any thread; the caller closes it."""
+    """A pack of the store, opened with its key. From any thread; the caller closes it."""
 
     def __init__(self, store: Store, entry: PackEntry, secret: bytes, series: bytes) -> None:
         """NotFound; Untrue if the pack is not as `entry` says or `secret` does not open it."""
@@ -159,6 +159,7 @@ class Unlocked:
         return bytes(plain)
 
     def close(self) -> None:
+        """Nothing: closes the pack."""
         os.close(self._fd)
 
     def _bytes(self, start: int, length: int) -> bytes:
@@ -185,6 +186,7 @@ class OpenPacks:
         return opened.read(number)
 
     def close(self) -> None:
+        """Nothing: closes the packs that were opened."""
         for opened in self._open.values():
             opened.close()
 

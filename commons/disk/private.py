@@ -119,7 +119,8 @@ def _head(place: str, most: int) -> bytes:
 
 
 def check_given(path: Path) -> None:
-    """Refused for a file of a home, or a secret by its usual name: what is read from it is published word by word."""
+    """Nothing; Refused for a file of a home, or a secret by its usual name: what is read from it is published word by
+    word."""
     real = os.path.realpath(path)
     names = {os.path.basename(each) for each in (path, real)}
     try:
@@ -134,15 +135,15 @@ def check_given(path: Path) -> None:
 
 
 def check_outside(path: str) -> None:
-    """Refused if `path`, as it is written or where its links lead, lies in a home, or is one."""
+    """Nothing; Refused if `path`, as it is written or where its links lead, lies in a home, or is one."""
     for place in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):
         if home := _home_above(place):
             raise home_at(home)
 
 
 def check_room(dest: Path, paths: Iterable[str] = ("",)) -> None:
-    """Refused if what is written to `paths` below `dest` would stand where a home keeps its own: whoever made a dataset
-    chose the names of its files."""
+    """Nothing; Refused if what is written to `paths` below `dest` would stand where a home keeps its own: whoever made
+    a dataset chose the names of its files."""
     place = os.path.realpath(dest)
     if (home := _home_above(place)) is None:
         return
@@ -153,6 +154,7 @@ def check_room(dest: Path, paths: Iterable[str] = ("",)) -> None:
 
 
 def home_at(folder: str) -> Refused:
+    """The error for a folder that is, or holds, a home."""
     return Refused(
         f"{folder} is a home, or a copy of one: who has its seed is its owner, and its log says who asked for what",
         hint="publish a folder that no home is in, and that is in no home",

@@ -15,8 +15,8 @@ from commons.core.tlog.checkpoint import Signed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One entry to append: its value and exact bytes; what it hides, about whom; which statement it answers (SHA-256);
-    the entries whose openings it destroys."""
+    """One entry to append: its value and exact bytes; what it hides, and about whom; which statement it answers
+    (SHA-256); the entries whose openings it destroys."""
 
     entry: Entry
     data: bytes

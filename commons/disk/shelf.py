@@ -101,11 +101,13 @@ class Shelf:
         self.trusted = 0  # grows with every log whose head is trusted for the first time
 
     def close(self) -> None:
+        """Nothing: closes the file."""
         self._db.close()
 
     # -- manifests: role is "published", "fetched", "mirrored" or "seen" --------------------------------------------
 
     def put_manifest(self, cid: Cid, data: bytes, role: str, served: bool) -> None:
+        """Nothing: keeps a manifest, durable, with this home's role, and whether it is served."""
         self.edition += 1
         with sql.door(self._path):
             self._db.execute(
@@ -147,6 +149,7 @@ class Shelf:
     # -- my requests ------------------------------------------------------------------------------------------------
 
     def put_ask(self, ask: OwnRequest) -> None:
+        """Nothing: keeps a request of this home, durable, in place of the one before for the same key."""
         with sql.door(self._path):
             self._db.execute(
                 "INSERT OR REPLACE INTO asks VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -169,6 +172,7 @@ class Shelf:
     # -- withdrawals ------------------------------------------------------------------------------------------------
 
     def put_withdrawal(self, new: Withdrawal) -> None:
+        """Nothing: keeps what is known of a withdrawal, durable, in place of what was."""
         with sql.door(self._path):
             self._db.execute(
                 "INSERT OR REPLACE INTO withdrawals VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
@@ -247,6 +251,7 @@ class Shelf:
     # -- seats: the communities this node takes part in, the key of each one's log, and where its registrar is ------
 
     def put_seat(self, commons: str, key: bytes, sources: list[str]) -> None:
+        """Nothing: remembers a community that this home takes part in, durable."""
         with sql.door(self._path):
             self._db.execute("INSERT OR REPLACE INTO seats VALUES(?, ?, ?)", (commons, key, "\n".join(sources)))
 
@@ -257,6 +262,7 @@ class Shelf:
     # -- keepers: who keeps a log since its registrar was replaced, as far as this home has verified it ----------------
 
     def put_keeper(self, commons: str, key: bytes, peer: str, before: Iterable[str] = ()) -> None:
+        """Nothing: remembers who keeps the log of a commons by now, durable."""
         with sql.door(self._path):
             row = (commons, key, peer, " ".join(before))
             self._db.execute("INSERT OR REPLACE INTO keepers VALUES(?, ?, ?, ?)", row)
@@ -270,6 +276,7 @@ class Shelf:
     # -- bids: to keep a log whose registrar does not answer, the members who may vote, and their ballots --------------
 
     def put_bid(self, commons: str, proposal: bytes, members: list[str]) -> None:
+        """Nothing: keeps this home's offer to keep a log, durable."""
         with sql.door(self._path):
             self._db.execute("INSERT OR REPLACE INTO bids VALUES(?, ?, ?)", (commons, proposal, " ".join(members)))
 
@@ -295,6 +302,7 @@ class Shelf:
     # -- offers: what was signed here for communities' logs, by what its publisher said (SHA-256) ---------------------
 
     def put_offer(self, commons: str, said: bytes, cid: Cid) -> None:
+        """Nothing: remembers which manifest was made of these words and files, durable."""
         with sql.door(self._path):
             self._db.execute("INSERT OR REPLACE INTO offers VALUES(?, ?, ?)", (commons, said, cid))
 
@@ -306,10 +314,12 @@ class Shelf:
     # -- peers ------------------------------------------------------------------------------------------------------
 
     def add_peer(self, known: str) -> None:
+        """Nothing: remembers an address, durable."""
         with sql.door(self._path):
             self._db.execute("INSERT OR IGNORE INTO peers VALUES(?)", (known,))
 
     def remove_peer(self, known: str) -> None:
+        """Nothing: forgets an address."""
         with sql.door(self._path):
             self._db.execute("DELETE FROM peers WHERE address = ?", (known,))
 

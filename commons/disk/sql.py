@@ -36,7 +36,7 @@ MEND = 'keep this home as it is and restore a backup into another one: docs/home
 
 @contextmanager
 def door(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the disk's refusals into StorageFailed."""
+    """A context in which SQLite's and the disk's refusals become StorageFailed."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -62,6 +62,7 @@ def frozen(folder: Path) -> bool:
 
 
 def unwritable(folder: Path) -> StorageFailed:
+    """The error for a home that can only be read."""
     return StorageFailed(
         f"{folder} cannot be written, and is only read here",
         hint="mount it for writing or change its permissions, or do this in another home",
@@ -164,6 +165,7 @@ def scan(db: Connection, table: str, where: str, values: Sequence[object], keys:
 
 
 def is_damaged(error: BaseException | None) -> bool:
+    """Whether an error is SQLite's word that a file is damaged."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
 
 
@@ -204,10 +206,9 @@ def columns(path: Path) -> frozenset[str]:
 
 
 def forget(db: sqlite3.Connection) -> None:
-    """After deletes: copy the WAL back and cut it to nothing, so that no old page is left in it.
+    """Nothing: after deletes, copies the WAL back and cuts it to nothing, so that no old page is left in it.
 
-    A crash before that leaves the old pages in the WAL: whoever opens the database to write forgets again.
-    """
+    A crash before that leaves the old pages in the WAL: whoever opens the database to write forgets again."""
     if db.execute("PRAGMA query_only").fetchone()[0]:
         return
     (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

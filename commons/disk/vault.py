@@ -48,6 +48,7 @@ class Cover:
     salt: bytes
 
     def text(self) -> bytes:
+        """The lines of text at the beginning of the file."""
         day = "never" if self.delete_by is None else datetime.fromtimestamp(self.delete_by, UTC).strftime(_DAY)
         made = datetime.fromtimestamp(self.made, UTC).strftime(_TIME)
         return f"{MAGIC}\nmade {made}\ndelete-by {day}\nscrypt {self.log_n} 8 1 {self.salt.hex()}\n\n".encode()
@@ -101,12 +102,14 @@ class Writer:
         file.write(cover.text() + start)
 
     def write(self, data: bytes) -> None:
+        """Nothing: seals more bytes, and writes them when there is a whole piece."""
         self._held += data
         while len(self._held) > pack.SEGMENT:  # the last one has to be known as that
             self._seal(self._held[: pack.SEGMENT], last=False)
             del self._held[: pack.SEGMENT]
 
     def finish(self) -> None:
+        """Nothing: writes the last piece, which says that it is the last."""
         self._seal(self._held, last=True)
 
     def _seal(self, plain: bytearray, last: bool) -> None:
@@ -116,7 +119,7 @@ class Writer:
 
 
 class Reader:
-    """Holding it means that the passphrase is the one. What is read was verified."""
+    """What a passphrase opens: holding it means that the passphrase is the one. What is read was verified."""
 
     def __init__(self, file: BinaryIO, passphrase: str) -> None:
         """Malformed, Conflict; Refused for a wrong passphrase."""
@@ -145,7 +148,7 @@ class Reader:
         return found
 
     def finish(self) -> None:
-        """Untrue unless all of it was read."""
+        """Nothing; Untrue unless all of it was read."""
         if self._held or next(self._segments, None) is not None:
             raise damaged("there is more in it than it says")
 
@@ -169,4 +172,5 @@ class Reader:
 
 
 def damaged(what: str) -> Untrue:
+    """The error for a backup that is not as it was written."""
     return Untrue(f"this backup is damaged: {what}", hint="nothing of it was used: take another copy")

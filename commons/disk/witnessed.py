@@ -51,6 +51,7 @@ class Witnessed:
         self.broken: CommonsError | None = None
 
     def close(self) -> None:
+        """Nothing: closes the file."""
         with self._lock:  # a thread may be writing still, whose task was cancelled
             self._db.close()
 

@@ -16,7 +16,7 @@ _BESIDE = "__MACOSX/"
 
 
 def open_plain(path: Path) -> int:
-    """A descriptor of a file; OSError for a pipe, a device or a folder, none of which is waited for."""
+    """A descriptor to read a file from; OSError for a pipe, a device or a folder, none of which is waited for."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)

@@ -26,7 +26,7 @@ def parse(address: str) -> Multiaddr:
 
 
 def bare(address: str, peer: PeerId) -> Multiaddr:
-    """`address` without its `/p2p/` end, which must name `peer`; libp2p adds and proves that by itself."""
+    """The address without its `/p2p/` end, which must name `peer`; libp2p adds and proves that by itself. Malformed."""
     head, _, named = address.partition("/p2p/")
     if named and named != peer:
         raise Unreachable(f"it names {named}")

@@ -83,9 +83,11 @@ class Client:
         )
 
     async def close(self) -> None:
+        """Nothing: ends what is under way; libp2p, if it was started, is stopped by whoever started it."""
         await self._session.close()
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
+        """What `Network.get` says."""
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
         seconds = WHOLE if span is None else WHOLE + (span[1] - span[0]) / SLOWEST
         data = await self._patiently(lambda: self._ask("GET", source, path, None, limit, headers, seconds))
@@ -105,6 +107,7 @@ class Client:
         return await ask()
 
     async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+        """What `Network.post` says."""
         return await self._ask("POST", source, path, body, limit, {}, WHOLE)
 
     async def _ask(

@@ -44,11 +44,11 @@ def url_of(peer: PeerId, path: str = "/") -> str:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Streams for `.libp2p` hosts, plain TCP for all others. Keeps a few connections per host, and reuses them.
+    """aiohttp's way to connect: by a libp2p stream to `.libp2p` hosts, by plain TCP to all others. Keeps a few
+    connections per host, and reuses them.
 
     `swarm` is awaited at the first `.libp2p` URL; `addresses_of(peer)` gives the multiaddrs to try when the peer is not
-    connected. A request may raise `dial`'s Unreachable and TimedOut besides aiohttp's own errors.
-    """
+    connected. A request may raise `dial`'s Unreachable and TimedOut besides aiohttp's own errors."""
 
     def __init__(
         self,
@@ -95,6 +95,7 @@ class Handler(web.RequestHandler):
 
     @property
     def busy(self) -> bool:
+        """Whether a whole request is being answered."""
         request = self._current_request
         return not self._idle and (request is None or request.content.is_eof())
 
@@ -104,11 +105,13 @@ class Handler(web.RequestHandler):
         return self._next_keepalive_close_time - self._keepalive_timeout
 
     def leave(self) -> None:
+        """Nothing: gives the place back; the rest of an answer is not sent."""
         if self.sending is None and self.transport is not None:
             self.transport.abort()
         self._stop_sending()
 
     def force_close(self) -> None:
+        """Nothing: closes the connection, once a file that is being sent has ended."""
         if self.sending is None:
             super().force_close()
         self._force_close = True
@@ -140,7 +143,8 @@ class Handler(web.RequestHandler):
             self._begun = None
 
     def look(self, now: float) -> None:
-        """End a connection whose head does not come, or whose answer is not taken. aiohttp ends one that is idle."""
+        """Nothing: ends a connection whose head does not come, or whose answer is not taken. aiohttp ends one that is
+        idle."""
         left, waiting = self.untaken, self._waits[1]
         if not left or left <= waiting - TAKEN or left > waiting:
             self._waits = now, left
@@ -150,7 +154,7 @@ class Handler(web.RequestHandler):
 
     @property
     def untaken(self) -> int:
-        """Bytes of answers that wait in memory."""
+        """How many bytes of answers wait in memory for the other side to take them."""
         return self.transport.get_write_buffer_size() if self.transport is not None else 0
 
     @property
@@ -170,7 +174,7 @@ class Handler(web.RequestHandler):
 
 @contextlib.asynccontextmanager
 async def watched(server: web.Server) -> AsyncIterator[None]:
-    """While it is open, all who are there are looked at again and again: see `Handler.look`, and `UNTAKEN`."""
+    """A context in which all who are connected are looked at again and again: see `Handler.look`, and `UNTAKEN`."""
 
     async def watch() -> None:
         loop = asyncio.get_running_loop()
@@ -195,7 +199,8 @@ async def watched(server: web.Server) -> AsyncIterator[None]:
 def tagged(
     server: web.Server, tag: Callable[[Handler], None], room: crowd.Crowd | None = None
 ) -> Callable[[], Handler]:
-    """A protocol factory. `tag` sees each handler before any byte is read: requests have it as `request.protocol`."""
+    """A protocol factory for a server. `tag` sees each handler before any byte is read: requests have it as
+    `request.protocol`."""
 
     def factory() -> Handler:
         handler = Handler(server, loop=asyncio.get_running_loop(), **server._kwargs)
@@ -207,7 +212,7 @@ def tagged(
 
 
 async def serve(server: web.Server, sock: socket.socket, tag: Callable[[Handler], None]) -> None:
-    """Hand an accepted stream to an aiohttp server (`AppRunner.server`); see `tagged`."""
+    """Nothing: hands an accepted stream to an aiohttp server (`AppRunner.server`); see `tagged`."""
     try:
         await asyncio.get_running_loop().connect_accepted_socket(tagged(server, tag), sock)
     except BaseException:
@@ -216,7 +221,8 @@ async def serve(server: web.Server, sock: socket.socket, tag: Callable[[Handler]
 
 
 async def listen(factory: Callable[[], Handler], host: str, port: int) -> asyncio.Server:
-    """A TCP server that accepts a few at a time: each costs a descriptor before anybody can say no to it. Conflict."""
+    """A TCP server that accepts a few at a time: each costs a descriptor before anybody can say no to it. Conflict
+    where somebody listens there."""
     try:
         server = await asyncio.get_running_loop().create_server(factory, host, port, backlog=AT_ONCE)
         for each in server.sockets:

@@ -18,20 +18,26 @@ FRESH = 1.0  # seconds for who has just come in
 
 
 class Guest(Protocol):
-    """`since` is when something was last done for them, or they came in; `busy`, whether something is being done."""
+    """Somebody who has a place. `since` is when something was last done for them, or they came in; `busy`, whether
+    something is being done."""
 
     source: str
 
     @property
-    def busy(self) -> bool: ...
+    def busy(self) -> bool:
+        """Whether something is being done for them."""
+
     @property
-    def since(self) -> float: ...
-    def leave(self) -> None: ...
+    def since(self) -> float:
+        """When something was last done for them, or they came in."""
+
+    def leave(self) -> None:
+        """Nothing: gives the place back, at once."""
 
 
 class Crowd:
-    """At most `places` guests. First goes who is of a source that holds more than its share; of these, and of the
-    others, who waits for nothing of ours; of these, whoever was served longest ago."""
+    """Who is here, at most `places`. When a place is needed, first goes who is of a source that holds more than its
+    share; of these, and of the others, who waits for nothing of ours; of these, whoever was served longest ago."""
 
     def __init__(self, places: int) -> None:
         self.places = places
@@ -56,6 +62,7 @@ class Crowd:
         self._sources[guest.source] += 1
 
     def left(self, guest: Guest) -> None:
+        """Nothing: notes that a guest has gone."""
         if self._guests.pop(id(guest), None) is not None:
             self._sources[guest.source] -= 1
             if not self._sources[guest.source]:
@@ -63,7 +70,11 @@ class Crowd:
 
 
 def source(address: Sequence[object] | str | None) -> str:
-    """The source of a socket's address (`getpeername`): an IPv4 address, an IPv6 /64, or "" where there is neither."""
+    """The source of a socket's address (`getpeername`): an IPv4 address, an IPv6 /64, or "" where there is neither.
+
+    >>> source(("192.0.2.7", 4001)), source(("2001:db8:1:2:3:4:5:6", 4001, 0, 0))
+    ('192.0.2.7', '2001:db8:1:2::/64')
+    """
     try:
         ip = ipaddress.ip_address(str(address[0]).partition("%")[0] if address else "")
     except ValueError:

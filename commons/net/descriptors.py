@@ -24,8 +24,12 @@ class Places:
     @staticmethod
     def within(limit: int) -> Places:
         """The places for which `limit` descriptors are enough, up to the usual numbers. Connections come first, with a
-        third of them: a peer that has lost its stream opens another, and without its connection has to shake hands
-        again."""
+        third of the descriptors: a peer that has lost its stream opens another, and without its connection has to shake
+        hands again.
+
+        >>> Places.within(300)
+        Places(connections=46, streams=18, plain=18)
+        """
         usual, free = Places(), max(0, limit - KEPT)
         connections = max(4, min(usual.connections, free // 3))
         part = min(1.0, max(0, free - connections) / (3 * usual.streams + 2 * usual.plain))

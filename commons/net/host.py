@@ -83,12 +83,13 @@ def build(seed: bytes, listen: Sequence[Multiaddr], places: Places | None = None
 
 
 def security(pair: Any) -> dict[Any, Any]:
-    """Noise and nothing else: by default plaintext is accepted too, where anyone can pose as anyone."""
+    """What a host of libp2p secures connections with: Noise and nothing else. By default plaintext is accepted too,
+    where anyone can pose as anyone."""
     return {NOISE: Noise(pair, noise_privkey=new_x25519().private_key)}
 
 
 def guard_muxer(network: Any) -> None:
-    """Our Yamux for every connection. (The muxer option cannot: `new_conn` names the class itself.)"""
+    """Nothing: makes every connection use our Yamux. (The muxer option cannot: `new_conn` names the class itself.)"""
     muxer = network.upgrader.muxer_multistream
 
     async def new_conn(conn: Any, peer_id: Any) -> Any:
@@ -133,11 +134,13 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
 
 
 def unread(mux: Any) -> int:
+    """How many bytes have come on a connection's streams that nobody has read yet."""
     return sum(map(len, mux.stream_buffers.values()))
 
 
 def refuse_flood(mux: Any, length: int) -> None:
-    """Stock Yamux buffers whatever comes, window or no window. The error below makes it close the connection."""
+    """Nothing; an error, by which stock closes the connection, for a frame of `length` bytes where too much waits
+    unread: stock itself buffers whatever comes."""
     mine = unread(mux) + length
     if mine > UNREAD_PER_CONNECTION:
         raise trio.TooSlowError("the peer ignores its receive windows")
@@ -146,10 +149,10 @@ def refuse_flood(mux: Any, length: int) -> None:
 
 
 async def fixed_window(stream: Any, *, bytes_read: int = 0) -> None:
-    """A window of WINDOW bytes, refilled at the half: stock sends an update for every read, and grows to 16 MiB.
+    """Nothing: gives a stream a window of WINDOW bytes, refilled at the half: stock sends an update for every read, and
+    grows to 16 MiB.
 
-    A writer with a shut window looks again only every 10 ms, so a window that shuts in mid-range halves the speed.
-    """
+    A writer with a shut window looks again only every 10 ms, so a window that shuts in mid-range halves the speed."""
     if not isinstance(stream.conn, GuardedYamux):
         await _stock_update(stream, bytes_read=bytes_read)
         return
@@ -160,11 +163,12 @@ async def fixed_window(stream: Any, *, bytes_read: int = 0) -> None:
 
 
 def shielded(seconds: float) -> trio.CancelScope:
+    """A scope of so many seconds that a cancellation from outside does not cut short."""
     return trio.CancelScope(deadline=trio.current_time() + seconds, shield=True)
 
 
 async def cut(mux: Any) -> None:
-    """Close the socket under a connection, without a word to the peer: it wakes whoever waits on it."""
+    """Nothing: closes the socket under a connection, without a word to the peer: it wakes whoever waits on it."""
     with trio.CancelScope(shield=True):
         await mux.secured_conn.close()
 
@@ -184,7 +188,7 @@ class Incoming:
 
 
 def served(stream: Any) -> None:
-    """Note that some of an answer was taken."""
+    """Nothing: notes that some of an answer was taken."""
     now = trio.current_time()
     for place in (stream.muxed_conn.place, getattr(stream, "place", None)):
         if place is not None:
@@ -192,8 +196,9 @@ def served(stream: Any) -> None:
 
 
 def guard_places(network: Any, most: int) -> None:
-    """Whoever comes in gets a place, be it that of somebody who only sits there: stock refuses every newcomer while its
-    slots are held, by TCP connections that never say a word as well as by peers that never ask for anything."""
+    """Nothing: gives whoever comes in a place, be it that of somebody who only sits there. Stock refuses every newcomer
+    while its slots are held, by TCP connections that never say a word as well as by peers that never ask for anything.
+    """
     handle, room = network._handle_inbound_connection, crowd.Crowd(most)
     network._inbound_limiter = trio.CapacityLimiter(100 * most)  # it would refuse newcomers: never the one that decides
 
@@ -219,7 +224,8 @@ def remote(tcp: Any) -> Any:
 
 
 def guard_slots(network: Any) -> None:
-    """Give an inbound slot back when its connection ends: stock keeps all of them, and is deaf once they are spent."""
+    """Nothing: gives an inbound slot back when its connection ends. Stock keeps all of them, and is deaf once they are
+    spent."""
     upgrade = network.upgrade_inbound_raw_conn
 
     async def upgrade_and_wait(raw_conn: Any, address: Any) -> Any:
@@ -235,12 +241,11 @@ def guard_slots(network: Any) -> None:
 
 
 def guard_handlers(network: Any, most: int) -> None:
-    """Nothing escapes a stream handler: an exception there ends the host, all its connections and its thread.
+    """Nothing: lets no error escape a stream handler, where it would end the host, all its connections and its thread.
 
     Also covers the negotiation before it (stock: a protocol name that is not UTF-8 is enough). A peer has so many
     streams at once; where all together have `most`, a new one gets the place of one that was long not served. A stream
-    that its handler left open is reset.
-    """
+    that its handler left open is reset."""
     handle, at_work, room = network.common_stream_handler, Counter[Any](), crowd.Crowd(most)
 
     async def guarded(stream: Any) -> None:
@@ -269,17 +274,18 @@ def guard_handlers(network: Any, most: int) -> None:
 
 
 def stay_passive(host: Any) -> None:
-    """Dial and ask nobody by ourselves. Stock dials every peer it ever heard of, and identifies each connection.
+    """Nothing: keeps a host from dialling and asking anybody by itself. Stock dials every peer it ever heard of, and
+    identifies each connection.
 
-    Nor is anybody remembered who left: it is by dialling that stock would forget them, minted keys and all.
-    """
+    Nor is anybody remembered who left: it is by dialling that stock would forget them, minted keys and all."""
     connector = host.get_network().auto_connector
     connector.maybe_connect, connector.record_disconnect = trio.lowlevel.checkpoint, lambda peer_id: None
     host._schedule_identify = lambda peer_id, *, reason: None
 
 
 def tame_logging() -> None:
-    """Remote peers write most of libp2p's warnings: keep them out of stderr, and libp2p out of the root logger."""
+    """Nothing: keeps libp2p's warnings, most of which remote peers write, out of the standard error, and libp2p out of
+    the root logger."""
     for name, logger in [*logging.root.manager.loggerDict.items()]:  # other threads may name one meanwhile
         if isinstance(logger, logging.Logger) and name.partition(".")[0] == "libp2p":
             logger.handlers.clear()

@@ -46,7 +46,7 @@ Done = Callable[[socket.socket | None, Exception | None], bool]
 
 
 class Engine:
-    """One host. Made and run in the thread; `dial` and `wake` may be called from any other."""
+    """One host of libp2p in its thread. It is made and run there; `dial` and `wake` may be called from any other."""
 
     def __init__(
         self,
@@ -65,7 +65,8 @@ class Engine:
         self._token: trio.lowlevel.TrioToken | None = None
 
     async def run(self, ready: Callable[[tuple[str, ...]], object]) -> None:
-        """Listen, say so, and serve until `quit` is set. Conflict when an address cannot be listened on."""
+        """Nothing: listens, says so to `ready`, and serves until `quit` is set. Conflict when an address cannot be
+        listened on."""
         self._stopping = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
         for address in self.listen:
@@ -82,10 +83,11 @@ class Engine:
             raise Conflict(f"cannot listen on {', '.join(deaf)}")
 
     def wake(self) -> None:
+        """Nothing: tells the thread to stop."""
         self._soon(lambda: self._stopping.set())
 
     def dial(self, peer: PeerId, addresses: Sequence[str], done: Done) -> Callable[[], None]:
-        """Start `done(socket, None)` or `done(None, error)`; returns what cancels it."""
+        """What cancels the dial that was begun here, which ends in `done(socket, None)` or `done(None, error)`."""
         scope = trio.CancelScope()
 
         async def job() -> None:
@@ -222,7 +224,8 @@ class Engine:
 
 
 class Joint:
-    """One stream, one socket, two pumps. Half-closes each way; anything else resets the one and closes the other."""
+    """One stream and one socket, joined by two pumps. Half-closes each way; anything else resets the one and closes the
+    other."""
 
     def __init__(self, stream: Any, ours: socket.socket, *, dialled: bool) -> None:
         self.stream, self.socket, self.dialled = (
@@ -234,6 +237,7 @@ class Joint:
         self.heard_all = self.hung_up = False
 
     async def run(self) -> None:
+        """Nothing, once both ways have ended."""
         clean = False
         try:
             with self.idle:
@@ -293,6 +297,7 @@ class Joint:
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, neither of which blocks."""
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)
@@ -308,9 +313,11 @@ def closed(ours: Any) -> bool:
 
 
 def usable(connection: Any) -> bool:
+    """Whether a connection can still carry a new stream."""
     return not connection.is_closed and not connection.muxed_conn.event_shutting_down.is_set()
 
 
 async def close_quietly(connection: Any) -> None:
+    """Nothing: closes a connection, whatever it answers."""
     with contextlib.suppress(Exception):
         await connection.close()

@@ -15,7 +15,7 @@ def over(wait: float) -> TooMany:
 
 
 class Buckets:
-    """Token buckets: `burst` tokens for each key, filled again with `rate` tokens a second."""
+    """Token buckets, one for each key: `burst` tokens at most, filled again with `rate` tokens a second."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst
@@ -23,7 +23,12 @@ class Buckets:
         self.denied = 0
 
     def take(self, key: str, now: float, cost: float = 1.0) -> float:
-        """0.0 if `key` may go on, at that cost, else the seconds until it may."""
+        """0.0 if `key` may go on at that cost, which is then taken; else the seconds until it may.
+
+        >>> buckets = Buckets(rate=1.0, burst=2.0)
+        >>> [buckets.take("ana", now=0.0) for _ in range(3)]
+        [0.0, 0.0, 1.0]
+        """
         tokens, since = self._buckets.pop(key, (self._burst, now))
         tokens = min(self._burst, tokens + max(0.0, now - since) * self._rate)
         allowed = tokens >= cost
@@ -45,5 +50,5 @@ class Allowance:
         self.sources = Buckets(rate=2_000, burst=40_000)
 
     def spend(self, who: str, source: str, cost: int, now: float) -> float:
-        """0.0 if they may go on, else the seconds until they may."""
+        """0.0 if they may go on at that cost, else the seconds until they may."""
         return self.each.take(who, now, cost) or self.sources.take(source or who, now, cost)

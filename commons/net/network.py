@@ -24,7 +24,8 @@ class Network(Protocol):
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         """The resource, or its bytes from span[0] up to span[1], exactly that many."""
 
-    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes: ...
+    async def post(self, source: str, path: str, body: bytes, *, limit: int) -> bytes:
+        """What the source answers to `body` at that path."""
 
 
 async def first(sources: Sequence[str], what: str, ask: Callable[[str], Awaitable[T]]) -> T:

@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 
 class Swarm:
-    """`listen` holds multiaddrs (`/ip4/…/tcp/…`), or none. `on_stream(peer, socket)` is called on the event loop."""
+    """The node's libp2p, as asyncio sees it. `listen` holds multiaddrs (`/ip4/…/tcp/…`), or none; `on_stream(peer,
+    socket)` is called on the event loop."""
 
     peer: PeerId
     addresses: tuple[str, ...] = ()  # with ports and /p2p/, once started
@@ -50,7 +51,7 @@ class Swarm:
         self._engine: Engine | None = None
 
     async def start(self) -> None:
-        """Returns when all of `listen` is listened on; Conflict when that cannot be, Malformed for no such address."""
+        """Nothing, when all of `listen` is listened on; Conflict when that cannot be, Malformed for no such address."""
         if self._thread is not None:
             raise Conflict("the network is running already")
         self._loop = asyncio.get_running_loop()
@@ -66,7 +67,8 @@ class Swarm:
             raise
 
     async def stop(self) -> None:
-        """Close everything, streams in flight included; their sockets see an end. Under 2 s; a no-op when stopped."""
+        """Nothing: closes everything, streams in flight included; their sockets see an end. Under 2 s; a no-op when
+        stopped."""
         if self._thread is None:
             return
         self._quit.set()
