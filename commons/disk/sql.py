@@ -86,7 +86,7 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")
-        db.executescript(schema)
+        db.executescript(f"BEGIN; {schema}; COMMIT")  # whole or not at all, and waits for the disk once
         undo.pop_all()
         return db
 

@@ -7,6 +7,7 @@ import pytest
 from commons.core.crypto import ids
 from commons.core.dataset import address
 from commons.errors import Malformed
+from tests.rows import over
 
 PEER, OTHER = ids.peer_id(bytes(32)), ids.peer_id(bytes([1]) * 32)
 P2P = f"/p2p/{PEER}"
@@ -48,7 +49,7 @@ def test_where_the_peer_id_is_missing_it_is_said_so_in_the_same_words(written: s
     assert address.is_like(written)
 
 
-@pytest.mark.parametrize(
+@over(
     ("written", "what"),
     [("", "empty"), (" \n", "empty"), ("/", "empty"), (PEER, "who, but not where"),
      (P2P, "who, but not where"),

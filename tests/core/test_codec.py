@@ -15,6 +15,7 @@ import pytest
 from commons.core.crypto import codec
 from commons.errors import Malformed, TooLarge
 from tests.core.test_decoders import KINDS
+from tests.rows import over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def test_a_value_is_a_map_of_its_fields_in_their_order() -> None:
     assert codec.decode(Sample, packed()) == SAMPLE
 
 
-@pytest.mark.parametrize(
+@over(
     ("field", "bent"),
     [
         ("text", 5), ("text", True), ("text", None), ("text", b"a"), ("text", ["a"]), ("text", {"a": 1}),
@@ -179,7 +180,7 @@ def strange(kind: Any) -> set[Any]:
     return set() if kind in PROVEN else {kind}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@over("name", KINDS)
 def test_every_format_is_made_of_types_whose_strictness_is_tested_here(name: str) -> None:
     assert strange(KINDS[name]) == set()
     assert strange(dict[str, int] | None)

@@ -18,6 +18,7 @@ from commons.core.dataset.pack import HEADER, OVERHEAD, SEGMENT
 from commons.core.dataset.rights import Rights
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
 from tests.conftest import ends
+from tests.rows import over
 
 FULL = SEGMENT + OVERHEAD
 
@@ -74,7 +75,7 @@ def broken(change: str) -> list[Any]:
     return table
 
 
-@pytest.mark.parametrize(
+@over(
     ("change", "why"),
     [
         ("t[0] = 'commons/contents/v2'", "later version"),

@@ -16,6 +16,7 @@ from commons.core.state.notice import Dropping
 from commons.core.state.opening import Field, Opening
 from commons.core.tlog import tiles
 from commons.errors import CommonsError, Malformed, TooLarge, Untrue
+from tests.rows import over
 from tests.vectors.generate import (
     ALICE,
     ASKED,
@@ -150,7 +151,7 @@ def test_governance_that_is_signed_by_nobody_is_untrue() -> None:
 # -- what they may say ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@over(
     ("value", "lies"),
     [
         (CHARTER, {"name": ""}), (CHARTER, {"name": "n" * 201}),

@@ -14,6 +14,7 @@ from commons.core.dataset.manifest import Manifest, PackRef
 from commons.core.dataset.pack import OVERHEAD, SEGMENT
 from commons.core.dataset.rule import Rule
 from commons.errors import Malformed, TooLarge, Untrue
+from tests.rows import over
 from tests.vectors.generate import ALICE, DATASET, EVE, MANIFEST, MANIFEST_BYTES, NEW, PUBLISH, RULE, salt
 
 FIRST = replace(MANIFEST, version=1, previous=None, epoch=0, unlocks=())
@@ -49,7 +50,7 @@ def test_everything_to_carry_is_the_packs_and_then_the_contents() -> None:
     assert replace(MANIFEST, packs=()).sealed() == (contents,)
 
 
-@pytest.mark.parametrize(
+@over(
     "lies",
     [
         {"version": 0}, {"version": -1}, {"version": 1}, {"previous": None}, {"previous": ""}, {"epoch": 0},

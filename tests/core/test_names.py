@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from commons.core.dataset import names
 from commons.errors import Malformed
+from tests.rows import over
 
 FINE = [
     "a", "a/b/c.csv", ".hidden", "a b", "données/été.csv", "数据/文件.parquet", "-rf", "~", "nullable.txt", "com10",
@@ -34,12 +35,12 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", FINE)
+@over("path", FINE)
 def test_an_ordinary_name_is_itself(path: str) -> None:
     assert names.check(path) == path
 
 
-@pytest.mark.parametrize(("path", "why"), WRONG)
+@over(("path", "why"), WRONG)
 def test_a_name_that_some_disk_would_misread_is_refused_and_the_reason_given(path: str, why: str) -> None:
     with pytest.raises(Malformed) as caught:
         names.check(path)

@@ -34,6 +34,7 @@ from commons.core.state.entries import (
 )
 from commons.core.state.fold import State
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
+from tests.rows import over
 
 ALICE, EVE = Signer(b"\1" * 32), Signer(b"\2" * 32)
 FREE, ASKED = Rule(kind="acknowledge"), Rule(kind="approval")
@@ -97,7 +98,7 @@ def test_a_request_its_grant_and_its_receipt_are_one_access() -> None:
     assert (access.outcome, access.decision, access.receipt) == ("grant", 3, 4)
 
 
-@pytest.mark.parametrize(
+@over(
     ("steps", "wrong", "error"),
     [
         ((), publish(), Malformed),

@@ -16,6 +16,7 @@ from commons.core.crypto.keys import Keys
 from commons.core.dataset import manifest, reference
 from commons.core.state import entries, opening
 from commons.errors import Untrue
+from tests.rows import over
 from tests.vectors import generate
 
 VECTORS = json.loads(generate.FILE.read_text())
@@ -45,11 +46,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "manifest": lambda data: manifest.open(data).value,
     "opening": opening.decode,
 }
-BAD = [
-    pytest.param(name, each, id=f"{name}-{each['name'].replace(' ', '-')}")
-    for name, vector in FORMATS.items()
-    for each in vector["bad"]
-]
+BAD = [(name, bad) for name, vector in FORMATS.items() for bad in vector["bad"]]
 
 
 def test_the_file_is_what_its_generator_writes() -> None:
@@ -61,7 +58,7 @@ def test_every_format_has_its_vectors() -> None:
     assert all(len(vector["bad"]) > 15 for vector in FORMATS.values())
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@over("name", FORMATS)
 def test_a_value_is_encoded_as_it_was_and_read_as_it_was(name: str) -> None:
     data = bytes.fromhex(FORMATS[name]["hex"])
     assert data == generate.ENCODED[name]
@@ -69,14 +66,14 @@ def test_a_value_is_encoded_as_it_was_and_read_as_it_was(name: str) -> None:
     assert READERS[name](data) == value
 
 
-@pytest.mark.parametrize(("name", "vector"), BAD)
+@over(("name", "vector"), BAD)
 def test_a_broken_value_is_refused_with_exactly_its_error(name: str, vector: dict[str, Any]) -> None:
     with pytest.raises(errors.CommonsError) as caught:
         READERS[name](bytes.fromhex(vector["hex"]) * vector.get("times", 1))
     assert type(caught.value).__name__ == vector["error"]
 
 
-@pytest.mark.parametrize("vector", VECTORS["reference"]["bad"], ids=lambda each: each["name"].replace(" ", "-"))
+@over("vector", VECTORS["reference"]["bad"])
 def test_a_broken_reference_is_refused_with_exactly_its_error(vector: dict[str, str]) -> None:
     with pytest.raises(errors.CommonsError) as caught:
         reference.parse(vector["text"])

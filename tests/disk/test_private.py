@@ -14,6 +14,7 @@ from commons.disk import folder, private
 from commons.disk.home import Home
 from commons.errors import Malformed, Refused, TooLarge
 from commons.metadata import gather
+from tests.rows import over
 
 MakeHome = Callable[[str], Path]
 
@@ -140,7 +141,7 @@ DATA = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@over("name", SECRETS)
 def test_a_secret_is_known_by_its_usual_name(name: str) -> None:
     assert private.why(name, False) == private.SECRET
     assert private.why(f"{name}.license", False) == private.SECRET
@@ -151,7 +152,7 @@ def test_an_example_that_others_fill_in_is_hidden_and_no_secret(name: str) -> No
     assert private.why(name, False) == private.HIDDEN
 
 
-@pytest.mark.parametrize("name", LEFT_BEHIND)
+@over("name", LEFT_BEHIND)
 def test_what_systems_and_editors_leave_behind_is_known(name: str) -> None:
     assert private.why(name, False) == private.SYSTEM
 

@@ -11,6 +11,7 @@ from commons.datasets import prepare
 from commons.errors import Conflict
 from commons.metadata import library
 from licences.compat import adaptation_licences
+from tests.rows import over
 
 EVERY = licences.ids()
 
@@ -19,7 +20,7 @@ def origin(id: str) -> Origin:
     return Origin(manifest=ids.cid(b"rivers"), title="Rivers", licence=id, credit="Rivers, by Ana")
 
 
-@pytest.mark.parametrize("id", EVERY)
+@over("id", EVERY)
 def test_showing_combining_and_publishing_agree(id: str) -> None:
     adapt = library.shown(id)["allows"]["adapt"]["answer"]
     for to in EVERY:

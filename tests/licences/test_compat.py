@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import licences
 from licences.compat import CODES, Source, Verdict, adaptation_licences, can_collect, can_remix
 from tests.licences.charts import adapter, at, remix
+from tests.rows import over
 
 CC = [licence.id for licence in licences.all() if licence.family == "cc"]
 EVERY = (*licences.ids(), *licences.ports()[::10], *licences.others()[::20])
@@ -25,14 +26,14 @@ def test_the_charts_have_64_and_49_cells() -> None:
     assert (len(remix()), len(adapter())) == (64, 49)
 
 
-@pytest.mark.parametrize(("a", "b", "allowed"), remix())
+@over(("a", "b", "allowed"), remix())
 def test_the_remix_chart_holds(a: str, b: str, allowed: bool) -> None:
     verdict = can_remix(at(a), at(b))
     assert verdict.ok is allowed
     assert allowed or verdict.reasons
 
 
-@pytest.mark.parametrize(("source", "to", "cell"), adapter())
+@over(("source", "to", "cell"), adapter())
 def test_the_adapters_chart_holds(source: str, to: str, cell: str) -> None:
     verdict = adaptation_licences([at(source)], at(to))
     assert verdict.answer == {"g": "yes", "y": "conditional", "-": "no"}[cell]
@@ -102,7 +103,7 @@ def test_the_compatible_licences_are_offered_where_every_source_allows_them() ->
     assert adaptation_licences(["GPL-3.0-only"], "CC-BY-SA-4.0").answer == "no"  # one way
 
 
-@pytest.mark.parametrize(
+@over(
     ("sources", "to", "answer", "code"),
     [
         (["ODbL-1.0"], "ODbL-1.0", "yes", None),
@@ -148,7 +149,7 @@ def test_the_neighbours_answer(sources: list[str], to: Source | None, answer: st
     assert (verdict.answer, codes(verdict)) == (answer, {code} if code else set())
 
 
-@pytest.mark.parametrize("licence", licences.all(), ids=lambda licence: licence.id)
+@over("licence", licences.all(), ids=lambda licence: licence.id)
 def test_what_is_shown_of_a_licence_is_what_its_combinations_answer(licence: licences.Licence) -> None:
     """Over every pair: `licence show` and `licence compat` (which publishing asks, too) have one source of truth."""
     shown = licence.allows("adapt")

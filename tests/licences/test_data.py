@@ -17,6 +17,7 @@ import licences
 from licences import Licence, Plain
 from licences.generate import TEXTS, addresses, records
 from licences.generate.spdx import table
+from tests.rows import over
 
 EVERY = licences.all()
 CC = [licence for licence in EVERY if licence.family == "cc"]
@@ -94,13 +95,13 @@ def test_every_table_says_where_it_comes_from() -> None:
         assert name not in licences.ids()
 
 
-@pytest.mark.parametrize("licence", CC, ids=lambda licence: licence.id)
+@over("licence", CC, ids=lambda licence: licence.id)
 def test_every_creative_commons_licence_has_its_ccrel_terms(licence: Licence) -> None:
     permits, requires, prohibits = map(terms, CCREL["-".join(licence.elements)])
     assert (licence.permits, licence.requires, licence.prohibits) == (permits, requires, prohibits)
 
 
-@pytest.mark.parametrize("licence", CC, ids=lambda licence: licence.id)
+@over("licence", CC, ids=lambda licence: licence.id)
 def test_every_address_follows_from_its_id(licence: Licence) -> None:
     special = {
         "CC0-1.0": "publicdomain/zero/1.0/", "CC-PDM-1.0": "publicdomain/mark/1.0/",
@@ -113,7 +114,7 @@ def test_every_address_follows_from_its_id(licence: Licence) -> None:
     assert licence.legalcode in (f"{licence.url}legalcode", None)
 
 
-@pytest.mark.parametrize("licence", EVERY, ids=lambda licence: licence.id)
+@over("licence", EVERY, ids=lambda licence: licence.id)
 def test_every_licence_is_whole(licence: Licence) -> None:
     assert licence.name
     assert licence.name_fr
@@ -129,7 +130,7 @@ def test_every_licence_is_whole(licence: Licence) -> None:
     assert licence.plain().permits
 
 
-@pytest.mark.parametrize("licence", EVERY, ids=lambda licence: licence.id)
+@over("licence", EVERY, ids=lambda licence: licence.id)
 def test_answers_agree_with_the_terms(licence: Licence) -> None:
     told = {use: licence.allows(use) for use in licences.USES}
     assert (told["commercial"].answer == "no") is ("cc:CommercialUse" in licence.prohibits)

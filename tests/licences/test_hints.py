@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import licences
 from licences import AmbiguousLicence, Licence, UnknownLicence, hints, resolve
+from tests.rows import over
 
 CC = [licence for licence in licences.all() if licence.elements]
 FREE = [licence.id for licence in licences.all() if licence.kind in ("dedication", "mark")]
@@ -35,7 +36,7 @@ def conditions(licence: Licence) -> set[str]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@over(
     "text",
     [
         "LICENSE", "license", "see LICENSE", "See the LICENSE file", "LICENSE.md", "my-licence", "our licence",

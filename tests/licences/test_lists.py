@@ -12,6 +12,7 @@ import pytest
 
 import licences
 from licences import AmbiguousLicence, UnknownLicence, resolve, titles
+from tests.rows import over
 
 
 class Entry(NamedTuple):
@@ -104,7 +105,7 @@ def test_no_name_without_a_version_is_answered_with_one_of_several() -> None:
             assert number not in found.name or len(names) == 1 or found.id == text, (id, text, found.id)
 
 
-@pytest.mark.parametrize("id", [*licences.ids(), *licences.others(), *licences.ports()[::7]])
+@over("id", [*licences.ids(), *licences.others(), *licences.ports()[::7]])
 def test_every_spelling_of_a_licence_is_that_licence_or_refused(id: str) -> None:
     licence = licences.get(id)
     name = licence.name
@@ -118,7 +119,7 @@ def test_every_spelling_of_a_licence_is_that_licence_or_refused(id: str) -> None
         assert id in ids or (kind == "x" and (not ids or licence.kind == "other")), text
 
 
-@pytest.mark.parametrize("id", licences.ids())
+@over("id", licences.ids())
 def test_the_address_in_a_record_is_its_licences(id: str) -> None:
     assert resolve(str(licences.get(id).url)).id == id
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 import licences
 from licences import AmbiguousLicence, Licence, UnknownLicence, resolve, spdx
 from licences.aliases import NAMES, PLACES, REFUSED, SEVERAL
+from tests.rows import over
 
 EVERY = licences.all()
 CC = [licence for licence in EVERY if licence.family == "cc"]
 VERSIONS = ("4.0", "3.0", "2.5", "2.0", "1.0")
 
 
-@pytest.mark.parametrize("licence", EVERY, ids=lambda licence: licence.id)
+@over("licence", EVERY, ids=lambda licence: licence.id)
 def test_every_licence_is_found_by_its_id_and_its_names(licence: Licence) -> None:
     for text in (licence.id, licence.id.lower(), licence.id.upper(), licence.name, licence.name_fr, licence.short):
         assert resolve(text) is licence
@@ -38,7 +39,7 @@ def test_a_name_with_its_address_beside_it_is_that_licence(form: str) -> None:
             resolve(form.format(name=name, url=url))
 
 
-@pytest.mark.parametrize("licence", CC, ids=lambda licence: licence.id)
+@over("licence", CC, ids=lambda licence: licence.id)
 def test_every_spelling_of_a_creative_commons_address_leads_back(licence: Licence) -> None:
     assert licence.url
     bare = licence.url.removeprefix("https://")
@@ -50,7 +51,7 @@ def test_every_spelling_of_a_creative_commons_address_leads_back(licence: Licenc
     assert resolve(licence.url.rstrip("/")) is licence
 
 
-@pytest.mark.parametrize(
+@over(
     ("text", "id"),
     [
         ("CC BY 4.0", "CC-BY-4.0"), ("cc by v4.0", "CC-BY-4.0"), ("CC_BY_4.0", "CC-BY-4.0"),
@@ -86,7 +87,7 @@ def test_real_spellings_are_understood(text: str, id: str) -> None:
     assert resolve(text).id == id
 
 
-@pytest.mark.parametrize(("alias", "id"), [*NAMES.items(), *PLACES.items()])
+@over(("alias", "id"), [*NAMES.items(), *PLACES.items()])
 def test_every_alias_and_place_is_understood(alias: str, id: str) -> None:
     for text in (alias, alias.upper(), alias.title()):
         assert resolve(text).id == id
@@ -118,7 +119,7 @@ def test_a_name_without_its_version_is_refused_with_every_version(unit: str) -> 
         assert caught.value.candidates == tuple(f"CC-{unit}-{version}" for version in VERSIONS)
 
 
-@pytest.mark.parametrize("text", [*SEVERAL, "cc", "Creative Commons", "cc-nc", "CC BY Germany"])
+@over("text", [*SEVERAL, "cc", "Creative Commons", "cc-nc", "CC BY Germany"])
 def test_a_name_of_several_licences_is_refused_with_candidates_that_exist(text: str) -> None:
     with pytest.raises(AmbiguousLicence) as caught:
         resolve(text)
@@ -126,7 +127,7 @@ def test_a_name_of_several_licences_is_refused_with_candidates_that_exist(text: 
     assert all(resolve(id).id == id for id in caught.value.candidates)
 
 
-@pytest.mark.parametrize(
+@over(
     ("text", "suggested"),
     [
         ("CC-BYY-4.0", "CC-BY-4.0"), ("CC-BY-4", "CC-BY-4.0"), ("ODbL-1.1", "ODbL-1.0"), ("CC BY 5.0", "CC-BY-4.0"),
@@ -150,7 +151,7 @@ def test_near_misses_are_refused_with_a_suggestion(text: str, suggested: str) ->
     assert all(licences.get(id).id == id for id in caught.value.suggestions)
 
 
-@pytest.mark.parametrize(
+@over(
     "text",
     [
         *REFUSED, "https://creativecommons.org/", "CC BY 3.0 International", "CC BY 4.0 Unported",
