@@ -22,12 +22,12 @@ from typing import Annotated, Any, Concatenate, Generic, Literal, ParamSpec, Pro
 
 import commons.disk.home
 import commons.node.restore
+import commons.node.verbs.status
 from commons.community.charter import founding
 from commons.errors import Conflict, Malformed, Unreachable
 from commons.node.control import Owner
 from commons.node.desk import found
 from commons.node.verbs import community, custody, data, log, witness
-from commons.node.verbs import status as own
 from commons.node.verbs.context import Context
 from commons.node.verbs.log import DamageShown
 from commons.node.verbs.shapes import Source, Spot, result, told
@@ -295,10 +295,10 @@ class Session(Generic[W]):
         self.datasets, self.log = DatasetVerbs(way), LogVerbs(way)
         self.community, self.custody, self.witness = CommunityVerbs(way), CustodyVerbs(way), WitnessVerbs(way)
 
-    status = Method(own.status)
-    peers, announce = Method(own.peers), Method(own.announce)
-    date, go_on = Method(own.date), Method(own.go_on)
-    backup = Method(own.backup)
+    status = Method(commons.node.verbs.status.status)
+    peers, announce = Method(commons.node.verbs.status.peers), Method(commons.node.verbs.status.announce)
+    date, go_on = Method(commons.node.verbs.status.date), Method(commons.node.verbs.status.go_on)
+    backup = Method(commons.node.verbs.status.backup)
 
     def __enter__(self: Session[Now]) -> Session[Now]:
         return self

@@ -265,7 +265,7 @@ def test_no_error_of_a_librarys_or_the_systems_is_put_into_words_but_ours() -> N
     house, found = Path(commons.__file__).parents[1], []
     for path in sorted([*(house / "commons").rglob("*.py"), *(house / "licences").rglob("*.py")]):
         parts = path.relative_to(house).with_suffix("").parts
-        if {"examples", "generate"} & set(parts):
+        if "examples" in parts:
             continue
         module = importlib.import_module(".".join(part for part in parts if part != "__init__"))
         tree = ast.parse(path.read_text())

@@ -15,8 +15,8 @@ import pytest
 
 import licences
 from licences import Licence, Plain
-from licences.generate import TEXTS, addresses, records
-from licences.generate.spdx import table
+from tests.licences.generate import TEXTS, addresses, records
+from tests.licences.generate.spdx import table
 from tests.rows import over
 
 EVERY = licences.all()

@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, Unpack
 
+import commons.datasets.describe
+import commons.datasets.export
+import commons.datasets.fetch
+import commons.datasets.publish
 from commons.access import anchor, request
 from commons.community.voting import Seat
 from commons.core.dataset.rule import Rule
@@ -15,10 +19,6 @@ from commons.core.dataset.terms import Terms, check_purpose
 from commons.core.state.fold import State
 from commons.custody import client, sharing
 from commons.datasets import contribute, prepare
-from commons.datasets import describe as describing
-from commons.datasets import export as exporting
-from commons.datasets import fetch as fetching
-from commons.datasets import publish as publishing
 from commons.log import withdrawal
 from commons.metadata import credit, licensing
 from commons.node.verbs.context import Context, checked, custodians, named, own_seat, read, referred, seat
@@ -293,7 +293,7 @@ async def publish(
     said, at, place = await _said(c, update, based_on, sources, named, words)
     if not at.sources:
         await c.node.clocks.check()
-    done = await publishing.publish(c.home, said, c.progress, place, Entrusted(c, place.state, at))
+    done = await commons.datasets.publish.publish(c.home, said, c.progress, place, Entrusted(c, place.state, at))
     return told(PublishResult, **{**done, **referred(c, done["cid"])})
 
 
@@ -309,7 +309,7 @@ async def plan(
 ) -> PlanResult:
     """What `publish` would say of the same words, file by file, and its errors; nothing is sealed."""
     said, _, place = await _said(c, update, based_on, sources, named, words)
-    return told(PlanResult, **await asyncio.to_thread(publishing.plan, c.home, said, place))
+    return told(PlanResult, **await asyncio.to_thread(commons.datasets.publish.plan, c.home, said, place))
 
 
 async def _said(
@@ -317,22 +317,24 @@ async def _said(
     update: str | None,
     based_on: Sequence[str],
     sources: Sequence[str],
-    commons: str | None,
+    community: str | None,
     words: prepare.Words,
-) -> tuple[prepare.Publication, Seat, publishing.Destination]:
+) -> tuple[prepare.Publication, Seat, commons.datasets.publish.Destination]:
     said = prepare.from_words(**words)
     origins, labels = [*said.origins], [*said.labels]
     for each in based_on:
         ref = named(c, each)
-        found = await fetching.describe(c.home, c.net, ref.cid, fetching.sources_of(c.home, ref, sources))
+        found = await commons.datasets.fetch.describe(
+            c.home, c.net, ref.cid, commons.datasets.fetch.sources_of(c.home, ref, sources)
+        )
         origins.append(credit.origin(found))
         labels += found.value.terms.labels  # what a community asks goes on holding
     previous = str(named(c, update).cid) if update else None
     said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
-    at = seat(c, commons) if commons is not None else own_seat(c)
+    at = seat(c, community) if community is not None else own_seat(c)
     if at.sources:
         return said, at, contribute.Abroad(c.home, c.net, at, (await read(c, at)).state)
-    return said, at, publishing.Own(c.home)
+    return said, at, commons.datasets.publish.Own(c.home)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,8 +388,8 @@ async def refer(c: Context, *, dataset: str, lan: bool = False) -> ReferResult:
 async def show(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> ShowResult:
     """A dataset's manifest and terms in plain words, verified."""
     ref = named(c, dataset)
-    asked = fetching.sources_of(c.home, ref, sources)
-    found = await fetching.describe(c.home, c.net, ref.cid, asked)
+    asked = commons.datasets.fetch.sources_of(c.home, ref, sources)
+    found = await commons.datasets.fetch.describe(c.home, c.net, ref.cid, asked)
     value, said = found.value, found.value.terms
     gone, listed = await asyncio.gather(
         withdrawal.known(c.home, c.net, asked, value, ref.cid),
@@ -437,12 +439,12 @@ async def show(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Show
 async def describe(c: Context, *, dataset: str, form: str, sources: Sequence[str] = ()) -> DescribeResult:
     """A dataset in one of the formats that other tools read: `files` by name, as text."""
     ref = named(c, dataset)
-    asked = fetching.sources_of(c.home, ref, sources)
-    found = await fetching.describe(c.home, c.net, ref.cid, asked)
+    asked = commons.datasets.fetch.sources_of(c.home, ref, sources)
+    found = await commons.datasets.fetch.describe(c.home, c.net, ref.cid, asked)
     table = None
-    if form in describing.NEED_FILES or request.kept_key(c.home, found) is not None:
-        table = await describing.contents(c.home, c.net, asked, found)
-    written = describing.write(form, describing.description(found, table))
+    if form in commons.datasets.describe.NEED_FILES or request.kept_key(c.home, found) is not None:
+        table = await commons.datasets.describe.contents(c.home, c.net, asked, found)
+    written = commons.datasets.describe.write(form, commons.datasets.describe.description(found, table))
     return DescribeResult(cid=ref.cid, format=form, files={name: data.decode() for name, data in written.items()})
 
 
@@ -459,7 +461,7 @@ async def export(
     """What was written into the new folder `dest`: a dataset whose key is here, described in those `formats` too.
     `texts` are texts of licences by id."""
     async with c.node.carrying:
-        done = await exporting.export(
+        done = await commons.datasets.export.export(
             c.home, c.near, named(c, dataset), Path(dest), formats, c.progress, checked(sources), texts
         )
     return told(FetchResult, **done)
@@ -484,7 +486,7 @@ async def fetch(
     vote decides, and the same call goes on later. With `serve` it is served to others, with `keep` its sealed packs
     stay here; `replace` overwrites files that differ."""
     async with c.node.carrying:
-        done = await fetching.fetch(
+        done = await commons.datasets.fetch.fetch(
             c.home,
             c.near,
             named(c, dataset),
@@ -505,7 +507,7 @@ async def fetch(
 async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> MirrorResult:
     """A dataset's sealed packs, verified, and served from here on, without its key."""
     async with c.node.carrying:
-        done = await fetching.mirror(c.home, c.net, named(c, dataset), c.progress, checked(sources))
+        done = await commons.datasets.fetch.mirror(c.home, c.net, named(c, dataset), c.progress, checked(sources))
     return told(MirrorResult, **{**done, **referred(c, done["cid"])})
 
 
@@ -513,7 +515,7 @@ async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Mi
 async def drop(c: Context, *, dataset: str) -> DropResult:
     """How many bytes are free: a dataset is served no longer, and its packs are deleted from this home."""
     async with c.node.carrying:
-        return told(DropResult, **fetching.drop(c.home, named(c, dataset).cid))
+        return told(DropResult, **commons.datasets.fetch.drop(c.home, named(c, dataset).cid))
 
 
 @verb("datasets", reads=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import commons.disk.backup
 from commons.access import anchor, receipt, request
 from commons.community import voting
 from commons.core.crypto import ids
@@ -15,7 +16,6 @@ from commons.core.dataset import address, manifest, reference
 from commons.core.dataset.address import is_peer
 from commons.core.state import clock
 from commons.datasets import holder
-from commons.disk import backup as backing
 from commons.disk import damage
 from commons.disk.home import write_config
 from commons.disk.shelf import OwnRequest
@@ -228,8 +228,8 @@ def _damage(c: Context) -> list[damage.Damage]:
     c.node.gossip.known()
     for ask in c.home.shelf.asks():
         request.readable(c.home, ask)
-    for commons in c.node.custodian.logs:
-        for kept in c.home.deposits.of(commons):
+    for each in c.node.custodian.logs:
+        for kept in c.home.deposits.of(each):
             c.node.custodian.taken(kept)
     return c.home.damage()
 
@@ -259,7 +259,7 @@ async def backup(c: Context, *, path: Spot, passphrase: str, packs: bool = False
     Only the passphrase opens it; on the day that it names it has to be deleted. See docs/backup.md."""
     kept = [await replica.of(c.home, commons).kept_until() for commons, _, _ in c.home.shelf.seats()]
     until = min((each for each in kept if each is not None), default=None)
-    made = await asyncio.to_thread(backing.write, c.home, Path(path), passphrase, packs, c.progress, until)
+    made = await asyncio.to_thread(commons.disk.backup.write, c.home, Path(path), passphrase, packs, c.progress, until)
     return told(BackupResult, **made)
 
 

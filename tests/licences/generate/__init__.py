@@ -1,6 +1,6 @@
-"""Where the files of `licences/data` and `licences/texts` come from. Not needed at run time.
+"""Where the files of `licences/data` and `licences/texts` come from: programs of the repository, not installed.
 
-Run by hand: `npm pack spdx-license-list@6.12.0`, unpack it, `python -m licences.generate.write package`.
+Run by hand: `npm pack spdx-license-list@6.12.0`, unpack it, `python -m tests.licences.generate.write package`.
 
 Records: the rule over Creative Commons' licence elements, versions and ports (`licences.rule`) for those that SPDX
 names (`elements`), and ten records written from the licences' own texts (`neighbours`). The rest of SPDX's list, by
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from licences.generate import elements, neighbours
+from tests.licences.generate import elements, neighbours
 
 TEXTS = (
     *(f"CC-{unit}-4.0" for unit in ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")),

