@@ -77,6 +77,7 @@ class JournalFormatter(logging.Formatter):
         self._everything = everything
 
     def format(self, record: logging.LogRecord) -> str:
+        """The line, or with -vv the lines, of one record."""
         ours = self._everything or record.name.partition(".")[0] == log.name
         said, trace = record.getMessage() if ours else f"a library warns library={record.name}", ""
         if record.exc_info and (error := record.exc_info[1]) is not None:

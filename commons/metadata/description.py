@@ -13,9 +13,9 @@ UNSEEN = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedFile:
-    """What a description says of one file. Where a format does not say: None. `sha256` has 32 bytes; `md5` (16) is read
-    and compared, never written. `licence`, an SPDX expression, and `copyright`, lines, are the file's own where they
-    differ from the dataset's."""
+    """One file as a description tells of it; None where the format does not say. `sha256` has 32 bytes; `md5` (16) is
+    read and compared, never written. `licence`, an SPDX expression, and `copyright`, lines, are the file's own where
+    they differ from the dataset's."""
 
     path: str
     size: int | None = None

@@ -226,7 +226,11 @@ def keywords(what: str, value: object, reading: Reading) -> tuple[str, ...]:
 
 
 def day(what: str, value: object) -> str | None:
-    """The day of a date or a moment, "2026-11-24…"; None for a mere year and what is no day."""
+    """The day of a date or a moment; None for a mere year and what is no day.
+
+    >>> day("a date", "2026-11-24T10:00:00Z"), day("a date", "2026")
+    ('2026-11-24', None)
+    """
     found = re.fullmatch(r"\s*(\d{4}-\d{2}-\d{2})(?:[T ].{0,40})?\s*", word(what, value) or "", re.ASCII)
     try:
         check_date(found and found[1])
@@ -260,7 +264,11 @@ def address(what: str, value: object, schemes: tuple[str, ...] = ()) -> str | No
 
 
 def doi(text: str | None) -> str | None:
-    """The bare DOI, "10.5281/zenodo.1", in any of its spellings; None if it is none."""
+    """The bare DOI, of any of its spellings; None if it is none.
+
+    >>> doi("https://doi.org/10.5281/zenodo.1"), doi("doi:10.5281/zenodo.1"), doi("10.5281")
+    ('10.5281/zenodo.1', '10.5281/zenodo.1', None)
+    """
     found = re.fullmatch(
         r"(?:https?://(?:dx\.|www\.)?doi\.org/|doi:\s?)?(10\.[0-9]{4,9}/[!-~]{1,200})", (text or "").strip(), re.I
     )
@@ -307,8 +315,12 @@ def file(what: str, path: object, **said: Any) -> DescribedFile:
 
 
 def person(what: str, value: object, *links: str) -> list[Creator]:
-    """Whom to credit, by one text, or an object with a name or the parts of one and an address under one of `links`; ""
-    is nobody."""
+    """Whom to credit: nobody or one, of a text, or of an object with a name, or the parts of one, and an address under
+    one of `links`; "" is nobody.
+
+    >>> [each.name for each in person("an author", {"given-names": "Ana", "family-names": "Diaz"})]
+    ['Ana Diaz']
+    """
     if isinstance(value, str):
         found = creator(what, value)
     else:
@@ -324,7 +336,11 @@ _SIGNED = re.compile(r"(?P<name>[^<>()]*[^<>()\s])\s*(?:<[^<>]*>)?\s*(?:\((?P<ur
 
 
 def signed(what: str, value: object) -> Creator | None:
-    """Whom to credit, of one text: "Ana Diaz <ana@example.org> (https://example.org)", as packages of code sign."""
+    """Whom to credit, of a text that packages of code sign with; an e-mail address is left out.
+
+    >>> signed("an author", "Ana Diaz <ana@example.org> (https://example.org)")
+    Creator(name='Ana Diaz', url='https://example.org', organisation=False)
+    """
     text = word(what, value)
     found = _SIGNED.fullmatch(text.strip()) if text else None
     return creator(what, found["name"], found["url"]) if found else creator(what, text)
@@ -378,9 +394,9 @@ def is_elsewhere(text: str) -> bool:
 
 
 def licence(what: str, *spellings: object, reading: Reading | None = None) -> str | None:
-    """Of several ways in which a file names one licence the first that is understood, else the first. An id gets the
-    case it is known by; a right of access is none, which `reading` is told. Malformed where two are understood and name
-    different licences."""
+    """The licence that several spellings name: the first that is understood, else the first. An id gets the case it is
+    known by; a right of access is none, which `reading` is told. Malformed where two are understood and name different
+    licences."""
     said = [text.strip() for each in spellings if (text := word(what, each))]
     for text in (each for each in said if is_access(each)):
         if reading is not None:

@@ -164,6 +164,7 @@ class Handler(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
+        """The answer to what is no HTTP request, which is not logged; that of aiohttp where code of ours failed."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         told = Malformed(f"this is no HTTP request: {(message or type(exc).__name__)[:200]}")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What it `means`; the sets of fields that a proposal of it may have, and no others (`shapes`); which options its
-    proposer `needs` to say, and which they may (`takes`); and the `line` that says what one proposal is about."""
+    """Something that members decide: what it `means`; the sets of fields that a proposal of it may have, and no others
+    (`shapes`); which options its proposer `needs` to say, and which they may (`takes`); and the `line` that says what
+    one proposal is about."""
 
     means: str
     shapes: tuple[frozenset[str], ...]

@@ -106,9 +106,10 @@ class CommunityRest:
 
 
 class Community:
-    """Of a charter and the entries after it; `world` is what the rest of the fold knows. `charter` is the one in force;
-    `tenures` who has kept the log under which key, the last now; `quorums` whose cosignatures are asked for, by the
-    entries from which they are; `numbers` by which rules the entries after those are judged."""
+    """The people of a commons and what they decide, by its charter and the entries after it; `world` is what the rest
+    of the fold knows. `charter` is the one in force; `tenures` who has kept the log under which key, the last now;
+    `quorums` whose cosignatures are asked for, by the entries from which they are; `numbers` by which rules the entries
+    after those are judged."""
 
     def __init__(self, charter: Charter, tables: Tables = MEMORY) -> None:
         self.people = Members(charter.listed())
