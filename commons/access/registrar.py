@@ -27,7 +27,19 @@ from commons.core.tlog.checkpoint import Signed
 from commons.disk import dating
 from commons.disk.home import Home
 from commons.disk.records import Appended, Draft, Record, record
-from commons.errors import Conflict, Gone, Malformed, NotFound, Pending, Refused, StorageFailed, TooLarge, TooMany
+from commons.errors import (
+    CommonsError,
+    Conflict,
+    Gone,
+    Malformed,
+    NotFound,
+    Pending,
+    Refused,
+    StorageFailed,
+    TooLarge,
+    TooMany,
+)
+from commons.log import audit
 from commons.log.answer import SKEW, Answer, ProvenEntry, Submission
 from commons.net.limits import Buckets, over
 from commons.witness import cosigning
@@ -244,7 +256,8 @@ class Registrar:
 
     async def erase(self, index: int, reason: str) -> dict[str, Any]:
         """What was erased, as plain values: the openings of an entry and of all that answers it are destroyed, and an
-        entry says so. Proofs stay valid."""
+        entry says so. Proofs stay valid. First it is stored, without the person, what is found of it; a crash behind
+        that leaves only that."""
 
         def draft(state: State, _index: int, now: int) -> list[Record]:
             if not 0 <= index < self.log.size:
@@ -255,6 +268,8 @@ class Registrar:
             leaf = Redaction(type=entries.REDACTION, time=now, entries=targets, reason=reason)
             return [Record(entry=leaf, data=codec.encode(leaf), erases=targets)]
 
+        with contextlib.suppress(CommonsError):  # what cannot be judged is erased all the same
+            await asyncio.to_thread(audit.before_erasing, self.log, index)
         done = await self._append(draft)
         redaction = entries.decode(self.log.entry(done.first))
         erased = list(redaction.entries) if isinstance(redaction, Redaction) else []

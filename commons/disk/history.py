@@ -310,7 +310,8 @@ class History:
         if self.size == 0:
             return {}
         with self._door():
-            return Verdicts(self._db).all(self.size, self.root)
+            rows = Verdicts(self._db).rows()
+        return verdicts.true(rows, self.size, self.root)
 
     def judge(self, size: int, found: Mapping[int, Word]) -> None:
         """Nothing: keeps what was found of requests, by their entries, when there were so many."""

@@ -10,7 +10,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -24,10 +24,11 @@ from commons.core.state.fold import Access, State
 from commons.core.state.opening import Opening
 from commons.core.tlog import checkpoint, merkle, note, tiles
 from commons.core.tlog.checkpoint import Signed
-from commons.disk import damage, journal, openings, sql
+from commons.disk import damage, journal, openings, sql, verdicts
 from commons.disk.damage import Damage, TreeCheck
 from commons.disk.openings import Openings
 from commons.disk.records import Appended, Draft, Record, record
+from commons.disk.verdicts import RowVerdict, Verdicts, Word
 from commons.errors import (
     CommonsError,
     Conflict,
@@ -50,6 +51,7 @@ CREATE TABLE IF NOT EXISTS statements(digest BLOB PRIMARY KEY, idx INTEGER NOT N
 CREATE TABLE IF NOT EXISTS alarms(note BLOB NOT NULL);
 """
     + openings.SCHEMA
+    + verdicts.SCHEMA
 )
 
 BATCH = 1024  # drafts of one commit
@@ -327,6 +329,22 @@ class Log:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._openings.erase(indices)
             sql.forget(self._db)
+        self.stored()
+
+    # -- what was found of requests: it stays when what they hide is erased ------------------------------------------
+
+    def verdicts(self) -> dict[int, RowVerdict]:
+        """What was found here of requests, by their entries."""
+        with self._reading, sql.door(self._path):
+            rows = Verdicts(self._reads).rows()
+        return verdicts.true(rows, self.size, lambda size: merkle.root(size, self.read))
+
+    def judge(self, size: int, found: Mapping[int, Word]) -> None:
+        """Nothing: keeps what was found of requests, by their entries, when there were so many; durable at its end."""
+        root = merkle.root(size, self.read)
+        with self.writing, sql.door(self._path), self._db:  # which commits, or rolls back
+            self._db.execute("BEGIN IMMEDIATE")
+            Verdicts(self._db).put(size, root, found)
         self.stored()
 
     # -- append ---------------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ them by their root: whoever reads it compares that with the log. Runs inside its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from commons.disk import sql
 
@@ -41,16 +41,21 @@ class Verdicts:
             rows = [(index, size, word) for index, word in found.items()]
             self._db.executemany("INSERT OR REPLACE INTO verdicts VALUES(?, ?, ?)", rows)
 
-    def all(self, whole: int, root: Callable[[int], bytes]) -> dict[int, RowVerdict]:
-        """By the entry of each request; `root` says what the root of the first entries is, of `whole` that there are.
-        What was found of other entries, or is damaged, is not there."""
+    def rows(self) -> list[tuple[Any, ...]]:
+        """As they are stored: for `true`."""
         said = "SELECT idx, v.size, word, root FROM verdicts v JOIN judged USING (size)"
-        true, found = dict[tuple[int, bytes], bool](), dict[int, RowVerdict]()
-        for index, size, word, stored in self._db.execute(said).fetchall():
-            if not isinstance(size, int) or not isinstance(stored, bytes) or word not in WORDS:
-                continue
-            if (size, stored) not in true:
-                true[size, stored] = 0 < size <= whole and root(size) == stored
-            if true[size, stored] and 0 <= index < size:
-                found[index] = RowVerdict(word, size)
-        return found
+        return self._db.execute(said).fetchall()
+
+
+def true(rows: Iterable[tuple[Any, ...]], whole: int, root: Callable[[int], bytes]) -> dict[int, RowVerdict]:
+    """By the entry of each request; `root` says what the root of the first entries is, of `whole` that there are. What
+    was found of other entries, or is damaged, is not there."""
+    same, found = dict[tuple[int, bytes], bool](), dict[int, RowVerdict]()
+    for index, size, word, stored in rows:
+        if not isinstance(size, int) or not isinstance(stored, bytes) or word not in WORDS:
+            continue
+        if (size, stored) not in same:
+            same[size, stored] = 0 < size <= whole and root(size) == stored
+        if same[size, stored] and 0 <= index < size:
+            found[index] = RowVerdict(word, size)
+    return found

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from commons.core.crypto import codec, ids
-from commons.core.state import clock
+from commons.core.state import clock, entries
 from commons.core.state.fold import State
 from commons.core.tlog import checkpoint, cosignature, note, tiles
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.policy import Policy
 from commons.disk.history import Damaged, History
+from commons.disk.log import Log
 from commons.disk.verdicts import RowVerdict
 from commons.errors import Malformed, NotFound, Refused, StorageFailed
 from commons.log import exported, minutes, titles
@@ -32,18 +33,44 @@ from commons.progress import Progress
 
 async def audit(
     read: Read, trust: Trust, expected: str | None, progress: Progress, *, complete: bool = False,
-    withheld: Collection[int] = (), history: History | None = None,
+    withheld: Collection[int] = (), history: History | None = None, earlier: Mapping[int, RowVerdict] | None = None,
 ) -> Report:  # fmt: skip
     """A Report of a log that was verified whole. Untrue or Malformed where the log itself does not hold; SplitView,
     with both heads, if it contradicts what is trusted. Faults of single entries go into the report.
 
     From a `complete` source an opening may be missing only where a redaction entry says so, or where it is `withheld`
-    there. What was verified stays in `history`, if one is given.
+    there. What was verified stays in `history`, if one is given. `earlier` is what was found here before.
     """
     judging = _Judging(read)
     with closing(History()) if history is None else nullcontext(history) as stored:
         head = await Replica(expected, stored, trust, judging).update(read, progress)
-    return judging.report(head, complete, withheld, {})
+    return judging.report(head, complete, withheld, earlier or {})
+
+
+def before_erasing(log: Log, index: int) -> None:
+    """Nothing: what is found of the request that an entry of this home's log is, or answers, is stored, without the
+    person, if it is not yet: what it hides is about to go. In a thread: all of the log is judged for it."""
+    if not 0 <= index < log.size:
+        return
+    request = getattr(entries.decode(log.entry(index)), "request", index)
+    access, earlier = log.state.accesses.get(request), log.verdicts()
+    if access is None or (request in earlier and access.last < earlier[request].size):
+        return
+    judge, size = Judge(Report(state=State())), log.size
+    for at, data in enumerate(log.entries(0, size)):
+        hidden: bytes | None = b""  # as of one that is damaged
+        with contextlib.suppress(StorageFailed):
+            hidden = _opened(log, at)
+        judge.take(at, data, hidden)
+    log.judge(size, judge.found(earlier))
+
+
+def _opened(log: Log, index: int) -> bytes | None:
+    try:
+        found = log.opening(index)
+    except Refused:  # it is withheld
+        return None
+    return None if found is None else codec.encode(found)
 
 
 async def of_replica(read: Read, kept: Replica, progress: Progress, keep: bool = False) -> Report:
@@ -56,10 +83,9 @@ async def of_replica(read: Read, kept: Replica, progress: Progress, keep: bool =
     except Damaged:  # and is read again
         judging, head = _Judging(read, kept), await kept.update(read, progress)
         await kept.replay(judging)
-    earlier, judge = kept.history.verdicts(), judging.judge
-    added = await kept.judged(head, judge.found(earlier), judge.openings() if keep else {})
-    report = judging.report(head, False, (), earlier)
-    report.kept, report.added = kept.history.kept(), added
+    report = judging.report(head, False, (), kept.history.verdicts())
+    report.added = await kept.judged(head, report.found, judging.judge.openings() if keep else {})
+    report.kept = kept.history.kept()
     return report
 
 
@@ -92,8 +118,9 @@ class _Judging:
         self, head: Signed, complete: bool, withheld: Collection[int], earlier: Mapping[int, RowVerdict]
     ) -> Report:
         """What was found, under the head that signs all of it."""
-        self.judge.complain(complete, withheld)
         report = self.judge.report
+        report.found = self.judge.found(earlier)
+        self.judge.complain(complete, withheld)
         report.head, report.rows = head, self.judge.rows(earlier)
         return report
 

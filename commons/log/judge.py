@@ -66,6 +66,7 @@ class Report:
     unknown: list[tuple[int, str]] = field(default_factory=list)  # entries of a later version: kept, not judged
     unjudged: int | None = None  # the first of those that go by rules which this version does not know
     governed: list[Governed] = field(default_factory=list)  # those the fold took, in its order
+    found: dict[int, Word] = field(default_factory=dict)  # of requests, what was not known of them here before
     kept: frozenset[int] = frozenset()  # the entries whose openings are kept here by now
     added: int = 0  # how many of them were not before
 
@@ -273,11 +274,9 @@ class Judge:
         entry, and without the person."""
         found = dict[int, Word]()
         for access in self.state.accesses.values():
-            others = (access.decision, access.receipt, access.dropped)
-            word = self._standing(access.index, *others).partition(":")[0]
+            word = self._standing(access.index, access.decision, access.receipt, access.dropped).partition(":")[0]
             before = earlier.get(access.index)
-            last = max(access.index, *(n or 0 for n in others))
-            known = before is not None and before.word == word and last < before.size
+            known = before is not None and before.word == word and access.last < before.size
             if not known and (word == "faulty" or (word == "verified" and access.index in self.opened)):
                 found[access.index] = cast(Word, word)
         return found

@@ -26,11 +26,12 @@ from commons.cli import commands, show
 from commons.cli.log import tell_audit
 from commons.core.crypto import codec, envelope
 from commons.core.crypto.ids import cid
-from commons.core.crypto.keys import Signer
+from commons.core.crypto.keys import Keys, Signer
 from commons.core.state import entries
 from commons.core.state.charter import College
 from commons.core.state.entries import Charter, Decided, Publish, Received
 from commons.core.tlog import tiles
+from commons.disk.verdicts import RowVerdict
 from commons.errors import CommonsError, Conflict, Malformed, NotFound, SplitView, Untrue
 from commons.log import files as archive
 from commons.log.audit import offline
@@ -291,10 +292,37 @@ async def test_a_missing_opening_is_a_fault_only_where_nothing_explains_it(party
     await party.desk.erase(entry=ASKED)
     told = await party.desk.audit()
     assert told["faults"] == []
-    assert told["rows"][0]["state"] == f"redacted by entry {LAST}"
+    row = told["rows"][0]
+    assert (row["state"], row["earlier"], row["earlier_at"]) == (f"redacted by entry {LAST}", "verified", LAST - 1)
     party.home.log._db.execute("DELETE FROM openings WHERE idx = ?", (WAITED,))  # by hand, and nothing says why
     (fault,) = (await party.desk.audit())["faults"]
     assert fault == {"entry": WAITED, "what": "its opening is missing, and no redaction entry says why"}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_before_its_keeper_erases_what_a_row_hides_it_is_stored_what_was_found_of_it(
+    party: Party, asked: bool
+) -> None:
+    """By an audit, if there was one; and of a row that had a damaged opening nothing."""
+    log = party.home.log
+    if asked:
+        await party.desk.audit()
+        assert log.verdicts() == {index: RowVerdict("verified", LAST) for index in (ASKED, WAITED, LISTED_ASKED)}
+        await party.desk.decide(request=WAITED, outcome="revoke", reason="gone")
+    log._db.execute("UPDATE openings SET sealed = zeroblob(99) WHERE idx = ?", (LISTED_ASKED,))
+    before = log.size
+    for index in (WAITED, ASKED, LISTED_ASKED):
+        await party.desk.erase(entry=index)
+    found = {ASKED: LAST if asked else before, WAITED: before}
+    kept = {LISTED_ASKED: LAST} if asked else {}  # while it was whole
+    assert {index: each.size for index, each in log.verdicts().items()} == {**found, **kept}
+    told = await party.desk.audit()
+    assert told["faults"] == []
+    assert [(row["who"], row["earlier"]) for row in told["rows"]] == [
+        (None, "verified"), (None, "verified"), (None, "verified" if asked else None)
+    ]  # fmt: skip
+    raw = b"".join(each.read_bytes() for each in party.home.path.glob("log.db*"))
+    assert not [word for word in (Keys(b"\2" * 32).identity.peer, "welcome") if word.encode() in raw]
 
 
 @pytest.mark.parametrize("harm", ["its bytes", "its key", "no key", "no bytes"])

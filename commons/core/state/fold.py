@@ -68,6 +68,11 @@ class Access:
     receipt: int | None = None
     dropped: int | None = None
 
+    @property
+    def last(self) -> int:
+        """The last entry that says something of it."""
+        return max(self.index, *(n or 0 for n in (self.decision, self.receipt, self.dropped)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRest:

@@ -403,7 +403,10 @@ async def audit(
                 c.progress,
                 complete=True,
                 withheld=c.home.restored.withheld(),
+                earlier=c.home.log.verdicts(),
             )
+        if report.found and not c.home.frozen:
+            c.home.log.judge(report.head.checkpoint.size, report.found)
     else:
         report = await _audited(c, read, commons, packed, keep)
     found_in = auditing.told(report, who, dataset, since, until, governance)
