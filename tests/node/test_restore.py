@@ -29,7 +29,9 @@ from commons.errors import Busy, CommonsError, Conflict, Malformed, NotFound, Re
 from commons.node import restore as room
 from commons.node import resuming
 from commons.node.node import Node
+from commons.node.verbs.shapes import told
 from commons.progress import untold
+from commons.session import RestoreResult
 from tests.cli.test_cli import Commons
 from tests.conftest import CHARTER, LIMIT, Desk, Found, Party, Village, chosen, until
 from tests.crash_driver import die_at, in_child
@@ -52,7 +54,9 @@ async def back(village: Village, name: str, file: Path, *sources: str) -> dict[s
     if name in village.nodes:
         await village.stop(name)
     (village.path / name).rename(village.path / f"{name}.lost.{len(list(village.path.iterdir()))}")
-    return await room.restore(file, WORDS, village.path / name, sources, untold)
+    made = await room.restore(file, WORDS, village.path / name, sources, untold)
+    told(RestoreResult, **made)  # nothing else is in it, and nothing lacks
+    return made
 
 
 def beside(folder: Path) -> list[str]:
