@@ -39,7 +39,7 @@ def door(path: Path) -> Iterator[None]:
     """A context in which SQLite's and the disk's refusals become StorageFailed."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         if is_damaged(error):
             raise StorageFailed(f"{path.name} is damaged: it is no whole database", hint=MEND) from error
         if frozen(path.parent):
@@ -165,8 +165,8 @@ def scan(db: Connection, table: str, where: str, values: Sequence[object], keys:
 
 
 def is_damaged(error: BaseException | None) -> bool:
-    """Whether an error is SQLite's word that a file is damaged."""
-    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
+    """Whether an error says that a file is no whole database; one whose very words cannot be read quotes its schema."""
+    return isinstance(error, UnicodeDecodeError) or (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
 
 
 def is_other(error: BaseException | None) -> bool:

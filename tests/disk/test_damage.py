@@ -109,8 +109,16 @@ def content(path: Path) -> Any:
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as db:
             db.text_factory = bytes
             return {name: sorted(db.execute(query).fetchall(), key=repr) for name, query in TABLES.items()}
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # what SQLite says quotes what is there
         return None
+
+
+def test_a_schema_that_is_not_even_text_is_damage_and_no_bug(closed: Home) -> None:
+    path = closed.path / "log.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"CREATE TABLE nodes", b"CREATE TABL\xc1 nodes"))
+    assert path.read_bytes() != whole
+    assert examined(closed) == ("log.db is damaged: it is no whole database", [])
 
 
 def test_any_bit_of_the_file_that_changes_what_is_stored_is_found(closed: Home, chance: random.Random) -> None:
