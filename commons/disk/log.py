@@ -24,7 +24,7 @@ from commons.core.state.fold import Access, State
 from commons.core.state.opening import Opening
 from commons.core.tlog import checkpoint, merkle, note, tiles
 from commons.core.tlog.checkpoint import Signed
-from commons.disk import damage, journal, openings, sql, verdicts
+from commons.disk import alarm, damage, journal, openings, sql, verdicts
 from commons.disk.damage import Damage, TreeCheck
 from commons.disk.openings import Openings
 from commons.disk.records import Appended, Draft, Record, record
@@ -160,18 +160,18 @@ class Log:
             (size,) = self._db.execute("SELECT count(*) FROM entries").fetchone()
             row = self._db.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
             first = self._db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
-            alarm = self._db.execute("SELECT note FROM alarms").fetchone()
+            raised = self._db.execute("SELECT note FROM alarms").fetchone()
         if row is None or first is None:
             raise StorageFailed(f"the log has no entries: {self._path.name} is not whole", hint=sql.MEND)
         with _damage("entry 0, its charter, cannot be read"):
             charter = entries.decode(sql.blob(first[0], "entry 0"))
         if not isinstance(charter, Opened) or not isinstance(charter.value, Charter):
-            raise damaged("entry 0 is no charter")
+            raise alarm.damaged("entry 0 is no charter")
         tree, fault = TreeCheck(self._reads, f"commons/{cid(charter.data)}"), (-1, "")
         for start in range(0, size, tiles.WIDTH):
             batch = list(self.entries(start, min(start + tiles.WIDTH, size)))
             if len(batch) != min(tiles.WIDTH, size - start):
-                raise damaged(f"an entry from {start} to {start + tiles.WIDTH - 1} is missing")
+                raise alarm.damaged(f"an entry from {start} to {start + tiles.WIDTH - 1} is missing")
             with sql.door(self._path):
                 tree.take([merkle.leaf(data) for data in batch])
             for index, data in enumerate(batch, start):
@@ -181,22 +181,22 @@ class Log:
             self.damage = self._find(self._reads, tree, damage.SIGNED)
         try:
             if fault[0] >= (self.state.tenures[-1].since if self.state.community else 0):  # else of who came before
-                raise damaged(f"entry {fault[0]} cannot be read: {fault[1]}")
+                raise alarm.damaged(f"entry {fault[0]} cannot be read: {fault[1]}")
             self._begin(tree.edge, row[0], charter)
         except CommonsError as fails:
             if not self.damage:
                 raise
-            raise damaged(damage.told(self.damage)) from fails
+            raise alarm.damaged(damage.told(self.damage)) from fails
         self._start()
         if self.damage:
-            self.broken = damaged(damage.told(self.damage))
+            self.broken = alarm.damaged(damage.told(self.damage))
         if self.broken is None:
             try:
                 self.state.check_known()
             except Outdated as error:  # nothing is added, signed or released, and everything is shown
                 self.broken = error
-        if alarm is not None:
-            self.broken, self._proven = alarmed(self.head, alarm[0]), True
+        if raised is not None:
+            self.broken, self._proven = alarm.alarmed(self.head, raised[0]), True
 
     def examine(self) -> list[Damage]:
         """What is damaged in the file by now, all of it read again, while others go on using the log."""
@@ -292,7 +292,7 @@ class Log:
         try:
             merkle.check_consistency(old, new.size, merkle.root(old, self.read), new.root, hashes)
         except Untrue as error:
-            self.broken = damaged(f"its tree does not lead from {old} to {new.size} entries")
+            self.broken = alarm.damaged(f"its tree does not lead from {old} to {new.size} entries")
             raise self.broken from error
         return hashes
 
@@ -309,7 +309,7 @@ class Log:
         try:
             merkle.check_inclusion(index, at.size, merkle.leaf(self.entry(index)), at.root, hashes)
         except Untrue as error:
-            self.broken = damaged(f"entry {index} is not where its tree says")
+            self.broken = alarm.damaged(f"entry {index} is not where its tree says")
             raise self.broken from error
         return hashes
 
@@ -516,7 +516,7 @@ class Log:
             return theirs.size
         if self.broken is None or (isinstance(self.broken, Stale) and not self._proven):  # what is proven stays so
             self._proven = proven
-            self.broken = rolled_back(self.head, head) if forked else outrun(self.head, head, by, proven)
+            self.broken = alarm.rolled_back(self.head, head) if forked else alarm.outrun(self.head, head, by, proven)
         if proven:
             with suppress(StorageFailed), self._reading, sql.door(self._path):
                 self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
@@ -538,8 +538,8 @@ class Log:
         """Whether its owner can go on without what heads of up to so many entries have more than there is here: not if
         it is proven to lead there."""
         with self._reading, sql.door(self._path):
-            alarm = self._reads.execute("SELECT 1 FROM alarms").fetchone()
-        if alarm is None and isinstance(self.broken, Stale | None):
+            raised = self._reads.execute("SELECT 1 FROM alarms").fetchone()
+        if raised is None and isinstance(self.broken, Stale | None):
             self.waived, self.broken = max(self.waived, size), None
         return self.broken is None
 
@@ -564,7 +564,7 @@ def _damage(what: str) -> Iterator[None]:
     try:
         yield
     except CommonsError as error:
-        raise damaged(f"{what}: {error.message}") from error
+        raise alarm.damaged(f"{what}: {error.message}") from error
 
 
 def begun(path: Path) -> tuple[int, bytes | None]:
@@ -574,44 +574,3 @@ def begun(path: Path) -> tuple[int, bytes | None]:
         (size,) = db.execute("SELECT count(*) FROM entries").fetchone()
         row = db.execute("SELECT data FROM entries WHERE idx = 0").fetchone()
     return size, None if row is None else sql.blob(row[0], f"the charter in {path.name}")
-
-
-def rolled_back(ours: Signed, theirs: bytes) -> CommonsError:
-    return StorageFailed(
-        f"this log was rolled back or forked: its {ours.checkpoint.size} entries do not lead to a head that it signed",
-        hint="restore the newest backup of this home; never continue an old copy of a log",
-        evidence=(ours.note.decode(), theirs.decode("utf-8", "replace")),
-    )
-
-
-def outrun(ours: Signed, theirs: bytes, by: str, proven: bool = True) -> CommonsError:
-    """The error for a head of ours with more entries than there are here. Without the entries that lead to it, it may
-    be by who stole the log's key; then it is for the owner to say."""
-    here, size = ours.checkpoint.size, checkpoint.parse(note.peek(theirs)).size
-    more = f"{size - here} more than the {here} here"
-    shown = f"{by} has shown a head with {size} entries that this log signed, {more}"
-    return Stale(
-        f"this log is behind, and nothing is written: {shown}"
-        if proven
-        else f"this log is behind by the word of {by}, and nothing is written: a head of {size} entries, {more}",
-        hint="restore the newest backup of this home; never continue an old copy of a log"
-        if proven
-        else "restore the newest backup of this home. If there is none, --go-on goes on from here, and whoever has "
-        "seen more of this log will refuse it",
-        evidence=(ours.note.decode(), theirs.decode()),
-    )
-
-
-def alarmed(ours: Signed, theirs: bytes) -> CommonsError:
-    """The error for a head of ours that this log is proven not to contain, as it was stored when it was shown."""
-    if checkpoint.parse(note.peek(theirs)).size > ours.checkpoint.size:
-        return outrun(ours, theirs, "somebody")
-    return rolled_back(ours, theirs)
-
-
-def damaged(what: str) -> StorageFailed:
-    return StorageFailed(
-        f"the log is damaged: {what}",
-        hint="keep this home as it is, and restore a backup into another one; until then nothing is added to the log; "
-        "`commons audit` and `commons log export` still read it",
-    )

@@ -27,8 +27,9 @@ from commons.core.state.entries import DECISION, PUBLISH, REDACTION, REQUEST, De
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint, merkle
 from commons.disk import home, sql
+from commons.disk.alarm import alarmed, outrun
 from commons.disk.home import Home
-from commons.disk.log import BATCH, Log, alarmed, begun, outrun
+from commons.disk.log import BATCH, Log, begun
 from commons.disk.records import Record, record
 from commons.errors import (
     CommonsError,

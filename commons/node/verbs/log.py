@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from commons.core.dataset import address
 from commons.core.state import entries
-from commons.disk import damage, log, naming, private, resumption, sql
+from commons.disk import alarm, damage, naming, private, resumption, sql
 from commons.errors import Conflict, Refused, StorageFailed
 from commons.log import audit as auditing
 from commons.log import evidence, exported, files, replica
@@ -393,7 +393,7 @@ async def audit(
     packed = source is not None and not address.is_like(os.fspath(source))  # what was exported lies in files
     found = await asyncio.to_thread(c.home.log.examine) if source is None else []
     if any(each.table == "entries" for each in found):  # what it says itself is not what was signed
-        raise log.damaged(damage.told(found))
+        raise alarm.damaged(damage.told(found))
     if source is None:
         with evidence.recording(c.home, c.home.log.key.vkey):
             report = await auditing.audit(
