@@ -251,7 +251,7 @@ class LogVerbs(Generic[W]):
     erase = Method(log.erase)
     audit, export = Method(log.audit), Method(log.export_log)
     forget_fork = Method(log.forget_fork)
-    drop_kept = Method(log.drop_kept)
+    drop_kept, check = Method(log.drop_kept), Method(log.check_log)
 
 
 class CommunityVerbs(Generic[W]):

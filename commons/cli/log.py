@@ -183,6 +183,20 @@ def log_drop_kept(c: Shell, named: str | None) -> None:
     )
 
 
+@log.command("check")
+@click.option("--in", "named", metavar="ID", help="Only the log of this commons.")
+@pass_context
+def log_check(c: Shell, named: str | None) -> None:
+    """Compare what is stored here of logs, this home's and those it follows, with their entries: all of them are read,
+    hashed and folded again. The first row that differs is shown. What is damaged of a log that others keep is made
+    again, or read again from where it is kept; this home's own comes back from a backup."""
+    told = c.call("check_log", named=named)
+    c.tell(told, tell_checked)
+    if any(each["own"] and (each["damaged"] or each["differs"]) for each in told["logs"]):
+        hint = 'restore a backup into another home: docs/home.md, "Backing up and restoring"'
+        c.fail(StorageFailed("this home's own log is damaged", hint=hint))
+
+
 @log.command("date")
 @click.option("--right", is_flag=True, help="Your word that this machine's clock is right. It is noted.")
 @click.option("--commons", metavar="ID", help="The commons whose log is meant, where you keep shares for it.")
@@ -251,6 +265,29 @@ def tell_decided(told: Told) -> None:
         say("What they hold stays theirs. The next version of this series gets a new key: publish it with --update.")
         if told["automatic"]:
             say(f"The rule {told['access']} grants a new request by itself: to end that, publish under another rule.")
+
+
+REMEDIES = {
+    "mended": "Its tree was made again from the entries.",
+    "folded again": "What they make true was made again from the entries.",
+    "read again": "None of it is used: whoever needs this log next reads it again from where it is kept.",
+}
+
+
+def tell_checked(told: Told) -> None:
+    for each in told["logs"]:
+        whose = "this home's own log" if each["own"] else "a log that others keep"
+        say(f"{each['commons']}, {whose}: {count(each['entries'], 'entry')}")
+        for one in each["damaged"]:
+            say(f"  DAMAGED: {' '.join(filter(None, (one['table'], one['row'])))}: {one['what']}")
+        if (row := each["differs"]) is not None:
+            about = f" about entry {row['entry']}" if row["entry"] is not None else ""
+            say(f"  DAMAGED: the first row that differs{about}: {row['row']}")
+            say(f"    stored: {row['stored']}\n    should be: {row['should']}")
+        if each["remedy"]:
+            say(f"  {REMEDIES[each['remedy']]}")
+        elif not each["damaged"] and each["differs"] is None:
+            say("  All that is stored is what its entries make true.")
 
 
 def tell_exported(told: Told) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from commons.core.state.opening import Opening
-from commons.core.tlog import checkpoint, merkle, note
-from commons.disk import folded, journal, openings, sql, verdicts
+from commons.core.tlog import checkpoint, merkle, note, tiles
+from commons.disk import damage, folded, journal, openings, sql, verdicts
+from commons.disk.damage import Damage, TreeCheck
 from commons.disk.folded import Stored
 from commons.disk.openings import Openings
 from commons.disk.verdicts import RowVerdict, Verdicts, Word
@@ -174,6 +176,25 @@ class History:
         if self.head and merkle.edge_root(self._edge) != checkpoint.parse(note.peek(self.head)).root:
             raise _damaged(self._path, "its tree is not that of its head")
 
+    def examine(self, origin: str, open_head: damage.Open) -> list[Damage]:
+        """What is damaged in entries, tree and head, all of them read again. `open_head` opens a head of this log."""
+        with closing(sql.connect(self._path, "")) as db, self._door():
+            db.execute("CREATE TEMP TABLE checkpoints(size INTEGER PRIMARY KEY, note BLOB)")
+            db.execute("CREATE TEMP TABLE alarms(note BLOB)")
+            db.execute("INSERT INTO temp.checkpoints VALUES(?, ?)", (self.size, self.head))
+
+            def leaves(first: int, last: int) -> list[bytes]:
+                rows = db.execute(_DATA, (first, last)).fetchall()
+                if len(rows) != last - first:
+                    raise _damaged(self._path, f"an entry from {first} on is gone")
+                return [merkle.leaf(data if isinstance(data, bytes) else b"") for (data,) in rows]
+
+            tree = TreeCheck(db, origin)
+            while tree.size < self.size:
+                tree.take(leaves(tree.size, min(tree.size + tiles.WIDTH, self.size)))
+            found = damage.find(db, tree, leaves, open_head, -1)
+            return [replace(each, table="heads", row="") if each.table == "checkpoints" else each for each in found]
+
     def read(self, level: int, pos: int) -> bytes:
         """The hash (32 bytes) of a complete subtree: a merkle.Reader."""
         with self._door():
@@ -227,8 +248,8 @@ class History:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """A context of one transaction around `clear`, `add` and `sign`: all of it is durable when this ends, nothing
-        of it after an error or a crash."""
+        """A context of one transaction around `clear`, `unfold`, `add`, `sign` and what `fold` saves: all of it is
+        durable when this ends, nothing of it after an error or a crash."""
         before = (self.size, self.head, self._edge)
         with self._door():
             self._db.execute("BEGIN IMMEDIATE")

@@ -31,10 +31,11 @@ from commons.disk.home import Home
 from commons.disk.restored import due_at
 from commons.disk.verdicts import Word
 from commons.errors import CommonsError, Conflict, Malformed, Pending, SplitView, Untrue
-from commons.log import evidence
+from commons.log import checking, evidence, verified
+from commons.log.checking import CheckedHistory
 from commons.log.evidence import Trust
 from commons.log.files import Read
-from commons.log.verified import Verified, bound
+from commons.log.verified import Verified
 from commons.progress import Progress
 
 PAGES = 1024  # of its fold are changed in memory before they are written
@@ -119,30 +120,12 @@ class Replica:
         return not isinstance(tables, Stored) or not (tables.damaged or tables.gone)
 
     async def _load(self) -> None:
-        folded = self._stored() or await self._folded()
+        folded = (None if self._given else verified.stored(self.history)) or await self._folded()
         head = transfer.open_head(self.history.head, folded.state.keeper.name, folded.state.tenures)
         folded.state.check_head(head.checkpoint)
         if self.commons not in (None, folded.state.commons):
             raise Untrue("it is the log of another commons")
         self._verified, self._head = folded, head
-
-    def _stored(self) -> Verified | None:
-        """The fold that was stored; None where it is damaged, or of other entries, other rules, another format."""
-        if self._given is not None or not self.history.keeps or self.history.fold.damaged:
-            return None
-        stored = self.history.refold()
-        record = stored.load()
-        if record is None or record.of != self._bound():
-            journal.log.info("what is stored of a log is folded again")
-            return None
-        try:
-            return Verified.restored(record.said, stored)
-        except CommonsError as error:
-            journal.log.warning("what was made of a log is made again: %s", error.message)
-            return None
-
-    def _bound(self) -> bytes:
-        return bound(self.history.size, self.history.root(self.history.size))
 
     async def _folded(self) -> Fold:
         """The fold of all that is stored, kept with it, in one transaction: a crash leaves what was there."""
@@ -154,16 +137,26 @@ class Replica:
             self.history.unfold()
             kept = Verified(self.history.fold)
             await self._take(kept, 0, self.history.size)
-            self._save(kept)
+            verified.save(self.history, kept)
         return kept
 
     def _fresh(self) -> Fold:
         """One that has taken nothing yet. It is stored with the entries that it is given."""
         return self._given or Verified(self.history.fold if self.history.keeps else MEMORY)
 
-    def _save(self, folded: Fold) -> None:
-        if isinstance(folded, Verified) and isinstance(folded.state.tables, Stored):
-            folded.state.tables.save(self._bound(), folded.rest())
+    async def check(self) -> CheckedHistory:
+        """What is stored here, against the entries, which are all read, hashed and folded again: the first row that is
+        not what it should be. What is damaged is made again from them; where they are damaged themselves, all of it
+        is forgotten, and read again by the next `update`."""
+        async with self._one:
+            checked = await checking.check(self.history)
+            self._head, self._verified = None, Verified()
+            if checked.remedy == "read again":
+                self._forget()
+            elif checked.remedy == "folded again":
+                self.history.unfold()
+            await self._open()
+            return checked
 
     async def contains(self, shown: bytes) -> None:
         """SplitView, with both heads, unless this log contains the head in the note `shown`, by whoever kept it then.
@@ -269,7 +262,7 @@ class Replica:
             self._check_bases(folded.state.tenures)
             self._check_trusted(head, folded.state)
             self.history.sign(shown)
-            self._save(folded)
+            verified.save(self.history, folded)
         self._verified, self._head = folded, head
 
     async def _extend(self, read: Read, new: Signed, progress: Progress) -> None:
@@ -290,7 +283,7 @@ class Replica:
                 await self._take(self._verified, at, new.checkpoint.size)
                 self.state.check_head(new.checkpoint)
                 self.history.erase(self._erased(self.state))
-                self._save(self._verified)
+                verified.save(self.history, self._verified)
         except _HandedOver:  # who keeps it is told by the entries alone, which are read anew
             await self._adopt(read, new.note, progress)
             return
@@ -327,7 +320,7 @@ class Replica:
                 if self._given is None and self.history.keeps:
                     folded = self._fresh()
                     await self._take(folded, 0, head.checkpoint.size)
-                    self._save(folded)
+                    verified.save(self.history, folded)
             self._verified, self._head = folded, head
 
     def _common(self, fresh: Replica) -> int:
@@ -351,6 +344,11 @@ class Replica:
             progress(self.history.size, claimed.size)
         return handed
 
+    def entries(self, first: int, last: int) -> Iterator[bytes]:
+        """The exact bytes of entries first … last-1. Damaged where they are not what was verified."""
+        with self._forgetting():
+            yield from self.history.entries(first, last)
+
     async def replay(self, fold: Fold) -> None:
         """Give all that was verified to another fold. Damaged where it is not what was verified."""
         with self._forgetting():
@@ -367,7 +365,7 @@ class Replica:
             before = self.history.kept()
             new = sorted(kept.keys() - before - self.state.redacted.keys())
             if found or new:
-                with self.history.changing():
+                with self._forgetting(), self.history.changing():
                     self.history.judge(size, found)
                     for index in new:
                         self.history.keep(index, *kept[index])
@@ -378,7 +376,8 @@ class Replica:
     def opening(self, index: int, now: float) -> Opening | None:
         """The opening of an entry, if it is kept here, and the charter keeps it still. StorageFailed for a damaged
         one."""
-        due = self._due(self.state, (index,))
+        with self._forgetting():
+            due = self._due(self.state, (index,))
         return None if due.get(index, now) < now else self.history.opening(index)
 
     async def kept_until(self) -> int | None:
@@ -386,7 +385,8 @@ class Replica:
         if not self.history.kept():
             return None
         await self.open()
-        return min(self._due(self.state, self.history.kept()).values(), default=None)
+        with self._forgetting():
+            return min(self._due(self.state, self.history.kept()).values(), default=None)
 
     def _due(self, state: State, indices: Collection[int]) -> dict[int, int]:
         """When the charter has what these entries hide erased, as far as it says a day."""

@@ -13,6 +13,9 @@ from commons.core.state.charter import Colleges
 from commons.core.state.entries import Decision
 from commons.core.state.fold import State, StateRest
 from commons.core.state.tables import MEMORY, Tables
+from commons.disk import journal
+from commons.disk.folded import Stored
+from commons.disk.history import History
 from commons.errors import CommonsError, StorageFailed
 
 FORMAT = 1  # of what is stored of a fold: one up where the fold makes something else of the same entries, or keeps it
@@ -83,6 +86,13 @@ class Verified:
         self.grounds: MutableMapping[int, Grounds] = GroundsByRequest(state.tables)
 
     @classmethod
+    def of(cls, state: State) -> Verified:
+        """One of a fold of the same entries, without its grounds and faults."""
+        made = cls.__new__(cls)
+        made.state, made.faults, made.grounds = state, 0, {}
+        return made
+
+    @classmethod
     def restored(cls, said: bytes, tables: Tables) -> Verified:
         """The one of which `said` is the rest, and these are the tables. Malformed where it has another form by now."""
         rest: VerifiedRest = codec.restored(VerifiedRest, said)
@@ -110,7 +120,31 @@ class Verified:
                 self.grounds[entry.request] = Grounds(rule=known.rule, colleges=self.state.founded.colleges)
 
 
-def bound(size: int, root: bytes) -> bytes:
+def bound(history: History) -> bytes:
     """What names the entries that were folded, by their number and the root of their tree, and how: by which format,
     and by which rules."""
-    return codec.encode({"format": FORMAT, "rules": sorted(rules.KNOWN), "size": size, "root": root})
+    root = history.root(history.size)
+    return codec.encode({"format": FORMAT, "rules": sorted(rules.KNOWN), "size": history.size, "root": root})
+
+
+def save(history: History, folded: object) -> None:
+    """Store a fold with the entries of this history, inside the transaction that stores them."""
+    if isinstance(folded, Verified) and isinstance(folded.state.tables, Stored):
+        folded.state.tables.save(bound(history), folded.rest())
+
+
+def stored(history: History) -> Verified | None:
+    """The fold that was stored with them; None where it is damaged, or of other entries, other rules, another
+    format."""
+    if not history.keeps or history.fold.damaged:
+        return None
+    tables = history.refold()
+    record = tables.load()
+    if record is None or record.of != bound(history):
+        journal.log.info("what is stored of a log is folded again")
+        return None
+    try:
+        return Verified.restored(record.said, tables)
+    except CommonsError as error:
+        journal.log.warning("what was made of a log is made again: %s", error.message)
+        return None

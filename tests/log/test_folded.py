@@ -277,7 +277,7 @@ async def test_a_fold_of_something_else_is_made_again(
     with closing(History.open(path)) as kept:  # and is there from then on
         record = kept.fold.load()
         assert record is not None
-        assert record.of == bound(kept.size, kept.root(kept.size))
+        assert record.of == bound(kept)
 
 
 def flipped(data: bytes, bit: int) -> bytes:

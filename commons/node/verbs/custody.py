@@ -166,7 +166,7 @@ async def convict(c: Context, *, release: str, source: Source | None = None) -> 
         shown, _ = await log_at(c, where, said.commons)
         kept = replica.of(c.home, said.commons)
         await kept.update(shown, c.progress)
-        what = misconduct.judge(data, kept.history.entries(0, min(size, kept.size)))
+        what = misconduct.judge(data, kept.entries(0, min(size, kept.size)))
     return ConvictResult(
         commons=said.commons,
         custodian=opened.signer,

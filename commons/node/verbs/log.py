@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
+from commons.core.crypto import ids
 from commons.core.dataset import address
 from commons.core.state import entries
+from commons.core.state.fold import State
 from commons.disk import alarm, damage, naming, private, resumption, sql
-from commons.errors import Conflict, Refused, StorageFailed
+from commons.disk.damage import Damage
+from commons.disk.log import Log
+from commons.errors import Conflict, NotFound, Refused, StorageFailed
 from commons.log import audit as auditing
-from commons.log import evidence, exported, files, replica
+from commons.log import checking, evidence, exported, files, replica
+from commons.log.checking import Difference
 from commons.log.evidence import Nowhere, Remembered
 from commons.log.files import Read
 from commons.log.judge import Report
@@ -271,6 +277,35 @@ class AuditResult:
 
 
 @result
+class RowDiffers:
+    """A row of what a log's entries make true that is not what they make true."""
+
+    entry: Annotated[int | None, "about which entry, if it is about one"]
+    row: Annotated[str, "which row of which table"]
+    stored: Annotated[str, "what stands there"]
+    should: Annotated[str, "what should stand there"]
+
+
+@result
+class CheckedLog:
+    """A log whose entries were all read, hashed and folded again."""
+
+    commons: Annotated[str, "whose"]
+    own: Annotated[bool, "this home keeps it"]
+    entries: Annotated[int, "how many"]
+    damaged: Annotated[tuple[DamageShown, ...], "of its entries, tree and heads"]
+    differs: Annotated[RowDiffers | None, "the first row of what they make true that differs"]
+    remedy: Annotated[str, "what is done about it: mended, folded again or read again; empty for nothing"]
+
+
+@result
+class CheckLogResult:
+    """What is stored of logs here, compared with their entries."""
+
+    logs: Annotated[tuple[CheckedLog, ...], "this home's own first"]
+
+
+@result
 class ForgetForkResult:
     """A log that is trusted again."""
 
@@ -467,6 +502,48 @@ async def drop_kept(c: Context, *, named: str | None = None) -> DropKeptResult:
     if not at.sources:
         raise _own()
     return DropKeptResult(commons=at.commons, dropped=await replica.of(c.home, at.commons).drop_kept())
+
+
+@verb("log", reads=True)
+async def check_log(c: Context, *, named: str | None = None) -> CheckLogResult:
+    """This home's log and those that it follows, or the one that is `named`, each against its entries, which are all
+    read, hashed and folded again. Of one that is followed, what is damaged is made again, or read again from where it
+    is kept."""
+    known = {each for each, _, _ in c.home.shelf.seats()} | {*c.home.config.get("custody", [])}
+    followed = sorted(known - {c.home.commons})
+    if named is not None and ids.check_commons(named) not in (c.home.commons, *followed):
+        raise NotFound(f"this home follows no log of {named}", hint="leave out --in: all are checked")
+    logs = [await _check_own(c)] if named in (None, c.home.commons) else []
+    for each in followed if named is None else [each for each in followed if each == named]:
+        checked = await replica.of(c.home, each).check()
+        logs.append(_checked(each, False, checked.entries, checked.damaged, checked.differs, checked.remedy))
+    return CheckLogResult(logs=tuple(logs))
+
+
+async def _check_own(c: Context) -> CheckedLog:
+    found = await asyncio.to_thread(c.home.log.examine)
+    differs = None if any(each.table == "entries" for each in found) else await asyncio.to_thread(_folded, c.home.log)
+    return _checked(c.home.commons, True, c.home.log.size, found, differs, "")
+
+
+def _folded(own: Log) -> Difference | None:
+    """What is in memory of this home's log, against a fold of its entries. Nothing is added while they are compared."""
+    whole = State()
+    for data in own.entries(0, own.size):
+        whole.take(data)
+    with own.writing:
+        for data in own.entries(whole.size, own.size):
+            whole.take(data)
+        return checking.of_state(own.state, whole) if own.state.size == whole.size else None
+
+
+def _checked(
+    commons: str, own: bool, entries: int, found: Sequence[Damage], differs: Difference | None, remedy: str
+) -> CheckedLog:
+    return told(
+        CheckedLog, commons=commons, own=own, entries=entries, damaged=[each.as_dict() for each in found],
+        differs=asdict(differs) if differs else None, remedy=remedy,
+    )  # fmt: skip
 
 
 @verb("log")
