@@ -106,6 +106,8 @@ def audit(c: Shell, /, source: str | None, since: str | None, until: str | None,
         told = c.call("audit", bar="Verifying", **words)
     if as_csv:
         show.as_csv(*((told["governance"]["rows"], show.DECIDED) if "governance" in told else (told["rows"],)))
+        if "kept" in told:
+            show.put(_kept(told["kept"]), err=True)
     else:
         c.tell(told, tell_audit)
     damaged = told.get("damaged")  # of this home's own log
@@ -361,12 +363,11 @@ def _state(row: Told) -> str:
     return f"{row['state']} ({row['earlier']} here at entry {row['earlier_at']}, before that)"
 
 
-def tell_kept(kept: Told) -> None:
+def _kept(kept: Told) -> str:
     days = kept["retention_days"]
-    say(
-        f"\nThis home keeps {count(kept['openings'], 'opening')} of this log, {kept['added']} of them new: who asked "
-        "for what. That is personal data of others, encrypted here and in backups of this home. What the registrar "
-        "erases"
+    return (
+        f"This home keeps {count(kept['openings'], 'opening')} of this log, {kept['added']} of them new: who asked for "
+        "what. That is personal data of others, encrypted here and in backups of this home. What the registrar erases"
         + (f", which the charter asks for after {count(days, 'day')}," if days is not None else "")
         + " is destroyed here when this home reads that log next; `commons log drop-kept` destroys all of it."
     )
@@ -390,7 +391,7 @@ def tell_verdict(told: Told) -> None:
     if told.get("files", {}).get("damaged") and not told["faults"]:
         verdict = "has damaged files, and entries that were verified"
     if "kept" in told:
-        tell_kept(told["kept"])
+        say(f"\n{_kept(told['kept'])}")
     say(f"\n{told['name']} ({told['commons']}): {count(told['entries'], 'entry')}, {verdict}.\nRoot {told['root']}")
     if told["fork"]:
         say("THIS LOG HAS SIGNED TWO HISTORIES. Both heads, each signed by its key:")

@@ -212,6 +212,8 @@ def tell_status(told: Told) -> None:
                 say(f"            {each['name']}: {there(each)}")
     if told["custody"]["warning"]:
         say(f"Warning     {told['custody']['warning']}")
+    for commons, kept in told["kept"].items():
+        say(f"Kept        {count(kept, 'opening')} of {commons}: who asked there for what (`commons log drop-kept`)")
     for vkey in told["forks"]:
         say(f"FORKED      {vkey} has signed two histories: `commons audit` shows both heads; it is trusted no more")
     for each in told["withdrawn"]:

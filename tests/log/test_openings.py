@@ -437,6 +437,7 @@ async def test_what_is_kept_is_told_dropped_and_destroyed_by_any_command_that_re
     place = village.path / "ben" / "commons" / coop.home.commons / "replica.db"
     before = sealed(place)
     assert len(before) == told["kept"]["openings"]
+    assert (await ben.desk.status())["kept"] == {coop.home.commons: len(before)}
     (row,) = told["rows"]
     await coop.desk.erase(entry=row["entry"])
     await ben.desk.community(named=coop.home.commons)
@@ -445,6 +446,7 @@ async def test_what_is_kept_is_told_dropped_and_destroyed_by_any_command_that_re
     (row,) = (await ben.desk.audit(source=coop.address))["rows"]
     assert row["earlier"] == "verified"
     assert (await ben.desk.drop_kept())["dropped"] == 0
+    assert (await ben.desk.status())["kept"] == {}
 
 
 async def test_where_nothing_would_be_destroyed_nothing_is_kept(

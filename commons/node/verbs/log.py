@@ -500,7 +500,7 @@ async def drop_kept(c: Context, *, named: str | None = None) -> DropKeptResult:
     them stays."""
     at = seat(c, named)
     if not at.sources:
-        raise _own()
+        raise Conflict("this home keeps that log itself, with its openings", hint="`commons log erase N` erases of it")
     return DropKeptResult(commons=at.commons, dropped=await replica.of(c.home, at.commons).drop_kept())
 
 

@@ -140,6 +140,7 @@ class StatusResult:
     damaged: Annotated[tuple[DamageShown, ...], "rows here that cannot be read"]
     witnessed: Annotated[WitnessCoverage, "this home's log"]
     forks: Annotated[Mapping[str, tuple[str, ...]], "logs that signed two histories: both heads, by the key"]
+    kept: Annotated[Mapping[str, int], "openings that are kept here of others' logs: how many, by the commons"]
     withdrawn: Annotated[tuple[WithdrawalHeld, ...], "of what this home held"]
     my_requests: Annotated[tuple[RequestMade, ...], "by this home"]
     custody: Annotated[CustodyResult, "of this home's keys"]
@@ -199,6 +200,7 @@ async def _home(c: Context) -> dict[str, Any]:
         "damaged": [each.as_dict() for each in _damage(c)],
         "witnessed": cosigning.standing(c.home),
         "forks": c.home.shelf.forks(),
+        "kept": {commons: kept for commons, _, _ in c.home.shelf.seats() if (kept := _kept(c, commons))},
         "withdrawn": holder.told(c.home),
         "my_requests": [
             {
@@ -212,6 +214,10 @@ async def _home(c: Context) -> dict[str, Any]:
             for ask in c.home.shelf.asks()
         ],
     }
+
+
+def _kept(c: Context, commons: str) -> int:
+    return 0 if commons == c.home.commons else len(c.home.history(commons).kept())
 
 
 async def _catch_up(c: Context) -> None:
