@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -27,12 +28,23 @@ from commons.node.node import Node
 from commons.node.verbs.context import Context
 from commons.witness import cosigning
 from tests import answers
+from tests.rows import MANY
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell starts with "&": children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("commons", deadline=None, max_examples=60)
+settings.register_profile("commons", deadline=None, max_examples=MANY // 3)
+settings.register_profile("long", deadline=None, max_examples=MANY)  # .ci/run: --hypothesis-profile=long
 settings.load_profile("commons")
+
+MEMORY = Path("/dev/shm")
+if (
+    not {"TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & {*os.environ}
+    and os.path.ismount(MEMORY)
+    and os.access(MEMORY, os.W_OK)
+    and min(psutil.disk_usage(str(MEMORY)).free, psutil.virtual_memory().available) > 4 << 30
+):  # where tests have their folders: docs/decisions/0025-what-the-plain-tests-are.md
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
 
 ANY = "/ip4/127.0.0.1/tcp/0"
 LIMIT = 120.0  # seconds that a test waits for an event; it passes no sooner and no later by it, and fails by it alone

@@ -1,5 +1,7 @@
-"""One test over many rows. To collect, share out and report a test costs more than to run one of a line or two: a table
-of a thousand rows is one test, which goes through all of them and tells each for which it fails."""
+"""One test over many rows, or over some of them, and how many examples are tried of what cannot be counted.
+
+To collect, share out and report a test costs more than to run one of a line or two: a table of a thousand rows is one
+test, which goes through all of them and tells each for which it fails."""
 
 from __future__ import annotations
 
@@ -7,6 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+MANY = 60  # examples of a property, where there is time; the profile says how many are tried
 
 
 def over(names: str | tuple[str, ...], rows: Iterable[Any], ids: Callable[[Any], str] = repr) -> Any:
@@ -31,3 +36,14 @@ def over(names: str | tuple[str, ...], rows: Iterable[Any], ids: Callable[[Any],
         return whole
 
     return joined
+
+
+def one_in(many: int) -> pytest.MarkDecorator:
+    """For a test that goes through all steps or all bits of something, by `range(first, last, every)`: it takes the
+    first of them and one in so many, and each of them among the long tests."""
+    return pytest.mark.parametrize("every", [many, pytest.param(1, marks=pytest.mark.long)])
+
+
+def examples(many: int) -> int:
+    """As many examples of a property that needs others than `MANY`, as the profile has time for."""
+    return max(1, many * settings().max_examples // MANY)

@@ -118,9 +118,12 @@ class Terminal:
             node.stdout.close()
 
 
+SHOWN = [page for page in PAGES if "```console" in page.read_text()]
+
+
 @pytest.fixture
-def terminal(tmp_path: Path, page: Path) -> Iterator[Terminal]:
-    opened = Terminal(tmp_path, None if page == README else program())
+def terminal(tmp_path: Path, started: bool) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path, None if started else program())
     yield opened
     opened.close()
 
@@ -132,8 +135,14 @@ def free_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "```console" in page.read_text()], ids=lambda p: p.name)
-def test_what_a_page_shows_is_what_happens(page: Path, terminal: Terminal) -> None:
+@pytest.mark.parametrize(
+    ("page", "started"),
+    [
+        *(pytest.param(page, False, id=page.name) for page in SHOWN),
+        pytest.param(README, True, id="README.md as for a user", marks=pytest.mark.long),
+    ],
+)
+def test_what_a_page_shows_is_what_happens(page: Path, started: bool, terminal: Terminal) -> None:
     port, story = str(free_port()), steps(page)
     for (command, expected), (following, _) in zip(story, [*story[1:], ("", [])], strict=True):
         terminal.type(command.replace(PORT, port), [line.replace(PORT, port) for line in expected])

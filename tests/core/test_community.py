@@ -23,6 +23,7 @@ from commons.core.state.entries import Decision, Publish, Request
 from commons.core.state.fold import State
 from commons.core.state.proposals import Join, Proposal, Vote
 from commons.errors import CommonsError, Conflict, Gone, Malformed, NotFound, Pending, Refused, Untrue
+from tests.rows import examples
 
 ANA, BEN, CLEO, DORA, EMIL, EVE = (Signer(bytes([n]) * 32) for n in range(1, 7))
 DOUBLE = "group w majority *workers\ngroup u any *users\ngroup both all w u\nquorum both\n"
@@ -745,7 +746,7 @@ class AnyCommunity(RuleBasedStateMachine):
 
 
 TestAnyCommunity = AnyCommunity.TestCase
-TestAnyCommunity.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnyCommunity.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
 
 
 def test_a_commons_begins_with_its_registrar_among_its_members() -> None:

@@ -26,6 +26,7 @@ from commons.core.tlog import checkpoint
 from commons.core.tlog.checkpoint import Checkpoint
 from commons.errors import CommonsError, Conflict, Malformed, Outdated, Refused, Untrue
 from tests.core.test_community import ANA, BEN, CLEO, EVE, WORKERS, Log, charter_of
+from tests.rows import examples
 from tests.vectors import generate
 
 ALL = frozenset(range(1, 10))
@@ -348,7 +349,7 @@ def told(state: State) -> dict[str, Any]:
 
 
 TestAnyNumbers = AnyNumbers.TestCase
-TestAnyNumbers.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnyNumbers.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
 
 
 def test_a_college_may_stay_as_it_is() -> None:

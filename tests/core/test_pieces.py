@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from commons.core.dataset import pieces
 from commons.core.dataset.pieces import BLOCK, PIECE, PieceTree
 from commons.errors import Malformed, Untrue
+from tests.rows import examples
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "bep52.json").read_text())
 MOST = max(vector["size"] for vector in VECTORS["good"])
@@ -54,13 +55,13 @@ def test_a_layer_that_lies_is_refused(vector: dict[str, Any]) -> None:
         pieces.check_layer(bytes.fromhex(vector["root"]), vector["size"], bytes.fromhex(vector["layer"]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(1, MOST))
 def test_the_root_is_the_one_of_the_definition(size: int) -> None:
     assert tree(DATA[:size]).root == root_by_definition(DATA[:size])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(1, 2 * PIECE + 5), st.lists(st.integers(0, PIECE), max_size=12))
 def test_where_the_bytes_are_cut_does_not_matter(size: int, cuts: list[int]) -> None:
     hasher, at = pieces.Hasher(), 0

@@ -23,6 +23,7 @@ from commons.core.tlog.note import Verifier
 from commons.errors import Refused
 from tests.core.test_community import ANA, PEOPLE, AnyCommunity, Log, people
 from tests.keeper import ALICE, BOB, Keeper
+from tests.rows import examples
 
 
 class Handed:
@@ -196,4 +197,4 @@ class AnyHands(AnyCommunity):
 
 
 TestAnyHands = AnyHands.TestCase
-TestAnyHands.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnyHands.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)

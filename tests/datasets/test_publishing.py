@@ -47,6 +47,7 @@ from commons.node.node import Node
 from tests.conftest import Desk, Party, Start
 from tests.crash_driver import Inside, die_at, in_child
 from tests.custody.test_keepers import away, found
+from tests.rows import one_in
 
 Seats = dict[str, Party]
 
@@ -515,7 +516,8 @@ def member_publishes(folder: Path) -> str:
     return asyncio.run(go())
 
 
-def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(tmp_path: Path) -> None:
+@one_in(4)
+def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(tmp_path: Path, every: int) -> None:
     original = tmp_path / "original"
     (original / "data").mkdir(parents=True)
     (original / "data" / "a.txt").write_text("small\n")
@@ -525,7 +527,7 @@ def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(t
     text = f'name = "Small"\n[colleges]\nworkers = ["me", "{peer}"]\n'
     home.create(original / "coop", founding(text, int(time.time())), {})
     entered = []
-    for step in count(1):
+    for step in count(1, every):
         folder = tmp_path / str(step)
         shutil.copytree(original, folder)
 
@@ -547,5 +549,5 @@ def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(t
             break
         assert code == -signal.SIGKILL
     assert entered == sorted(entered)
-    assert entered.count(1) > 2  # kills between the registrar's commit and the member's last step
-    assert entered.count(0) > 8
+    assert entered.count(1) * every > 2  # kills between the registrar's commit and the member's last step
+    assert entered.count(0) * every > 8

@@ -19,7 +19,7 @@ from tests.disk.test_log import access, flipped, note_of, opened, reopen, stalle
 
 __all__ = ["opened"]  # a fixture
 
-FLIPS = 100
+flips = pytest.mark.parametrize("flips", [20, pytest.param(100, marks=pytest.mark.long)])
 TABLES = {
     "entries": "SELECT idx, data FROM entries",
     "nodes": "SELECT level, pos, hash FROM nodes",
@@ -64,18 +64,19 @@ def examined(home: Home) -> tuple[str, list[Damage]]:
     return told, found
 
 
+@flips
 @pytest.mark.parametrize(
     ("table", "column"),
     [("entries", "data"), ("nodes", "hash"), ("nodes", "pos"), ("checkpoints", "note"), ("checkpoints", "size")],
 )
 def test_any_bit_that_flips_in_a_row_is_found_and_located(
-    closed: Home, chance: random.Random, table: str, column: str
+    closed: Home, chance: random.Random, flips: int, table: str, column: str
 ) -> None:
     keys = {"entries": ("idx",), "nodes": ("level", "pos"), "checkpoints": ("size",)}[table]
     with closing(sqlite3.connect(closed.path / "log.db", isolation_level=None)) as db:
         rows = db.execute(f"SELECT {', '.join(keys)}, {column} FROM {table}").fetchall()
         missed, done = [], 0
-        while done < FLIPS:
+        while done < flips:
             row = chance.choice(rows)
             key, value, at = row[: len(keys)], row[-1], chance.getrandbits(32)
             where = " AND ".join(f"{name} = ?" for name in keys)
@@ -121,12 +122,15 @@ def test_a_schema_that_is_not_even_text_is_damage_and_no_bug(closed: Home) -> No
     assert examined(closed) == ("log.db is damaged: it is no whole database", [])
 
 
-def test_any_bit_of_the_file_that_changes_what_is_stored_is_found(closed: Home, chance: random.Random) -> None:
+@flips
+def test_any_bit_of_the_file_that_changes_what_is_stored_is_found(
+    closed: Home, chance: random.Random, flips: int
+) -> None:
     path = closed.path / "log.db"
     whole, stored = path.read_bytes(), content(path)
     copy = closed.path / "copy.db"
     missed, done = [], 0
-    while done < FLIPS:
+    while done < flips:
         at = chance.randrange(8 * len(whole))
         copy.write_bytes(flipped(whole, at))
         now = content(copy)

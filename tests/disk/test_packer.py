@@ -26,6 +26,7 @@ from commons.disk.packs import Store
 from commons.disk.pipeline import Unlocked
 from commons.errors import Conflict, Internal, StorageFailed
 from tests.conftest import held
+from tests.rows import examples
 
 HERE = Path(__file__).parents[2]
 SERIES = bytes(range(16))
@@ -106,7 +107,7 @@ trees = st.dictionaries(
 ).filter(lambda tree: not any(a != b and b.startswith(a + "/") for a in tree for b in tree))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(trees, trees)
 def test_any_tree_comes_back_and_so_does_its_next_version(
     tmp_path_factory: pytest.TempPathFactory, first: dict[str, bytes], second: dict[str, bytes]

@@ -21,6 +21,7 @@ from commons.core.dataset import pieces
 from commons.core.dataset.pieces import PIECE, PieceTree
 from commons.disk.packs import Partial, Store
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, Untrue
+from tests.rows import examples
 
 DATA = random.Random(7).randbytes(4 * PIECE + 12_345)
 HERE = Path(__file__).parents[2]
@@ -165,7 +166,7 @@ def fetching(store: Store, data: bytes = DATA) -> Partial:
     return Partial(store, tree.root, tree.size, tree.layer)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.integers(1, len(DATA)), st.randoms(use_true_random=False))
 def test_pieces_come_in_any_order_over_any_number_of_lives(
     tmp_path_factory: pytest.TempPathFactory, size: int, chance: random.Random

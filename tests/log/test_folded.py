@@ -33,6 +33,7 @@ from commons.log.replica import Replica
 from commons.log.verified import Verified, bound
 from tests.core.test_time import KEYS, SIGNERS, TWO
 from tests.keeper import ALICE, BOB, EVE, Keeper, custodians
+from tests.rows import examples
 
 PEOPLE = (ALICE, BOB, EVE)
 
@@ -173,7 +174,7 @@ def told(made: Verified) -> list[Any]:
     return [*map(dict, tables), *map(set, names), *map(len, (*tables, *names)), ordered, made.rest()]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps=STEPS, witnessed=st.booleans(), cuts=st.lists(st.integers(0, 45), max_size=4))
 def test_a_fold_that_is_stored_and_goes_on_is_the_fold_of_everything_at_once(
     steps: list[tuple[bool, str, str, int]], witnessed: bool, cuts: list[int]

@@ -23,6 +23,7 @@ from commons.metadata.description import LIMIT, Description
 from commons.metadata.reading import Heard
 from tests.conftest import ends
 from tests.metadata.samples import FULL, HOSTILE, MIXED
+from tests.rows import examples
 
 FORMATS: list[ModuleType] = [croissant, rocrate, dcat]
 ANYTHING = st.recursive(
@@ -342,14 +343,14 @@ def test_half_a_character_is_not_written(each: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("each", FORMATS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(value=ANYTHING | LIKELY)
 def test_reading_anything_is_malformed_or_a_description(each: ModuleType, value: Any) -> None:
     assert isinstance(_told(each.read, json.dumps(value)), Description | Malformed | TooLarge)
 
 
 @pytest.mark.parametrize("each", FORMATS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(seed=st.integers(0, 2**32), value=LIKELY | ANYTHING)
 def test_reading_a_damaged_file_is_malformed_or_a_description(each: ModuleType, seed: int, value: Any) -> None:
     dice = random.Random(seed)
@@ -359,7 +360,7 @@ def test_reading_a_damaged_file_is_malformed_or_a_description(each: ModuleType, 
 
 
 @pytest.mark.parametrize("each", FORMATS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(text=st.text())
 def test_reading_any_text_is_malformed(each: ModuleType, text: str) -> None:
     with pytest.raises(Malformed):
