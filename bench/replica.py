@@ -1,6 +1,6 @@
 """A replica: first reading, reading on, opening after a restart, a member's vote, and memory, by the size of the log.
 
-    python bench/replica.py [sizes, 100 10000 100000 unless told]
+    python bench/replica.py [sizes, 100 10000 100000 unless told; of more it is read once, by a member]
 
 The log is in memory, and so is who keeps it, so that no network is measured: requests and the decisions that grant
 them. What is read on is a tenth as many entries, at most 1,000. Beside each reading stands the limit in the same run:
@@ -42,6 +42,7 @@ from tests.keeper import ALICE, EVE, Keeper
 
 RUNS, VOTES = 3, 9
 LEAST = 100
+HEADS = ("median ms", "least", "most", "limit ms", "ratio", "µs/entry")
 PLACE = f"/ip4/127.0.0.1/tcp/1/p2p/{ALICE.identity.peer}"
 
 
@@ -111,11 +112,15 @@ def hashed(data: list[bytes]) -> float:
     return time.perf_counter() - start
 
 
+def heading(size: int) -> None:
+    print(f"\n{size} entries{'':27}", *(f"{each:>9}" for each in HEADS))
+
+
 def told(name: str, seconds: list[float], limit: float | None, entries: int) -> None:
     middle = statistics.median(seconds)
     each = middle / max(entries, 1) * 1e6
-    beside = f"{limit * 1e3:10.1f}{middle / limit:9.2f}" if limit else " " * 19
-    print(f"{name:40}{middle * 1e3:10.1f}{min(seconds) * 1e3:9.1f}{max(seconds) * 1e3:9.1f}{beside}{each:11.1f}")
+    beside = f"{limit * 1e3:10.1f}{middle / limit:10.2f}" if limit else " " * 20
+    print(f"{name:40}{middle * 1e3:10.1f}{min(seconds) * 1e3:10.1f}{max(seconds) * 1e3:10.1f}{beside}{each:10.1f}")
 
 
 class Member:
@@ -126,7 +131,9 @@ class Member:
         self.folder, self.home = folder, Home(folder)
         self.source = Source(size, self.home.keys.identity.peer)
         self.home.shelf.put_seat(self.source.log.commons, self.source.log.signer.public, [PLACE])
+        start = time.perf_counter()
         asyncio.run(replica.of(self.home, self.source.log.commons).update(self.source.read))
+        self.read = time.perf_counter() - start
 
     def vote(self, more: int) -> float:
         """Seconds of a vote on a proposal that is new, behind so many new entries."""
@@ -170,9 +177,7 @@ def measure(size: int, runs: int) -> None:
                         asyncio.run(seen.update(source.read))
                         seconds.append(time.perf_counter() - start)
                         assert seen.verified.faults == 0
-        child = [sys.executable, __file__, "memory", str(path), source.log.commons]
-        memory = subprocess.run(child, check=True, capture_output=True, text=True).stdout.strip()
-        stored = path.stat().st_size >> 20
+        memory = apart(path, source.log.commons)
         with closing(Shelf(Path(folder, f"{run}.shelf.db"))) as shelf, closing(History.open(path)) as history:
             kept = Replica(source.log.commons, history, Remembered(shelf))
             asyncio.run(kept.update(source.read))
@@ -187,21 +192,41 @@ def measure(size: int, runs: int) -> None:
                 asyncio.run(kept.update(source.read))
                 on.append(time.perf_counter() - start)
         del source
-        votes = voted(Path(folder), size)
-    print(
-        f"\n{whole} entries{'':27}{'median ms':>10}{'least':>9}{'most':>9}{'limit ms':>10}{'ratio':>9}{'µs/entry':>11}"
-    )
+        votes, _, _ = voted(Path(folder), size)
+    heading(whole)
     told(f"first reading, {runs} runs", first, limit, whole)
     told("opened after a restart, nothing new", again, limit, whole)
     told("read on, nothing new", nothing, None, 1)
     told(f"read on, {more} new", on, limit_on, more)
+    tell_votes(votes, memory)
+
+
+def once(size: int) -> None:
+    """The same of a log that is read once."""
+    with tempfile.TemporaryDirectory() as folder:
+        votes, read, memory = voted(Path(folder), size)
+    print(
+        f"\n{size} entries{'':27}{'median ms':>10}{'least':>9}{'most':>9}{'limit ms':>10}{'ratio':>9}{'µs/entry':>11}"
+    )
+    told("first reading, once", [read], None, size)
+    tell_votes(votes, memory)
+
+
+def tell_votes(votes: dict[str, tuple[list[float], list[float]]], memory: str) -> None:
     for name, (seconds, beside) in votes.items():
         told(name, seconds, statistics.median(beside) if beside else None, 1)
-    print(f"memory of it, opened and asked{memory:>21} MiB, and {stored} MiB on disk")
+    print(f"memory of it, opened and asked{memory:>21}")
 
 
-def voted(folder: Path, size: int) -> dict[str, tuple[list[float], list[float]]]:
-    """By name what it took there, and in a log of the least size, in turns."""
+def apart(path: Path, commons: str) -> str:
+    """What a process of its own grows by, and what lies on the disk."""
+    child = [sys.executable, __file__, "memory", str(path), commons]
+    memory = subprocess.run(child, check=True, capture_output=True, text=True).stdout.strip()
+    return f"{memory} MiB, and {path.stat().st_size >> 20} MiB on disk"
+
+
+def voted(folder: Path, size: int) -> tuple[dict[str, tuple[list[float], list[float]]], float, str]:
+    """By name what it took there, and in a log of the least size, in turns; the first reading; the memory."""
     member, least = Member(folder / "member", size), Member(folder / "least", LEAST)
     found = dict[str, tuple[list[float], list[float]]]()
     for more in (0, 1000):
@@ -210,7 +235,8 @@ def voted(folder: Path, size: int) -> dict[str, tuple[list[float], list[float]]]
     found[f"home and replica opened, {VOTES} runs"] = [member.opened() for _ in range(VOTES)], []
     for each in (member, least):
         each.home.close()
-    return found
+    path = folder / "member" / "commons" / member.source.log.commons / "replica.db"
+    return found, member.read, apart(path, member.source.log.commons)
 
 
 def remembered(path: str, commons: str) -> None:
@@ -231,4 +257,4 @@ if __name__ == "__main__":
     else:
         print(f"load before: {psutil.getloadavg()[0]:.1f}")
         for each in map(int, sys.argv[1:] or ["100", "10000", "100000"]):
-            measure(each, RUNS if each <= 100_000 else 1)
+            measure(each, RUNS) if each <= 100_000 else once(each)
