@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -38,13 +39,19 @@ settings.register_profile("long", deadline=None, max_examples=MANY)  # .ci/run: 
 settings.load_profile("commons")
 
 MEMORY = Path("/dev/shm")
-if (
-    not {"TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & {*os.environ}
-    and os.path.ismount(MEMORY)
-    and os.access(MEMORY, os.W_OK)
-    and min(psutil.disk_usage(str(MEMORY)).free, psutil.virtual_memory().available) > 4 << 30
-):  # where tests have their folders: docs/decisions/0025-what-the-plain-tests-are.md
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+
+def roomy(place: Path) -> bool:
+    """Whether tests can have their folders in memory: there is room, and what is written there can be run."""
+    if not os.path.ismount(place) or not os.access(place, os.W_OK):
+        return False
+    room = os.statvfs(place)
+    free = min(room.f_bavail * room.f_frsize, psutil.virtual_memory().available // 2)
+    return free > 2 << 30 and not room.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and roomy(MEMORY):  # docs/decisions/0025-what-the-plain-tests-are.md
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 ANY = "/ip4/127.0.0.1/tcp/0"
 LIMIT = 120.0  # seconds that a test waits for an event; it passes no sooner and no later by it, and fails by it alone
