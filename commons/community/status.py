@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from commons.core.state import proposals
 from commons.core.state.ballot import Ballot
 from commons.core.state.community import Community
 from commons.core.state.entries import Publish
-from commons.core.state.fold import State
+from commons.core.state.fold import Access, State
 from commons.core.tlog import cosignature
 from commons.errors import Malformed, Outdated
 from commons.log import wording
@@ -83,28 +84,41 @@ def _unstamped(community: Community) -> str:
 def statistics(state: State, since: int | None, until: int | None) -> list[Told]:
     """What registrar and stewards did, a row for each dataset: requests, how many were granted, how fast, and why
     others were not."""
-    rows: dict[str, list[Any]] = {}
+    rows: dict[str, _Counted] = {}
     for access in state.accesses.values():
         if (since is None or access.entry.time >= since) and (until is None or access.entry.time < until):
-            rows.setdefault(access.entry.dataset, []).append(access)
-    return [_row(state.datasets[dataset].entry, dataset, accesses) for dataset, accesses in rows.items()]
+            rows.setdefault(access.entry.dataset, _Counted()).take(access)
+    return [_row(state.datasets[dataset].entry, dataset, counted) for dataset, counted in rows.items()]
 
 
-def _row(said: Publish, dataset: str, accesses: Sequence[Any]) -> Told:
-    answered = [each for each in accesses if each.outcome != "pending"]
-    waited = sorted(each.decided - each.entry.time for each in answered if each.decided is not None)
-    granted = sum(each.outcome in ("grant", "revoke") for each in accesses)
-    reasons: dict[str, int] = {}
-    for each in answered:
-        reasons[each.reason] = reasons.get(each.reason, 0) + 1
+@dataclass(slots=True)
+class _Counted:
+    """What became of the requests for one dataset."""
+
+    requests: int = 0
+    granted: int = 0
+    waited: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def take(self, access: Access) -> None:
+        self.requests += 1
+        self.granted += access.outcome in ("grant", "revoke")
+        if access.outcome != "pending":
+            self.reasons[access.reason] += 1
+            if access.decided is not None:
+                self.waited.append(access.decided - access.entry.time)
+
+
+def _row(said: Publish, dataset: str, counted: _Counted) -> Told:
+    answered, waited = counted.reasons.total(), sorted(counted.waited)
     return {
         "title": said.title,
         "version": said.version,
         "dataset": dataset,
-        "requests": len(accesses),
-        "granted": granted,
-        "refused": len(answered) - granted,
-        "waiting": len(accesses) - len(answered),
+        "requests": counted.requests,
+        "granted": counted.granted,
+        "refused": answered - counted.granted,
+        "waiting": counted.requests - answered,
         "median_seconds": waited[len(waited) // 2] if waited else None,
-        "reasons": reasons,
+        "reasons": dict(counted.reasons),
     }

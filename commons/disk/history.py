@@ -94,6 +94,10 @@ class History:
             self._fold = Stored(self._path, self._db, self._misfolded)
         return self._fold
 
+    def aside(self) -> Stored:
+        """The same once more, to look at: the one in use stays."""
+        return Stored(self._path, self._db)
+
     def refold(self) -> Stored:
         """What is stored of it, anew."""
         self._leave_fold()

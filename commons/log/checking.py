@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
@@ -51,7 +52,7 @@ async def check(history: History) -> CheckedHistory:
     """What is stored in a history, against its entries. Nothing is changed, but a damaged tree over whole entries."""
     if not history.head:
         return CheckedHistory(entries=0, damaged=(), differs=None, remedy="")
-    size, damaged = history.size, _examined(history)
+    size, damaged = history.size, await asyncio.to_thread(_examined, history)
     if damaged:
         try:
             history.mend()
@@ -63,11 +64,12 @@ async def check(history: History) -> CheckedHistory:
     try:
         for start, batch in history.batches(0, size):
             await whole.take(start, batch)
+            await asyncio.sleep(0)  # the node goes on meanwhile
         _open(history.head, whole.state)
     except CommonsError as error:
         told = damaged or (Damage(table="entries", row="", what=error.message),)
         return CheckedHistory(entries=size, damaged=told, differs=None, remedy="read again")
-    differs = _fold(history, whole) if history.keeps else None
+    differs = await asyncio.to_thread(_fold, history, whole) if history.keeps else None
     remedy: Remedy = "folded again" if differs else "mended" if damaged else ""
     return CheckedHistory(entries=size, damaged=damaged, differs=differs, remedy=remedy)
 
@@ -90,7 +92,7 @@ def _open(head: bytes, state: State) -> None:
 
 
 def _fold(history: History, whole: Verified) -> Difference | None:
-    tables = history.refold()
+    tables = history.aside()
     record = tables.load()
     if record is None or record.of != verified.bound(history):
         stored = "nothing that can be read" if record is None else "made of other entries, or by another version"

@@ -150,7 +150,6 @@ class Replica:
         is forgotten, and read again by the next `update`."""
         async with self._one:
             checked = await checking.check(self.history)
-            self._head, self._verified = None, Verified()
             if checked.remedy == "read again":
                 self._forget()
             elif checked.remedy == "folded again":

@@ -25,7 +25,7 @@ from commons.core.state.proposals import Join, LaterRules, Proposal
 from commons.core.tlog import note
 from commons.disk import sql
 from commons.disk.folded import Misfolded
-from commons.disk.history import History
+from commons.disk.history import Damaged, History
 from commons.disk.shelf import Shelf
 from commons.log import verified
 from commons.log.evidence import Remembered
@@ -279,6 +279,25 @@ async def test_a_fold_of_something_else_is_made_again(
         record = kept.fold.load()
         assert record is not None
         assert record.of == bound(kept)
+
+
+async def test_opening_reads_no_entry_and_folds_none(shelf: Shelf, tmp_path: Path) -> None:
+    """What is stored is enough, until an entry is asked for."""
+    log, path = many(), tmp_path / "replica.db"
+    true = await stored(log, path, shelf)
+    with closing(sql.connect(path, "")) as db:
+        db.execute("DELETE FROM entries")
+    with closing(History.open(path)) as kept:
+        seen = Replica(log.commons, kept, Remembered(shelf))
+        await seen.open()
+        assert (seen.head.note, told(seen.verified)) == (log.head(), true)
+        log.ask(EVE, next(iter(seen.state.datasets)))
+        await seen.update(log.read)
+        assert log.last in seen.state.accesses
+        with pytest.raises(Damaged):
+            await seen.replay(Verified())
+        await seen.update(log.read)
+        assert [*kept.entries(0, seen.size)] == log.data
 
 
 def flipped(data: bytes, bit: int) -> bytes:
