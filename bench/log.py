@@ -56,7 +56,7 @@ def statement(commons: str, dataset: str, signer: Signer) -> Opened[Asked]:
 
 async def writers(opened: Home, dataset: str, count: int, seconds: float) -> tuple[float, list[float]]:
     signer = Signer(os.urandom(32))
-    said = statement(opened.commons, dataset, signer)
+    said = statement(opened.first.commons, dataset, signer)
     end, waits = time.perf_counter() + seconds, []
 
     def draft(state: State, index: int, now: int) -> list[Record]:
@@ -69,7 +69,7 @@ async def writers(opened: Home, dataset: str, count: int, seconds: float) -> tup
 
     async def write() -> None:
         while (start := time.perf_counter()) < end:
-            await asyncio.wrap_future(opened.log.append(draft))
+            await asyncio.wrap_future(opened.first.log.append(draft))
             waits.append(time.perf_counter() - start)
 
     start = time.perf_counter()
@@ -83,13 +83,13 @@ async def audited(opened: Home) -> float:
         async def read(path: str) -> bytes:
             site = node.site
             if path == "checkpoint":
-                return site.checkpoint(opened.commons)
+                return site.checkpoint(opened.first.commons)
             if path.startswith("openings/"):
-                return site.openings(opened.commons, path.removeprefix("openings/"), None)
-            return site.tile(opened.commons, path)
+                return site.openings(opened.first.commons, path.removeprefix("openings/"), None)
+            return site.tile(opened.first.commons, path)
 
         start = time.perf_counter()
-        report = await audit(read, Nowhere(), opened.commons, lambda done, whole: None, complete=True)
+        report = await audit(read, Nowhere(), opened.first.commons, lambda done, whole: None, complete=True)
         assert not report.faults, report.faults[:3]
         return report.state.size / (time.perf_counter() - start)
 
@@ -112,24 +112,24 @@ def run(folder: Path, seconds: float) -> None:
     with Home(path) as opened:
         dataset = ids.cid(b"bench")
         said = Publish(
-            commons=opened.commons, time=int(time.time()), manifest=dataset, series=bytes(16), version=1, title="bench",
+            commons=opened.first.commons, time=int(time.time()), manifest=dataset, series=bytes(16), version=1, title="bench",
             licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None, epoch=0,
         )  # fmt: skip
         entry = envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, said, opened.keys.identity))
-        opened.log.append(lambda state, index, now: [record(entry)]).result()
+        opened.first.log.append(lambda state, index, now: [record(entry)]).result()
         for count in (1, 16, 100, 256):
             rate, waits = asyncio.run(writers(opened, dataset, count, seconds))
             p99 = waits[int(len(waits) * 0.99)]
             print(f"{count:8}{rate:12.0f}{rate / limit:16.2f}{statistics.median(waits) * 1e3:11.1f}{p99 * 1e3:9.1f}")
-        size, proofs = opened.log.size, []
+        size, proofs = opened.first.log.size, []
         for n in range(500):
             start = time.perf_counter()
-            merkle.prove_inclusion(n * size // 500, size, opened.log.read)
+            merkle.prove_inclusion(n * size // 500, size, opened.first.log.read)
             proofs.append(time.perf_counter() - start)
         print(f"inclusion proof in {size} entries: median {statistics.median(proofs) * 1e3:.2f} ms")
     start = time.perf_counter()
     with Home(path) as opened:
-        print(f"open the log: {opened.log.size / (time.perf_counter() - start):.0f} entries/s")
+        print(f"open the log: {opened.first.log.size / (time.perf_counter() - start):.0f} entries/s")
         print(f"audit, every signature and rule: {asyncio.run(audited(opened)):.0f} entries/s")
 
 

@@ -60,7 +60,7 @@ async def found(town: Town, custodians: int, witnesses: int) -> tuple[str, list[
     coop = await town.node("coop", text)
     c = Context.of(coop)
     for each in watching:
-        each.site.witness.add(coop.home.log.key.vkey)
+        each.site.witness.add(coop.home.first.log.key.vkey)
     keepers = [await town.node(f"c{n}") for n in range(custodians)]
     for each in keepers:
         await community.follow(Context.of(each), source=coop.addresses[0])
@@ -68,7 +68,7 @@ async def found(town: Town, custodians: int, witnesses: int) -> tuple[str, list[
         await status.peers(c, add=each.addresses[0])
     members = [f"member c{n} {each.home.keys.identity.peer}" for n, each in enumerate(keepers)]
     await community.propose(c, action="change-custodians", file=quorum(members))
-    while coop.home.log.state.community.counted:  # until the witnesses have seen it
+    while coop.home.first.log.state.community.counted:  # until the witnesses have seen it
         await asyncio.sleep(0.02)
     folder = town.folder / "data"
     folder.mkdir()

@@ -24,6 +24,7 @@ from commons.access import obtain
 from commons.community.charter import founding
 from commons.disk import home
 from commons.disk.home import Home
+from commons.disk.log import Log
 from commons.node import desk
 from commons.node.node import Node
 from commons.node.verbs.context import Context
@@ -101,6 +102,12 @@ class Desk:
         return lambda **words: self.call(verb, words)
 
 
+def log_folder(home: Path) -> Path:
+    """Where the one log of a home lies that is not open."""
+    (log,) = (home / "commons").glob("*/log.db")
+    return log.parent
+
+
 class Party:
     """One person: a running node, and the verbs its owner has."""
 
@@ -114,6 +121,14 @@ class Party:
     @property
     def peer(self) -> str:
         return self.home.keys.identity.peer
+
+    @property
+    def commons(self) -> str:
+        return self.home.first.commons
+
+    @property
+    def log(self) -> Log:
+        return self.home.first.log
 
     async def publish(self, path: Path, **words: Any) -> str:
         """A reference."""
@@ -169,7 +184,7 @@ def frozen(folder: Path) -> Iterator[None]:
 async def decided(party: Party) -> None:
     """The witnesses, where there are any, have said of all ballots in this party's log whether they were in time, and
     it is durable: the fold runs before the commit, so what it says may not be on disk yet."""
-    log = party.home.log
+    log = party.home.first.log
 
     def settled() -> bool:
         community = log.state.community
@@ -289,7 +304,7 @@ def found(village: Village) -> Found:
             charter = f'witnesses = """\nwitness w {key} {witness.node.door}\nquorum w\n"""\n{charter}'
         seats = {"coop": await village.start("coop", charter)}
         if witness is not None:
-            witness.node.site.witness.add(seats["coop"].home.log.key.vkey)
+            witness.node.site.witness.add(seats["coop"].home.first.log.key.vkey)
         for name in names:
             seats[name] = await village.start(name)
             invited = await seats["coop"].desk.invite(college="workers")

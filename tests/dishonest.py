@@ -117,14 +117,14 @@ class CallsItsLogAnothers(Liar):
         super().__init__(honest)
         self.commons = commons
 
-    def name(self) -> bytes:
+    def names(self, caller: str | None) -> bytes:
         return self.commons.encode()
 
     def checkpoint(self, commons: str) -> bytes:
-        return self.honest.checkpoint(self.honest.home.commons)
+        return self.honest.checkpoint(self.honest.home.first.commons)
 
     def tile(self, commons: str, path: str) -> bytes:
-        return self.honest.tile(self.honest.home.commons, path)
+        return self.honest.tile(self.honest.home.first.commons, path)
 
 
 # -- registrars ------------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Registrar(Liar):
 
     def sign(self, shown: list[tuple[bytes, bytes | None]], before: int = 2) -> Answer:
         """A log of this registrar's own making: its first entries, then what it shows, under its true key."""
-        log = self.honest.log
+        log = self.honest.home.first.log
         data = [*log.entries(0, before), *(entry for entry, _ in shown)]
         tree: dict[tuple[int, int], bytes] = {}
         nodes, edge = merkle.grow(0, (), [merkle.leaf(entry) for entry in data])
@@ -164,7 +164,7 @@ class Registrar(Liar):
 
 class SignsWithAnotherKey(Registrar):
     def twist(self, answer: Answer) -> Answer:
-        head = checkpoint.open(answer.head, self.honest.log.key).checkpoint
+        head = checkpoint.open(answer.head, self.honest.home.first.log.key).checkpoint
         return replace(answer, head=checkpoint.sign(head, Signer(bytes(32))))
 
 
@@ -326,13 +326,13 @@ class GivesAnotherKey(Liar):
     """Sealed as it should be, but not the key of the dataset: the pack's key commitment finds it."""
 
     def release(self, commons: str, body: bytes) -> bytes:
-        registrar = self.honest.registrar
-        true = registrar.home.keys.epoch
-        registrar.home.keys.epoch = lambda series, epoch: b"\7" * 32  # type: ignore[method-assign]
+        keys = self.honest.home.keys
+        true = keys.epoch
+        keys.epoch = lambda series, epoch: b"\7" * 32  # type: ignore[method-assign]
         try:
             return self.honest.release(commons, body)
         finally:
-            registrar.home.keys.epoch = true  # type: ignore[method-assign]
+            keys.epoch = true  # type: ignore[method-assign]
 
 
 Lie = Callable[[Honest], Liar]
@@ -499,13 +499,13 @@ class Asker:
     """Somebody with a key and no scruples, talking to a registrar directly. `party` has its home and node."""
 
     def __init__(self, party: Any, reference: str, seed: bytes = bytes(32)) -> None:
-        self.party, self.registrar, self.keys = party, party.node.registrar, Keys(seed)
+        self.party, self.registrar, self.keys = party, party.node.at().registrar, Keys(seed)
         self.cid = reference.partition("?")[0].removeprefix("commons:")
         self.manifest = open_manifest(party.home.shelf.manifest(self.cid)).value
 
     def asked(self, **lies: object) -> Asked:
         said = Asked(
-            commons=self.party.home.commons, dataset=self.cid, terms=self.manifest.terms.digest(),
+            commons=self.party.home.first.commons, dataset=self.cid, terms=self.manifest.terms.digest(),
             epoch=self.manifest.epoch, purpose="research", details=None, hpke=hpke.public_of(bytes(31) + b"\1"),
             nonce=os.urandom(32), time=int(self.registrar.clock()),
         )  # fmt: skip
@@ -554,7 +554,7 @@ class NamesAnothersCommons(Liar):
         self.data += [charter, envelope.sign(entries.PUBLISH, entry, home.keys.identity)]
         return reference.replace(cid, name)
 
-    def name(self) -> bytes:
+    def names(self, caller: str | None) -> bytes:
         return self.commons.encode()
 
     def _tree(self) -> tuple[merkle.Reader, bytes]:
@@ -596,9 +596,11 @@ class Forger:
 
     def __init__(self, home: Home) -> None:
         self.home, self.keys = home, home.keys
-        self.entries = [*home.log.entries(0, home.log.size)]
+        self.entries = [*home.first.log.entries(0, home.first.log.size)]
         self.openings = {
-            n: codec.encode(value) for n in range(home.log.size) if (value := home.log.opening(n)) is not None
+            n: codec.encode(value)
+            for n in range(home.first.log.size)
+            if (value := home.first.log.opening(n)) is not None
         }
 
     def change(self, index: int, **lies: object) -> None:
@@ -628,7 +630,7 @@ class Forger:
     def head(self) -> bytes:
         _, edge = merkle.grow(0, (), [merkle.leaf(data) for data in self.entries])
         head = checkpoint.Checkpoint(
-            origin=self.home.log.origin, size=len(self.entries), root=merkle.edge_root(edge)
+            origin=self.home.first.log.origin, size=len(self.entries), root=merkle.edge_root(edge)
         )  # fmt: skip
         return checkpoint.sign(head, self.keys.log(0))
 

@@ -219,7 +219,7 @@ async def test_a_node_that_runs_does_the_work_and_when_it_stops_the_home_is_open
     async with commons.open(ana.home.path) as node:
         async with control.door(ana.node):
             made = await node.datasets.publish(path=folder, **WORDS)
-            assert ana.home.log.size == 2
+            assert ana.home.first.log.size == 2
             assert isinstance(await node.log.audit(), AuditResult)
             with pytest.raises(NotFound, match="no dataset known here"):
                 await node.datasets.show(dataset="Lakes")

@@ -23,8 +23,9 @@ import licences
 from commons.community import charter
 from commons.core.dataset import contents
 from commons.disk import sql
-from commons.disk.home import Home, read_config
+from commons.disk.home import Home
 from commons.disk.ignored import Rules
+from commons.disk.settings import read_config
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed, Untrue
 from commons.metadata import jsonld, texts
 from commons.net.causes import why

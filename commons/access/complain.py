@@ -18,7 +18,8 @@ from commons.core.state.complaint import Handed, Submitted, Taken, Unlogged
 from commons.core.tlog import note
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
-from commons.disk.home import Home, write_secret
+from commons.disk.home import Home
+from commons.disk.settings import write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import Conflict, Unacknowledged, Untrue
 from commons.log import answer, evidence, registrars

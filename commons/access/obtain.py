@@ -16,7 +16,8 @@ from commons.core.crypto.envelope import Opened
 from commons.core.dataset import rule, terms
 from commons.core.dataset.manifest import Manifest
 from commons.custody import client, followed, sharing, successors
-from commons.disk.home import Home, write_secret
+from commons.disk.home import Home
+from commons.disk.settings import write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Gone, Malformed, NotFound, Pending, Refused
 from commons.log import evidence, registrars, replica, withdrawal

@@ -25,7 +25,7 @@ from commons.core.state.notice import Dropping
 from commons.core.state.opening import SALT, Opening
 from commons.core.tlog.checkpoint import Signed
 from commons.disk import dating
-from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.disk.records import Appended, Draft, Record, record
 from commons.errors import (
     CommonsError,
@@ -50,10 +50,10 @@ def _salt() -> bytes:
 
 
 class Registrar:
-    """One home's log, open to requests. `clock` gives seconds since 1970."""
+    """A log that this home keeps, open to requests. `clock` gives seconds since 1970."""
 
-    def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
-        self.home, self.log, self.clock = home, home.log, clock
+    def __init__(self, kept: Kept, clock: Callable[[], float] = time.time) -> None:
+        self.kept, self.log, self.clock = kept, kept.log, clock
         self.each = Buckets(rate=0.5, burst=60)  # by requester
         self.newcomers = Buckets(rate=2, burst=200)  # all keys this node has not met yet, together
         self.everyone = Buckets(rate=20, burst=500)  # whoever asks, together
@@ -81,7 +81,7 @@ class Registrar:
         if kind == entries.DROPPED:
             return await self._receive(envelope.open(kind, Dropping, submission.statement), submission.head)
         if kind in voting.KINDS:
-            known = self._check(self.home.commons, submission.head, "a member")
+            known = self._check(self.kept.commons, submission.head, "a member")
             return self._one(await self.govern(submission.statement), known)
         said = envelope.open(entries.REQUEST, Asked, submission.statement)
         digest = entries.statement_digest(said.data)
@@ -138,7 +138,7 @@ class Registrar:
     async def govern(self, statement: bytes) -> int:
         """The index of the entry that a member's proposal, ballot or joining makes; then what the ballots decided by
         it. A crash between the two leaves a decision to log: the next such entry, or the node's start, logs it."""
-        who, digest, new = voting.taken(self.log, self.home.commons, statement, self.clock())
+        who, digest, new = voting.taken(self.log, self.kept.commons, statement, self.clock())
         index = self.log.answered(digest)
         if index is None:
             index = await self._once(who, digest, lambda _state, _index, _now: [new])
@@ -156,11 +156,11 @@ class Registrar:
     def listed(self, dataset: str, head: bytes) -> bytes:
         """An Answer that shows the entry by which this log lists a dataset, for whoever is about to ask for it; `head`
         as in a Submission. NotFound; Conflict where somebody else keeps this log by now."""
-        known = self._check(self.home.commons, head)
+        known = self._check(self.kept.commons, head)
         index = self.log.state.published(dataset).index
         if index >= self.log.head.checkpoint.size:  # commit, then speak
             raise NotFound(f"{dataset} is not published in this commons yet", hint="repeat it a little later")
-        self.home.check_here()
+        self.kept.check_here()
         return self._one(index, known)
 
     def _one(self, index: int, known: int) -> bytes:
@@ -179,9 +179,9 @@ class Registrar:
             raise NotFound("this request is not in the log", hint="submit it first")
         access = self.log.granted(index, self._judged(index))
         decision = access.decision if access.decision is not None else self.log.size  # which nobody has cosigned
-        cosigning.demand(self.home, decision)
+        cosigning.demand(self.kept, decision)
         published = self.log.state.published(access.entry.dataset)
-        if published.publisher != self.home.keys.identity.peer:
+        if published.publisher != self.kept.keys.identity.peer:
             raise Refused(
                 f"this node does not have the key of this dataset, which {published.publisher} has published",
                 hint="its custodians keep it; where it has none, its publisher can publish it again",
@@ -197,16 +197,16 @@ class Registrar:
             request=index,
             decision=decision,
         )
-        secret = self.home.keys.epoch(published.entry.series, published.entry.epoch)
+        secret = self.kept.keys.epoch(published.entry.series, published.entry.epoch)
         return release.seal(secret, said.value.hpke, bound)
 
     def _judged(self, index: int) -> int:
         """By when the end of the grant of a request is judged: a clock that was set back opens nothing."""
-        covering, word = cosigning.covering(self.home), self.home.dating.word(self.home.commons)
+        covering, word = cosigning.covering(self.kept), self.kept.dating.word()
         return dating.judged(self.log.state, int(self.clock()), [covering] if covering else [], index, word)
 
     def _entrusted(self, dataset: str) -> bool:
-        data = self.home.shelf.manifest(dataset)
+        data = self.kept.shelf.manifest(dataset)
         if data is None:  # only it says whether custodians keep the key
             raise StorageFailed("its manifest is gone here: without it no key is given", hint="restore shelf.db")
         return manifest.open(data).value.custody is not None
@@ -228,9 +228,9 @@ class Registrar:
         statement = envelope.sign(
             entries.DECISION,
             Decided(
-                commons=self.home.commons, request=request, outcome=outcome, reason=reason, expires=expires, time=now
+                commons=self.kept.commons, request=request, outcome=outcome, reason=reason, expires=expires, time=now
             ),
-            self.home.keys.identity,
+            self.kept.keys.identity,
         )
 
         def draft(state: State, index: int, now: int) -> list[Record]:
@@ -312,8 +312,8 @@ class Registrar:
 
     def _check(self, commons: str, head: bytes, by: str = "somebody") -> int:
         """The size of the head its sender trusts, 0 without one. NotFound for another commons; see `Log.compare`."""
-        if commons != self.home.commons:
-            raise NotFound(f"this node keeps the log of {self.home.commons}, not of {commons}")
+        if commons != self.kept.commons:
+            raise NotFound(f"this node keeps the log of {self.kept.commons}, not of {commons}")
         return self.log.compare(head, by) if head else 0
 
     def _limit(self, who: PeerId) -> None:
@@ -331,7 +331,7 @@ class Registrar:
         access, head = self.log.state.access(index), self.log.head
         size, decision = head.checkpoint.size, access.decision
         if decision is None:
-            self.home.check_here()
+            self.kept.check_here()
         if index >= size:
             raise Pending("the request is being written", hint="repeat it")
         shown = [self._show(index, head)]

@@ -19,7 +19,8 @@ from commons.core.state.entries import Asked
 from commons.core.state.opening import SALT, Field, commit
 from commons.core.tlog import note
 from commons.core.tlog.checkpoint import Signed
-from commons.disk.home import Home, write_secret
+from commons.disk.home import Home
+from commons.disk.settings import write_secret
 from commons.disk.shelf import OwnRequest
 from commons.errors import Malformed, Pending, Refused, TooLarge
 from commons.log import answer, registrars

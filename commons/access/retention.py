@@ -29,7 +29,7 @@ async def forget(registrar: Registrar, now: float) -> list[int]:
     """The requests that were erased because they are due, each with all that answers it. A crash leaves the rest to the
     next time, and one that cannot be erased keeps none of the others. Undated, and nothing is erased, where the clock
     that says `now` is in doubt: see `disk.dating`."""
-    registrar.home.dating.check(int(now))
+    registrar.kept.dating.check(int(now))
     found = due(registrar.log.state, now)
     failed: list[CommonsError] = []
     for index in found:

@@ -139,16 +139,16 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
         with stop.AtOnce():
             from commons.core.dataset import address
 
-        alone = node.resuming.owed()
+        first, alone = node.home.first, [said for each in node.keeping.values() if (said := each.resuming.owed())]
         if json:
             as_json(
                 {
                     "peer": node.home.keys.identity.peer,
-                    "commons": node.home.commons,
+                    "commons": first.commons,
                     "door": node.door,
                     "addresses": list(node.addresses),
                     "doors": list(node.doors),
-                    "alone": alone,
+                    "alone": "; ".join(alone),
                 },
                 None,
             )
@@ -156,11 +156,12 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
             for each in (*node.addresses, *node.doors):
                 say(f"  {each}")
-            if (broken := node.home.log.broken) is not None:
-                say(f"Warning: {broken.message}; {broken.hint}.")
-            if alone:
-                say(f"Warning: {alone}.")
-            tell_dating(node.home.dating.told())
+            for kept in node.home.kept.values():
+                if (broken := kept.log.broken) is not None:
+                    say(f"Warning: {broken.message}; {broken.hint}.")
+            for said in alone:
+                say(f"Warning: {said}.")
+            tell_dating(first.dating.told())
             if address.reach(node.addresses) == "this network":
                 say("These can be dialled from this network. `commons announce` names an address for everybody.")
 
@@ -193,6 +194,12 @@ def tell_status(told: Told) -> None:
     )
     if told["next"]:
         say(f"            {told['next']}")
+    for each in told["others"]:
+        does = {"registrar": f"this home keeps its log, {each['log']}; requests that wait for you: {each['waiting']}"}
+        keeps = f"{each['role']}; {each['registrar'] or 'nobody known'} keeps its log"
+        say(f"And         {each['commons']}  ({each['name'] or 'not read yet'}): {does.get(each['role'], keeps)}")
+        if each["next"]:
+            say(f"            {each['next']}")
     for each in told["damaged"]:
         say(f"DAMAGED     {each['table']} {each['row']}: {each['what']}")
     tell_resumed(told["resumed"])

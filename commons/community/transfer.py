@@ -32,9 +32,8 @@ from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.history import History
 from commons.disk.home import Home
-from commons.disk.log import Log
 from commons.disk.records import Record, record
-from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue, refusal
+from commons.errors import CommonsError, Conflict, Malformed, NotFound, Pending, Refused, Untrue
 from commons.log import audit
 from commons.log.evidence import Nowhere
 from commons.log.files import Read
@@ -42,7 +41,6 @@ from commons.net.network import Network
 
 LIMIT = 64 << 10  # bytes of a proposal or ballot
 ASKING = 5.0  # seconds for a witness to show what it signed last
-SHUT = Conflict("this home keeps another log from its next start on", hint="stop the node, and start it again")
 
 
 # -- the offer ---------------------------------------------------------------------------------------------------------
@@ -218,50 +216,21 @@ async def check_newest(net: Network, copied: Copy) -> None:
         )
 
 
-def check_free(home: Home, commons: str) -> None:
-    """Nothing; Conflict where a home keeps a log of its own that is in use."""
-    if commons != home.commons and home.log.size > 1:
-        raise Conflict(
-            f"this home keeps a log of its own with {home.log.size} entries, and a home keeps one",
-            hint="offer it from a home that has published nothing in a commons of its own",
-        )
-
-
-def build(home: Home, commons: str, copied: Copy) -> int:
-    """The number of entries of the log that goes on, once it is written: this home keeps it from its next start on.
-    Conflict where the home keeps a log of its own that is in use. A crash leaves a file that the next try writes
-    anew."""
-    if home.next not in (None, commons):
-        raise SHUT.with_traceback(None)
-    check_free(home, commons)
+def build(home: Home, commons: str, copied: Copy) -> tuple[list[Record], Signer]:
+    """The log that goes on, up to the entry by which this home keeps it, and the key under which it does. Refused where
+    the members have not chosen this home; Undated where its clock is in doubt."""
     copied.state.check_known()
     community = copied.state.founded
     heir = community.heir
     if heir is None or heir.peer != home.keys.identity.peer:
         raise Refused("the members have not chosen this home to keep the log")
     signer = _signer(home.keys, commons, heir.log_key or b"")
-    home.dating.check(now := int(time.time()), community.chosen)
+    now = int(time.time())
+    for kept in home.kept.values():
+        kept.dating.check(now, community.chosen)
     said = Succession(commons=commons, head=copied.base.note, time=max(now, community.chosen))
     last = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, home.keys.identity))
-    path, work = home.path / "log.next.db", home.path / "log.work.db"
-    for leftovers in ("log.next.db*", "log.work.db*"):  # of earlier tries, which nobody was shown
-        for leftover in home.path.glob(leftovers):
-            leftover.unlink()
-    Log.adopt(work, [*_records(copied), record(last)], signer, home.keys.local("openings"))
-    if (journal := home.path / "log.work.db-wal").exists() and journal.stat().st_size:
-        raise StorageFailed(
-            "part of the new log is still in its journal, because another program reads it",
-            hint="end that program, and repeat this command",
-        )
-    try:
-        work.rename(path)
-    except OSError as error:
-        raise StorageFailed(
-            f"cannot write {path}: {refusal(error)}", hint="check free space and permissions"
-        ) from error
-    home.resumption.made(path)
-    home.next = commons
-    return len(copied.data) + 1
+    return [*_records(copied), record(last)], signer
 
 
 def _signer(keys: Keys, commons: str, public: bytes) -> Signer:

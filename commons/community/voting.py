@@ -201,8 +201,8 @@ def spoken(made: Proposal, number: int | None) -> tuple[str, Proposal | LaterRul
 def sign(home: Home, kind: str, value: Said) -> bytes:
     """A proposal, ballot or joining, signed by this home's identity: exact bytes. Outdated where that log goes by rules
     that are not known here, as far as this home has read it."""
-    if value.commons == home.commons:
-        home.log.state.check_known()
+    if (own := home.kept.get(value.commons)) is not None:
+        own.log.state.check_known()
     for commons, key, _ in home.shelf.seats():
         if commons == value.commons:
             check_rules(home, Verifier(name=f"commons/{commons}", public=key))

@@ -3,11 +3,12 @@ others when a key is shared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.tlog.policy import Policy
-from commons.disk.home import Home, write_config
+from commons.disk.home import Home
+from commons.disk.settings import write_config
 from commons.errors import NotFound
 from commons.log import replica
 from commons.log.files import Read, remote
@@ -18,7 +19,7 @@ from commons.net.network import HERE, Network
 class Logs(Mapping[str, Followed]):
     """The logs that this node reads because it agreed to keep shares for their communities."""
 
-    def __init__(self, home: Home, net: Network, own: Read) -> None:
+    def __init__(self, home: Home, net: Network, own: Callable[[str], Read]) -> None:
         self._home, self._net, self._own = home, net, own
         self._followed: dict[str, Followed] = {}
 
@@ -40,8 +41,8 @@ class Logs(Mapping[str, Followed]):
         return list(self._home.config.get("custody", []))
 
     def _read(self, commons: str) -> Read:
-        if commons == self._home.commons:
-            return self._own
+        if commons in self._home.kept:
+            return self._own(commons)
 
         def sources() -> list[str]:
             return [each for seat, _, known in self._home.shelf.seats() if seat == commons for each in known]

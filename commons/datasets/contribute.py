@@ -27,6 +27,7 @@ from commons.core.tlog.checkpoint import Signed
 from commons.datasets.prepare import Prepared
 from commons.datasets.publish import fits, here, mark
 from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.disk.records import Draft, Record, record
 from commons.errors import Conflict, NotFound, Refused, TimedOut, Unreachable, Untrue
 from commons.log import answer, evidence
@@ -131,25 +132,26 @@ class Abroad:
 # -- the registrar's side ---------------------------------------------------------------------------------------------
 
 
-def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]:
-    """The verified entry of an offer for this home's log, and the draft that makes it: by one signer, about exactly the
-    manifest beside it, which is of this commons, names this log and its keeper, and whose key somebody can give.
+def taken(kept: Kept, given: Offer, now: float) -> tuple[Opened[Publish], Draft]:
+    """The verified entry of an offer for a log that this home keeps, and the draft that makes it: by one signer, about
+    exactly the manifest beside it, which is of this commons, names this log and its keeper, and whose key somebody can
+    give.
 
     NotFound for another commons, Untrue, Malformed or Conflict. Whether the signer may, the fold says, in the draft;
     then the manifest is made durable, then the entry: a crash between the two leaves a manifest that nobody is shown.
     """
     said = envelope.open(entries.PUBLISH, Publish, given.statement)
-    if said.value.commons != home.commons:
-        raise NotFound(f"this node keeps the log of {home.commons}, not of {said.value.commons}")
+    if said.value.commons != kept.commons:
+        raise NotFound(f"this node keeps the log of {kept.commons}, not of {said.value.commons}")
     check_date(said.value.time, now)
     cid = ids.check_cid(said.value.manifest)
     dataset = manifest.open(given.manifest, cid)
     listing.check(said, dataset)
     value = dataset.value
-    if (value.log_key, value.registrar) != (home.log.key.public, home.keys.identity.peer):
+    if (value.log_key, value.registrar) != (kept.log.key.public, kept.me):
         raise Untrue("the manifest names another log, or another registrar, than this one", hint="publish it again")
     if value.custody is None:
-        check_kept(home.log.state, value.rule)
+        check_kept(kept.log.state, value.rule)
 
     def draft(state: State, _index: int, _now: int) -> list[Record]:
         there = state.datasets.get(cid)
@@ -157,7 +159,7 @@ def taken(home: Home, given: Offer, now: float) -> tuple[Opened[Publish], Draft]
             return []  # it has its entry
         state.check_publish(said.signer, said.value)
         state.founded.check_approved(cid)
-        home.shelf.note_manifest(cid, given.manifest)
+        kept.shelf.note_manifest(cid, given.manifest)
         return [record(said)]
 
     return said, draft
@@ -170,5 +172,5 @@ async def receive(registrar: Registrar, body: bytes) -> bytes:
     The order: everything in it compared; the rates; the manifest durable, then its entry; only then the answer.
     """
     given = codec.decode(Offer, body, listing.LIMIT)
-    said, draft = taken(registrar.home, given, registrar.clock())
+    said, draft = taken(registrar.kept, given, registrar.clock())
     return await registrar.enlist(said, given.head, draft)

@@ -41,7 +41,7 @@ def held(home: Home) -> Held:
     keys = {ask.dataset for ask in home.shelf.asks() if ask.secret is not None}
     told, found = home.shelf.withdrawals(), Held()
     for cid, opened, role, _ in home.shelf.manifests():
-        if (role != "seen" or cid in keys) and cid not in told and opened.value.commons != home.commons:
+        if (role != "seen" or cid in keys) and cid not in told and opened.value.commons not in home.kept:
             found[cid] = opened.value
     return found
 

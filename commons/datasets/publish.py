@@ -27,6 +27,7 @@ from commons.datasets import prepare
 from commons.datasets.prepare import Prepared, Publication
 from commons.disk import folder, packer, private, unpacker
 from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.disk.records import Record, record
 from commons.errors import CommonsError, Conflict, NotFound, Pending, Refused, TooLarge
 from commons.metadata import licensing
@@ -69,11 +70,11 @@ class Destination(Protocol):
 
 
 class Own:
-    """The log that this home keeps itself, as a `Destination`."""
+    """A log that this home keeps itself, as a `Destination`."""
 
-    def __init__(self, home: Home) -> None:
-        self._home, self.state, self.commons = home, home.log.state, home.commons
-        self.log_key, self.registrar = home.log.key.public, home.keys.identity.peer
+    def __init__(self, home: Home, kept: Kept) -> None:
+        self._home, self._log, self.state, self.commons = home, kept.log, kept.log.state, kept.commons
+        self.log_key, self.registrar = kept.log.key.public, kept.me
 
     def begun(self, ready: Prepared) -> Opened[Manifest] | None:
         """The manifest that was signed before, where the members decide about publications first; else None, since the
@@ -101,7 +102,7 @@ class Own:
             signed = envelope.sign(entries.PUBLISH, said, self._home.keys.identity)
             return [record(envelope.open(entries.PUBLISH, Publish, signed))]
 
-        await asyncio.wrap_future(self._home.log.append(draft))
+        await asyncio.wrap_future(self._log.append(draft))
         return self.state.published(cid).index
 
 

@@ -20,9 +20,11 @@ from typing import Any, BinaryIO
 
 from commons.core.crypto import codec
 from commons.core.dataset.terms import DAY
+from commons.core.state.fold import State
 from commons.core.tlog.checkpoint import Signed
 from commons.disk import naming, packs, private, space, sql, vault
-from commons.disk.home import FILES, SCHEMA, Home
+from commons.disk.home import Home
+from commons.disk.moved import SCHEMA
 from commons.disk.restored import due_at
 from commons.disk.vault import Cover, Reader, Writer
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, refusal
@@ -34,16 +36,16 @@ LIMIT = 64 << 20  # bytes of a Inventory
 WORDS = 12  # characters of a passphrase, at least
 
 # What of a home is copied, and in which order: `_parts` says why in this one.
-_KEPT = [name for name, (_, lost) in FILES.items() if lost]
-_FIRST = ("cosigned.db", "log.db")
-DATABASES = (*_FIRST, *(each for each in _KEPT if re.fullmatch(r"[a-z]+\.db", each) and each not in _FIRST))
-ASIDE = ("log.next.db", "log.before*.db", "cosigned.before*.db", "commons/*/replica.db")
+LOGS = ("cosigned.db", "log.db")
+DATABASES = ("shelf.db", "deposits.db", "witness.db", "pleas.db")
+BESIDE = ("*/replica.db", "*/cosigned.before*.db", "*/log.before*.db", "*/notes.db")
 PLAIN = ("seed", "config.json", "proofs/*")
 PACKS = "packs/*"
+_LOG = r"(log|cosigned)(\.before(\.\d+)?)?\.db|notes\.db"
 _NAME = re.compile(
-    rf"seed|config\.json|{'|'.join(map(re.escape, DATABASES))}"
-    r"|commons/[a-z0-9]{50,70}/replica\.db|log\.next\.db|(log|cosigned)\.before(\.\d+)?\.db|proofs/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}"
-    r"|packs/[0-9a-f]{64}(\.layer)?"
+    rf"seed|config\.json|{'|'.join(map(re.escape, DATABASES))}|commons/[a-z0-9]{{50,70}}/({_LOG}|replica\.db)"
+    rf"|{_LOG}|log\.next\.db"  # of a home before schema 1
+    r"|proofs/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}|packs/[0-9a-f]{64}(\.layer)?"
 )
 
 
@@ -90,7 +92,7 @@ def write(
     with ExitStack() as opened, naming.drafting(path) as draft:
         parts, log = _parts(home, with_packs, opened)
         inventory = Inventory(
-            schema=SCHEMA, commons=home.commons, entries=log.checkpoint.size, head=log.note, packs=with_packs,
+            schema=SCHEMA, commons=home.first.commons, entries=log.checkpoint.size, head=log.note, packs=with_packs,
             files=tuple(Item(name=name, size=size) for name, size, _ in parts),
         )  # fmt: skip
         cover = Cover(made=now, delete_by=delete_by(home, now, until), log_n=vault.LOG_N, salt=os.urandom(16))
@@ -114,17 +116,17 @@ def write(
 
 
 def _parts(home: Home, with_packs: bool, opened: ExitStack) -> tuple[list[Part], Signed]:
-    """The files, with descriptors that `opened` closes; and the head of the log that is in them.
+    """The files, with descriptors that `opened` closes; and the head of the first log that is in them.
 
-    The order holds the backup together, as these files speak of each other. While the log is still nothing is appended
-    to it, and nothing erased from it; the others go on. In that pause:
+    The order holds the backup together, as these files speak of each other. While the logs are still nothing is
+    appended to them, and nothing erased from them; the other files go on. In that pause:
 
-    1. cosigned.db, and only then log.db: heads that the log does not have would show the restored log as an old copy,
-       and shut it for good. The log is one file: entries, openings and heads are of one moment.
+    1. of each cosigned.db, and only then log.db: heads that the log does not have would show the restored log as an old
+       copy, and shut it for good. The log is one file: entries, openings and heads are of one moment.
     2. shelf.db and deposits.db not before the log: a manifest and the shares of a key are stored before the entry that
        publishes them. Of an older shelf, entries would name datasets that nobody can describe any more. A newer one has
        at most what was not published yet, as a crash leaves it, too.
-    3. notes.db last: its mark of how the log goes on is of this very file, so a restored log asks again anyhow.
+    3. each notes.db last: its mark of how the log goes on is of this very file, so a restored log asks again anyhow.
 
     After it: what never changes under its name, proofs and packs, which are stored before anything speaks of them. A
     pack dropped meanwhile is missing, as it would be in the home.
@@ -138,13 +140,19 @@ def _parts(home: Home, with_packs: bool, opened: ExitStack) -> tuple[list[Part],
         opened.callback(os.close, fd)
         found.append((name, os.fstat(fd).st_size, fd))
 
-    with home.log.writing:
+    with ExitStack() as still:
+        for kept in home.kept.values():
+            still.enter_context(kept.log.writing)
+        for each in (kept.folder / name for kept in home.kept.values() for name in LOGS):
+            keep(str(each.relative_to(place)), sql.snapshot(each, place))
         for name in DATABASES:
             keep(name, sql.snapshot(place / name, place))
-        home.log.stored()  # for root, SQLite gives a journal that is opened its owner again, which changes its times
-        for aside in sorted(path for pattern in ASIDE for path in place.glob(pattern)):
-            keep(str(aside.relative_to(place)), sql.snapshot(aside, place))
-        log = home.log.head
+        for kept in home.kept.values():  # for root, SQLite gives a journal that is opened its owner again
+            kept.log.stored()  # which changes its times
+        for pattern in BESIDE:
+            for each in sorted((place / "commons").glob(pattern)):
+                keep(str(each.relative_to(place)), sql.snapshot(each, place))
+        log = home.first.log.head
     with packs.door(f"read {place}"):
         for path in sorted(path for pattern in PLAIN for path in place.glob(pattern)):
             if not path.name.endswith(".new"):  # what a crash left
@@ -173,16 +181,21 @@ def _read(name: str, size: int, source: int | bytes | Path) -> Iterator[bytes]:
 
 
 def delete_by(home: Home, now: int, until: int | None = None) -> int | None:
-    """The beginning of the day on which the first of what a backup holds has to be erased, as the charter says, and
+    """The beginning of the day on which the first of what a backup holds has to be erased, as the charters say, and
     those of others' logs (`until`); of one that holds no request yet, the day on which one of now would have to be.
     None where nothing ever has to."""
-    state = home.log.state
+    due = [until, *(_due(kept.log.state, now) for kept in home.kept.values())]
+    known = [each for each in due if each is not None]
+    return max(now, min(known)) // DAY * DAY if known else None
+
+
+def _due(state: State, now: int) -> int | None:
+    """When the first of what is held of one log has to be erased, or what one of now would ask for."""
     days = state.charter.retention_days if state.charter else None
-    held = [due_at(state, index) for index in [*state.accesses] if index not in state.redacted]
-    dues = [*(each for each in held if each is not None), *([until] if until is not None else [])]
-    if not dues and days is None:
+    if days is None:
         return None
-    return max(now, min(dues, default=now + (days or 0) * DAY)) // DAY * DAY
+    held = [due_at(state, index) for index in [*state.accesses] if index not in state.redacted]
+    return min((each for each in held if each is not None), default=now + days * DAY)
 
 
 def told(cover: Cover, inventory: Inventory) -> dict[str, Any]:
@@ -215,7 +228,9 @@ def unpack(file: BinaryIO, passphrase: str, folder: Path, progress: Progress) ->
     names = [each.name for each in inventory.files]
     if len({*names}) != len(names) or not all(_NAME.fullmatch(name) for name in names):
         raise Malformed("this backup names a file that no home has", hint="update commons, and repeat this")
-    if lacking := {"seed", "config.json", "log.db", "shelf.db", "notes.db"} - {*names}:
+    logs = {f"commons/{inventory.commons}/{name}" for name in ("log.db", "notes.db")}
+    needed = {"seed", "config.json", "shelf.db", *(logs if inventory.schema else ("log.db", "notes.db"))}
+    if lacking := needed - {*names}:
         raise Malformed(f"this backup lacks {' and '.join(sorted(lacking))}", hint="take another one")
     whole, done = sum(each.size for each in inventory.files), 0
     space.check((folder, whole))

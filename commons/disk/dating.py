@@ -28,6 +28,20 @@ AGAIN = 60.0  # seconds until others are asked again, where none answered
 HINT = "set the clock right, if it is wrong; if it is right, the owner of this log says so: `commons log date --right`"
 
 
+def word(notes: Notes, commons: str) -> Word | None:
+    """The owner's last word, noted beside the log of this commons, that the clock was right; None without one."""
+    found = [each for each in notes.of(WORD) if each.said["commons"] == commons]
+    if not found:
+        return None
+    return Word(time=found[-1].time, logged=found[-1].said["logged"], past=found[-1].said["past"])
+
+
+def give(notes: Notes, state: State, now: int, past: int = 0) -> None:
+    """Nothing: notes, durably, the owner's word that the clock, which says `now`, is right about a log in that state;
+    it is `past` seconds ahead of the others'."""
+    notes.add(WORD, now, commons=state.commons, logged=state.time, size=state.size, past=past)
+
+
 def elapsed() -> float:
     """Seconds that no clock's setting changes, and that go on while the machine sleeps, where it can say so."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
@@ -94,7 +108,7 @@ class Dating:
     def doubt(self, now: int, logged: int | None = None) -> Doubt | None:
         """Why nothing may be dated or erased by a clock that says `now`; None where it may."""
         last = self._log.state.time if logged is None else logged
-        return clock.doubt(now, last, *self.others(), self.word(self._commons))
+        return clock.doubt(now, last, *self.others(), self.word())
 
     # -- the owner's word ---------------------------------------------------------------------------------------------
 
@@ -102,27 +116,22 @@ class Dating:
     def _commons(self) -> str:
         return self._log.origin.partition("/")[2]
 
-    def word(self, commons: str) -> Word | None:
-        """The owner's last word that the clock was right, given about the log of this commons; None without one."""
-        found = [each for each in self._notes.of(WORD) if each.said["commons"] == commons]
-        if not found:
-            return None
-        return Word(time=found[-1].time, logged=found[-1].said["logged"], past=found[-1].said["past"])
+    def word(self) -> Word | None:
+        """The owner's last word about this log that the clock was right; None without one."""
+        return word(self._notes, self._commons)
 
-    def right(self, state: State, now: int) -> None:
+    def right(self, now: int) -> None:
         """Nothing: notes the owner's word that the clock, which says `now`, is right. Durable before anything is done
         by it."""
-        past = 0
-        if state.commons == self._commons and (others := next(filter(None, self.others()), [])):
-            past = now - clock.median(others)
-        self._notes.add(WORD, now, commons=state.commons, logged=state.time, size=state.size, past=past)
+        others = next(filter(None, self.others()), [])
+        give(self._notes, self._log.state, now, now - clock.median(others) if others else 0)
 
     def told(self) -> dict[str, Any]:
         """What people are told of the clock, as plain values: what it says, the last entry's date, by how much the log
         is ahead of it, and what is in doubt."""
         now, logged = int(self._log.clock()), self._log.state.time
         found, (witnesses, members) = self.doubt(now), self.others()
-        word = self.word(self._commons)
+        word = self.word()
         return {
             "clock": now,
             "log": logged,

@@ -35,7 +35,6 @@ class Noted:
 # What is said in notes and marks of a kind; a row that says something else is damaged.
 SAID: dict[str, dict[str, type]] = {
     "resumed": {"how": str, "who": list, "files": list},
-    "next": {"how": str, "who": list, "files": list},
     "restored": {"by": int, "seen": int, "gone": list},
     "ahead": {"head": str, "by": str},
     "go-on": {"size": int, "head": str, "over": int, "silent": list},

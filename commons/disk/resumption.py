@@ -24,7 +24,7 @@ from commons.disk.notes import Noted, Notes
 from commons.disk.records import Record
 from commons.errors import CommonsError, Stale
 
-RESUMED, NEXT, AHEAD, WORD = "resumed", "next", "ahead", "go-on"  # three marks, and the notes of the owner's word
+RESUMED, AHEAD, WORD = "resumed", "ahead", "go-on"  # two marks, and the notes of the owner's word
 
 
 class Resumption:
@@ -32,13 +32,10 @@ class Resumption:
     are added without asking; `unmoved` that the file is as this program left it; `ask`, called by the committer's
     thread, sees to an answer, and raises why there is none."""
 
-    def __init__(self, path: Path, notes: Notes, clock: Callable[[], float] = time.time) -> None:
-        self._path, self._notes, self._clock = path / "log.db", notes, clock
-        later = path / "log.next.db"  # is about to become the log
-        self.last = notes.marked(NEXT if later.exists() else RESUMED)
-        self.unmoved = self.last is not None and self.last.said["files"] == files(
-            later if later.exists() else self._path
-        )
+    def __init__(self, folder: Path, notes: Notes, clock: Callable[[], float] = time.time) -> None:
+        self._path, self._notes, self._clock = folder / "log.db", notes, clock
+        self.last = notes.marked(RESUMED)
+        self.unmoved = self.last is not None and self.last.said["files"] == files(self._path)
         self.free = self.unmoved and self.last is not None and 0 <= clock() - self.last.time <= DAY
         self.ask: Callable[[], None] = nobody
         self._watching, self._noting = False, threading.Lock()
@@ -113,11 +110,14 @@ class Resumption:
                 with suppress(CommonsError, OSError):
                     self._note(self.last)
 
-    def made(self, path: Path) -> None:
-        """Nothing: notes that the file at `path`, which is to be this home's log, was written a moment ago from all
-        there is."""
-        name = RESUMED if path == self._path else NEXT
-        self._notes.mark(name, int(self._clock()), how="made", who=[], files=files(path))
+    def made(self) -> None:
+        """Nothing: notes that the log's file was written a moment ago from all there is."""
+        self._notes.mark(RESUMED, int(self._clock()), how="made", who=[], files=files(self._path))
+
+    def moved(self) -> None:
+        """Nothing: the log's file was moved by this program, as it was: what was known of it still holds."""
+        if self.last is not None:
+            self._note(self.last)
 
     def _note(self, last: Noted) -> None:
         self.last, self.unmoved = last, True

@@ -54,8 +54,9 @@ def known(home: Home, value: Manifest) -> Incumbent:
     """Who keeps the log that a dataset is accounted in: whom the members have chosen since, if this home has verified
     that; else whom the manifest names."""
     key, peer, before = home.shelf.keeper(value.commons) or (value.log_key, value.registrar, [])
-    if value.commons == home.commons and key in {each.key for each in home.log.state.tenures}:
-        key, peer = home.log.key.public, home.keys.identity.peer  # and nobody has taken it over since
+    own = home.kept.get(value.commons)
+    if own is not None and key in {each.key for each in own.log.state.tenures}:
+        key, peer = own.log.key.public, own.me  # and nobody has taken it over since
     log = note.Verifier(name=f"commons/{value.commons}", public=key)
     return Incumbent(peer=peer, log=log, before=(value.registrar, *before), here=peer == home.keys.identity.peer)
 
@@ -99,7 +100,7 @@ async def fold(home: Home, net: Network, sources: Sequence[str], value: Manifest
     where nobody can say."""
     keeper = known(home, value)
     if keeper.here:
-        return home.log.state
+        return home.kept[value.commons].log.state
     for source in keeper.among(sources):
         kept = replica.of(home, value.commons)
         with contextlib.suppress(CommonsError):
@@ -119,9 +120,6 @@ async def find(
         if not is_peer(source) or (peer_of(source) == now.peer and not same):
             continue
         try:
-            said = (await net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
-            if said != value.commons:
-                continue
             await kept.update(shown_at(net, source, value.commons))
         except SplitView:
             raise

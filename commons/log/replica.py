@@ -587,7 +587,8 @@ def _less(old: Signed, new: Signed) -> Untrue:
 def of(home: Home, commons: str) -> Replica:
     """The replica of a log, kept in this home's folder for that commons."""
     if commons not in home.replicas:
-        history = History() if commons == home.commons else home.history(commons)  # our own log is stored as such
+        own = home.kept.get(commons)  # is stored as such, while nobody else goes on with it
+        history = History() if own is not None and not own.left else home.history(commons)
         home.replicas[commons] = Replica(commons, history, evidence.Remembered(home.shelf))
     found: Replica = home.replicas[commons]
     return found

@@ -29,19 +29,19 @@ ASKING = 5.0  # seconds for what is told beside something else
 def shown(home: Home, commons: str, dataset: str) -> bytes:
     """The registrar's signed notice that a dataset was withdrawn: made now for this home's own log, as it was received
     for another commons. NotFound where the dataset is not withdrawn, or this home does not know that it is."""
-    if commons != home.commons:
-        kept = home.shelf.withdrawals().get(dataset)
-        data = home.shelf.manifest(dataset) if kept is not None else None
-        if kept is None or data is None or manifest.open(data).value.commons != commons:
+    if (own := home.kept.get(commons)) is None:
+        known = home.shelf.withdrawals().get(dataset)
+        data = home.shelf.manifest(dataset) if known is not None else None
+        if known is None or data is None or manifest.open(data).value.commons != commons:
             raise NotFound(f"this node knows of no withdrawal of {dataset}", hint="ask the registrar of its commons")
-        return kept.notice
-    said = notice.of(home.log.state, dataset, int(time.time()))
+        return known.notice
+    said = notice.of(own.log.state, dataset, int(time.time()))
     if said is None:
-        home.check_here()
-    if said is None or said.entry >= home.log.size:  # commit, then speak
+        own.check_here()
+    if said is None or said.entry >= own.log.size:  # commit, then speak
         raise NotFound(f"{dataset} is not withdrawn from this commons")
-    home.log.state.check_known()
-    return notice.sign(said, home.keys.identity)
+    own.log.state.check_known()
+    return notice.sign(said, own.keys.identity)
 
 
 def sources_of(home: Home, value: Manifest) -> list[str]:
@@ -105,8 +105,8 @@ async def _heard(sources: Sequence[str], get: Callable[[str], Awaitable[T]]) -> 
 async def known(home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str) -> Notice | None:
     """The notice about a dataset, as far as it can be had in some seconds: from this home's own log, from its
     registrar, or as it was received last. None where the dataset is not withdrawn, or nobody could be asked."""
-    if value.commons == home.commons:
-        return notice.of(home.log.state, dataset, int(time.time()))
+    if (own := home.kept.get(value.commons)) is not None:
+        return notice.of(own.log.state, dataset, int(time.time()))
     with contextlib.suppress(CommonsError, TimeoutError):
         async with asyncio.timeout(ASKING):
             if (found := await ask(home, net, sources, value, dataset)) is not None:
@@ -125,7 +125,7 @@ def check_here(home: Home, dataset: str) -> None:
 
 async def check(home: Home, net: Network, sources: Sequence[str], value: Manifest, dataset: str) -> None:
     """Nothing; Gone where a dataset of another commons is withdrawn, as far as can be learnt in some seconds."""
-    if value.commons != home.commons and (found := await known(home, net, sources, value, dataset)) is not None:
+    if value.commons not in home.kept and (found := await known(home, net, sources, value, dataset)) is not None:
         raise gone(dataset, found.entry)
 
 

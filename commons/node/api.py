@@ -171,7 +171,7 @@ def resources(site: Site, custodian: Custodian | None = None, posts: Posts = Pos
     log, n = "/monitoring/{log:[0-9a-f]{64}}/", "[0-9]{1,18}"
     return [
         Resource("GET", "/.well-known/libp2p/protocols", lambda _: PROTOCOLS, 1, "application/json", LATER, plain=True),
-        Resource("GET", "/commons", lambda _: site.name(), 1, TEXT, SOON, plain=True),
+        Resource("GET", "/commons", lambda ask: site.names(ask.caller.peer), 1, TEXT, plain=True),
         Resource("GET", "/manifests/{cid}", lambda ask: site.manifest(check_cid(ask.words["cid"])),
                  2, BINARY, FOREVER, plain=True),
         Resource("GET", "/packs/{root}", lambda ask: site.pack(_root(ask)), 4, BINARY, FOREVER, plain=True),

@@ -16,7 +16,7 @@ from typing import Any
 from commons.community import voting
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.tlog import cosignature
-from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.errors import CommonsError
 from commons.net.network import Network
 
@@ -26,20 +26,20 @@ MOST = 16  # members that are asked
 
 
 class Clocks:
-    """One home's part in it. Made in the node's loop; `stop` it there."""
+    """The part in it of one log that this home keeps. Made in the node's loop; `stop` it there."""
 
-    def __init__(self, home: Home, net: Network) -> None:
-        self.home, self._net, self._loop = home, net, asyncio.get_running_loop()
+    def __init__(self, kept: Kept, net: Network) -> None:
+        self.kept, self._net, self._loop = kept, net, asyncio.get_running_loop()
         self._waiting: set[threading.Event] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        home.dating.ask = self._ask
+        kept.dating.ask = self._ask
 
     def start(self) -> None:
         """While the clock is in doubt, ask again and again, and do what waited once it no longer is."""
         self._do(self._watch())
 
     def stop(self) -> None:
-        self.home.dating.ask = lambda: None
+        self.kept.dating.ask = lambda: None
         for task in [*self._tasks]:
             task.cancel()
         for done in [*self._waiting]:
@@ -48,7 +48,7 @@ class Clocks:
     def heard(self, source: str, said: str) -> None:
         """Told by the client of the `Date` of each answer."""
         with contextlib.suppress(ValueError, TypeError, OverflowError):  # who does not say it, or says nonsense
-            self.home.dating.heard(source, int(parsedate_to_datetime(said).timestamp()))
+            self.kept.dating.heard(source, int(parsedate_to_datetime(said).timestamp()))
 
     def _ask(self) -> None:
         """Have them asked, and wait for it. By the committer's thread, which holds up no reader."""
@@ -69,7 +69,7 @@ class Clocks:
         return task
 
     async def _watch(self) -> None:
-        dating, log, waits = self.home.dating, self.home.log, False
+        dating, log, waits = self.kept.dating, self.kept.log, False
         while True:
             if dating.doubt(int(log.clock())) is not None:
                 waits = True
@@ -82,18 +82,18 @@ class Clocks:
 
     async def check(self) -> None:
         """Undated where it is known now that an entry would not be dated: before the work for it is done."""
-        dating, now = self.home.dating, int(self.home.log.clock())
+        dating, now = self.kept.dating, int(self.kept.log.clock())
         if dating.doubt(now) is not None:
             await self.round()
             dating.check(now)
 
     async def round(self) -> None:
         """Ask the witnesses, and where there are none the members that this home knows an address of."""
-        dating, found = self.home.dating, dict[str, str]()
-        for source in self.home.shelf.known():
+        dating, found = self.kept.dating, dict[str, str]()
+        for source in self.kept.shelf.known():
             if is_peer(source) and peer_of(source) in dating.members():
                 found.setdefault(peer_of(source), source)
-        asked = [(url.rstrip("/"), cosignature.monitored(self.home.log.origin)) for url in sorted(dating.witnesses())]
+        asked = [(url.rstrip("/"), cosignature.monitored(self.kept.log.origin)) for url in sorted(dating.witnesses())]
         asked += [(source, "/commons") for source in [*found.values()][:MOST]]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):

@@ -66,9 +66,10 @@ class Contact:
 
     def _appointed(self) -> frozenset[str]:
         """Who keeps the logs of the datasets here, or shares of their keys. Each manifest is opened once."""
-        shelf, log = self.home.shelf, self.home.log
-        if self._named[0] != (shelf.edition, log.size):
-            policies, peers = [log.state.custodian_policy], set[str]()
+        shelf, logs = self.home.shelf, [each.log for each in self.home.kept.values()]
+        edition = (shelf.edition, sum(log.size for log in logs))
+        if self._named[0] != edition:
+            policies, peers = [log.state.custodian_policy for log in logs], set[str]()
             for _, opened, role, _ in shelf.manifests():
                 if role != "seen":
                     value = opened.value
@@ -77,7 +78,7 @@ class Contact:
                     if value.custody is not None:
                         policies.append(sharing.open_sharing(value.custody).value.parsed())
             peers |= {member.peer for policy in policies if policy for member in policy.members}
-            self._named = ((shelf.edition, log.size), frozenset(peers))
+            self._named = (edition, frozenset(peers))
         return self._named[1]
 
     async def round(self) -> float:

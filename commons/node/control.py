@@ -22,7 +22,8 @@ import aiohttp
 from aiohttp import web
 
 from commons.disk import journal, sql
-from commons.disk.home import Home, held_by_node, write_secret
+from commons.disk.home import Home, held_by_node
+from commons.disk.settings import write_secret
 from commons.errors import Busy, CommonsError, Internal, Malformed, Refused, StorageFailed, Unreachable, from_dict
 from commons.net import descriptors
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, tagged, watched

@@ -43,7 +43,7 @@ async def call(c: Context, name: str, words: Mapping[str, Any]) -> Reply:
     if c.home.frozen and not verb.reads:
         raise sql.unwritable(c.home.path)
     result = await verb.function(c, **verb.structure(words))
-    return Reply(result, c.node.resuming.owed())
+    return Reply(result, "; ".join(filter(None, (each.resuming.owed() for each in c.node.keeping.values()))))
 
 
 def reply(name: str, told: Mapping[str, Any]) -> Reply:

@@ -1,4 +1,4 @@
-"""A node: an opened home, its registrar, its doors and its way to others, joined. Opens them, waits, closes them.
+"""A node: an opened home, the logs it keeps, its doors and its way to others, joined. Opens them, waits, closes them.
 
 Without doors it is what a command uses that finds no node running: the same home and verbs, and nobody can come in.
 """
@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
-from commons.access import retention
-from commons.access.registrar import Registrar
-from commons.community import voting
 from commons.core.crypto.ids import PeerId
+from commons.core.crypto.keys import Signer
 from commons.core.dataset import address
 from commons.custody.custodian import Custodian
 from commons.custody.followed import Logs
 from commons.datasets.holder import Minding
 from commons.disk.home import Home
-from commons.errors import Conflict, Undated, Unreachable
+from commons.disk.records import Record
+from commons.errors import Conflict, Unreachable
 from commons.net import descriptors, interfaces
 from commons.net.client import Client, Listeners
 from commons.net.connector import IDLE_SECONDS, LINGER_SECONDS, listen, serve, tagged, watched
@@ -31,13 +30,11 @@ from commons.net.crowd import Crowd
 from commons.net.limits import Allowance
 from commons.net.swarm import Swarm
 from commons.node import api
-from commons.node.clocks import Clocks
 from commons.node.contact import Contact
+from commons.node.keeping import Keeping
 from commons.node.local import own
-from commons.node.resuming import Resuming
 from commons.node.site import Site
 from commons.witness.complaints import Complaints
-from commons.witness.cosigning import Cosigning
 from commons.witness.gossip import Gossip
 
 
@@ -48,14 +45,13 @@ class Node:
     def __init__(self, home: Home, listen: tuple[str, ...] = (), http: str | None = None) -> None:
         self.home, self._http = home, address.binding(http) if http else None
         self._listen = tuple(address.listening(each, home.keys.identity.peer) for each in listen)
-        self.registrar = Registrar(home)
-        self.site = Site(home, self.registrar)
+        self.keeping: dict[str, Keeping] = {}  # by commons, the logs that are kept here
+        self.site = Site(home, self.keeping)
         self._doors = api.Doors()
         self._swarm: Swarm | None = None
         self._starting = asyncio.Lock()
         self.carrying = asyncio.Lock()  # one verb at a time brings or removes packs
         self._joining: set[asyncio.Task[None]] = set()
-        self._forgetting: asyncio.Task[None] | None = None
         self._places = descriptors.Places.within(descriptors.limit())
         self._watching = AsyncExitStack()
         self._plain: asyncio.Server | None = None
@@ -84,19 +80,18 @@ class Node:
             Listeners(
                 met=lambda source: self.gossip.met(source),
                 shown=lambda evidence: self.gossip.shown(evidence),
-                dated=lambda source, said: self.clocks.heard(source, said),
+                dated=self._dated,
             ),
         )
-        self.cosigning = Cosigning(self.home, self.net, partial(voting.stamp, self.home.log))
         self.minding = Minding(self.home, self.net, self.carrying)
-        self.gossip = Gossip(self.home, self.net)
-        self.resuming = Resuming(self.home, self.net, self.gossip)
-        self.clocks = Clocks(self.home, self.net)
+        self.gossip = Gossip(self.home, self.net, agreed=self._agreed)
+        for kept in self.home.kept.values():
+            self.keeping[kept.commons] = Keeping(kept, self.net, self.gossip)
         self.contact = Contact(self.home, self.net)
         self.unlogged = Complaints(self.home, self.net, self.gossip.registrars)
         posts = api.Posts(heads=self.gossip.meet, submitted=self.unlogged.take)
-        logs = Logs(self.home, self.net, own(self.site, self.home.commons))
-        self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.dating.word)
+        logs = Logs(self.home, self.net, partial(own, self.site))
+        self.custodian = Custodian(self.home.keys, self.home.deposits, logs, word=self.home.word)
         reading, clock = Allowance(), asyncio.get_running_loop().time
         app = api.application(
             self.site,
@@ -122,20 +117,16 @@ class Node:
                 await self._start()
             if self._http:
                 await self._open_plain_door(*self._http)
-            if self.home.log.broken is None and self.home.resumption.free:  # what is shut can still be read
-                with suppress(Undated):  # it waits for a clock that is right, or its owner's word
-                    await voting.settle(self.home.log)
-            if self._listen or self._http:  # a command that opens the home for a moment leaves this to the node
-                self.resuming.start()
-                self.clocks.start()
-                self.cosigning.start()
+            for each in self.keeping.values():
+                await each.settle()
+            if self._runs:  # a command that opens the home for a moment leaves this to the node
+                for each in self.keeping.values():
+                    each.start()
                 self.minding.start()
                 self.gossip.start()
                 if self._listen:  # who lets no peer in is reached by none
                     self.contact.start()
                 self.unlogged.start()
-                forgetting = retention.daily(self.registrar, self.home.log.clock)
-                self._forgetting = asyncio.get_running_loop().create_task(forgetting)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -144,12 +135,9 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-        await self.resuming.stop()
-        self.clocks.stop()
+        for each in self.keeping.values():
+            await each.stop()
         await self.minding.stop()
-        await self.cosigning.stop()
         await self.contact.stop()
         await self.gossip.stop()
         await self.unlogged.stop()
@@ -162,6 +150,38 @@ class Node:
             task.cancel()
         if self._swarm is not None:
             await self._swarm.stop()
+
+    @property
+    def _runs(self) -> bool:
+        """Whether this is a node that others may reach, and no command that opened the home for a moment."""
+        return bool(self._listen or self._http)
+
+    def at(self, commons: str | None = None) -> Keeping:
+        """The log of a commons that is kept here, at work; that of the one the home was made with, where none is
+        named. NotFound where it is not kept here."""
+        return self.keeping[self.home.log_of(commons).commons]
+
+    async def rewrite(self, commons: str, records: list[Record], signer: Signer) -> None:
+        """Nothing: this home keeps the log of a commons from now on, as these records begin it; the node goes on with
+        it. What it kept of that log before is put aside. What raises leaves the log that is there."""
+        if (old := self.keeping.pop(commons, None)) is not None:
+            await old.stop()
+        try:
+            await asyncio.to_thread(self.home.rewrite, commons, records, signer)
+        finally:
+            if (kept := self.home.kept.get(commons)) is not None:
+                self.keeping[commons] = Keeping(kept, self.net, self.gossip)
+                await self.keeping[commons].settle()
+                if self._runs:
+                    self.keeping[commons].start()
+
+    def _dated(self, source: str, said: str) -> None:
+        for each in self.keeping.values():
+            each.clocks.heard(source, said)
+
+    def _agreed(self, commons: str, by: str) -> None:
+        if commons in self.keeping:
+            self.keeping[commons].resuming.heard(by)
 
     async def _start(self) -> Swarm:
         """libp2p, when it is first needed."""

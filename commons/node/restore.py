@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from commons.core.state import transfer
 from commons.core.tlog import checkpoint, note
 from commons.disk import backup, vault
 from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.disk.zipped import open_plain
 from commons.errors import CommonsError, NotFound, StorageFailed, Untrue, refusal
 from commons.log import replica
@@ -66,25 +67,34 @@ async def restore(
         with _opened(file) as data:
             cover, inventory = await asyncio.to_thread(backup.unpack, data, passphrase, place.folder, progress)
         with Home(place.folder) as home:
-            if (home.commons, home.log.head.note) != (inventory.commons, inventory.head):
+            first = home.first
+            if (first.commons, first.log.head.note) != (inventory.commons, inventory.head):
                 raise vault.damaged("it does not hold the log that it says")
-            found = Newer()
+            found = {commons: Newer() for commons in home.kept}
             async with Node(home) as node:
-                verdict = None
-                with contextlib.suppress(CommonsError):  # why it is shut is told below
-                    verdict = await node.resuming.round()
-                if verdict is not None and verdict.how == "answered":
-                    found.heard += verdict.who
-                asked = [*sources, *home.shelf.known(), *node.gossip.registrars(home.commons)]
-                for source in dict.fromkeys(asked):
-                    await _ask(Context.of(node), source, found, named=source in sources)
+                for commons, kept in home.kept.items():
+                    await _ask_all(Context.of(node), kept, sources, found[commons])
                 for commons, _, known in home.shelf.seats():
-                    await _follow(Context.of(node), commons, known, found)
-            home.restored.note(cover.delete_by, found.seen, sorted(found.gone))
+                    await _follow(Context.of(node), commons, known, found[home.first.commons])
+            for commons, kept in home.kept.items():
+                newer = found[commons]
+                kept.restored.note(cover.delete_by, newer.seen, sorted(newer.gone))
             told = _told(home, found)
         place.give()
     overdue = cover.delete_by is not None and cover.delete_by <= time.time()
     return {**backup.told(cover, inventory), **told, "home": str(path), "overdue": overdue}
+
+
+async def _ask_all(c: Context, kept: Kept, sources: Sequence[str], found: Newer) -> None:
+    """Ask everybody who may have more of one of the logs."""
+    verdict = None
+    with contextlib.suppress(CommonsError):  # why it is shut is told below
+        verdict = await c.node.at(kept.commons).resuming.round()
+    if verdict is not None and verdict.how == "answered":
+        found.heard += verdict.who
+    asked = [*sources, *c.home.shelf.known(), *c.node.gossip.registrars(kept.commons)]
+    for source in dict.fromkeys(asked):
+        await _ask(c, kept, source, found, named=source in sources)
 
 
 def _opened(file: Path) -> Any:
@@ -96,14 +106,14 @@ def _opened(file: Path) -> Any:
         raise StorageFailed(f"cannot read {file}: {refusal(error)}") from error
 
 
-async def _ask(c: Context, source: str, found: Newer, named: bool) -> None:
+async def _ask(c: Context, kept: Kept, source: str, found: Newer, named: bool) -> None:
     """Read the log as one source shows it, where that is longer, and destroy what is erased there. Raises nothing that
     the source could cause."""
     if is_peer(source) and address.peer_of(source) == c.home.keys.identity.peer:
         return
     try:
         async with asyncio.timeout(READING):
-            await _read(c, source, found, named)
+            await _read(c, kept, source, found, named)
     except (CommonsError, TimeoutError) as error:
         what = error.message if isinstance(error, CommonsError) else f"its log was not read within {READING:.0f} s"
         found.failed.append({"source": source, "message": what})
@@ -129,9 +139,9 @@ async def _follow(c: Context, commons: str, sources: Sequence[str], found: Newer
     found.kept.append({"commons": commons, "openings": left, "erased": len(before) - left, "heard": heard})
 
 
-async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
-    home, log = c.home, c.home.log
-    read, _ = await log_at(c, source, home.commons)
+async def _read(c: Context, kept: Kept, source: str, found: Newer, named: bool) -> None:
+    home, log = c.home, kept.log
+    read, _ = await log_at(c, source, kept.commons)
     async with asyncio.timeout(SILENCE):
         head = await read("checkpoint")
     size = checkpoint.parse(note.peek(head)).size
@@ -150,7 +160,7 @@ async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
         found.heard.append(source)
         return
     try:
-        with replica.passing(home.commons, Nowhere(log.head.note)) as newer:
+        with replica.passing(kept.commons, Nowhere(log.head.note)) as newer:
             await newer.update(shown)
             await newer.contains(log.head.note)
             erased = {index for index in newer.state.redacted if index < log.size} - {*log.state.redacted}
@@ -158,7 +168,7 @@ async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
             found.gone |= erased
             found.seen = max(found.seen, size)
             if newer.log.vkey != log.key.vkey:
-                home.learn_keeper(home.commons, newer.state.tenures)
+                home.learn_keeper(kept.commons, newer.state.tenures)
             elif signer is not None:
                 proof = newer.history.proof(log.size, size)
                 with contextlib.suppress(CommonsError):  # it is shut, and says why
@@ -170,16 +180,25 @@ async def _read(c: Context, source: str, found: Newer, named: bool) -> None:
         raise
 
 
-def _told(home: Home, found: Newer) -> dict[str, Any]:
-    log, charter = home.log, home.log.state.charter
+def _told(home: Home, found: Mapping[str, Newer]) -> dict[str, Any]:
     lacking = {
         ref.root for _, opened, _, served in home.shelf.manifests() if served for ref in opened.value.sealed()
         if not home.packs.has(ref.root)
     }  # fmt: skip
+    logs = {commons: _log_told(kept, found[commons]) for commons, kept in home.kept.items()}
+    first = logs.pop(home.first.commons)
     return {
-        "name": charter.name if charter else "", "heard": found.heard, "failed": found.failed, "seen": found.seen,
-        "erased": sorted(found.gone), "withheld": home.restored.shut(),
-        "shut": log.broken.message if log.broken else "", "next": log.broken.hint if log.broken else "",
+        **{name: value for name, value in first.items() if name != "commons"},
+        "others": [*logs.values()],
         "packs_missing": len(lacking), "damaged": [each.as_dict() for each in home.damage()],
-        "kept": found.kept,
+        "kept": [row for each in found.values() for row in each.kept],
+    }  # fmt: skip
+
+
+def _log_told(kept: Kept, found: Newer) -> dict[str, Any]:
+    log, charter = kept.log, kept.log.state.charter
+    return {
+        "commons": kept.commons, "name": charter.name if charter else "", "heard": found.heard, "failed": found.failed,
+        "seen": found.seen, "erased": sorted(found.gone), "withheld": kept.restored.shut(),
+        "shut": log.broken.message if log.broken else "", "next": log.broken.hint if log.broken else "",
     }  # fmt: skip

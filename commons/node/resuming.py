@@ -20,7 +20,7 @@ from commons.core.state import transfer
 from commons.core.tlog import checkpoint, cosignature, merkle, note
 from commons.core.tlog.checkpoint import Signed
 from commons.disk import journal
-from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.errors import CommonsError, Internal, NotFound, Stale, StorageFailed
 from commons.net.network import Network
 from commons.witness import cosigning
@@ -111,21 +111,22 @@ class Held:
 
 
 class Resuming:
-    """One home's part in it. Made in the node's loop; `start` asks in the background, else the first entry does."""
+    """The part in it of one log that this home keeps. Made in the node's loop; `start` asks in the background, else the
+    first entry does."""
 
-    def __init__(self, home: Home, net: Network, gossip: Gossip) -> None:
-        self.home, self._net, self._gossip, self._loop = home, net, gossip, asyncio.get_running_loop()
+    def __init__(self, kept: Kept, net: Network, gossip: Gossip) -> None:
+        self.kept, self._net, self._gossip, self._loop = kept, net, gossip, asyncio.get_running_loop()
         self.settled = asyncio.Event()  # there is a verdict
         self._told = threading.Event()  # the same, for the committer
         self._refused: CommonsError | None = None
         self._asking: asyncio.Task[None] | None = None
         self._stays = False
-        kept = home.resumption
-        kept.ask, gossip.agreed = self._ask, self._heard
-        if kept.free and kept.last is not None and (kept.last.said["how"], kept.last.said["who"]) == ("alone", []):
-            kept.free = not self._known()  # somebody is known since
-        if not kept.free and home.log.broken is None and not self._known():
-            self._take(judge(home.log.size, (), members=0, witnesses=0))  # nobody is waited for
+        noted = kept.resumption
+        noted.ask = self._ask
+        if noted.free and noted.last is not None and (noted.last.said["how"], noted.last.said["who"]) == ("alone", []):
+            noted.free = not self._known()  # somebody is known since
+        if not noted.free and kept.log.broken is None and not self._known():
+            self._take(judge(kept.log.size, (), members=0, witnesses=0))  # nobody is waited for
 
     # -- the committer's side -----------------------------------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class Resuming:
         with contextlib.suppress(RuntimeError):  # the loop was closed this very moment
             self._loop.call_soon_threadsafe(self._begin)
         self._told.wait()
-        if self._refused is not None and not self.home.resumption.free:
+        if self._refused is not None and not self.kept.resumption.free:
             raise self._refused.with_traceback(None)
 
     def _begin(self) -> None:
@@ -143,12 +144,12 @@ class Resuming:
 
     async def check(self) -> None:
         """The same for who adds nothing to this log, and writes one that goes on from it. Stale where it may not."""
-        if isinstance(self.home.log.broken, Stale):
-            raise self.home.log.broken.with_traceback(None)
-        if not self.home.resumption.free:
+        if isinstance(self.kept.log.broken, Stale):
+            raise self.kept.log.broken.with_traceback(None)
+        if not self.kept.resumption.free:
             self._begin()
             await self.settled.wait()
-            if self._refused is not None and not self.home.resumption.free:
+            if self._refused is not None and not self.kept.resumption.free:
                 raise self._refused.with_traceback(None)
 
     # -- a node's side ------------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class Resuming:
         """Ask in the background, and go on asking while the answer is no. Also where an answer stands: who has seen
         more says so, and the log is shut."""
         self._stays = True
-        if self._known() and self.home.log.broken is None:
+        if self._known() and self.kept.log.broken is None:
             self._begin()
 
     async def stop(self) -> None:
@@ -171,22 +172,22 @@ class Resuming:
         while True:
             try:
                 self._take(await self.round())
-                if self.home.resumption.free:
-                    await voting.settle(self.home.log)
+                if self.kept.resumption.free:
+                    await voting.settle(self.kept.log)
             except Exception as error:  # not even a bug leaves the committer waiting
                 bug = f"nobody could be asked: {journal.place(error)}"
                 self._refuse(error if isinstance(error, CommonsError) else Internal(bug))
-            if not self._stays or self.home.resumption.free or self.home.log.broken is not None:
+            if not self._stays or self.kept.resumption.free or self.kept.log.broken is not None:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST)
 
     def _take(self, verdict: Clearance) -> None:
-        kept = self.home.resumption
+        noted = self.kept.resumption
         if verdict.go:
-            if verdict.how == "alone" and not kept.unmoved:
+            if verdict.how == "alone" and not noted.unmoved:
                 log.warning(alone(len(verdict.who)))
-            kept.resumed(verdict.how, verdict.who)
+            noted.resumed(verdict.how, verdict.who)
             self._set()
         elif verdict.behind is None:
             self._refuse(Stale(verdict.why, hint=verdict.hint))
@@ -201,56 +202,56 @@ class Resuming:
 
     def why(self) -> str:
         """Why nothing is added now, as far as it is known; "" where it is, or nobody was asked."""
-        return self._refused.message if self._refused is not None and not self.home.resumption.free else ""
+        return self._refused.message if self._refused is not None and not self.kept.resumption.free else ""
 
     def owed(self) -> str:
         """What the owner was not told yet by a command or a node; "" for nothing. Whoever calls this tells it."""
-        return alone(len(who)) if (who := self.home.resumption.owed()) is not None else ""
+        return alone(len(who)) if (who := self.kept.resumption.owed()) is not None else ""
 
-    def _heard(self, who: str) -> None:
+    def heard(self, who: str) -> None:
         """Somebody came by themself, and showed a head that is here."""
-        if not self.home.resumption.free and self.home.log.broken is None:
+        if not self.kept.resumption.free and self.kept.log.broken is None:
             members, witnesses = self.members(), len(self._witnesses())
             word = Sighting(who=who, role="member" if who in members else "peer", size=0)
-            verdict = judge(self.home.log.size, [word], members=len(members), witnesses=witnesses)
+            verdict = judge(self.kept.log.size, [word], members=len(members), witnesses=witnesses)
             if verdict.go:
                 self._take(verdict)
 
     async def go_on(self) -> dict[str, Any]:
         """The owner's word, after everybody was asked once more: what is proven to be an old copy is none the less one.
         Noted, durably, before anything is added by it."""
-        kept, book = self.home.resumption, self.home.log
+        noted, book = self.kept.resumption, self.kept.log
         try:
             verdict = await self.round()
         except Stale:
             verdict = Clearance(go=False)
         if verdict.go:
             self._take(verdict)
-        elif isinstance(book.broken, Stale | None) and book.waive(over := kept.ahead()):
-            kept.word(book.head, over, verdict.who)
+        elif isinstance(book.broken, Stale | None) and book.waive(over := noted.ahead()):
+            noted.word(book.head, over, verdict.who)
             self._set()
         elif book.broken is not None:
             raise book.broken.with_traceback(None)
-        return kept.told()
+        return noted.told()
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
     def members(self) -> set[str]:
         """Who else is a member, by the log."""
-        community = self.home.log.state.community
-        return {*(community.members if community else ())} - {self.home.keys.identity.peer}
+        community = self.kept.log.state.community
+        return {*(community.members if community else ())} - {self.kept.keys.identity.peer}
 
     def _witnesses(self) -> dict[str, str]:
         """The URLs of the charter's witnesses, and the name of one at each."""
-        asked = cosigning.policy_of(self.home.log)
+        asked = cosigning.policy_of(self.kept.log)
         named = set(asked.leaves()) if asked.quorum is not None else set()
         return {each.url.rstrip("/"): each.name for each in asked.witnesses if each.url and each.name in named}
 
     def _peers(self) -> dict[str, list[str]]:
         """Whom this home knows, and where: members first."""
         found: dict[str, list[str]] = {}
-        for source in self.home.shelf.known():
-            if is_peer(source) and peer_of(source) != self.home.keys.identity.peer:
+        for source in self.kept.shelf.known():
+            if is_peer(source) and peer_of(source) != self.kept.keys.identity.peer:
                 found.setdefault(peer_of(source), []).append(source)
         members = self.members()
         return dict(sorted(found.items(), key=lambda each: each[0] not in members)[:PEERS])
@@ -286,7 +287,7 @@ class Resuming:
                 await asyncio.gather(*asked)
         if (mine := self._signed_here()) is not None:
             words[mine.word] = mine
-        book = self.home.log
+        book = self.kept.log
         verdict = judge(book.size, [*words], members=len(members), witnesses=len(self._witnesses()), waived=book.waived)
         if verdict.behind is not None and (best := words[verdict.behind]) is not None and best.head is not None:
             book.compare(best.head.note, best.word.who, best.lead)
@@ -296,10 +297,10 @@ class Resuming:
 
     async def _held(self, word: Sighting, source: str) -> Held | None:
         """What is held at `source`; None for nothing that this log signed. What contradicts it shuts it at once."""
-        ours, path = self.home.log.head, f"/{self.home.commons}/"
+        ours, path = self.kept.log.head, f"/{self.kept.commons}/"
         if word.role == "witness":
             try:
-                got = await self._net.get(source, cosignature.monitored(self.home.log.origin), limit=note.LIMIT)
+                got = await self._net.get(source, cosignature.monitored(self.kept.log.origin), limit=note.LIMIT)
             except NotFound as error:  # it has cosigned no head of this log; or has no such resource, and says nothing
                 none = error.message.endswith(cosignature.NONE) and not self._has_signed(word.who)
                 return Held(replace(word, size=0)) if none else None
@@ -309,31 +310,31 @@ class Resuming:
             return None
         theirs = self._opened(got)
         if (size := theirs.checkpoint.size) <= ours.checkpoint.size:
-            self._gossip.compare_own(theirs, word.who)
+            self._gossip.compare_own(self.kept, theirs, word.who)
             return Held(replace(word, size=size), theirs)
         lead: tuple[bytes, ...] = ()
         with contextlib.suppress(CommonsError):  # who has only the head says so
             found = await self._net.get(source, f"{path}consistency/{ours.checkpoint.size}/{size}", limit=merkle.PROOF)
             lead = merkle.hashes(found)
-        return Held(replace(word, size=size, proven=self.home.log.leads(theirs.checkpoint, lead)), theirs, lead)
+        return Held(replace(word, size=size, proven=self.kept.log.leads(theirs.checkpoint, lead)), theirs, lead)
 
     def _opened(self, data: bytes) -> Signed:
         """A head of this log, by whoever kept it at its size, without the lines of others. Untrue, Malformed."""
-        log, tenures = self.home.log, self.home.log.state.tenures
+        log, tenures = self.kept.log, self.kept.log.state.tenures
         key = transfer.signer(data, log.origin, tenures)
         return checkpoint.open(note.only(data, [key]), key)
 
     def _has_signed(self, name: str) -> bool:
         """Whether this home keeps a line of that witness: what it has lost since, it cannot answer for."""
-        keys = {each.key.vkey for each in cosigning.policy_of(self.home.log).witnesses if each.name == name}
-        return any(keys & each.lines.keys() for each in self.home.cosigned.heads)
+        keys = {each.key.vkey for each in cosigning.policy_of(self.kept.log).witnesses if each.name == name}
+        return any(keys & each.lines.keys() for each in self.kept.cosigned.heads)
 
     def _signed_here(self) -> Held | None:
         """What witnesses signed, as this home keeps it in another file, where that has more than the log."""
-        for each in self.home.cosigned.heads[:1]:
+        for each in self.kept.cosigned.heads[:1]:
             with contextlib.suppress(CommonsError):
                 theirs = self._opened(each.note)
-                if theirs.checkpoint.size > self.home.log.size:
+                if theirs.checkpoint.size > self.kept.log.size:
                     return Held(
                         Sighting(who="this home's cosigned.db", role="peer", size=theirs.checkpoint.size), theirs
                     )

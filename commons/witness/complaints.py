@@ -182,8 +182,8 @@ class Complaints:
         if at - then < APART:
             return
         self._read = now, at
-        doubt = self.home.dating.doubt(int(now))
-        if doubt is None or doubt.whose == "entry":  # of a log that is quiet the clock may well be right
+        doubts = [each.dating.doubt(int(now)) for each in self.home.kept.values()]
+        if all(each is None or each.whose == "entry" for each in doubts):  # of a log that is quiet it may well be right
             self.kept.forget(int(min(now, earlier)) - KEEP)
 
     async def _try(self, kept: Plea) -> None:

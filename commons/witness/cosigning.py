@@ -19,7 +19,7 @@ from commons.core.tlog.cosignature import Behind
 from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.disk.cosigned import Head
-from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.disk.log import Log
 from commons.errors import CommonsError, Conflict, Malformed, Pending, TimedOut, Undated, Untrue
 from commons.net.network import Network
@@ -41,36 +41,36 @@ def policy_of(log: Log) -> Policy:
     return cosignature.quorum(log.state.charter.witnesses if log.state.charter else "")
 
 
-def signed(home: Home, head: Signed) -> bytes:
+def signed(kept: Kept, head: Signed) -> bytes:
     """A head of this home's log as a note, with the cosignatures that were stored under it."""
-    return _joined(_stored(home, head))
+    return _joined(_stored(kept, head))
 
 
-def covering(home: Home) -> bytes | None:
+def covering(kept: Kept) -> bytes | None:
     """The newest head that meets the charter's quorum, with its cosignatures; without a quorum the newest of all."""
-    asked = policy_of(home.log)
+    asked = policy_of(kept.log)
     if asked.quorum is None:
-        return signed(home, home.log.head)
-    return next((_joined(head) for head in home.cosigned.heads if asked.met(_present(home.log, head, asked))), None)
+        return signed(kept, kept.log.head)
+    return next((_joined(head) for head in kept.cosigned.heads if asked.met(_present(kept.log, head, asked))), None)
 
 
-def _covered(home: Home) -> int:
+def _covered(kept: Kept) -> int:
     """How many entries the newest covering head holds."""
-    found = covering(home)
-    return checkpoint.open(found, home.log.key).checkpoint.size if found else 0
+    found = covering(kept)
+    return checkpoint.open(found, kept.log.key).checkpoint.size if found else 0
 
 
-def demand(home: Home, index: int) -> None:
+def demand(kept: Kept, index: int) -> None:
     """Nothing; Pending, naming who is missing, unless one head that holds entry `index` meets the charter's quorum.
     Signatures under several heads do not add up."""
-    asked = policy_of(home.log)
+    asked = policy_of(kept.log)
     if asked.quorum is None:
         return
     best: frozenset[str] = frozenset()
-    for head in home.cosigned.heads:
+    for head in kept.cosigned.heads:
         if head.size <= index:
             break
-        present = _present(home.log, head, asked)
+        present = _present(kept.log, head, asked)
         if asked.met(present):
             return
         best = max(best, present, key=len)
@@ -80,9 +80,9 @@ def demand(home: Home, index: int) -> None:
     )
 
 
-def _stored(home: Home, head: Signed) -> Head:
+def _stored(kept: Kept, head: Signed) -> Head:
     bare = Head(head.checkpoint.size, head.note)
-    return next((each for each in home.cosigned.heads if each.note == head.note), bare)
+    return next((each for each in kept.cosigned.heads if each.note == head.note), bare)
 
 
 def _joined(head: Head) -> bytes:
@@ -125,10 +125,10 @@ class Cosigning:
     """The part of a running node that has its log's heads cosigned: one worker a witness, all on one `target` at a
     time, since a quorum is of one head. `start` and `stop` it in its loop."""
 
-    def __init__(self, home: Home, net: Network, stamp: Stamping, clock: Callable[[], float] = time.time) -> None:
-        self.home, self.log, self.net, self._stamp_at, self._clock = home, home.log, net, stamp, clock
+    def __init__(self, kept: Kept, net: Network, stamp: Stamping, clock: Callable[[], float] = time.time) -> None:
+        self.kept, self.log, self.net, self._stamp_at, self._clock = kept, kept.log, net, stamp, clock
         self.asked: dict[str, Cosigner] = {}
-        self.target = home.log.head
+        self.target = kept.log.head
         self._workers: list[asyncio.Task[None]] = []
         self._policy: Policy | None = None
         self._main: asyncio.Task[None] | None = None
@@ -141,9 +141,9 @@ class Cosigning:
                 loop.call_soon_threadsafe(wake.set)
 
         self.log.told = told
-        if self.home.cosigned.heads:  # what others signed must be in our log: else this home is an old copy
+        if self.kept.cosigned.heads:  # what others signed must be in our log: else this home is an old copy
             with contextlib.suppress(CommonsError):
-                self.log.compare(self.home.cosigned.heads[0].note, "this home's cosigned.db")
+                self.log.compare(self.kept.cosigned.heads[0].note, "this home's cosigned.db")
         self._main = loop.create_task(self._run(wake))
 
     async def stop(self) -> None:
@@ -172,7 +172,7 @@ class Cosigning:
                 url = each.url.rstrip("/")
                 self.asked.setdefault(url, Cosigner(url, {})).keys[each.key] = each.name
         for at in self.asked.values():
-            signed_by = (h.size for h in self.home.cosigned.heads if any(key.vkey in h.lines for key in at.keys))
+            signed_by = (h.size for h in self.kept.cosigned.heads if any(key.vkey in h.lines for key in at.keys))
             at.size = at.signed = max(signed_by, default=0)
         self._workers = [asyncio.ensure_future(self._work(at)) for at in self.asked.values()]
 
@@ -181,7 +181,7 @@ class Cosigning:
         size, asked = self.target.checkpoint.size, self._policy or Policy()
         if self.target is not self.log.head and (
             all(at.away or at.signed >= size for at in self.asked.values())
-            or asked.met(_present(self.log, _stored(self.home, self.target), asked))
+            or asked.met(_present(self.log, _stored(self.kept, self.target), asked))
         ):
             self.target = self.log.head
             for at in self.asked.values():
@@ -217,7 +217,7 @@ class Cosigning:
         community = self.log.state.community
         if self.log.broken is not None or community is None or not community.counted:
             return
-        if (head := covering(self.home)) is None:
+        if (head := covering(self.kept)) is None:
             return
         size = checkpoint.open(head, self.log.key).checkpoint.size
         with contextlib.suppress(Undated):  # no fault of the witness's; it waits for a clock that is right
@@ -262,10 +262,10 @@ class Cosigning:
         return lines
 
     def _keep(self, head: Signed, lines: dict[str, bytes]) -> None:
-        self.home.cosigned.put(head.checkpoint.size, head.note, lines)
-        sizes = [each.size for each in self.home.cosigned.heads]
-        least = _covered(self.home)
-        self.home.cosigned.prune({*(each for each in sizes if each < least), *sizes[RECENT:]} - {least})
+        self.kept.cosigned.put(head.checkpoint.size, head.note, lines)
+        sizes = [each.size for each in self.kept.cosigned.heads]
+        least = _covered(self.kept)
+        self.kept.cosigned.prune({*(each for each in sizes if each < least), *sizes[RECENT:]} - {least})
 
     async def _accused(self, at: Cosigner, claim: str) -> None:
         """A witness contradicts our log. It is believed only if it shows a head that we signed and do not lead to: then
@@ -285,7 +285,7 @@ class Cosigning:
         """How far this log is witnessed, as `standing` says it, and for each witness what it signed and what went
         wrong."""
         return {
-            **standing(self.home),
+            **standing(self.kept),
             "asked": [
                 {
                     "url": at.url,
@@ -299,14 +299,14 @@ class Cosigning:
         }
 
 
-def standing(home: Home) -> dict[str, Any]:
+def standing(kept: Kept) -> dict[str, Any]:
     """How far this log is witnessed, as plain values: `covered` of its `entries` are under a quorum, and `missing` says
     who has not signed the newest head."""
-    asked, head = policy_of(home.log), home.log.head
+    asked, head = policy_of(kept.log), kept.log.head
     return {
-        "vkey": home.log.key.vkey,
+        "vkey": kept.log.key.vkey,
         "quorum": asked.quorum is not None,
         "entries": head.checkpoint.size,
-        "covered": _covered(home),
-        "missing": asked.missing(_present(home.log, _stored(home, head), asked)),
+        "covered": _covered(kept),
+        "missing": asked.missing(_present(kept.log, _stored(kept, head), asked)),
     }

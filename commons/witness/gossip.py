@@ -23,6 +23,7 @@ from commons.core.tlog import checkpoint, merkle, note, tiles
 from commons.core.tlog.checkpoint import Signed
 from commons.core.tlog.note import Verifier
 from commons.disk.home import Home
+from commons.disk.kept import Kept
 from commons.errors import CommonsError, Malformed, NotFound, SplitView, Stale, StorageFailed, TooLarge, Untrue
 from commons.log import evidence
 from commons.net.limits import Buckets, over
@@ -43,15 +44,21 @@ REMEMBERED = 10_000  # pairs of peer and log
 class Gossip:
     """The part of a running node that compares heads of logs with other nodes, to find out logs with two histories.
 
-    `clock` gives seconds that only grow. `start` and `stop` it in its loop.
+    `clock` gives seconds that only grow; `agreed` is told of who showed a head that a log kept here holds, and of which
+    commons that is. `start` and `stop` it in its loop.
     """
 
-    def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
-        self.home, self._net, self._clock = home, net, clock
+    def __init__(
+        self,
+        home: Home,
+        net: Network,
+        clock: Callable[[], float] = time.monotonic,
+        agreed: Callable[[str, str], None] = lambda commons, by: None,
+    ) -> None:
+        self.home, self._net, self._clock, self._agreed = home, net, clock, agreed
         self.each = Buckets(rate=0.1, burst=2 * LOGS)  # by peer
         self.everyone = Buckets(rate=5, burst=500)
         self.rounds = 0  # that were finished
-        self.agreed: Callable[[str], None] = lambda by: None  # told of who showed a head that this home's log holds
         self.now = asyncio.Event()  # set it for a round without waiting
         self._due: OrderedDict[tuple[str, str], float] = OrderedDict()  # (peer, log) -> when to tell it again
         self._turns: OrderedDict[str, str] = OrderedDict()  # peer -> the log it was told of last
@@ -87,7 +94,7 @@ class Gossip:
         """The keys of the logs this node has to do with: its own, its communities', those it asked, read or
         witnesses."""
         shelf, witnessed = self.home.shelf, self.home.witnessed
-        keys = [self.home.log.key]
+        keys = [kept.log.key for kept in self.home.kept.values()]
         for commons, public, _ in shelf.seats():
             with contextlib.suppress(Malformed):
                 keys.append(Verifier(name=f"commons/{commons}", public=public))
@@ -97,8 +104,8 @@ class Gossip:
 
     def head(self, key: Verifier) -> Signed | None:
         """The head of a log that this node trusts, under the log's signature alone; None without one."""
-        if key == self.home.log.key:
-            return self.home.log.head
+        if (own := self._own(key)) is not None:
+            return own.log.head
         data: bytes | None = None
         with contextlib.suppress(StorageFailed):  # damaged: this log's is not compared, and `status` says why
             data = self.home.shelf.head(key.vkey)
@@ -114,9 +121,9 @@ class Gossip:
         """Nothing; SplitView if the log with this key is shown to have signed two histories: known before, or proven
         now by this head. StorageFailed if it is this home's own log: then that is shut first. What cannot be shown
         stays open, and is no error: the registrar may be away, or hide."""
-        if key == self.home.log.key:
-            self.compare_own(theirs, by)
-            self.agreed(by)
+        if (own := self._own(key)) is not None:
+            self.compare_own(own, theirs, by)
+            self._agreed(own.commons, by)
             return
         evidence.check_whole(self.home.shelf, key.vkey)
         ours = self.head(key)
@@ -131,14 +138,18 @@ class Gossip:
                 return
         self._conclude(key, old, new, lead)
 
-    def compare_own(self, theirs: Signed, by: str) -> None:
-        """Nothing; StorageFailed where this home's own log contradicts that head, the proof kept; Stale where it has
-        less."""
-        head = self.home.log.head
+    def _own(self, key: Verifier) -> Kept | None:
+        """The log with this key, where this home keeps it."""
+        return next((kept for kept in self.home.kept.values() if kept.log.key == key), None)
+
+    def compare_own(self, kept: Kept, theirs: Signed, by: str) -> None:
+        """Nothing; StorageFailed where a log that this home keeps contradicts that head, the proof kept; Stale where it
+        has less."""
+        log, head = kept.log, kept.log.head
         try:
-            self.home.log.compare(theirs.note, by)
+            log.compare(theirs.note, by)
         except StorageFailed:
-            size, log = theirs.checkpoint.size, self.home.log
+            size = theirs.checkpoint.size
             if size <= head.checkpoint.size:  # else the log was shut before
                 lead = [merkle.root(size, log.read)] if size.bit_count() == 1 else []  # see `checkpoint.contradicts`
                 with contextlib.suppress(SplitView):
@@ -234,7 +245,7 @@ class Gossip:
         nothing."""
         with contextlib.suppress(Malformed, Untrue, StorageFailed, Stale):  # kept where proven; nothing where not
             heads = [_opened(text.encode(), [key])[1] for text in shown[:2]]
-            if key != self.home.log.key and evidence.keep(self.home.shelf, key, shown):
+            if self._own(key) is None and evidence.keep(self.home.shelf, key, shown):
                 return
             for head in heads:
                 await self.compare(key, head, by)
@@ -254,7 +265,7 @@ class Gossip:
         """Nothing: the client calls it with the evidence that an error carries, about whatever log. What proves a fork
         is kept before anybody sums that error up, and the rest is compared in the background."""
         for key in self.known():
-            if key != self.home.log.key and evidence.keep(self.home.shelf, key, shown):
+            if self._own(key) is None and evidence.keep(self.home.shelf, key, shown):
                 return
         for key in self.known():
             with contextlib.suppress(Malformed, Untrue, TooLarge):

@@ -25,16 +25,16 @@ from tests.forked import program
 
 def own_key(eve: Party, ana: Party) -> tuple[bytes, dict[str, Any]]:
     """Ana's charter, and behind it a log under Eve's key."""
-    return ana.home.log.entry(0), {}
+    return ana.home.first.log.entry(0), {}
 
 
 def own_charter(eve: Party, ana: Party) -> tuple[bytes, dict[str, Any]]:
-    return eve.home.log.entry(0), {}
+    return eve.home.first.log.entry(0), {}
 
 
 def own_registrar(eve: Party, ana: Party) -> tuple[bytes, dict[str, Any]]:
     """Ana's charter and key, but it is Eve who would answer."""
-    return ana.home.log.entry(0), {"log_key": ana.home.log.key.public}
+    return ana.home.first.log.entry(0), {"log_key": ana.home.first.log.key.public}
 
 
 WAYS: dict[str, tuple[Callable[[Party, Party], tuple[bytes, dict[str, Any]]], str]] = {
@@ -48,7 +48,7 @@ WAYS: dict[str, tuple[Callable[[Party, Party], tuple[bytes, dict[str, Any]]], st
 async def test_who_names_anothers_commons_gets_no_request(start: Start, folder: Path, tmp_path: Path, way: str) -> None:
     eve, ana, bob = await start("eve", lie=NamesAnothersCommons), await start("ana"), await start("bob")
     charter, lies = WAYS[way][0](eve, ana)
-    reference = eve.node.site.publish(charter, await eve.publish(folder), commons=ana.home.commons, **lies)
+    reference = eve.node.site.publish(charter, await eve.publish(folder), commons=ana.home.first.commons, **lies)
     with pytest.raises(Untrue, match=WAYS[way][1]) as caught:
         await bob.fetch(reference, tmp_path / "copy", eve.address)
     assert "nothing was signed" in caught.value.hint or way == "own-charter"
@@ -56,16 +56,16 @@ async def test_who_names_anothers_commons_gets_no_request(start: Start, folder: 
     assert not (tmp_path / "copy").exists()
     shown = await bob.desk.show(dataset=reference, sources=[eve.address])
     assert (shown["listed"], shown["unlisted"]) == (None, caught.value.message)
-    assert ana.home.log.size == 1
+    assert ana.home.first.log.size == 1
 
 
 async def test_who_claims_to_have_taken_a_log_over_is_judged_by_all_of_it(
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
     eve, ana, bob = await start("eve", lie=NamesAnothersCommons), await start("ana"), await start("bob")
-    site, commons = eve.node.site, ana.home.commons
-    reference = site.publish(ana.home.log.entry(0), await eve.publish(folder), commons=commons)
-    said = Succession(commons=commons, head=ana.home.log.head.note, time=ana.home.log.state.time)
+    site, commons = eve.node.site, ana.home.first.commons
+    reference = site.publish(ana.home.first.log.entry(0), await eve.publish(folder), commons=commons)
+    said = Succession(commons=commons, head=ana.home.first.log.head.note, time=ana.home.first.log.state.time)
     site.data.insert(1, envelope.sign(SUCCESSION, said, eve.home.keys.identity))
     with pytest.raises(Untrue, match="names commons"):
         await bob.fetch(reference, tmp_path / "copy", eve.address)
@@ -109,7 +109,7 @@ async def test_a_log_that_does_not_show_the_dataset_gets_no_request(
     reference = await alice.publish(folder)
     with pytest.raises(kind, match=what):
         await bob.fetch(reference, tmp_path / "copy", alice.address)
-    assert (alice.home.log.size, bob.home.shelf.asks()) == (3, [])
+    assert (alice.home.first.log.size, bob.home.shelf.asks()) == (3, [])
 
 
 class Declines(Liar):
@@ -122,7 +122,7 @@ async def test_where_the_registrar_does_not_say_nothing_is_signed_but_on_its_own
 ) -> None:
     alice, bob, wim = await start("alice", lie=Declines), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises(Refused, match="not to you") as caught:
         await bob.fetch(reference, tmp_path / "copy", alice.address)
     assert "nothing was signed" in caught.value.hint
@@ -152,7 +152,7 @@ async def test_what_is_shown_not_to_be_listed_is_signed_on_no_command(
     await alice.publish(folder, title="Lakes")
     (folder / "more").write_text("more")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises((Untrue, NotFound)):
         await bob.desk.hand_in(
             dataset=reference, witness=wim.address, sources=[alice.address], acknowledge="CC-BY-4.0"
@@ -164,7 +164,9 @@ async def test_the_command_says_what_is_wrong_and_ends_as_untrue(
     start: Start, make_home: MakeHome, folder: Path, tmp_path: Path
 ) -> None:
     eve, ana, home = await start("eve", lie=NamesAnothersCommons), await start("ana"), make_home("bob")
-    reference = eve.node.site.publish(ana.home.log.entry(0), await eve.publish(folder), commons=ana.home.commons)
+    reference = eve.node.site.publish(
+        ana.home.first.log.entry(0), await eve.publish(folder), commons=ana.home.first.commons
+    )
 
     async def run(*words: str) -> tuple[int | None, str]:
         command = (program(), "--home", str(home), *words, "--from", eve.address)
@@ -176,10 +178,10 @@ async def test_the_command_says_what_is_wrong_and_ends_as_untrue(
 
     code, said = await run("show", reference)
     assert code == 0
-    assert f"it names {ana.home.commons}, and nobody has shown that this commons lists it" in said
+    assert f"it names {ana.home.first.commons}, and nobody has shown that this commons lists it" in said
     code, said = await run("fetch", reference, str(tmp_path / "copy"), "--acknowledge", "CC-BY-4.0")
     assert code == Untrue.number
-    assert f"the manifest names commons {ana.home.commons} beside a log key" in said
+    assert f"the manifest names commons {ana.home.first.commons} beside a log key" in said
     assert "Traceback" not in said
     assert not eve.node.site.got
 
@@ -189,9 +191,9 @@ async def test_public_data_that_names_anothers_commons_is_told_as_such(
 ) -> None:
     eve, ana, bob = await start("eve", lie=NamesAnothersCommons), await start("ana"), await start("bob")
     public = await eve.publish(folder, access="public")
-    reference = eve.node.site.publish(ana.home.log.entry(0), public, commons=ana.home.commons)
+    reference = eve.node.site.publish(ana.home.first.log.entry(0), public, commons=ana.home.first.commons)
     told = await bob.fetch(reference, tmp_path / "copy", eve.address)
-    assert (told["commons"], told["listed"]) == (ana.home.commons, None)
+    assert (told["commons"], told["listed"]) == (ana.home.first.commons, None)
     assert "are not that commons'" in told["unlisted"]
     true = await bob.fetch(public, tmp_path / "true", eve.address)
     assert true["listed"] is None  # her own log she shows to nobody any more
@@ -213,7 +215,7 @@ async def test_what_is_fetched_is_listed_and_its_proof_is_of_a_log_that_knows_it
     assert (await bob.desk.show(dataset=referred, sources=[alice.address]))["listed"] == 1
     await bob.fetch(referred, tmp_path / "copy", mia.address, alice.address)
     kept = parse_proof(next((bob.home.path / "proofs").glob("*.tlog-proof")).read_bytes())
-    listed = entries.decode(alice.home.log.entry(1))
+    listed = entries.decode(alice.home.first.log.entry(1))
     assert isinstance(listed, envelope.Opened)
     assert isinstance(listed.value, Publish)
     assert listed.value.manifest == parse(reference).cid
@@ -249,10 +251,10 @@ async def test_after_a_log_changed_hands_its_old_and_its_new_datasets_are_listed
     stranger, other = await village.start("stranger"), await village.start("other")
     new = await ben.publish(folder, title="Lakes")
     assert (await stranger.fetch(new, tmp_path / "new", ben.address))["request"]
-    assert stranger.home.shelf.keeper(ben.home.commons)[:2] == (ben.home.log.key.public, ben.peer)
+    assert stranger.home.shelf.keeper(ben.home.first.commons)[:2] == (ben.home.first.log.key.public, ben.peer)
     await village.stop("coop")
     await other.desk.mirror(dataset=old, sources=[(await village.start("coop")).address])
-    assert (await other.desk.show(dataset=old, sources=[ben.address]))["listed"] == ben.home.log.state.published(
+    assert (await other.desk.show(dataset=old, sources=[ben.address]))["listed"] == ben.home.first.log.state.published(
         parse(old).cid
     ).index
 
@@ -285,7 +287,7 @@ async def test_a_dataset_whose_id_begins_like_anothers_does_not_take_the_place_o
     decision = (bob.home.shelf.asks()[0].request or 0) + 1
     other = Checked(
         request=decision, decision=None, outcome="pending", reason="", words="", expires=None,
-        head=alice.home.log.head, proof=b"of another log", entry=b"",
+        head=alice.home.first.log.head, proof=b"of another log", entry=b"",
     )  # fmt: skip
     request.keep_proof(bob.home, cid[:16] + ids.cid(b"sought")[16:], other)
     assert {path: path.read_bytes() for path in before} == before

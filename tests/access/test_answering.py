@@ -61,7 +61,12 @@ async def asking(alice: Party, folder: Path, **words: Any) -> Asker:
 
 def received(asker: Asker, request: int, **lies: Any) -> Received:
     said = Received(
-        commons=asker.party.home.commons, request=request, dataset=asker.cid, files=3, size=3, time=int(time.time())
+        commons=asker.party.home.first.commons,
+        request=request,
+        dataset=asker.cid,
+        files=3,
+        size=3,
+        time=int(time.time()),
     )
     return replace(said, **lies)
 
@@ -77,14 +82,14 @@ async def test_a_log_answers_for_its_own_commons_and_gives_keys_for_requests_tha
         await asker.ask(commons=ids.cid(b"other"))
     with pytest.raises(NotFound, match="this request is not in the log"):
         asker.registrar.release(asker.statement(asker.asked()))
-    assert alice.home.log.size == 2
+    assert alice.home.first.log.size == 2
 
 
 async def test_for_what_is_public_nobody_is_asked_and_nothing_is_logged(alice: Party, folder: Path) -> None:
     asker = await asking(alice, folder, access="public")
     with pytest.raises(Conflict, match="is public"):
         await asker.ask()
-    assert alice.home.log.size == 2
+    assert alice.home.first.log.size == 2
 
 
 @pytest.mark.parametrize("late", [-SKEW - 1, -SKEW, SKEW, SKEW + 1])
@@ -94,13 +99,13 @@ async def test_a_requesters_clock_may_be_off_by_so_many_seconds_and_no_more(
     asker = await asking(alice, folder)
     now = int(time.time()) + 5  # later than anything in the log
     asker.registrar.clock = lambda: float(now)
-    alice.home.log._clock = lambda: float(now)
+    alice.home.first.log._clock = lambda: float(now)
     if abs(late) > SKEW:
         with pytest.raises(Malformed, match="the request is dated"):
             await asker.ask(time=now + late)
     else:
         assert await asker.ask(time=now + late) == 2
-    assert alice.home.log.size == (2 if abs(late) > SKEW else 4)
+    assert alice.home.first.log.size == (2 if abs(late) > SKEW else 4)
 
 
 @pytest.mark.parametrize("ahead", [SKEW, SKEW + 1])
@@ -108,13 +113,13 @@ async def test_a_request_by_who_is_behind_a_log_dated_ahead_waits(alice: Party, 
     asker = await asking(alice, folder)
     now = int(time.time()) + 5
     asker.registrar.clock = lambda: float(now)
-    alice.home.log._clock = lambda: float(now + ahead)
+    alice.home.first.log._clock = lambda: float(now + ahead)
     if ahead > SKEW:
         with pytest.raises(TooMany, match=f"the log is dated {now + ahead} by now"):
             await asker.ask(time=now)
     else:
         await asker.ask(time=now)
-    assert alice.home.log.size == (2 if ahead > SKEW else 4)
+    assert alice.home.first.log.size == (2 if ahead > SKEW else 4)
 
 
 async def test_a_receipt_is_for_what_was_requested_and_for_nothing_that_was_erased(alice: Party, folder: Path) -> None:
@@ -126,15 +131,15 @@ async def test_a_receipt_is_for_what_was_requested_and_for_nothing_that_was_eras
     with pytest.raises(Refused, match="signed by who made the request"):
         await asker.send(asker.submission(received(asker, request), EVE.identity, entries.RECEIPT))
     await asker.registrar.erase(request, "requested")
-    size = alice.home.log.size
+    size = alice.home.first.log.size
     with pytest.raises(Gone, match="was erased"):
         await asker.send(asker.submission(received(asker, request), kind=entries.RECEIPT))
-    assert alice.home.log.size == size
+    assert alice.home.first.log.size == size
 
 
 async def test_what_the_disk_does_not_hold_yet_is_shown_to_nobody(alice: Party, folder: Path) -> None:
     """The fold runs ahead of the commit: `head` is what is durable."""
-    log, before = alice.home.log, alice.home.log.head
+    log, before = alice.home.first.log, alice.home.first.log.head
     asker = await asking(alice, folder)
     registrar, published = asker.registrar, log.head
     log.head = before
@@ -157,10 +162,10 @@ async def test_what_the_disk_does_not_hold_yet_is_shown_to_nobody(alice: Party, 
 
 async def test_a_registrar_gives_no_key_that_is_not_its_own_or_that_custodians_keep(alice: Party, folder: Path) -> None:
     asker = await asking(alice, folder)
-    statement, state = asker.statement(asker.asked()), alice.home.log.state
+    statement, state = asker.statement(asker.asked()), alice.home.first.log.state
     await asker.send(wrapped(statement))
     bound = release.Bound(
-        commons=alice.home.commons, dataset=asker.cid, epoch=0, requester=asker.keys.identity.peer, request=2,
+        commons=alice.home.first.commons, dataset=asker.cid, epoch=0, requester=asker.keys.identity.peer, request=2,
         decision=3,
     )  # fmt: skip
     sealed = asker.registrar.release(statement)  # for exactly this request and decision
@@ -192,8 +197,8 @@ async def test_where_somebody_else_keeps_the_log_by_now_only_what_was_decided_is
     erased = asker.statement(asker.asked())
     index = (await asker.send(wrapped(erased))).shown[0].index
     assert (await asker.registrar.erase(index, "requested"))["erased"] == [index]  # what hides something
-    alice.home.shelf.put_keeper(alice.home.commons, BOB.log(0).public, BOB.identity.peer)
-    alice.home.check_keeper()
+    alice.home.shelf.put_keeper(alice.home.first.commons, BOB.log(0).public, BOB.identity.peer)
+    alice.home.first.check_keeper()
     first, last = (await asker.send(wrapped(decided))).shown
     assert opening.decode(first.opening or b"").get("statement") == decided
     assert last.opening is None
@@ -208,10 +213,10 @@ async def test_where_somebody_else_keeps_the_log_by_now_only_what_was_decided_is
 async def test_an_answer_shows_a_decision_that_is_durable(alice: Party, folder: Path, size: int) -> None:
     asker = await asking(alice, folder, access="approval")
     await asker.ask()
-    waiting = alice.home.log.head
+    waiting = alice.home.first.log.head
     await asker.registrar.decide(2, "grant", "")
     if size == 3:
-        alice.home.log.head = waiting
+        alice.home.first.log.head = waiting
     shown = codec.decode(Answer, asker.registrar._answer(2, 0)).shown
     assert [each.index for each in shown] == list(range(2, size))
 
@@ -220,7 +225,7 @@ async def test_an_answer_shows_a_decision_that_is_durable(alice: Party, folder: 
 
 
 async def test_of_those_it_has_met_a_node_remembers_so_many(alice: Party) -> None:
-    registrar = alice.node.registrar
+    registrar = alice.node.at().registrar
     registrar._met = {str(n) for n in range(99_999)}
     for name, count in (("one", 100_000), ("more", 100_000)):
         registrar._limit(ids.PeerId(name))
@@ -230,7 +235,7 @@ async def test_of_those_it_has_met_a_node_remembers_so_many(alice: Party) -> Non
 
 @pytest.mark.parametrize("which", ["each", "newcomers", "everyone"])
 async def test_each_limit_holds_by_itself(alice: Party, which: str) -> None:
-    registrar = alice.node.registrar
+    registrar = alice.node.at().registrar
     registrar.clock = lambda: 1000.0
     setattr(registrar, which, Buckets(rate=0.001, burst=2))
     known, new = ids.PeerId("known"), [ids.PeerId(f"new {n}") for n in range(3)]
@@ -259,15 +264,15 @@ def test_by_what_witnesses_saw_last_and_the_owner_said_the_end_of_a_grant_is_jud
     """The log is dated ten days ahead of this node's clock."""
     path = make(tmp_path / "watched", policy(1, (KEY2, "http://127.0.0.1:1")) if watched else "")
     with Home(path) as home:
-        now, state = 1_900_000_000, home.log.state
+        now, state = 1_900_000_000, home.first.log.state
         registrar = Registrar(home, lambda: now + 0.5)
         state.time = now + 10 * DAY
         assert registrar._judged(7) == state.time
-        head = home.log.head
+        head = home.first.log.head
         line = note.cosign(head.checkpoint.text(), KEY2.name, SECOND, now + 60)
-        home.cosigned.put(head.checkpoint.size, head.note, {KEY2.vkey: line})
+        home.first.cosigned.put(head.checkpoint.size, head.note, {KEY2.vkey: line})
         assert registrar._judged(7) == (now + 60 + DAY if watched else state.time)
-        home.dating.right(state, now)
+        home.first.dating.right(state, now)
         assert registrar._judged(7) == (now + 60 + DAY if watched else now)
 
 
@@ -280,14 +285,14 @@ async def test_a_grant_ends_after_it_begins_and_is_given_to_somebody_with_a_reas
     asker = await asking(alice, folder, access="approval")
     registrar, now = asker.registrar, int(time.time()) + 5
     registrar.clock = lambda: float(now)
-    alice.home.log._clock = lambda: float(now)
+    alice.home.first.log._clock = lambda: float(now)
     asked = [await asker.ask(time=now) for _ in range(3)]
     for expires in (now - 1, now):
         with pytest.raises(Malformed, match="would have expired already"):
             await registrar.decide(asked[0], "grant", "", expires)
     with pytest.raises(TooLarge, match="a reason has at most"):
         await registrar.decide(asked[0], "grant", "x" * (entries.DETAILS_LIMIT + 1))
-    assert alice.home.log.size == 5
+    assert alice.home.first.log.size == 5
     assert (await registrar.decide(asked[0], "grant", "x" * entries.DETAILS_LIMIT, now + 1))["expires"] == now + 1
     await registrar.erase(asked[1], "requested")
     with pytest.raises(Gone, match="nobody is there to answer"):
@@ -295,14 +300,14 @@ async def test_a_grant_ends_after_it_begins_and_is_given_to_somebody_with_a_reas
     for outcome in ("", "pending", "withdraw"):
         with pytest.raises(Malformed, match="outcome is 'grant' or"):
             await alice.desk.decide(request=asked[2], outcome=outcome)
-    assert alice.home.log.state.access(asked[2]).outcome == "pending"
+    assert alice.home.first.log.state.access(asked[2]).outcome == "pending"
 
 
 async def test_only_what_hides_something_is_erased_and_once_with_all_that_answers_it(
     alice: Party, folder: Path
 ) -> None:
     asker = await asking(alice, folder, access="approval")
-    registrar, log = asker.registrar, alice.home.log
+    registrar, log = asker.registrar, alice.home.first.log
     first, second = await asker.ask(), await asker.ask()
     for request in (first, second):
         await registrar.decide(request, "grant", "welcome")
@@ -329,7 +334,7 @@ async def test_only_what_hides_something_is_erased_and_once_with_all_that_answer
 async def test_a_request_whose_opening_is_damaged_is_answered_all_the_same(alice: Party, folder: Path) -> None:
     asker = await asking(alice, folder, access="approval")
     request = await asker.ask()
-    with alice.home.log._db as db:
+    with alice.home.first.log._db as db:
         db.execute("UPDATE openings SET sealed = substr(sealed, 2)")
     assert (await asker.registrar.decide(request, "grant", "welcome"))["entry"] == 3
     assert (await asker.registrar.erase(request, "requested"))["erased"] == [2, 3]
@@ -345,13 +350,13 @@ async def test_a_request_is_forgotten_after_so_many_days_and_one_that_cannot_be_
 ) -> None:
     alice = await start("alice", listen=(), charter=KEPT)
     asker = await asking(alice, folder)
-    registrar, state = asker.registrar, alice.home.log.state
+    registrar, state = asker.registrar, alice.home.first.log.state
     first = await asker.ask()
     second = await asker.ask()
     last = max(state.access(each).entry.time for each in (first, second)) + 3 * DAY
     assert retention.due(state, state.access(first).entry.time + 3 * DAY) == []
     assert retention.due(state, last + 0.5) == [first, second]
-    monkeypatch.setattr(alice.home.dating, "check", lambda now: None)  # three days later, and nobody in doubt
+    monkeypatch.setattr(alice.home.first.dating, "check", lambda now: None)  # three days later, and nobody in doubt
     erase = Registrar.erase
 
     async def fails(self: Registrar, index: int, reason: str) -> dict[str, Any]:
@@ -367,7 +372,7 @@ async def test_a_request_is_forgotten_after_so_many_days_and_one_that_cannot_be_
     assert await retention.forget(registrar, last + 1) == [first]
     assert await retention.forget(registrar, last + 1) == []
     bare = await start("bare", listen=())
-    assert retention.due(bare.home.log.state, last + 1) == []
+    assert retention.due(bare.home.first.log.state, last + 1) == []
 
 
 async def test_what_is_due_is_looked_at_again_after_each_pause(alice: Party) -> None:
@@ -377,7 +382,7 @@ async def test_what_is_due_is_looked_at_again_after_each_pause(alice: Party) -> 
         looked.append(time.time())
         return looked[-1]
 
-    task = asyncio.create_task(retention.daily(alice.node.registrar, clock, 0.001))
+    task = asyncio.create_task(retention.daily(alice.node.at().registrar, clock, 0.001))
     await until(lambda: len(looked) > 3)
     task.cancel()
 
@@ -390,7 +395,7 @@ async def test_a_members_statement_makes_one_entry_and_then_what_the_ballots_dec
 ) -> None:
     alice = await start("alice", listen=(), charter=KEPT)
     asker = await asking(alice, folder, access="vote")
-    registrar, log, me = asker.registrar, alice.home.log, alice.home.keys.identity
+    registrar, log, me = asker.registrar, alice.home.first.log, alice.home.keys.identity
     request = await asker.ask()
     said = voting.proposal(log.origin.removeprefix("commons/"), "grant", target=request)
     statement = voting.sign(alice.home, proposals.PROPOSAL, said)
@@ -430,19 +435,21 @@ def test_a_log_takes_from_others_what_they_say_in_its_own_commons_and_in_time(ma
                             nonce=bytes(16))  # fmt: skip
             return envelope.sign(proposals.PROPOSAL, said, home.keys.identity)
 
-        good = signed(home.commons)
-        who, digest, new = voting.taken(home.log, home.commons, good, now)
+        good = signed(home.first.commons)
+        who, digest, new = voting.taken(home.first.log, home.first.commons, good, now)
         assert (who, new.data, new.statement) == (home.keys.identity.peer, good, digest)
-        charter = home.log.entry(0)
+        charter = home.first.log.entry(0)
         for wrong, kind, why in (
             (charter, Malformed, "not something a log takes"),
             (signed(ids.cid(b"other")), NotFound, "keeps the log of"),
-            (signed(home.commons, now + 999), Malformed, "it is dated"),
+            (signed(home.first.commons, now + 999), Malformed, "it is dated"),
         ):
             with pytest.raises(kind, match=why):
-                voting.taken(home.log, home.commons, wrong, now)
-        home.log.append(lambda _state, _index, _now: [new]).result()
-        assert voting.taken(home.log, home.commons, good, now + 9999)[1] == digest  # its answer, again, whenever
+                voting.taken(home.first.log, home.first.commons, wrong, now)
+        home.first.log.append(lambda _state, _index, _now: [new]).result()
+        assert (
+            voting.taken(home.first.log, home.first.commons, good, now + 9999)[1] == digest
+        )  # its answer, again, whenever
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, "wait"])

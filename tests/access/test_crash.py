@@ -29,7 +29,7 @@ from commons.errors import Malformed, Stale, Unacknowledged, Unreachable
 from commons.log import answer
 from commons.log.answer import Answer, Submission
 from commons.node.node import Node
-from tests.conftest import Desk
+from tests.conftest import Desk, log_folder
 from tests.crash_driver import Inside, die_at, in_child, told
 from tests.rows import one_in
 
@@ -69,7 +69,7 @@ def fetch(
     async def go() -> Inside:
         with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
             async with Node(steward) as a, Node(reader) as b:
-                a.registrar.clock = steward.log._clock = clock
+                a.registrar.clock = steward.first.log._clock = clock
                 desk, net = Desk(b), Inside(a, lost)
                 desk.net = net  # type: ignore[assignment]
                 await desk.fetch(
@@ -180,7 +180,7 @@ def test_an_answer_killed_anywhere_is_given_when_the_request_comes_again(
     for step, folder in kills(tmp_path, every, original):
 
         async def submit(desk: Desk) -> bytes:
-            return await desk.node.registrar.submit(body)
+            return await desk.node.at().registrar.submit(body)
 
         def work(folder: Path = folder, step: int = step, submit: Any = submit) -> None:
             die_at(step)
@@ -188,8 +188,8 @@ def test_an_answer_killed_anywhere_is_given_when_the_request_comes_again(
 
         code = in_child(work)
         with Home(folder / "steward") as opened:
-            sizes.append(opened.log.size)
-            log = opened.log.key
+            sizes.append(opened.first.log.size)
+            log = opened.first.log.key
         checked = [
             answer.check(codec.decode(Answer, got), said, log, b"", {said.signer})
             for got in ([(folder / "answer").read_bytes()] if code == 0 else []) + [steward(folder, submit)]
@@ -296,8 +296,8 @@ def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
     shutil.copytree(published[0], original)
     fetch(original, published[1])
     with Home(original / "steward") as opened:
-        hidden = [bytes(row[0]) for row in opened.log._reads.execute("SELECT sealed FROM openings")]
-        hidden += [bytes(row[0]) for row in opened.log._reads.execute("SELECT key FROM subjects")]
+        hidden = [bytes(row[0]) for row in opened.first.log._reads.execute("SELECT sealed FROM openings")]
+        hidden += [bytes(row[0]) for row in opened.first.log._reads.execute("SELECT key FROM subjects")]
     assert len(hidden) == 3  # request and receipt, one subject
     done = []
     for step, folder in kills(tmp_path, every, original):
@@ -308,8 +308,8 @@ def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
 
         code = in_child(work)
         with Home(folder / "steward") as opened:
-            done.append(2 in opened.log.state.redacted)
-            shown = [opened.log.opening(index) is not None for index in (2, 4)]
+            done.append(2 in opened.first.log.state.redacted)
+            shown = [opened.first.log.opening(index) is not None for index in (2, 4)]
             raw = b"".join(path.read_bytes() for path in (folder / "steward").glob("log.db*"))
         assert shown == [not done[-1]] * 2
         assert [secret in raw for secret in hidden] == [not done[-1]] * 3  # also out of the WAL a crash left
@@ -349,7 +349,7 @@ def mind(folder: Path, lost: int = 0) -> Inside:
 
 def drops(folder: Path) -> list[Any]:
     with Home(folder / "steward") as opened:
-        found = [entries.decode(data) for data in opened.log.entries(0, opened.log.size)]
+        found = [entries.decode(data) for data in opened.first.log.entries(0, opened.first.log.size)]
     return [entry for entry in found if isinstance(entry, entries.Dropped)]
 
 
@@ -431,9 +431,9 @@ def test_a_steward_that_restored_an_old_log_is_stopped_by_a_reader_who_saw_more(
     folder = tmp_path / "all"
     shutil.copytree(published[0], folder)
     second = publish(folder)
-    shutil.copy(folder / "steward" / "log.db", tmp_path / "old.db")
+    shutil.copy(log_folder(folder / "steward") / "log.db", tmp_path / "old.db")
     fetch(folder, published[1])
-    shutil.copy(tmp_path / "old.db", folder / "steward" / "log.db")
+    shutil.copy(tmp_path / "old.db", log_folder(folder / "steward") / "log.db")
     for _ in range(2):  # also after the next start
         with pytest.raises(Stale, match="behind by the word of"):
             fetch(folder, second)

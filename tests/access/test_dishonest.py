@@ -222,7 +222,7 @@ async def test_a_log_that_forgets_what_it_signed_is_refused_with_both_heads(
         await bob.fetch(first, tmp_path / "one", alice.address)
     assert len(caught.value.evidence) == 2
     for head in caught.value.evidence:
-        assert head.startswith(f"commons/{alice.home.commons}\n")
+        assert head.startswith(f"commons/{alice.home.first.commons}\n")
 
 
 # -- who asks --------------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ async def test_the_same_statement_a_hundred_times_at_once_is_one_entry(asker: As
     body = asker.submission(asker.asked())
     answers = await asyncio.gather(*(asker.send(body) for _ in range(100)))
     assert {answer.shown[0].index for answer in answers} == {2}
-    assert asker.party.home.log.size == 4
+    assert asker.party.home.first.log.size == 4
 
 
 async def test_a_statement_signed_by_somebody_else_is_untrue(asker: Asker) -> None:
@@ -246,7 +246,7 @@ async def test_a_statement_signed_by_somebody_else_is_untrue(asker: Asker) -> No
     forged = codec.encode(replace(honest, signer=asker.party.peer))
     with pytest.raises(Untrue, match="signature"):
         await asker.send(wrapped(forged))
-    assert asker.party.home.log.size == 2
+    assert asker.party.home.first.log.size == 2
 
 
 @pytest.mark.parametrize(
@@ -261,12 +261,12 @@ async def test_a_request_that_says_something_wrong_is_not_logged(
 ) -> None:
     with pytest.raises(error):
         await asker.send(asker.submission(asker.asked(**lies)))
-    assert asker.party.home.log.size == 2
+    assert asker.party.home.first.log.size == 2
 
 
 async def test_a_request_for_another_commons_or_dataset_is_not_found(asker: Asker, start: Start) -> None:
     bob = await start("bob")
-    for lies in ({"commons": bob.home.commons}, {"dataset": bob.home.commons}):
+    for lies in ({"commons": bob.home.first.commons}, {"dataset": bob.home.first.commons}):
         with pytest.raises(NotFound):
             await asker.send(asker.submission(asker.asked(**lies)))
 
@@ -282,7 +282,7 @@ async def test_a_key_needs_its_own_request_first(asker: Asker) -> None:
 
 
 async def test_a_receipt_comes_after_its_request_and_from_its_requester(asker: Asker) -> None:
-    said = Received(commons=asker.party.home.commons, request=2, dataset=asker.cid, files=3, size=3, time=0)
+    said = Received(commons=asker.party.home.first.commons, request=2, dataset=asker.cid, files=3, size=3, time=0)
     with pytest.raises(NotFound):
         await asker.send(asker.submission(said, kind=entries.RECEIPT))
     await asker.send(asker.submission(asker.asked()))
@@ -290,7 +290,7 @@ async def test_a_receipt_comes_after_its_request_and_from_its_requester(asker: A
         await asker.send(asker.submission(said, Signer(b"\5" * 32), entries.RECEIPT))
     for _ in range(2):
         await asker.send(asker.submission(said, kind=entries.RECEIPT))
-    assert asker.party.home.log.size == 5
+    assert asker.party.home.first.log.size == 5
     with pytest.raises(Conflict):
         await asker.send(asker.submission(replace(said, files=4), kind=entries.RECEIPT))
 
@@ -308,7 +308,7 @@ async def test_ten_thousand_unknown_keys_cannot_flood_the_log(asker: Asker) -> N
         with pytest.raises(TooMany):
             asker.registrar._limit(dishonest.PeerId(f"peer {n}"))
     assert refused == 2000 - 200
-    assert asker.party.home.log.size == 2 + 2 * 200
+    assert asker.party.home.first.log.size == 2 + 2 * 200
     assert (await asker.party.desk.status())["limited"] == refused + 8000
     assert len(asker.registrar.each._buckets) <= KEYS
     assert len(asker.registrar._met) == 200
@@ -343,9 +343,11 @@ async def test_garbage_gets_an_error_and_the_node_goes_on(asker: Asker, start: S
     eve = await start("eve")
     for path in ("entries", "release"):
         with pytest.raises(Malformed):
-            await eve.node.net.post(asker.party.address, f"/{asker.party.home.commons}/{path}", body, limit=1000)
+            await eve.node.net.post(asker.party.address, f"/{asker.party.home.first.commons}/{path}", body, limit=1000)
     with pytest.raises(TooLarge):
-        await eve.node.net.post(asker.party.address, f"/{asker.party.home.commons}/entries", bytes(1 << 20), limit=1000)
+        await eve.node.net.post(
+            asker.party.address, f"/{asker.party.home.first.commons}/entries", bytes(1 << 20), limit=1000
+        )
     await asker.send(asker.submission(asker.asked()))
 
 
@@ -356,12 +358,17 @@ async def test_a_statement_without_a_signature_is_untrue(asker: Asker) -> None:
             await asker.send(wrapped(codec.encode(replace(honest, signature=signature))))
     with pytest.raises(Malformed):
         await asker.send(wrapped(codec.encode(replace(honest, signer="nobody"))))
-    assert asker.party.home.log.size == 2
+    assert asker.party.home.first.log.size == 2
 
 
 async def test_a_statement_of_another_kind_is_no_request(asker: Asker) -> None:
     said = Decided(
-        commons=asker.party.home.commons, request=2, outcome="grant", reason="", expires=None, time=asker.asked().time
+        commons=asker.party.home.first.commons,
+        request=2,
+        outcome="grant",
+        reason="",
+        expires=None,
+        time=asker.asked().time,
     )
     bodies = [
         asker.submission(said, kind=entries.DECISION), asker.submission(said),
@@ -371,17 +378,17 @@ async def test_a_statement_of_another_kind_is_no_request(asker: Asker) -> None:
     for body in bodies:
         with pytest.raises(Malformed):
             await asker.send(body)
-    assert asker.party.home.log.size == 2
+    assert asker.party.home.first.log.size == 2
 
 
 async def test_a_replayed_statement_makes_no_entry_and_opens_nothing_for_the_thief(asker: Asker, start: Start) -> None:
     """Eve has carol's signed statement: she learns what she knew, and a key that only carol can open."""
     statement, eve = asker.statement(asker.asked()), await start("eve")
     await asker.send(wrapped(statement))
-    size, commons = asker.party.home.log.size, asker.party.home.commons
+    size, commons = asker.party.home.first.log.size, asker.party.home.first.commons
     await eve.node.net.post(asker.party.address, f"/{commons}/entries", wrapped(statement), limit=1 << 20)
     sealed = await eve.node.net.post(asker.party.address, f"/{commons}/release", statement, limit=4096)
-    assert asker.party.home.log.size == size
+    assert asker.party.home.first.log.size == size
     secret = asker.party.home.keys.epoch(asker.manifest.series, 0)
     assert secret not in sealed
     (row,) = (await asker.party.desk.audit())["rows"]
@@ -394,14 +401,14 @@ async def test_details_are_those_that_were_signed_for(asker: Asker) -> None:
     for details in (free, replace(free, name="requester"), replace(free, salt=b"")):
         with pytest.raises(Malformed):
             await asker.send(codec.encode(Submission(statement=statement, details=details, head=b"")))
-    assert asker.party.home.log.size == 2
+    assert asker.party.home.first.log.size == 2
 
 
 async def test_a_head_that_the_log_never_signed_is_untrue_and_shuts_nothing(asker: Asker, start: Start) -> None:
     bob = await start("bob")
     forged = dishonest.Forger(asker.party.home)
     forged.keys = bob.home.keys
-    for head in (bob.home.log.head.note, forged.head(), b"nonsense", b"\n" * 5000):
+    for head in (bob.home.first.log.head.note, forged.head(), b"nonsense", b"\n" * 5000):
         submission = Submission(statement=asker.statement(asker.asked()), details=None, head=head)
         with pytest.raises((Untrue, Malformed)):
             await asker.send(codec.encode(submission))
@@ -433,24 +440,26 @@ async def test_a_purpose_that_is_no_code_is_malformed(asker: Asker) -> None:
     object.__setattr__(said, "purpose", "\x1b[2Jmy own words")
     with pytest.raises(Malformed):
         await asker.send(asker.submission(said))
-    assert asker.party.home.log.size == 2
+    assert asker.party.home.first.log.size == 2
 
 
 @pytest.mark.parametrize("lies", [{"request": -1}, {"request": 2**63}, {"request": 0}, {"dataset": "", "request": 2}])
 async def test_a_receipt_for_nothing_is_not_logged(asker: Asker, lies: dict[str, object]) -> None:
     await asker.ask()
-    said = Received(commons=asker.party.home.commons, request=2, dataset=asker.cid, files=3, size=3, time=0)
+    said = Received(commons=asker.party.home.first.commons, request=2, dataset=asker.cid, files=3, size=3, time=0)
     with pytest.raises((NotFound, Refused)):
         await asker.send(asker.submission(replace(said, **lies), kind=entries.RECEIPT))  # type: ignore[arg-type]
-    assert asker.party.home.log.size == 4
+    assert asker.party.home.first.log.size == 4
 
 
 async def test_a_liars_numbers_in_a_receipt_break_no_audit(asker: Asker) -> None:
     await asker.ask()
-    said = Received(commons=asker.party.home.commons, request=2, dataset=asker.cid, files=-(2**63), size=0, time=0)
+    said = Received(
+        commons=asker.party.home.first.commons, request=2, dataset=asker.cid, files=-(2**63), size=0, time=0
+    )
     with pytest.raises(Malformed, match="negative"):
         await asker.send(asker.submission(said, kind=entries.RECEIPT))
-    assert asker.party.home.log.size == 4
+    assert asker.party.home.first.log.size == 4
     said = replace(said, files=2**63, size=2**64 - 1, time=2**64 - 1)
     await asker.send(asker.submission(said, kind=entries.RECEIPT))
     told = await asker.party.desk.audit()
@@ -465,13 +474,13 @@ async def test_a_liar_among_many_leaves_an_exact_log(asker: Asker, start: Start)
     bent[-5] ^= 1
     lies = [
         asker.submission(asker.asked(time=5)), asker.submission(asker.asked(epoch=9)), bytes(bent), b"", b"\xc1",
-        asker.submission(asker.asked(terms=bytes(32))), asker.submission(asker.asked(dataset=asker.party.home.commons)),
+        asker.submission(asker.asked(terms=bytes(32))), asker.submission(asker.asked(dataset=asker.party.commons)),
     ]  # fmt: skip
     results = await asyncio.gather(*(asker.send(body) for body in [*lies, *honest, *lies]), return_exceptions=True)
     failed = [result for result in results if isinstance(result, BaseException)]
     assert len(failed) == 2 * len(lies)
     assert all(isinstance(error, CommonsError) for error in failed), failed
-    assert asker.party.home.log.size == 2 + 2 * len(honest)
+    assert asker.party.home.first.log.size == 2 + 2 * len(honest)
     told = await asker.party.desk.audit()
     assert told["faults"] == []
     assert {row["who"] for row in told["rows"]} == {Signer(bytes([n]) * 32).peer for n in range(1, 11)}
@@ -485,7 +494,7 @@ async def test_a_clock_may_be_off_by_ten_minutes_and_no_more(asker: Asker) -> No
             await asker.send(asker.submission(asker.asked(time=now + off)))
     for off in (registrar.SKEW, -registrar.SKEW):
         await asker.send(asker.submission(asker.asked(time=now + off)))
-    assert asker.party.home.log.size == 6
+    assert asker.party.home.first.log.size == 6
 
 
 async def test_a_key_that_opened_nothing_is_forgotten_and_asked_for_again(
@@ -499,7 +508,7 @@ async def test_a_key_that_opened_nothing_is_forgotten_and_asked_for_again(
             await bob.fetch(reference, tmp_path / "copy", alice.address)
     await bob.fetch(reference, tmp_path / "copy", alice.address)
     assert (tmp_path / "copy" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
-    assert alice.home.log.size == 5  # one request, its decision, its receipt
+    assert alice.home.first.log.size == 5  # one request, its decision, its receipt
 
 
 async def test_our_own_full_disk_is_not_blamed_on_a_peer(

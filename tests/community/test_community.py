@@ -123,18 +123,18 @@ async def test_members_revoke_a_grant_whoever_gave_it(
     with pytest.raises(NotFound, match="no request"):
         await ben.desk.propose(action="revoke", target=2)
     await asker.fetch(reference, tmp_path / "copy", coop.address)
-    asked = next(iter(coop.home.log.state.accesses))
+    asked = next(iter(coop.home.first.log.state.accesses))
     opened = await ben.desk.propose(action="revoke", target=asked, words="It was sold on")
-    assert coop.home.log.state.accesses[asked].outcome == "grant"
+    assert coop.home.first.log.state.accesses[asked].outcome == "grant"
     assert (await coop.desk.vote(proposal=opened["proposal"], choice="yes"))["outcome"]["standing"] == "passed"
-    access = coop.home.log.state.accesses[asked]
+    access = coop.home.first.log.state.accesses[asked]
     assert (access.outcome, access.reason) == ("revoke", "voted")
     with pytest.raises(Conflict, match="not granted"):
         await ben.desk.propose(action="revoke", target=asked)
     assert (await ben.desk.audit(source=coop.address))["faults"] == []
     newer = await coop.publish(folder, update=reference)
     dataset = newer.partition("?")[0].removeprefix("commons:")
-    assert coop.home.log.state.published(dataset).entry.epoch == 1  # what they hold opens nothing new
+    assert coop.home.first.log.state.published(dataset).entry.epoch == 1  # what they hold opens nothing new
 
 
 async def test_members_have_what_is_for_members_until_they_are_none(
@@ -168,7 +168,7 @@ async def test_who_is_no_member_is_told_so_before_anything_is_signed(
             await party.fetch(reference, tmp_path / name, coop.address)
         assert party.peer in said.value.hint
         assert party.home.shelf.asks() == []
-    assert coop.home.log.state.accesses == {}
+    assert coop.home.first.log.state.accesses == {}
     await dora.fetch(reference, tmp_path / "dora", coop.address)
     widened = await coop.desk.propose(action="set-rule", dataset=reference, access="members")
     await ben.desk.vote(proposal=widened["proposal"], choice="yes")
@@ -178,7 +178,7 @@ async def test_who_is_no_member_is_told_so_before_anything_is_signed(
     rows = (await coop.desk.audit())["rows"]
     assert [(row["who"], row["decision"]) for row in rows] == [(dora.peer, "grant"), (ben.peer, "grant")]
     index = await Asker(coop, reference).ask()  # who asks all the same is refused, in the log
-    access = coop.home.log.state.accesses[index]
+    access = coop.home.first.log.state.accesses[index]
     assert (access.outcome, access.reason) == ("refuse", "not-member")
     assert (await ben.desk.audit(source=coop.address))["faults"] == []
 
@@ -189,19 +189,19 @@ async def test_who_is_expelled_between_the_grant_and_the_key_gets_none(
     seats = await gather(ben="workers", cleo="workers", dora="workers")
     coop = seats["coop"]
     reference = await coop.publish(folder, access="members")
-    release = coop.node.registrar.release
+    release = coop.node.at().registrar.release
 
     def late(body: bytes) -> bytes:
         raise Pending("the node is slow")
 
     with monkeypatch.context() as patch:
-        patch.setattr(coop.node.registrar, "release", late)
+        patch.setattr(coop.node.at().registrar, "release", late)
         with pytest.raises(Pending):
             await seats["cleo"].fetch(reference, tmp_path / "cleo", coop.address)
     expelled = await coop.desk.propose(action="expel", college="workers", peer=seats["cleo"].peer)
     for name in ("ben", "dora"):
         await seats[name].desk.vote(proposal=expelled["proposal"], choice="yes")
-    assert coop.node.registrar.release == release
+    assert coop.node.at().registrar.release == release
     with pytest.raises(Refused, match="none any more"):
         await seats["cleo"].fetch(reference, tmp_path / "cleo", coop.address)
 
@@ -273,10 +273,10 @@ async def test_who_the_charter_lists_takes_part_and_anybody_may_watch(start: Sta
     ben, eve = await start("ben"), await start("eve")
     coop = await start("coop", charter=BEGINNING.replace('["me"]', f'["me", "{ben.peer}"]'))
     with pytest.raises(NotFound, match="takes no part"):
-        await ben.desk.community(named=coop.home.commons)
+        await ben.desk.community(named=coop.home.first.commons)
     for party, mine in ((ben, ["workers"]), (eve, [])):
-        told = await party.desk.follow(source=coop.address, commons=f"commons:{coop.home.commons}")
-        assert (told["commons"], told["mine"]) == (coop.home.commons, mine)
+        told = await party.desk.follow(source=coop.address, commons=f"commons:{coop.home.first.commons}")
+        assert (told["commons"], told["mine"]) == (coop.home.first.commons, mine)
     amended = await coop.desk.propose(action="amend-charter", file=BEGINNING.replace("River", "Sea"))
     with pytest.raises(Refused, match="no member"):
         await eve.desk.vote(proposal=amended["proposal"], choice="no")
@@ -292,11 +292,11 @@ async def test_only_a_community_that_bears_out_its_name_is_followed(start: Start
     coop, eve = await start("coop", charter=BEGINNING), await start("eve", http="127.0.0.1:0")
     for at, commons, kind in (
         (eve.address, None, Unreachable), (eve.node.door, None, Conflict), ("/somewhere", None, Malformed),
-        (coop.address, eve.home.commons, NotFound), (coop.address, "coop", Malformed),
+        (coop.address, eve.home.first.commons, NotFound), (coop.address, "coop", Malformed),
     ):  # fmt: skip
         with pytest.raises(kind):
             await eve.desk.follow(source=at, commons=commons)
-    liar = await start("liar", lie=lambda site: CallsItsLogAnothers(site, coop.home.commons))
+    liar = await start("liar", lie=lambda site: CallsItsLogAnothers(site, coop.home.first.commons))
     with pytest.raises(Untrue, match="not of"):
         await eve.desk.follow(source=liar.address)
     assert eve.home.shelf.seats() == []
@@ -307,13 +307,13 @@ async def test_what_is_older_than_the_charter_keeps_is_erased(start: Start, fold
     asker, now = await start("asker"), time.time()
     reference = await coop.publish(folder)
     await asker.fetch(reference, tmp_path / "copy", coop.address)
-    registrar, size = coop.node.registrar, coop.home.log.size
+    registrar, size = coop.node.at().registrar, coop.home.first.log.size
     assert await retention.forget(registrar, now + 29 * DAY) == []
     with pytest.raises(Undated):  # by one clock alone
         await retention.forget(registrar, now + 31 * DAY)
-    coop.home.dating.right(coop.home.log.state, int(now) + 31 * DAY)
+    coop.home.first.dating.right(coop.home.first.log.state, int(now) + 31 * DAY)
     running = asyncio.create_task(retention.daily(registrar, lambda: now + 31 * DAY))
-    await until(lambda: coop.home.log.size > size)
+    await until(lambda: coop.home.first.log.size > size)
     running.cancel()
     audited = await coop.desk.audit()
     assert (audited["rows"][0]["who"], audited["rows"][0]["state"]) == (None, f"redacted by entry {size}")
@@ -348,11 +348,11 @@ async def test_an_invitation_is_taken_once_can_be_closed_and_is_no_other(gather:
     for text in ("", "commons-invitation:", str(open_one)[:200], "commons:x", str(open_one).replace(",", ";")):
         with pytest.raises(Malformed):
             await emil.desk.join(text=text)
-    size = coop.home.log.size
+    size = coop.home.first.log.size
     for days in (0, -1, 367):
         with pytest.raises(Malformed, match="1 to 366 days"):
             await coop.desk.invite(college="workers", days=days)
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     with pytest.raises(NotFound, match="takes no part"):
         await emil.desk.community(named=open_one.commons)
 
@@ -364,7 +364,7 @@ async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gath
     assert (await coop.desk.community(everything=True))["proposals"][-1]["standing"] == "passed"  # any worker admits
     amended = (await coop.desk.propose(action="amend-charter", file=BEGINNING.replace("River", "Sea")))["proposal"]
     await ben.desk.vote(proposal=amended, choice="no")
-    size = coop.home.log.size
+    size = coop.home.first.log.size
     with pytest.raises(Conflict, match="has voted"):
         await ben.desk.vote(proposal=amended, choice="yes")
     with pytest.raises(Gone):
@@ -373,20 +373,20 @@ async def test_ballots_that_do_not_count_are_refused_and_not_logged(gather: Gath
         await ben.desk.vote(proposal=0, choice="yes")
     seat = context.seat(ben.desk.context, None)
     for lie, kind in (
-        ({"commons": other.home.commons}, NotFound), ({"time": int(time.time()) - 3600}, Malformed),
+        ({"commons": other.home.first.commons}, NotFound), ({"time": int(time.time()) - 3600}, Malformed),
     ):  # fmt: skip
-        digest = sha256(coop.home.log.entry(amended)).digest()
+        digest = sha256(coop.home.first.log.entry(amended)).digest()
         said: dict[str, Any] = {"commons": seat.commons, "proposal": digest, "choice": "yes", "reason": "",
                                 "time": int(time.time())}  # fmt: skip
         with pytest.raises(kind):
             await send(ben.desk.context, seat, proposals.VOTE, Vote(**{**said, **lie}))
     statement = envelope.sign(proposals.VOTE, Vote(**said), seats["cleo"].home.keys.identity)
-    first = await coop.node.registrar.govern(statement)
-    assert await coop.node.registrar.govern(statement) == first  # replayed: the same entry, and no other
+    first = await coop.node.at().registrar.govern(statement)
+    assert await coop.node.at().registrar.govern(statement) == first  # replayed: the same entry, and no other
     broken = statement[:-1] + bytes([statement[-1] ^ 1])
     with pytest.raises(Untrue):
-        await coop.node.registrar.govern(broken)
-    assert coop.home.log.size == size + 1
+        await coop.node.at().registrar.govern(broken)
+    assert coop.home.first.log.size == size + 1
 
 
 async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
@@ -407,14 +407,14 @@ async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
         opened = coop.desk.propose(action="grant", target=asked)
         with pytest.raises(KeyboardInterrupt):
             await opened
-        index = coop.home.log.size - 1
+        index = coop.home.first.log.size - 1
         with pytest.raises(KeyboardInterrupt):
-            await coop.node.registrar.govern(
+            await coop.node.at().registrar.govern(
                 envelope.sign(
                     proposals.VOTE,
                     Vote(
-                        commons=coop.home.commons,
-                        proposal=sha256(coop.home.log.entry(index)).digest(),
+                        commons=coop.home.first.commons,
+                        proposal=sha256(coop.home.first.log.entry(index)).digest(),
                         choice="yes",
                         reason="",
                         time=int(time.time()),
@@ -422,11 +422,11 @@ async def test_what_was_decided_and_not_yet_logged_is_logged_at_the_next_start(
                     seats["ben"].home.keys.identity,
                 )
             )
-    assert coop.home.log.state.accesses[asked].outcome == "pending"
+    assert coop.home.first.log.state.accesses[asked].outcome == "pending"
     from commons.community import voting
 
-    await voting.settle(coop.home.log)  # as a node does when it starts
-    assert coop.home.log.state.accesses[asked].outcome == "grant"
+    await voting.settle(coop.home.first.log)  # as a node does when it starts
+    assert coop.home.first.log.state.accesses[asked].outcome == "grant"
     await asker.fetch(reference, tmp_path / "copy", coop.address)
 
 
@@ -447,7 +447,7 @@ async def test_a_proposal_that_lacks_an_option_names_it(start: Start, words: dic
     with pytest.raises(Malformed, match=why) as caught:
         await coop.desk.propose(**words)
     assert "public" not in caught.value.hint
-    assert coop.home.log.size == 1
+    assert coop.home.first.log.size == 1
 
 
 @pytest.mark.parametrize(

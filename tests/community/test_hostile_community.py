@@ -140,15 +140,17 @@ async def test_a_stranger_closes_no_vote_early(start: Start) -> None:
     """The live node must agree with whoever reads its log."""
     coop = await start("coop", charter=TWO)
     opened = (await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer))["proposal"]
-    state = coop.home.log.state
+    state = coop.home.first.log.state
     ballot = community(state).ballots[opened]
-    coop.node.registrar.clock = coop.home.log._clock = lambda: ballot.deadline - 300.0
-    said = Vote(commons=coop.home.commons, proposal=ballot.digest, choice="yes", reason="", time=ballot.deadline + 200)
+    coop.node.at().registrar.clock = coop.home.first.log._clock = lambda: ballot.deadline - 300.0
+    said = Vote(
+        commons=coop.home.first.commons, proposal=ballot.digest, choice="yes", reason="", time=ballot.deadline + 200
+    )
     for lie in (said, replace(said, time=ballot.deadline - 295)):
         with pytest.raises((Refused, Malformed)):
-            await coop.node.registrar.govern(envelope.sign(VOTE, lie, EVE.identity))
+            await coop.node.at().registrar.govern(envelope.sign(VOTE, lie, EVE.identity))
     yes = replace(said, time=ballot.deadline - 300)
-    await coop.node.registrar.govern(envelope.sign(VOTE, yes, BOB.identity))
+    await coop.node.at().registrar.govern(envelope.sign(VOTE, yes, BOB.identity))
     assert community(state).ballots[opened].standing == "passed"
 
 
@@ -158,20 +160,20 @@ async def test_a_stranger_closes_no_vote_early(start: Start) -> None:
 async def test_a_member_whose_clock_is_ahead_holds_up_nobody(start: Start) -> None:
     coop = await start("coop", charter=TWO)
     said = Proposal(
-        commons=coop.home.commons, action="admit", time=int(time.time()) + 590, nonce=bytes(16), college="workers",
+        commons=coop.commons, action="admit", time=int(time.time()) + 590, nonce=bytes(16), college="workers",
         peer=EVE.identity.peer,
     )  # fmt: skip
     with pytest.raises(Malformed, match="it is dated"):
-        await coop.node.registrar.govern(envelope.sign(PROPOSAL, said, BOB.identity))
+        await coop.node.at().registrar.govern(envelope.sign(PROPOSAL, said, BOB.identity))
     early = replace(said, time=int(time.time()) + 8)
-    await coop.node.registrar.govern(envelope.sign(PROPOSAL, early, BOB.identity))
+    await coop.node.at().registrar.govern(envelope.sign(PROPOSAL, early, BOB.identity))
     assert (await coop.desk.vote(proposal=1, choice="yes"))["outcome"]["standing"] == "passed"
 
 
 async def test_whoever_shares_a_commit_with_what_is_dated_ahead_is_dated_after_it(start: Start, folder: Path) -> None:
     """Every order of a ballot dated ahead, one dated back, and what the registrar dates, in one commit each."""
     coop = await start("coop", charter=TWO)
-    log, me = coop.home.log, coop.home.keys.identity
+    log, me = coop.home.first.log, coop.home.keys.identity
     clock = [float(log.state.time)]
     log._clock = lambda: clock[0]
     await coop.publish(folder)
@@ -179,7 +181,7 @@ async def test_whoever_shares_a_commit_with_what_is_dated_ahead_is_dated_after_i
 
     def proposed(ahead: int) -> Draft:
         said = Proposal(
-            commons=coop.home.commons, action="admit", time=int(clock[0]) + ahead, nonce=os.urandom(16),
+            commons=coop.home.first.commons, action="admit", time=int(clock[0]) + ahead, nonce=os.urandom(16),
             college="workers", peer=EVE.identity.peer,
         )  # fmt: skip
         return lambda state, index, now: [record(envelope.open(PROPOSAL, Proposal, envelope.sign(PROPOSAL, said, me)))]
@@ -208,12 +210,12 @@ async def test_whoever_shares_a_commit_with_what_is_dated_ahead_is_dated_after_i
 async def test_a_member_whose_clock_is_behind_the_log_takes_part(start: Start) -> None:
     coop = await start("coop", charter=TWO)
     opened = (await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer))["proposal"]
-    digest = community(coop.home.log.state).ballots[opened].digest
-    slow = Vote(commons=coop.home.commons, proposal=digest, choice="yes", reason="", time=int(time.time()) - 300)
-    await coop.node.registrar.govern(envelope.sign(VOTE, slow, BOB.identity))
-    assert community(coop.home.log.state).ballots[opened].standing == "passed"
+    digest = community(coop.home.first.log.state).ballots[opened].digest
+    slow = Vote(commons=coop.home.first.commons, proposal=digest, choice="yes", reason="", time=int(time.time()) - 300)
+    await coop.node.at().registrar.govern(envelope.sign(VOTE, slow, BOB.identity))
+    assert community(coop.home.first.log.state).ballots[opened].standing == "passed"
     with pytest.raises(Malformed, match="it is dated"):
-        await coop.node.registrar.govern(envelope.sign(VOTE, replace(slow, time=slow.time - 400), BOB.identity))
+        await coop.node.at().registrar.govern(envelope.sign(VOTE, replace(slow, time=slow.time - 400), BOB.identity))
 
 
 # -- rules that nobody can fulfil -------------------------------------------------------------------------------------
@@ -291,10 +293,10 @@ rule = "group w any *workers\\nquorum w"
     await eve.fetch(reference, tmp_path / "copy", coop.address)
     (ask,) = eve.home.shelf.asks()
     statement = codec.decode(Submission, ask.submission).statement
-    coop.node.registrar.release(statement)
+    coop.node.at().registrar.release(statement)
     await coop.desk.propose(action="expel", college="ethics", peer=eve.peer)
     with pytest.raises(Refused, match="for members"):
-        coop.node.registrar.release(statement)
+        coop.node.at().registrar.release(statement)
 
 
 # -- who fills up a custodian -----------------------------------------------------------------------------------------

@@ -46,17 +46,17 @@ async def taken_over(village: Village, seats: dict[str, Party], by: str) -> Part
 
 async def test_the_old_registrar_shuts_nobodys_log_by_signing_another_past(village: Village, found: Found) -> None:
     seats = await found("ben", "cleo")
-    coop, commons = seats["coop"], seats["coop"].home.commons
+    coop, commons = seats["coop"], seats["coop"].home.first.commons
     await chosen(seats, "ben", "cleo")
     ben = await taken_over(village, seats, "ben")
-    for size in (1, 3, coop.home.log.size):
-        lie = checkpoint.Checkpoint(origin=coop.home.log.origin, size=size, root=bytes(32))
+    for size in (1, 3, coop.home.first.log.size):
+        lie = checkpoint.Checkpoint(origin=coop.home.first.log.origin, size=size, root=bytes(32))
         head = checkpoint.sign(lie, coop.home.keys.log(0))
         with pytest.raises(Conflict, match="by a key that keeps it no more"):
-            ben.home.log.compare(head)
-        assert ben.home.log.broken is None
+            ben.home.first.log.compare(head)
+        assert ben.home.first.log.broken is None
     await seats["cleo"].desk.follow(source=ben.address)
-    assert ben.home.commons == commons
+    assert ben.home.first.commons == commons
 
 
 async def test_a_ballot_dated_ahead_does_not_put_the_log_ahead_of_everybodys_clock(
@@ -65,7 +65,7 @@ async def test_a_ballot_dated_ahead_does_not_put_the_log_ahead_of_everybodys_clo
     """Entries are never dated before the ones in front of them: nobody's request could be logged for a month."""
     seats = await found("ben", "cleo")
     coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
-    commons = coop.home.commons
+    commons = coop.home.first.commons
     await ben.desk.take_over()
     said = Vote(
         commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
@@ -78,12 +78,12 @@ async def test_a_ballot_dated_ahead_does_not_put_the_log_ahead_of_everybodys_clo
     await coop.desk.vote_at(address=ben.address, choice="yes")
     assert (await ben.desk.take_over())["taken"]
     ben = await village.restart("ben")
-    assert ben.home.log.state.time <= time.time() + 1
+    assert ben.home.first.log.state.time <= time.time() + 1
 
 
 async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -> None:
     seats = await found("ben", "cleo")
-    ben, cleo, commons = seats["ben"], seats["cleo"], seats["coop"].home.commons
+    ben, cleo, commons = seats["ben"], seats["cleo"], seats["coop"].home.first.commons
     await ben.desk.take_over()
     said = Vote(
         commons=commons, proposal=sha256(ben.node.site.bids.shown(commons)).digest(), choice="yes", reason="",
@@ -102,10 +102,10 @@ async def test_who_took_a_log_over_can_change_its_key_and_give_it_back(village: 
     await chosen(seats, "ben", "cleo")
     ben = await taken_over(village, seats, "ben")
     await seats["cleo"].desk.follow(source=ben.address)
-    keys = [each.key for each in ben.home.log.state.tenures]
+    keys = [each.key for each in ben.home.first.log.state.tenures]
     await chosen(seats, "ben", "cleo")
     ben = await taken_over(village, seats, "ben")
-    assert ben.home.log.key.public not in keys
+    assert ben.home.first.log.key.public not in keys
     assert (await cleo.desk.follow(source=ben.address))["registrar"] == ben.peer
     coop = seats["coop"]
     await coop.desk.follow(source=ben.address)
@@ -115,7 +115,7 @@ async def test_who_took_a_log_over_can_change_its_key_and_give_it_back(village: 
     await chosen(seats, "coop", "cleo")
     coop = await taken_over(village, seats, "coop")
     assert (await cleo.desk.follow(source=coop.address))["registrar"] == coop.peer
-    assert len(coop.home.log.state.tenures) == 5
+    assert len(coop.home.first.log.state.tenures) == 5
     assert (await cleo.desk.audit(source=coop.address))["faults"] == []
 
 
@@ -123,7 +123,7 @@ async def test_a_registrar_that_was_replaced_while_it_was_away_goes_on_as_a_memb
     village: Village, found: Found, folder: Path, tmp_path: Path
 ) -> None:
     seats = await found("ben", "cleo")
-    coop, ben, cleo, commons = seats["coop"], seats["ben"], seats["cleo"], seats["coop"].home.commons
+    coop, ben, cleo, commons = seats["coop"], seats["ben"], seats["cleo"], seats["coop"].home.first.commons
     reference = await coop.publish(folder)
     await coop.desk.export_log(path=str(tmp_path / "log.zip"), openings=True)
     await village.stop("coop")
@@ -142,8 +142,8 @@ async def test_a_registrar_that_was_replaced_while_it_was_away_goes_on_as_a_memb
         assert (await coop.desk.status())["peer"] == coop.peer
         coop = await village.restart("coop")
     opened = await coop.desk.propose(action="expel", college="workers", peer=cleo.peer)
-    assert ben.home.log.state.community is not None
-    assert ben.home.log.state.community.ballots[opened["proposal"]].proposer == coop.peer
+    assert ben.home.first.log.state.community is not None
+    assert ben.home.first.log.state.community.ballots[opened["proposal"]].proposer == coop.peer
     lakes = await ben.publish(folder, title="Lakes")
     await coop.fetch(lakes, tmp_path / "lakes", ben.address)
     assert (tmp_path / "lakes" / "rivers.csv").exists()
@@ -163,12 +163,12 @@ async def test_ballots_that_were_witnessed_before_a_crash_are_stamped_after_it(
 
         patch.setattr(cosigning.Cosigning, "_stamp", killed)
         opened = await coop.desk.propose(action="admit", college="workers", peer=witness.peer)
-        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.log.size)
+        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.first.log.size)
         await village.stop("coop")
     coop = await village.start("coop")
     await decided(coop)
-    assert coop.home.log.state.community is not None
-    assert coop.home.log.state.community.ballots[opened["proposal"]].standing == "passed"
+    assert coop.home.first.log.state.community is not None
+    assert coop.home.first.log.state.community.ballots[opened["proposal"]].standing == "passed"
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -198,13 +198,15 @@ async def test_what_is_owed_to_the_old_registrar_goes_to_the_new_one(
     await reader.desk.peers(add=ben.address)
     await reader.desk.status()
     assert [each.outcome for each in reader.home.shelf.asks()] == ["receipted"]
-    assert ben.address in reader.node.gossip.registrars(ben.home.commons)  # who proves that two of its heads agree
+    assert ben.address in reader.node.gossip.registrars(
+        ben.home.first.commons
+    )  # who proves that two of its heads agree
     await seats["cleo"].desk.follow(source=ben.address)
     opened = await ben.desk.propose(action="withdraw", dataset=reference)
     await seats["cleo"].desk.vote(proposal=opened["proposal"], choice="yes")
     (became,) = (await reader.desk.status())["withdrawn"]
     assert (became["dropped"], became["owed"], became["why"]) == (True, False, "")
-    assert ben.home.log.state.tally[ask.dataset] == (1, 1)
+    assert ben.home.first.log.state.tally[ask.dataset] == (1, 1)
 
 
 async def test_a_copy_that_shows_other_openings_the_second_time_gives_none_of_them(
@@ -216,8 +218,8 @@ async def test_a_copy_that_shows_other_openings_the_second_time_gives_none_of_th
     reference = await coop.publish(folder)
     await cleo.fetch(reference, tmp_path / "cleo", coop.address)
     (row,) = (await coop.desk.audit())["rows"]
-    true = local.own(coop.node.site, coop.home.commons)
-    kept = await true("openings/000.p/" + str(coop.home.log.size))
+    true = local.own(coop.node.site, coop.home.first.commons)
+    kept = await true("openings/000.p/" + str(coop.home.first.log.size))
     await coop.desk.erase(entry=row["entry"])
     reads = 0
 
@@ -228,7 +230,7 @@ async def test_a_copy_that_shows_other_openings_the_second_time_gives_none_of_th
             return kept if reads == 1 else msgpack.packb([[row["entry"], b"\x81\xa6fields\x90"]])
         return await true(path)
 
-    copied = await transfer.copy(lying, coop.home.commons, b"")
+    copied = await transfer.copy(lying, coop.home.first.commons, b"")
     assert row["entry"] not in copied.hidden
     assert copied.hidden == {}
 
@@ -240,7 +242,7 @@ async def test_a_statement_that_was_logged_twice_keeps_nobody_from_taking_over(
     coop, cleo = seats["coop"], seats["cleo"]
     reference = await coop.publish(folder)
     await cleo.fetch(reference, tmp_path / "cleo", coop.address)
-    log, (row,) = coop.home.log, (await coop.desk.audit())["rows"]
+    log, (row,) = coop.home.first.log, (await coop.desk.audit())["rows"]
     again = log.opening(row["entry"])
     assert again is not None
     twice = entries.decode(log.entry(row["entry"]))
@@ -251,7 +253,7 @@ async def test_a_statement_that_was_logged_twice_keeps_nobody_from_taking_over(
     ben = await taken_over(village, seats, "ben")
     statement = again.get("statement")
     assert statement is not None
-    assert ben.home.log.answered(sha256(statement).digest()) == row["entry"]
+    assert ben.home.first.log.answered(sha256(statement).digest()) == row["entry"]
 
 
 async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
@@ -260,7 +262,7 @@ async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
     seats = await found("ben", "cleo")
     await seats["coop"].publish(folder)
     await chosen(seats, "ben", "cleo")
-    seats["ben"].home.shelf.put_seat(seats["coop"].home.commons, seats["coop"].home.log.key.public, [
+    seats["ben"].home.shelf.put_seat(seats["coop"].home.first.commons, seats["coop"].home.first.log.key.public, [
         seats["coop"].address, "/ip4/127.0.0.1/tcp/9/p2p/" + seats["cleo"].peer])  # fmt: skip
 
     async def nothing(c: Context, seat: Seat, state: State) -> int:
@@ -278,18 +280,18 @@ async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
 async def test_a_home_takes_over_one_log_at_a_time(village: Village, found: Found, tmp_path: Path) -> None:
     seats = await found("ben", "cleo")
     other = await village.start("other", CHARTER)
-    ben, cleo, first = seats["ben"], seats["cleo"], seats["coop"].home.commons
+    ben, cleo, first = seats["ben"], seats["cleo"], seats["coop"].home.first.commons
     for each in (ben, cleo):
         await each.desk.join(text=(await other.desk.invite(college="workers"))["invitation"])
-    for commons in (first, other.home.commons):
+    for commons in (first, other.home.first.commons):
         opened = await ben.desk.propose(action="change-registrar", named=commons)
         await cleo.desk.vote(proposal=opened["proposal"], choice="yes", named=commons)
     assert (await ben.desk.take_over(named=first))["taken"]
     with pytest.raises(Conflict, match="another log from its next start on"):
-        await ben.desk.take_over(named=other.home.commons)
+        await ben.desk.take_over(named=other.home.first.commons)
     assert (await ben.desk.take_over(named=first))["taken"]  # the same one again, as after a crash
     ben = await village.restart("ben")
-    assert ben.home.commons == first
+    assert ben.home.first.commons == first
 
 
 async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
@@ -316,10 +318,10 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
     for each in readers:
         each.close()
     assert not (ben.home.path / "log.next.db").exists()
-    assert ben.home.log.broken is None
+    assert ben.home.first.log.broken is None
     assert (await ben.desk.take_over())["taken"]
     ben = await village.restart("ben")
-    assert ben.home.commons == seats["coop"].home.commons
+    assert ben.home.first.commons == seats["coop"].home.first.commons
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -362,9 +364,9 @@ async def test_a_registrar_that_logs_what_breaks_the_rules_keeps_nobody_from_rep
     )  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setattr(State, "apply", lambda self, _: setattr(self, "size", self.size + 1))
-        coop.home.log.append(lambda _state, _index, _now: [record(wrong)]).result()
+        coop.home.first.log.append(lambda _state, _index, _now: [record(wrong)]).result()
         broken = Record(entry=wrong, data=b"\x81\xa4type\x01")  # this is no entry at all
-        coop.home.log.append(lambda _state, _index, _now: [broken]).result()
+        coop.home.first.log.append(lambda _state, _index, _now: [broken]).result()
     assert (await cleo.desk.community())["faults"] == 2
     await chosen(seats, "ben", "cleo")
     assert (await ben.desk.take_over())["taken"]
@@ -385,7 +387,7 @@ async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
     coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
     old, new = str(tmp_path / "old.zip"), str(tmp_path / "new.zip")
     for path in (old, new):
-        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.log.size)
+        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.first.log.size)
         await coop.desk.export_log(path=path, openings=True)
         await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer) if path == old else None
         await decided(coop)
@@ -458,7 +460,7 @@ async def test_what_was_taken_over_is_exported_erased_and_audited_as_before(
     told = await ben.desk.audit()
     assert (told["faults"], [row["who"] for row in told["rows"]]) == ([], [None, cleo.peer])
     await ben.desk.export_log(path=str(tmp_path / "after.zip"), openings=True)
-    told = await audit.offline(str(tmp_path / "after.zip"), ben.home.commons, None, None, None, None)
+    told = await audit.offline(str(tmp_path / "after.zip"), ben.home.first.commons, None, None, None, None)
     assert (told["faults"], [row["who"] for row in told["rows"]]) == ([], [None, cleo.peer])
     assert b"commons/request/v1" not in b"".join(
         each.read_bytes() for each in ben.home.path.glob("log.db-wal")

@@ -47,8 +47,8 @@ class Older(Commons):
 
 def line(party: Party) -> bool:
     """Whether its newest head names rules 2."""
-    text = note.peek(party.home.log.head.note)
-    assert checkpoint.parse(text).rules == party.home.log.state.rules
+    text = note.peek(party.home.first.log.head.note)
+    assert checkpoint.parse(text).rules == party.home.first.log.state.rules
     return text.endswith("\nrules 2\n")
 
 
@@ -118,9 +118,9 @@ async def two_versions(
     await old.outdated("community", "vote", str(other["proposal"]), "no")
     await old.outdated("community", "invite", "workers")
     await old.outdated("custody", "pass-on")
-    size = coop.home.log.size
+    size = coop.home.first.log.size
     await old.outdated("fetch", reference, str(tmp_path / "ben"), "--acknowledge", "CC-BY-4.0")
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ana.node.custodian, "hand", away)
         with pytest.raises(CommonsError, match="too few custodians") as caught:
@@ -134,7 +134,7 @@ async def two_versions(
     assert (await old.tell("show", reference))["cid"] == cid
     audited = await old.tell("audit", coop.address, fails=26)
     assert (audited["rules"], audited["faults"]) == (2, [])
-    assert audited["unjudged"] == coop.home.log.state.founded.numbers[1][0] + 1
+    assert audited["unjudged"] == coop.home.first.log.state.founded.numbers[1][0] + 1
     await old.tell("log", "export", str(tmp_path / "log.zip"), "--from", coop.address)
     assert (tmp_path / "log.zip").exists()
     assert await asker.node.net.get(ben, f"/manifests/{cid}", limit=1 << 20)
@@ -158,24 +158,24 @@ async def test_a_registrar_of_the_older_version_takes_no_part_in_what_it_does_no
     reference = await coop.publish(folder, access="approval")
     with pytest.raises(Pending):
         await asker.fetch(reference, tmp_path / "no", coop.address)
-    (asked,) = coop.home.log.state.accesses
+    (asked,) = coop.home.first.log.state.accesses
     charter = 'rules = 2\nname = "Mine"\n[colleges]\nmembers = ["me"]\n'
     with pytest.raises(Outdated, match="rules 2"):
         await coop.desk.propose(action="amend-charter", file=charter)
     made = proposal(coop)
     with pytest.raises(Outdated, match="rules 2"):  # nor from another's program
-        await coop.node.registrar.govern(envelope.sign(proposals.RULES, made, coop.home.keys.identity))
-    size = coop.home.log.size
+        await coop.node.at().registrar.govern(envelope.sign(proposals.RULES, made, coop.home.keys.identity))
+    size = coop.home.first.log.size
     monkeypatch.setattr(rules, "KNOWN", frozenset({1, 2}))
-    coop.home.log.state.known = rules.KNOWN
+    coop.home.first.log.state.known = rules.KNOWN
     told = await coop.desk.propose(action="amend-charter", file=charter)
-    assert (told["outcome"]["standing"], coop.home.log.size) == ("passed", size + 1)
+    assert (told["outcome"]["standing"], coop.home.first.log.size) == ("passed", size + 1)
     assert line(coop)
     with pytest.raises(Refused, match="never goes back to rules 1"):
         await coop.desk.propose(action="amend-charter", file=charter.replace("rules = 2", "rules = 1"))
     await village.stop("coop")
     coop = await village.start("coop")
-    assert coop.home.log.broken is None
+    assert coop.home.first.log.broken is None
     cid = await coop.publish(folder, title="Brooks")
     await village.stop("coop")
 
@@ -195,14 +195,14 @@ async def test_a_registrar_of_the_older_version_takes_no_part_in_what_it_does_no
     with pytest.raises(Outdated, match="rules 2"):
         await other.fetch(reference, tmp_path / "no", coop.address)
     assert other.home.shelf.asks() == []  # nothing was signed
-    assert coop.home.log.size == size + 2
+    assert coop.home.first.log.size == size + 2
 
 
 def proposal(party: Party) -> proposals.LaterRules:
     """To put rules 2 in force, as this version would not sign it."""
-    charter = party.home.log.state.founded.charter
+    charter = party.home.first.log.state.founded.charter
     empty = tuple(replace(each, members=()) for each in charter.colleges)
-    made = voting.proposal(party.home.commons, "amend-charter", charter=replace(charter, colleges=empty))
+    made = voting.proposal(party.home.first.commons, "amend-charter", charter=replace(charter, colleges=empty))
     return proposals.LaterRules(rules=2, proposal=made)
 
 

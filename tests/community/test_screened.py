@@ -33,22 +33,22 @@ async def test_what_members_publish_waits_for_the_members(start: Start, folder: 
         await ana.desk.peers(add=each.address)
     for _ in range(2):  # the same words and files: nothing is sealed twice
         with pytest.raises(Pending, match="waits for the members") as caught:
-            await ana.publish(folder, named=coop.home.commons)
+            await ana.publish(folder, named=coop.home.first.commons)
     cid = caught.value.message.split("as ")[1].split(",")[0]
     assert f"propose publish --dataset commons:{cid}" in caught.value.hint
     dataset = manifest.open(ana.home.shelf.manifest(cid) or b"")
     said = listing.entry(dataset.value, parse(f"commons:{cid}").cid, dataset.value.created)
     lie = envelope.open(entries.PUBLISH, Publish, envelope.sign(entries.PUBLISH, said, ana.home.keys.identity))
     with pytest.raises(Refused, match="have not decided"):  # the fold, and so every auditor's
-        coop.home.log.state.apply(lie)
-    coop.home.log.state.size -= 1
+        coop.home.first.log.state.apply(lie)
+    coop.home.first.log.state.size -= 1
     opened = await ana.desk.propose(action="publish", dataset=f"commons:{cid}")
     assert (opened["outcome"]["standing"], opened["outcome"]["words"]) == (
         "open", "Rivers, version 1, CC-BY-4.0, access acknowledge"
     )  # fmt: skip
     assert (await ben.desk.vote(proposal=opened["proposal"], choice="yes"))["outcome"]["standing"] == "passed"
     told = await ana.desk.publish(
-        path=str(folder), title="Rivers", licence="CC-BY-4.0", creators=["Ana"], named=coop.home.commons
+        path=str(folder), title="Rivers", licence="CC-BY-4.0", creators=["Ana"], named=coop.home.first.commons
     )
     assert (told["cid"], told["again"]) == (cid, True)
     reference = str((await ana.desk.refer(dataset=told["reference"], lan=True))["reference"])
@@ -70,7 +70,7 @@ async def test_the_registrar_publishes_no_more_than_the_members_decided(start: S
         await coop.desk.publish(**words)
     await ana.desk.vote(proposal=opened["proposal"], choice="yes")
     assert (await coop.desk.publish(**words))["cid"] == cid
-    assert (await coop.desk.publish(**words))["entry"] == coop.home.log.state.published(cid).index
+    assert (await coop.desk.publish(**words))["entry"] == coop.home.first.log.state.published(cid).index
 
 
 async def test_without_that_power_there_is_nothing_to_decide(start: Start) -> None:

@@ -262,7 +262,7 @@ def test_one_ballot_of_each_member_on_this_offer_is_kept(bob: Home) -> None:
     late = int(time.time())
     for wrong, kind, why in (
         (case.ballot(ALICE, proposal=bytes(32)), Malformed, "another proposal"),
-        (case.ballot(ALICE, commons=bob.commons), Malformed, "another proposal"),
+        (case.ballot(ALICE, commons=bob.first.commons), Malformed, "another proposal"),
         (case.ballot(BOB), Refused, "cannot vote"),
         (case.ballot(ALICE, time=late + 3600), Malformed, "it is dated"),
         (case.ballot(ALICE, time=late - 3600), Malformed, "it is dated"),
@@ -301,7 +301,7 @@ def test_only_whom_the_members_chose_writes_the_log_that_goes_on_and_under_the_k
         assert list(log.entries(0, log.size - 1)) == case.log.data
     case.build(found)  # the same one again
     other = Chosen(bob)
-    other.log.commons = Cid(bob.commons)
+    other.log.commons = Cid(bob.first.commons)
     with pytest.raises(Conflict, match="another log from its next start on"):
         other.build(found)
 
@@ -333,11 +333,11 @@ def test_what_is_known_of_a_log_goes_with_it(bob: Home) -> None:
 def test_a_home_gives_up_no_log_of_its_own_that_is_in_use(bob: Home) -> None:
     case = Chosen(bob)
     transfer.check_free(bob, case.log.commons)
-    said = Proposal(commons=bob.commons, action="admit", college="members", peer=EVE.identity.peer,
+    said = Proposal(commons=bob.first.commons, action="admit", college="members", peer=EVE.identity.peer,
                     time=int(time.time()), nonce=bytes(16))  # fmt: skip
     opened = envelope.open(proposals.PROPOSAL, Proposal, envelope.sign(proposals.PROPOSAL, said, bob.keys.identity))
-    bob.log.append(lambda _state, _index, _now: [record(opened)]).result(LIMIT)
-    transfer.check_free(bob, bob.commons)  # it goes on
+    bob.first.log.append(lambda _state, _index, _now: [record(opened)]).result(LIMIT)
+    transfer.check_free(bob, bob.first.commons)  # it goes on
     for check in (lambda: transfer.check_free(bob, case.log.commons), lambda: case.build(case.copied(ALICE, EVE))):
         with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
             check()

@@ -42,7 +42,7 @@ async def test_the_log_goes_on_elsewhere_and_every_old_proof_holds(
     reference = await coop.publish(folder)
     await cleo.fetch(reference, tmp_path / "cleo", coop.address)
     kept = next((cleo.home.path / "proofs").glob("*.tlog-proof")).read_bytes()
-    old, key = coop.home.log.head, coop.home.log.key
+    old, key = coop.home.first.log.head, coop.home.first.log.key
     await chosen(seats, "ben", "cleo")
     told = await cleo.desk.community()
     assert (told["registrar"], told["heir"]) == (coop.peer, ben.peer)
@@ -53,11 +53,11 @@ async def test_the_log_goes_on_elsewhere_and_every_old_proof_holds(
     with pytest.raises(Conflict, match="next start"):  # nothing is added to what is put aside
         await ben.publish(folder)
     ben = await village.restart("ben")
-    assert ben.home.commons == coop.home.commons
+    assert ben.home.first.commons == coop.home.first.commons
     assert (ben.home.path / "log.before.db").exists()
-    assert ben.home.log.compare(old.note) == old.checkpoint.size  # the old head is of the new log, by the old key
+    assert ben.home.first.log.compare(old.note) == old.checkpoint.size  # the old head is of the new log, by the old key
     opened = proof.parse(kept)
-    proof.check(opened, ben.home.log.entry(opened.index), key)
+    proof.check(opened, ben.home.first.log.entry(opened.index), key)
     told = await cleo.desk.follow(source=ben.address)
     assert (told["registrar"], told["heir"]) == (ben.peer, None)
     audited = await cleo.desk.audit(source=ben.address)
@@ -126,14 +126,14 @@ async def test_who_waited_and_who_was_granted_are_served_by_who_keeps_the_log_th
 
 async def test_the_registrar_changes_its_key_to_the_one_it_committed_to(village: Village, found: Found) -> None:
     seats = await found("ben")
-    coop, before = seats["coop"], seats["coop"].home.log.key
+    coop, before = seats["coop"], seats["coop"].home.first.log.key
     await chosen(seats, "coop", "ben")
     assert (await coop.desk.take_over())["taken"]
     coop = await village.restart("coop")
-    assert coop.home.log.key != before
+    assert coop.home.first.log.key != before
     assert (
-        sha256(coop.home.log.key.public).digest()
-        == envelope.open(charter.CHARTER, charter.Charter, coop.home.log.entry(0)).value.next_key
+        sha256(coop.home.first.log.key.public).digest()
+        == envelope.open(charter.CHARTER, charter.Charter, coop.home.first.log.entry(0)).value.next_key
     )
     told = await seats["ben"].desk.follow(source=coop.address)
     assert told["registrar"] == coop.peer
@@ -160,9 +160,9 @@ async def test_a_registrar_that_disappears_is_replaced_from_the_last_cosigned_he
     for each in (ben, cleo, dora):
         await each.desk.keep()
     await coop.publish(folder)
-    cid = next(iter(coop.home.log.state.datasets))
+    cid = next(iter(coop.home.first.log.state.datasets))
     reference = str((await coop.desk.refer(dataset=f"commons:{cid}", lan=True))["reference"])
-    await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.log.size)
+    await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.first.log.size)
     await coop.desk.export_log(path=str(tmp_path / "log.zip"), openings=True)
     await ben.desk.mirror(dataset=reference, sources=[coop.address])
     await village.stop("coop")
@@ -182,8 +182,8 @@ async def test_a_registrar_that_disappears_is_replaced_from_the_last_cosigned_he
     asker = await village.start("asker")
     with pytest.raises(Pending):  # no witness has seen the new key's heads yet
         await asker.fetch(f"commons:{cid}", tmp_path / "asker", ben.address, cleo.address, dora.address)
-    witness.node.site.witness.add(ben.home.log.key.vkey)
-    await until(lambda: cosigning.standing(ben.home)["covered"] == ben.home.log.size)
+    witness.node.site.witness.add(ben.home.first.log.key.vkey)
+    await until(lambda: cosigning.standing(ben.home)["covered"] == ben.home.first.log.size)
     await ben.desk.peers(add=cleo.address)
     await asker.fetch(f"commons:{cid}", tmp_path / "asker", ben.address, cleo.address, dora.address)
     assert (tmp_path / "asker" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
@@ -193,8 +193,8 @@ async def test_a_registrar_that_disappears_is_replaced_from_the_last_cosigned_he
     coop = await village.start("coop")
     await coop.desk.propose(action="admit", college="workers", peer=asker.peer)
     with pytest.raises(Conflict, match="before that head"):  # what it signs now shuts nobody's log
-        ben.home.log.compare(coop.home.log.head.note)
-    assert ben.home.log.broken is None
+        ben.home.first.log.compare(coop.home.first.log.head.note)
+    assert ben.home.first.log.broken is None
     with pytest.raises((SplitView, Untrue)):
         await cleo.desk.follow(source=coop.address)
 
@@ -213,7 +213,7 @@ async def test_from_a_head_that_no_witness_signed_nobody_goes_on(
 async def test_ballots_that_are_no_members_or_on_another_offer_do_not_count(village: Village, found: Found) -> None:
     seats = await found("ben", "cleo")
     ben, cleo, stranger = seats["ben"], seats["cleo"], await village.start("stranger")
-    commons = seats["coop"].home.commons
+    commons = seats["coop"].home.first.commons
     with pytest.raises(NotFound, match="has not offered"):
         await cleo.desk.vote_at(address=ben.address, choice="yes")
     await ben.desk.take_over()
@@ -284,10 +284,10 @@ async def test_nobody_takes_a_log_over_whom_the_members_have_not_chosen(village:
     seats = await found("ben", "cleo")
     coop, cleo = seats["coop"], seats["cleo"]
     await chosen(seats, "ben")
-    copied = await transfer.copy((await log_at(cleo.desk.context, coop.address, None))[0], coop.home.commons, b"")
+    copied = await transfer.copy((await log_at(cleo.desk.context, coop.address, None))[0], coop.home.first.commons, b"")
     with pytest.raises(Refused, match="not chosen"):
-        transfer.build(cleo.home, coop.home.commons, copied)
-    said = Succession(commons=coop.home.commons, head=coop.home.log.head.note, time=int(time.time()))
+        transfer.build(cleo.home, coop.home.first.commons, copied)
+    said = Succession(commons=coop.home.first.commons, head=coop.home.first.log.head.note, time=int(time.time()))
     lie = envelope.open(SUCCESSION, Succession, envelope.sign(SUCCESSION, said, cleo.home.keys.identity))
     with pytest.raises(Refused, match="not chosen"):
         Log.adopt(
@@ -326,6 +326,6 @@ async def test_a_crash_while_the_logs_change_places_is_made_good_at_the_next_sta
     with crash_at(monkeypatch, step), pytest.raises(KeyboardInterrupt):
         Home(village.path / "ben")
     ben = await village.start("ben")
-    assert ben.home.commons == seats["coop"].home.commons
-    assert ben.home.log.broken is None
-    assert parse(f"commons:{ben.home.commons}").cid == ben.home.commons
+    assert ben.home.first.commons == seats["coop"].home.first.commons
+    assert ben.home.first.log.broken is None
+    assert parse(f"commons:{ben.home.first.commons}").cid == ben.home.first.commons

@@ -1140,7 +1140,7 @@ async def test_custodians_follow_a_real_log_and_the_key_opens_a_real_dataset(
 ) -> None:
     alice = await start("alice", listen=())
     reference = parse(await alice.publish(folder))
-    site, commons = alice.node.site, alice.home.commons
+    site, commons = alice.node.site, alice.home.first.commons
     dataset = manifest.open(site.manifest(reference.cid)).value
 
     async def read(path: str) -> bytes:
@@ -1178,8 +1178,8 @@ async def test_custodians_follow_a_real_log_and_the_key_opens_a_real_dataset(
         sealed = site.pack(dataset.contents.root).read_bytes()
         assert pack.unlock(got.secret, dataset.series, sealed[: pack.HEADER])  # it fits the pack's own commitment
         (part, *_) = [each for parts in got.given.values() for each in parts]
-        entries = list(alice.home.log.entries(0, alice.home.log.size))
+        entries = list(alice.home.first.log.entries(0, alice.home.first.log.size))
         assert judge(part.released.data, entries) == accuse(part.released.data, entries[0]) == ""
-        await alice.node.registrar.decide(checked.request, "revoke", "no more")
+        await alice.node.at().registrar.decide(checked.request, "revoke", "no more")
         with pytest.raises(Refused, match="revoked"):
             await gather(Inside(town), town.sources, root, said, answer, checked, answer_head, BOB.hpke_seed(nonce))

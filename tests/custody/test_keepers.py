@@ -61,7 +61,7 @@ async def found(
     seats = {"coop": await start("coop", charter=charter)}
     coop = seats["coop"]
     if witness is not None:
-        witness.node.site.witness.add(coop.home.log.key.vkey)
+        witness.node.site.witness.add(coop.home.first.log.key.vkey)
     for name in ("ana", "ben"):
         seats[name] = await start(name)
         invited = await coop.desk.invite(college="workers")
@@ -72,7 +72,7 @@ async def found(
     policy = f"{members}group keepers 2 {' '.join(seats)}\nquorum keepers\n"
     told = await coop.desk.propose(action="change-custodians", file=policy)
     await decided(coop)
-    assert coop.home.log.state.community.ballots[told["proposal"]].standing == "passed"
+    assert coop.home.first.log.state.community.ballots[told["proposal"]].standing == "passed"
     for name in keeping:
         await seats[name].desk.keep()
     return seats
@@ -107,7 +107,7 @@ async def test_two_of_three_custodians_give_the_key_and_the_registrar_alone_does
     assert all(each.value.requester == asker.peer for each in said)
     (ask,) = asker.home.shelf.asks()
     with pytest.raises(Refused, match="custodians keep the key"):
-        coop.node.registrar.release(codec.decode(Submission, ask.submission).statement)
+        coop.node.at().registrar.release(codec.decode(Submission, ask.submission).statement)
     audited = await asker.desk.audit(source=coop.address)
     assert audited["faults"] == []
 
@@ -156,7 +156,7 @@ async def test_with_one_custodian_away_the_key_is_given_and_with_two_it_is_not(
         assert isinstance(caught.value, Unreachable)
         assert not (tmp_path / "copy").exists()
     await asker.fetch(reference, tmp_path / "copy")  # Ana is back: the same request, no new entry
-    assert len(coop.home.log.state.accesses) == 1
+    assert len(coop.home.first.log.state.accesses) == 1
 
 
 async def test_a_custodian_that_cannot_be_asked_is_told_as_it_is(
@@ -193,10 +193,10 @@ async def test_a_custodian_that_cannot_be_asked_is_told_as_it_is(
 
 async def test_publishing_waits_for_every_custodian_and_leaves_nothing_otherwise(start: Start, folder: Path) -> None:
     seats = await found(start, keeping=("coop", "ana"))
-    coop, size = seats["coop"], seats["coop"].home.log.size
+    coop, size = seats["coop"], seats["coop"].home.first.log.size
     with pytest.raises(CommonsError, match="no key is known of"):
         await coop.publish(folder)
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     told = await coop.desk.custody()
     assert [each["reachable"] for each in told["custodians"]] == [True, True, False]
     assert "the data would be lost" in told["warning"]
@@ -220,7 +220,7 @@ async def test_custodians_do_not_follow_a_registrar_that_grants_against_the_log(
     restricted = await publish(coop, folder, access="approval")
     with pytest.raises(Pending):
         await asker.fetch(restricted, tmp_path / "copy")
-    asked = max(coop.home.log.state.accesses)
+    asked = max(coop.home.first.log.state.accesses)
     await coop.desk.decide(request=asked, outcome="grant", reason="known to us")
     await asker.fetch(restricted, tmp_path / "copy")
     other = await start("other")
@@ -255,14 +255,14 @@ async def test_custodians_wait_for_the_witnesses_and_the_same_command_goes_on(
         opened = await coop.desk.propose(action="amend-charter", file=witnessed(other))
         await seats["ana"].desk.vote(proposal=opened["proposal"], choice="yes")
     else:
-        other.node.site.witness.remove(coop.home.log.key.name)
+        other.node.site.witness.remove(coop.home.first.log.key.name)
     reference = await publish(coop, folder)
     with pytest.raises(Pending):
         await asker.fetch(reference, tmp_path / "copy")
-    other.node.site.witness.add(coop.home.log.key.vkey)
+    other.node.site.witness.add(coop.home.first.log.key.vkey)
     monkeypatch.setattr(obtain, "WAITS", (0.2,) * 20)
     await asker.fetch(reference, tmp_path / "copy")
-    assert len(coop.home.log.state.accesses) == 1
+    assert len(coop.home.first.log.state.accesses) == 1
 
 
 # -- who is asked ------------------------------------------------------------------------------------------------------
@@ -274,10 +274,10 @@ async def test_what_single_custodians_say_ends_no_grant(start: Start, folder: Pa
     reference = await publish(coop, folder, access="approval")
     with pytest.raises(Pending):
         await asker.fetch(reference, tmp_path / "copy")
-    await coop.desk.decide(request=max(coop.home.log.state.accesses), outcome="grant", reason="known to us")
+    await coop.desk.decide(request=max(coop.home.first.log.state.accesses), outcome="grant", reason="known to us")
     kept = {}
     for name, party in seats.items():  # a disk that was lost
-        kept[name] = party.home.deposits.of(coop.home.commons)
+        kept[name] = party.home.deposits.of(coop.home.first.commons)
         for each in kept[name]:
             party.home.deposits.drop(each.sharing)
     with pytest.raises(NotFound, match="no share of this secret"):
@@ -286,7 +286,7 @@ async def test_what_single_custodians_say_ends_no_grant(start: Start, folder: Pa
         for each in kept[name]:
             seats[name].home.deposits.put(each)
     await asker.fetch(reference, tmp_path / "copy")  # nobody has to decide again
-    assert len(coop.home.log.state.accesses) == 1
+    assert len(coop.home.first.log.state.accesses) == 1
 
 
 async def test_a_custodian_gets_a_key_with_its_own_share(
@@ -313,7 +313,7 @@ async def test_without_an_address_of_custodians_it_is_said_whose_is_missing(
         await asker.fetch(reference, tmp_path / "copy", coop.address)
     assert "--from ADDRESS" in caught.value.hint
     await asker.fetch(reference, tmp_path / "copy", coop.address, seats["ana"].address)
-    assert len(coop.home.log.state.accesses) == 1
+    assert len(coop.home.first.log.state.accesses) == 1
 
 
 async def test_when_custodians_change_the_next_version_is_kept_by_the_new_ones(
@@ -344,13 +344,13 @@ async def test_a_manifest_that_is_lost_opens_no_way_around_the_custodians(
     (ask,) = asker.home.shelf.asks()
     monkeypatch.setattr(type(coop.home.shelf), "manifest", lambda *_, **__: None)
     with pytest.raises(StorageFailed, match="manifest is gone"):
-        coop.node.registrar.release(codec.decode(Submission, ask.submission).statement)
+        coop.node.at().registrar.release(codec.decode(Submission, ask.submission).statement)
 
 
 async def test_a_key_that_custodians_keep_is_not_one_that_the_registrar_gave_alone(start: Start, folder: Path) -> None:
     seats = await found(start)
     coop = seats["coop"]
-    community = coop.home.log.state.community
+    community = coop.home.first.log.state.community
     kept = community.custodians if community else ""
     await coop.desk.propose(action="change-custodians", file="quorum none\n")
     first = await publish(coop, folder)

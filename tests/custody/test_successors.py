@@ -52,7 +52,7 @@ async def test_after_a_change_the_new_custodians_give_a_key_that_the_old_ones_pa
         await asker.fetch(reference, tmp_path / "asker")
     assert "custody pass-on" in caught.value.hint
     for name in ("coop", "ana", "ben"):
-        told = await seats[name].desk.pass_on(named=coop.home.commons)
+        told = await seats[name].desk.pass_on(named=coop.home.first.commons)
         assert sorted(title for row in told["passed"] for title in row["titles"]) == ["Lakes", "Rivers"]
         assert told["to"] == ["coop", "ana", "dora"]
         assert (await seats[name].desk.pass_on())["passed"] == []  # once is enough
@@ -61,7 +61,7 @@ async def test_after_a_change_the_new_custodians_give_a_key_that_the_old_ones_pa
     await late.fetch(members, tmp_path / "late")
     for copy in ("asker", "late"):
         assert (tmp_path / copy / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
-    assert len(coop.home.log.state.accesses) == 2
+    assert len(coop.home.first.log.state.accesses) == 2
     assert (await late.desk.audit(source=coop.address))["faults"] == []
     assert seats["dora"].address in parse((await coop.desk.refer(dataset=reference, lan=True))["reference"]).peers
 

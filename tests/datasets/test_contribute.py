@@ -55,8 +55,8 @@ class Two:
     def __init__(self, coop: Home, ana: Home, folder: Path) -> None:
         self.coop, self.ana, self.folder, self.sent = coop, ana, folder, 0
         self.registrar = Registrar(coop)
-        self.seat = Seat(commons=coop.commons, key=coop.log.key, sources=("coop",))
-        self.place = contribute.Abroad(ana, self, self.seat, coop.log.state)
+        self.seat = Seat(commons=coop.first.commons, key=coop.first.log.key, sources=("coop",))
+        self.place = contribute.Abroad(ana, self, self.seat, coop.first.log.state)
 
     async def get(self, source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         raise NotFound(path)

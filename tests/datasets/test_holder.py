@@ -45,8 +45,8 @@ async def withdraw(coop: Party, *voters: Party, of: str) -> int:
     opened = await coop.desk.propose(action="withdraw", dataset=of, words="Somebody asked")
     for voter in voters:
         await voter.desk.vote(proposal=opened["proposal"], choice="yes")
-    assert coop.home.log.state.community is not None
-    return coop.home.log.state.community.withdrawn[parse(of).cid]
+    assert coop.home.first.log.state.community is not None
+    return coop.home.first.log.state.community.withdrawn[parse(of).cid]
 
 
 def kept(home: Home) -> list[Path]:
@@ -55,7 +55,7 @@ def kept(home: Home) -> list[Path]:
 
 
 def dropped(coop: Party) -> list[entries.Dropped]:
-    log = coop.home.log
+    log = coop.home.first.log
     return [entry for data in log.entries(0, log.size) if isinstance(entry := entries.decode(data), entries.Dropped)]
 
 
@@ -87,10 +87,10 @@ async def test_what_is_withdrawn_by_vote_is_dropped_by_its_holder_and_the_log_sa
         assert audited["faults"] == []
         (row,) = audited["rows"]
         assert (row["dropped"], row["state"]) == (became["logged"], "verified")
-    assert isinstance(entries.decode(coop.home.log.entry(became["logged"])), entries.Dropped)
-    size = coop.home.log.size
+    assert isinstance(entries.decode(coop.home.first.log.entry(became["logged"])), entries.Dropped)
+    size = coop.home.first.log.size
     assert (await reader.desk.status())["withdrawn"] == [became]  # and again: nothing is left to do
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     with pytest.raises(Gone, match=f"withdrawn by its community at entry {entry}"):
         await reader.fetch(reference, tmp_path / "again", coop.address)
     with pytest.raises(Gone, match="withdrawn"):
@@ -107,11 +107,11 @@ async def test_a_blind_mirror_drops_and_has_nothing_to_sign(start: Start, folder
     reference = await coop.publish(folder)
     await mirror.desk.mirror(dataset=reference, sources=[coop.node.door])  # the only address it knows of anybody
     assert kept(mirror.home) != []
-    entry, size = await withdraw(coop, of=reference), coop.home.log.size
+    entry, size = await withdraw(coop, of=reference), coop.home.first.log.size
     (became,) = (await mirror.desk.status())["withdrawn"]
     assert (became["entry"], became["dropped"], became["request"], became["owed"]) == (entry, True, None, False)
     assert kept(mirror.home) == []
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     assert await shown(coop, reference) == {"entry": entry, "holders": 0, "dropped": 0}
     with pytest.raises(NotFound):
         mirror.node.site.manifest(parse(reference).cid)
@@ -261,7 +261,7 @@ async def test_a_receipt_that_is_owed_comes_before_the_word_that_it_was_dropped(
         (row,) = (await reader.desk.status())["withdrawn"]
         assert (row["dropped"], row["owed"]) == (True, True)
     assert (await reader.desk.status())["withdrawn"][0]["owed"] is False
-    (access,) = coop.home.log.state.accesses.values()
+    (access,) = coop.home.first.log.state.accesses.values()
     assert access.receipt is not None
     assert access.dropped == access.receipt + 1
     assert await shown(coop, reference) == {"entry": access.receipt - 1, "holders": 1, "dropped": 1}
@@ -284,7 +284,7 @@ async def test_whoever_was_told_passes_the_notice_on_while_the_registrar_is_away
     assert kept(mirror.home) == []
     assert (await shown(mirror, reference))["entry"] == entry
     with pytest.raises(NotFound):
-        reader.node.site.notice(reader.home.commons, parse(reference).cid)
+        reader.node.site.notice(reader.home.first.commons, parse(reference).cid)
 
 
 # -- those who lie ----------------------------------------------------------------------------------------------------
@@ -353,13 +353,13 @@ async def asked(start: Start, folder: Path) -> tuple[Party, Asker, str, int]:
     reference = await coop.publish(folder)
     asker = Asker(coop, reference, b"\1" * 32)
     index = await asker.ask()
-    received = Received(commons=coop.home.commons, request=index, dataset=asker.cid, files=3, size=9, time=0)
+    received = Received(commons=coop.home.first.commons, request=index, dataset=asker.cid, files=3, size=9, time=0)
     await asker.send(asker.submission(received, kind=entries.RECEIPT))
     return coop, asker, reference, index
 
 
 def dropping(asker: Asker, index: int, at: int, **lies: Any) -> Dropping:
-    true = {"commons": asker.party.home.commons, "request": index, "dataset": asker.cid, "entry": at, "time": 0}
+    true = {"commons": asker.party.home.first.commons, "request": index, "dataset": asker.cid, "entry": at, "time": 0}
     return Dropping(**{**true, **lies})
 
 
@@ -370,7 +370,7 @@ async def test_a_word_that_it_was_dropped_is_taken_once_from_who_asked_and_after
     with pytest.raises(Conflict, match="is not withdrawn"):
         await asker.send(asker.submission(dropping(asker, index, 4), kind=entries.DROPPED))
     entry = await withdraw(coop, of=reference)
-    size = coop.home.log.size
+    size = coop.home.first.log.size
     for lie, signer, kind in (
         ({}, EVE, Refused), ({"commons": cid(b"x")}, None, NotFound), ({"request": 99}, None, NotFound),
         ({"dataset": cid(b"x")}, None, Refused), ({"entry": entry - 1}, None, Conflict),
@@ -381,12 +381,12 @@ async def test_a_word_that_it_was_dropped_is_taken_once_from_who_asked_and_after
     broken = body.replace(asker.keys.identity.peer.encode(), EVE.peer.encode())
     with pytest.raises(Untrue):
         await asker.send(broken)
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     first, again = await asker.send(body), await asker.send(body)
     assert first.shown[0].index == again.shown[0].index == size
     with pytest.raises(Conflict, match="has its dropped entry already"):
         await asker.send(asker.submission(dropping(asker, index, entry, time=9), kind=entries.DROPPED))
-    assert coop.home.log.size == size + 1
+    assert coop.home.first.log.size == size + 1
     assert await shown(coop, reference) == {"entry": entry, "holders": 1, "dropped": 1}
 
 
@@ -395,10 +395,10 @@ async def test_erasing_a_request_erases_the_word_that_it_was_dropped(asked: tupl
     entry = await withdraw(coop, of=reference)
     body = asker.submission(dropping(asker, index, entry), kind=entries.DROPPED)
     logged = (await asker.send(body)).shown[0].index
-    assert coop.home.log.opening(logged) is not None
+    assert coop.home.first.log.opening(logged) is not None
     erased = await coop.desk.erase(entry=index)
     assert logged in erased["erased"]
-    assert coop.home.log.opening(logged) is None
+    assert coop.home.first.log.opening(logged) is None
     audited = await coop.desk.audit()
     assert (audited["faults"], audited["rows"][0]["dropped"]) == ([], logged)
     assert audited["rows"][0]["state"].startswith("redacted")
@@ -446,14 +446,14 @@ async def test_what_is_not_withdrawn_has_no_notice(start: Start, folder: Path) -
     coop, eve = await start("coop", http="127.0.0.1:0"), await start("eve")
     reference = await coop.publish(folder)
     about = parse(reference).cid
-    net, path = eve.node.net, f"/{coop.home.commons}/notices/{about}"
+    net, path = eve.node.net, f"/{coop.home.first.commons}/notices/{about}"
     for source in (coop.address, coop.node.door):
         with pytest.raises(NotFound, match="not withdrawn"):
             await net.get(source, path, limit=notice.LIMIT)
     entry = await withdraw(coop, of=reference)
     for source in (coop.address, coop.node.door):
         data = await net.get(source, path, limit=notice.LIMIT)
-        assert notice.open(data, coop.home.commons, about, {coop.peer}).entry == entry
+        assert notice.open(data, coop.home.first.commons, about, {coop.peer}).entry == entry
     with pytest.raises(NotFound):
-        await net.get(coop.address, f"/{eve.home.commons}/notices/{about}", limit=notice.LIMIT)
+        await net.get(coop.address, f"/{eve.home.first.commons}/notices/{about}", limit=notice.LIMIT)
     assert holder.held(eve.home) == {}

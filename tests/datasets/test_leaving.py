@@ -27,7 +27,7 @@ async def test_a_running_node_publishes_no_home_not_even_its_own(start: Start, t
         with pytest.raises(Refused, match="is a home"):
             await alice.desk.publish(path=str(path), follow_links=True, hidden=True, **WORDS)
     assert (await alice.desk.datasets())["datasets"] == []
-    assert alice.home.log.size == 1
+    assert alice.home.first.log.size == 1
 
 
 async def test_the_seed_of_this_home_is_known_whatever_it_is_called(start: Start, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_a_dry_run_tells_every_file_and_seals_nothing(start: Start, folder
     assert [each["path"] for each in told["listed"]] == ["empty", "notes/lisez-moi é.txt", "rivers.csv"]
     assert [(each["path"], each["files"]) for each in told["left_out"]] == [(".env", 1)]
     assert any("empty folders (gone)" in notice for notice in told["notices"])
-    assert alice.home.log.size == 1
+    assert alice.home.first.log.size == 1
     assert list((alice.home.path / "packs").iterdir()) == []
     assert "reference" not in told
 

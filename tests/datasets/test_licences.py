@@ -57,7 +57,7 @@ async def test_a_licence_must_be_named_and_what_it_asks_for(start: Start, folder
     assert "--creator" in caught.value.hint
     with pytest.raises(Malformed, match="has a title"):
         await told(alice, folder, licence="CC0-1.0")
-    assert alice.home.log.size == 1
+    assert alice.home.first.log.size == 1
     assert (await told(alice, folder, licence="CC0-1.0", title="Rivers"))["licence"] == "CC0-1.0"
 
 
@@ -74,7 +74,7 @@ async def test_a_licence_that_is_none_or_several_is_refused_with_the_candidates(
     with pytest.raises(Malformed) as caught:
         await alice.publish(folder, licence=licence)
     assert says in caught.value.message + caught.value.hint
-    assert alice.home.log.size == 1
+    assert alice.home.first.log.size == 1
 
 
 async def test_terms_of_ones_own_carry_their_text_and_labels_and_all_are_acknowledged(
@@ -174,7 +174,7 @@ async def test_a_declared_hash_or_size_is_compared_and_never_believed(
     write(folder, "datapackage.json", {**DATAPACKAGE, "resources": [resource]})
     with pytest.raises(Conflict, match=says):
         await told(alice, folder)
-    assert alice.home.log.size == 1
+    assert alice.home.first.log.size == 1
     assert alice.home.shelf.manifests() == []
 
 

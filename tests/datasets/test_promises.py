@@ -132,7 +132,7 @@ async def test_a_table_larger_than_its_files_can_have_is_refused_before_it_is_as
     with pytest.raises(TooLarge, match="larger than one of 1 files can be"):
         await bob.fetch(reference, tmp_path / "copy", eve.address)
     assert bob.home.shelf.asks() == []
-    assert eve.home.log.state.accesses == {}
+    assert eve.home.first.log.state.accesses == {}
     assert list(bob.home.packs.folder.iterdir()) == []
 
 
@@ -165,7 +165,7 @@ async def test_a_dataset_that_the_disk_cannot_hold_is_refused_before_anything_is
     monkeypatch.setattr(space, "free", lambda path: needed - 1)
     with pytest.raises(StorageFailed, match="disk full"):
         await come()
-    assert (bob.home.shelf.asks(), ana.home.log.state.accesses) == ([], {})
+    assert (bob.home.shelf.asks(), ana.home.first.log.state.accesses) == ([], {})
     assert list(bob.home.packs.folder.iterdir()) == []
     monkeypatch.setattr(space, "free", lambda path: needed)
     await come()

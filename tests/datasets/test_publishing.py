@@ -69,12 +69,12 @@ async def seats(start: Start) -> Seats:
 async def publish(seats: Seats, folder: Path, who: str = "ana", **words: Any) -> str:
     """In the community's log, by a member who does not keep it; a reference with addresses on this machine too."""
     party = seats[who]
-    reference = await party.publish(folder, named=seats["coop"].home.commons, **words)
+    reference = await party.publish(folder, named=seats["coop"].home.first.commons, **words)
     return str((await party.desk.refer(dataset=reference, lan=True))["reference"])
 
 
 def published(coop: Party) -> int:
-    return len(coop.home.log.state.datasets)
+    return len(coop.home.first.log.state.datasets)
 
 
 def value_of(party: Party, reference: str) -> Opened[Manifest]:
@@ -89,9 +89,9 @@ async def test_what_a_member_publishes_a_stranger_fetches_with_a_key_from_the_cu
     coop, ana, asker = seats["coop"], seats["ana"], await start("asker")
     reference = await publish(seats, folder)
     assert {address.rpartition("/")[2] for address in parse(reference).peers} == {p.peer for p in seats.values()}
-    (said,) = coop.home.log.state.datasets.values()
-    assert (said.publisher, said.entry.commons) == (ana.peer, coop.home.commons)
-    assert ana.home.log.size == 1  # nothing in her own log
+    (said,) = coop.home.first.log.state.datasets.values()
+    assert (said.publisher, said.entry.commons) == (ana.peer, coop.home.first.commons)
+    assert ana.home.first.log.size == 1  # nothing in her own log
     assert coop.node.site.manifest(parse(reference).cid) == ana.node.site.manifest(parse(reference).cid)
     told = await asker.fetch(reference, tmp_path / "copy")
     assert (tmp_path / "copy" / "rivers.csv").read_bytes() == (folder / "rivers.csv").read_bytes()
@@ -103,7 +103,7 @@ async def test_what_a_member_publishes_a_stranger_fetches_with_a_key_from_the_cu
     listed = (await ana.desk.datasets())["datasets"]
     assert [(row["role"], row["served"]) for row in listed] == [("published", True)]
     await ana.fetch(reference, tmp_path / "own")  # her own, for which nobody is asked
-    assert len(coop.home.log.state.accesses) == 1
+    assert len(coop.home.first.log.state.accesses) == 1
 
 
 async def test_the_registrars_home_fetches_and_serves_what_a_member_published(
@@ -134,7 +134,7 @@ async def test_the_next_version_is_the_members_too_and_nobody_elses(
     (folder / "more.csv").write_text("a,b\n")
     told = await seats["ana"].desk.publish(
         path=str(folder), title="Rivers", licence="CC-BY-4.0", creators=["Ana"], update=first,
-        named=coop.home.commons,
+        named=coop.home.first.commons,
     )  # fmt: skip
     assert (told["version"], told["reused_bytes"] > 0) == (2, True)
     second = str((await seats["ana"].desk.refer(dataset=told["reference"], lan=True))["reference"])
@@ -181,13 +181,13 @@ async def test_without_custodians_only_what_is_public_can_be_published_by_member
     with monkeypatch.context() as patch:
         patch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed"))
         with pytest.raises(Conflict, match="no custodians") as caught:
-            await ana.publish(folder, named=coop.home.commons)
+            await ana.publish(folder, named=coop.home.first.commons)
         assert "change-custodians" in caught.value.hint
     reference = await publish({"coop": coop, "ana": ana}, folder, access="public")
     await asker.fetch(reference, tmp_path / "copy")
     assert (tmp_path / "copy" / "rivers.csv").is_file()
     with pytest.raises(NotFound, match="takes no part"):
-        await asker.publish(folder, named=coop.home.commons)
+        await asker.publish(folder, named=coop.home.first.commons)
     with monkeypatch.context() as patch:  # a registrar that takes it all the same has no key to give
         patch.setattr("commons.datasets.contribute.check_kept", lambda *_: None)
         keyless = await publish({"coop": coop, "ana": ana}, folder)
@@ -200,7 +200,7 @@ async def test_without_custodians_only_what_is_public_can_be_published_by_member
     kept = await publish({"coop": coop, "ana": ana}, folder, title="Lakes")
     await asker.fetch(kept, tmp_path / "kept")
     own = await ana.publish(folder)  # without a word of a community, her own log
-    assert parse(own).cid in ana.home.log.state.datasets
+    assert parse(own).cid in ana.home.first.log.state.datasets
 
 
 async def test_who_is_no_member_publishes_nothing(
@@ -210,9 +210,9 @@ async def test_who_is_no_member_publishes_nothing(
     await eve.desk.follow(source=coop.address)
     monkeypatch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed"))
     with pytest.raises(Refused, match="no member"):
-        await eve.publish(folder, named=coop.home.commons, access="public")
+        await eve.publish(folder, named=coop.home.first.commons, access="public")
     with pytest.raises(Refused, match="no member"):  # before anything is read of what she sends
-        await eve.desk.net.post(coop.address, f"/{coop.home.commons}/publications", bytes(1 << 20), limit=4096)
+        await eve.desk.net.post(coop.address, f"/{coop.home.first.commons}/publications", bytes(1 << 20), limit=4096)
     assert published(coop) == 0
 
 
@@ -241,7 +241,7 @@ async def test_an_entry_that_says_other_things_than_the_manifest_is_refused(
 ) -> None:
     dataset = await offered(seats, folder, monkeypatch, purposes=["research"], grant_days=30)
     coop, keys, ben = seats["coop"], seats["ana"].home.keys, seats["ben"].home.keys.identity
-    value, name, size = dataset.value, cid(dataset.data), coop.home.log.size
+    value, name, size = dataset.value, cid(dataset.data), coop.home.first.log.size
     said = listing.entry(value, name, int(time.time()))
     send = coop.node.site.publish
     lies: list[tuple[dict[str, Any], type[CommonsError]]] = [
@@ -250,28 +250,32 @@ async def test_an_entry_that_says_other_things_than_the_manifest_is_refused(
         ({"rule": replace(value.rule, kind="members")}, Untrue), ({"purposes": ()}, Untrue),
         ({"grant_days": None}, Untrue), ({"epoch": 1}, Untrue), ({"custodians": None}, Untrue),
         ({"custodians": bytes(32)}, Untrue), ({"manifest": cid(b"another")}, Untrue),
-        ({"commons": seats["ana"].home.commons}, NotFound), ({"time": said.time - 700}, Malformed),
+        ({"commons": seats["ana"].home.first.commons}, NotFound), ({"time": said.time - 700}, Malformed),
         ({"time": said.time + 60}, Malformed),
     ]  # fmt: skip
     for lie, kind in lies:
         with pytest.raises(kind):
-            await send(coop.home.commons, offer(keys.identity, replace(said, **lie), dataset.data))
+            await send(coop.home.first.commons, offer(keys.identity, replace(said, **lie), dataset.data))
     with pytest.raises(Untrue, match="somebody else"):  # Ana's manifest, under Ben's name
-        await send(coop.home.commons, offer(ben, said, dataset.data))
+        await send(coop.home.first.commons, offer(ben, said, dataset.data))
     for lie in ({"registrar": ben.peer}, {"log_key": bytes(32)}, {"custody": None}, {"series": bytes(16)}):
         other = manifest.sign(replace(value, **lie), keys.identity)
         entry = listing.entry(replace(value, **lie), cid(other), said.time)
         with pytest.raises((Untrue, Conflict)):
-            await send(coop.home.commons, offer(keys.identity, entry, other))
+            await send(coop.home.first.commons, offer(keys.identity, entry, other))
     with pytest.raises(Malformed):
-        await send(coop.home.commons, b"nonsense")
-    assert coop.home.log.size == size
+        await send(coop.home.first.commons, b"nonsense")
+    assert coop.home.first.log.size == size
     assert coop.home.shelf.manifest(name) is None  # nothing is kept of what is refused
-    answer = codec.decode(Answer, await send(coop.home.commons, offer(keys.identity, said, dataset.data)), 1 << 20)
+    answer = codec.decode(
+        Answer, await send(coop.home.first.commons, offer(keys.identity, said, dataset.data)), 1 << 20
+    )
     assert answer.shown[0].index == size
     redated = replace(said, time=said.time + 1)
-    again = codec.decode(Answer, await send(coop.home.commons, offer(keys.identity, redated, dataset.data)), 1 << 20)
-    assert (again.shown[0].index, coop.home.log.size) == (size, size + 1)  # a manifest makes one entry
+    again = codec.decode(
+        Answer, await send(coop.home.first.commons, offer(keys.identity, redated, dataset.data)), 1 << 20
+    )
+    assert (again.shown[0].index, coop.home.first.log.size) == (size, size + 1)  # a manifest makes one entry
 
 
 async def test_an_entry_is_not_replayed_into_another_commons(
@@ -285,20 +289,20 @@ async def test_an_entry_is_not_replayed_into_another_commons(
     said = listing.entry(dataset.value, cid(dataset.data), int(time.time()))
     body = offer(ana.home.keys.identity, said, dataset.data)
     with pytest.raises(NotFound):
-        await ana.desk.net.post(other.address, f"/{other.home.commons}/publications", body, limit=4096)
+        await ana.desk.net.post(other.address, f"/{other.home.first.commons}/publications", body, limit=4096)
     with pytest.raises(NotFound):
-        await ana.desk.net.post(other.address, f"/{seats['coop'].home.commons}/publications", body, limit=4096)
+        await ana.desk.net.post(other.address, f"/{seats['coop'].home.first.commons}/publications", body, limit=4096)
     entry = envelope.open(entries.PUBLISH, Publish, codec.decode(Offer, body, listing.LIMIT).statement)
     with pytest.raises(Conflict, match="another commons"):  # whatever its registrar does: the fold
-        other.home.log.state.apply(entry)
-    other.home.log.state.size -= 1
+        other.home.first.log.state.apply(entry)
+    other.home.first.log.state.size -= 1
 
 
 async def test_what_is_too_large_is_refused_by_who_sends_and_by_who_takes(
     seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coop, ana, size = seats["coop"], seats["ana"], seats["coop"].home.log.size
-    path = f"/{coop.home.commons}/publications"
+    coop, ana, size = seats["coop"], seats["ana"], seats["coop"].home.first.log.size
+    path = f"/{coop.home.first.commons}/publications"
     with pytest.raises(TooLarge):
         await ana.desk.net.post(coop.address, path, bytes(listing.LIMIT + 1), limit=4096)
     with pytest.raises(Malformed):  # it is read, and is none
@@ -308,7 +312,7 @@ async def test_what_is_too_large_is_refused_by_who_sends_and_by_who_takes(
         with pytest.raises(TooLarge, match="at most 1000") as caught:
             await publish(seats, folder)
         assert "several datasets" in caught.value.hint
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
 
 
 async def test_a_manifest_larger_than_other_requests_goes_through(seats: Seats, folder: Path) -> None:
@@ -322,7 +326,7 @@ async def test_offers_are_limited_as_other_requests_are(
     seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coop = seats["coop"]
-    monkeypatch.setattr(coop.node.registrar.each, "take", lambda *_: 5.0)
+    monkeypatch.setattr(coop.node.at().registrar.each, "take", lambda *_: 5.0)
     with pytest.raises(TooMany):
         await publish(seats, folder)
     assert published(coop) == 0
@@ -338,13 +342,13 @@ async def test_a_registrar_that_is_away_is_named_and_the_same_command_goes_on(
     dataset = await offered(seats, folder, monkeypatch)
     with pytest.raises(NotFound):
         ana.node.site.manifest(cid(dataset.data))  # not shown before it is in the log
-    kept = {name: len(party.home.deposits.of(coop.home.commons)) for name, party in seats.items()}
+    kept = {name: len(party.home.deposits.of(coop.home.first.commons)) for name, party in seats.items()}
     with monkeypatch.context() as patch:
         patch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed again"))
         reference = await publish(seats, folder)
         again = await publish(seats, folder)
     assert parse(reference).cid == parse(again).cid == cid(dataset.data)
-    assert {name: len(p.home.deposits.of(coop.home.commons)) for name, p in seats.items()} == kept
+    assert {name: len(p.home.deposits.of(coop.home.first.commons)) for name, p in seats.items()} == kept
     assert published(coop) == 1
     await (await start("asker")).fetch(reference, tmp_path / "copy")
     (folder / "more.csv").write_text("a,b\n")  # other files are another dataset
@@ -359,7 +363,7 @@ async def test_a_registrar_that_cannot_be_reached_is_told_before_anything_is_sea
     monkeypatch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed"))
     await coop.node.__aexit__(None, None, None)
     with pytest.raises(Unreachable):
-        await ana.publish(folder, named=coop.home.commons)
+        await ana.publish(folder, named=coop.home.first.commons)
 
 
 def crash(*_: object, **__: object) -> Any:
@@ -412,13 +416,13 @@ async def test_what_was_decided_meanwhile_has_it_sealed_anew(
     await coop.desk.propose(action="change-custodians", file=f"member ben {seats['ben'].peer}\nquorum ben\n")
     reference = await publish(seats, folder)
     assert parse(reference).cid != cid(stale.data)
-    assert list(coop.home.log.state.datasets) == [parse(reference).cid]
+    assert list(coop.home.first.log.state.datasets) == [parse(reference).cid]
 
 
 async def test_a_registrar_whose_disk_keeps_no_manifest_logs_none(
     seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coop, size = seats["coop"], seats["coop"].home.log.size
+    coop, size = seats["coop"], seats["coop"].home.first.log.size
 
     def full(*_: object) -> None:
         raise StorageFailed("the disk is full")
@@ -427,13 +431,13 @@ async def test_a_registrar_whose_disk_keeps_no_manifest_logs_none(
         patch.setattr(coop.home.shelf, "note_manifest", full)
         with pytest.raises(CommonsError, match="disk is full"):
             await publish(seats, folder)
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     await publish(seats, folder)
     with monkeypatch.context() as patch:
-        patch.setattr(coop.home.log, "_store", full)
+        patch.setattr(coop.home.first.log, "_store", full)
         with pytest.raises(CommonsError):
             await publish(seats, folder, title="Another")
-    others = [name for name, *_ in coop.home.shelf.manifests() if name not in coop.home.log.state.datasets]
+    others = [name for name, *_ in coop.home.shelf.manifests() if name not in coop.home.first.log.state.datasets]
     for name in others:  # a manifest that no entry names is shown to nobody
         with pytest.raises(NotFound):
             coop.node.site.manifest(name)
@@ -443,7 +447,7 @@ async def test_an_answer_that_shows_something_else_is_not_believed(
     seats: Seats, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coop, ana = seats["coop"], seats["ana"]
-    registrar = coop.node.registrar
+    registrar = coop.node.at().registrar
 
     async def another(_: Registrar, body: bytes) -> bytes:
         return registrar._one(1, 0)
@@ -502,14 +506,14 @@ def member_publishes(folder: Path) -> str:
 
     async def go() -> str:
         with Home(folder / "coop") as coop, Home(folder / "ana") as ana:
-            coop.resumption.free = True  # by its owner's word: a copy, or a kill right after an entry, needs one
+            coop.first.resumption.free = True  # by its owner's word: a copy, or a kill right after an entry, needs one
             async with Node(coop) as a, Node(ana) as b:
                 address = f"/ip4/127.0.0.1/tcp/1/p2p/{coop.keys.identity.peer}"
-                ana.shelf.put_seat(coop.commons, coop.log.key.public, [address])
+                ana.shelf.put_seat(coop.first.commons, coop.first.log.key.public, [address])
                 desk = Desk(b)
                 desk.net = Line(a)  # type: ignore[assignment]
                 told = await desk.publish(
-                    path=str(folder / "data"), title="Small", licence="CC0-1.0", access="public", named=coop.commons
+                    path=str(folder / "data"), title="Small", licence="CC0-1.0", access="public", named=coop.first.commons
                 )  # fmt: skip
                 return str(told["cid"])
 
@@ -537,12 +541,12 @@ def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(t
 
         code = in_child(work)
         with Home(folder / "coop") as coop:
-            entered.append(len(coop.log.state.datasets))
-            assert all(coop.shelf.manifest(cid) is not None for cid in coop.log.state.datasets)
+            entered.append(len(coop.first.log.state.datasets))
+            assert all(coop.shelf.manifest(cid) is not None for cid in coop.first.log.state.datasets)
         named = member_publishes(folder)
         assert (folder / "told").read_text() in ("", named) if (folder / "told").exists() else True
         with Home(folder / "coop") as coop, Home(folder / "ana") as ana:
-            assert list(coop.log.state.datasets) == [named]
+            assert list(coop.first.log.state.datasets) == [named]
             assert coop.shelf.manifest(named) == ana.shelf.manifest(named, served=True) is not None
         shutil.rmtree(folder)
         if code == 0:

@@ -60,12 +60,12 @@ async def test_the_plain_door_gives_packs_and_tiles_and_nothing_else(
     reference = await alice.publish(folder)
     await bob.desk.mirror(dataset=reference, sources=[alice.node.door])
     audited = await bob.desk.audit(source=alice.node.door)
-    assert audited["commons"] == alice.home.commons
+    assert audited["commons"] == alice.home.first.commons
     for path in ("entries", "release"):
         with pytest.raises(Refused, match="door"):
-            await bob.node.net.post(alice.node.door, f"/{alice.home.commons}/{path}", b"x", limit=1000)
+            await bob.node.net.post(alice.node.door, f"/{alice.home.first.commons}/{path}", b"x", limit=1000)
     with pytest.raises(Refused, match="door"):
-        await bob.node.net.get(alice.node.door, f"/{alice.home.commons}/openings/000.p/1", limit=1000)
+        await bob.node.net.get(alice.node.door, f"/{alice.home.first.commons}/openings/000.p/1", limit=1000)
 
 
 async def test_a_complete_fetch_opens_no_socket(start: Start, folder: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_no_key_without_the_acknowledgement_by_name(start: Start, folder: 
     for named in (None, "CC0-1.0", "yes"):
         with pytest.raises(Unacknowledged, match=r"CC-BY-4\.0"):
             await bob.fetch(reference, tmp_path / "copy", alice.address, acknowledge=named)
-    assert alice.home.log.size == 2
+    assert alice.home.first.log.size == 2
     assert not (tmp_path / "copy").exists()
 
 
@@ -105,7 +105,7 @@ async def test_approval_waits_for_a_person_and_the_same_fetch_goes_on(
     for _ in range(2):
         with pytest.raises(Pending):
             await bob.fetch(reference, tmp_path / "copy", alice.address)
-    assert alice.home.log.size == 3  # asked twice, logged once
+    assert alice.home.first.log.size == 3  # asked twice, logged once
     (waiting,) = (await alice.desk.requests())["requests"]
     assert waiting["who"] == bob.peer
     await alice.desk.decide(request=waiting["request"], outcome="grant", reason="welcome")
@@ -133,7 +133,7 @@ async def test_a_public_dataset_asks_nobody(start: Start, folder: Path, tmp_path
     await mirror.desk.mirror(dataset=reference, sources=[alice.address])
     await bob.fetch(reference, tmp_path / "copy", mirror.address, acknowledge=None)
     assert same(folder, tmp_path / "copy")
-    assert alice.home.log.size == 2
+    assert alice.home.first.log.size == 2
 
 
 async def test_a_revoked_grant_gets_no_further_key_and_the_next_version_a_new_one(
@@ -172,10 +172,10 @@ async def test_a_new_version_reuses_what_did_not_change_and_needs_no_new_request
     )
     assert told["version"] == 2
     assert told["reused_bytes"] > 3_000_000
-    entries_before = alice.home.log.size
+    entries_before = alice.home.first.log.size
     await bob.fetch(told["reference"], tmp_path / "two", alice.address, acknowledge=None)
     assert same(folder, tmp_path / "two")
-    assert alice.home.log.size == entries_before
+    assert alice.home.first.log.size == entries_before
 
 
 async def test_changed_terms_are_asked_again(start: Start, folder: Path, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_the_requester_keeps_a_proof_that_stands_alone(start: Start, folde
     await bob.fetch(await alice.publish(folder), tmp_path / "copy", alice.address)
     (kept,) = (bob.home.path / "proofs").glob("*.tlog-proof")
     entry = bytes.fromhex(kept.with_suffix(".entry").read_text())
-    log = note.Verifier(name=f"commons/{alice.home.commons}", public=alice.home.log.key.public)
+    log = note.Verifier(name=f"commons/{alice.home.first.commons}", public=alice.home.first.log.key.public)
     signed = proof.check(proof.parse(kept.read_bytes()), entry, log)
     assert signed.checkpoint.size == 4
     assert entries.decode(entry).outcome == "grant"  # type: ignore[union-attr]
@@ -332,9 +332,9 @@ async def test_any_web_server_can_host_the_log(start: Start, folder: Path, tmp_p
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/logs"
         told = await bob.desk.audit(source=url)
-        assert (told["commons"], told["entries"], told["faults"]) == (alice.home.commons, 2, [])
+        assert (told["commons"], told["entries"], told["faults"]) == (alice.home.first.commons, 2, [])
         with pytest.raises(Untrue, match="not of"):
-            await bob.desk.audit(source=url, commons=bob.home.commons)
+            await bob.desk.audit(source=url, commons=bob.home.first.commons)
     finally:
         await runner.cleanup()
 
@@ -378,7 +378,7 @@ async def test_a_requester_reads_the_stewards_words_and_checks_who_signed_them(
 async def test_an_entry_of_a_later_version_is_kept_and_flagged(start: Start, folder: Path) -> None:
     alice = await start("alice")
     later = codec.encode(entries.Unknown(type="commons/later/v9"))
-    await alice.node.registrar._append(lambda state, index, now: [Record(entry=entries.decode(later), data=later)])
+    await alice.node.at().registrar._append(lambda state, index, now: [Record(entry=entries.decode(later), data=later)])
     await alice.publish(folder)
     told = await alice.desk.audit()
     assert (told["faults"], told["unknown"]) == ([], [{"entry": 1, "type": "commons/later/v9"}])
@@ -404,7 +404,7 @@ async def test_a_name_of_ones_own_licence_that_is_none_is_refused(start: Start, 
     alice = await start("alice", listen=())
     with pytest.raises(Malformed, match="LicenseRef-Ours"):
         await alice.publish(folder, licence=name, licence_texts=["Be kind."])
-    assert alice.home.log.size == 1
+    assert alice.home.first.log.size == 1
 
 
 def test_a_manifests_licence_that_is_none_is_malformed() -> None:
@@ -419,8 +419,8 @@ async def test_a_public_version_does_not_open_earlier_ones_that_were_not(start: 
     first = await alice.publish(folder)
     with pytest.raises(Conflict, match="earlier versions"):
         await alice.publish(folder, access="public", update=first)
-    assert alice.home.log.size == 2
+    assert alice.home.first.log.size == 2
     free = await alice.publish(folder, access="public")
     free = await alice.publish(folder, access="public", update=free)
     closed = await alice.publish(folder, update=free)
-    assert alice.home.log.state.datasets[parse(closed).cid].entry.epoch == 1
+    assert alice.home.first.log.state.datasets[parse(closed).cid].entry.epoch == 1

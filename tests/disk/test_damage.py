@@ -37,7 +37,7 @@ def chance() -> random.Random:
 @pytest.fixture
 def closed(opened: Home) -> Home:
     """A home whose log of 351 entries, some committed one by one and some together, is closed."""
-    log = opened.log
+    log = opened.first.log
     for n in range(60):
         log.append(access(bytes([n]), f"person {n % 7}", bytes([n]) * 32)).result()
     with stalled(log):

@@ -31,9 +31,9 @@ def whole(path: Path) -> str:
     """The commons of a home that opens and can be written."""
     with Home(path) as opened:
         assert opened.config == {"answer": 42}
-        assert (opened.log.size, opened.log.broken) == (1, None)
+        assert (opened.first.log.size, opened.first.log.broken) == (1, None)
         assert {p.name for p in path.iterdir() if p.suffix == ".new"} == set()
-        return opened.commons
+        return opened.first.commons
 
 
 # -- making one -----------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_second_process_is_told_that_the_home_is_in_use(make_home: MakeHome) -
         assert in_child(second) == 0
         with pytest.raises(Busy):  # nor this process twice
             Home(path)
-        assert opened.log.broken is None
+        assert opened.first.log.broken is None
     with Home(path):
         pass
 
@@ -208,7 +208,7 @@ def test_the_lock_of_a_killed_process_is_free(make_home: MakeHome) -> None:
 
     assert in_child(killed) == -signal.SIGKILL
     with Home(path) as opened:
-        assert opened.log.size == 1
+        assert opened.first.log.size == 1
 
 
 def test_there_is_no_home_where_none_was_made(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_home_that_cannot_be_opened_lets_everything_go(make_home: MakeHome, br
     (path / broken).unlink()
     kept.rename(path / broken)
     with Home(path) as opened:
-        assert opened.log.broken is None
+        assert opened.first.log.broken is None
 
 
 def test_settings_are_replaced_whole_or_not_at_all(make_home: MakeHome, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,13 +359,13 @@ def test_a_home_that_cannot_be_written_is_read_and_left_as_it_is(make_home: Make
     before = contents(path)
     with frozen(path):
         with Home(path) as opened:
-            assert (opened.frozen, opened.log.size, opened.shelf.peers()) == (True, 1, ["x"])
-            assert opened.log.broken is not None
-            assert "cannot be written" in opened.log.broken.message
+            assert (opened.frozen, opened.first.log.size, opened.shelf.peers()) == (True, 1, ["x"])
+            assert opened.first.log.broken is not None
+            assert "cannot be written" in opened.first.log.broken.message
             with pytest.raises(StorageFailed, match="cannot be written"):
                 opened.shelf.add_peer("y")
             with pytest.raises(StorageFailed, match="cannot be written"):
-                opened.log.append(lambda _state, _index, _now: []).result(10)
+                opened.first.log.append(lambda _state, _index, _now: []).result(10)
         with pytest.raises(StorageFailed, match="cannot be written"):
             Home(path, node=True)
     assert contents(path) == before

@@ -39,12 +39,12 @@ def used(tmp_path: Path) -> Path:
     create(path)
     with Home(path) as opened:
         said = Publish(
-            commons=opened.commons, time=opened.log.state.time, manifest=ids.cid(b"x"), series=bytes(16), version=1,
+            commons=opened.first.commons, time=opened.first.log.state.time, manifest=ids.cid(b"x"), series=bytes(16), version=1,
             title="t", licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None,
             epoch=0,
         )  # fmt: skip
         entry = envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, said, opened.keys.identity))
-        opened.log.append(lambda _state, _index, _now: [record(entry)]).result()
+        opened.first.log.append(lambda _state, _index, _now: [record(entry)]).result()
         opened.shelf.add_peer("x")
         (path / "packs" / bytes(32).hex()).write_bytes(b"sealed")
     return path
@@ -80,7 +80,7 @@ def test_a_log_beside_its_seed_is_named_and_goes_on_once_its_settings_are_back(u
         assert "config.json" in told.value.hint
     (path / "config.json").write_text("{}")
     with Home(used) as old, Home(path) as opened:
-        assert (opened.commons, opened.log.size) == (old.commons, 2)
+        assert (opened.first.commons, opened.first.log.size) == (old.first.commons, 2)
 
 
 def test_the_log_that_a_crash_left_begun_is_gone_on_with_and_not_made_anew(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_log_that_a_crash_left_begun_is_gone_on_with_and_not_made_anew(tmp_p
     before = (path / "log.db").read_bytes()
     create(path)
     with Home(path) as opened:
-        assert opened.log.size == 1
+        assert opened.first.log.size == 1
     assert (path / "log.db").read_bytes() == before
 
 

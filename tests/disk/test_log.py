@@ -54,11 +54,12 @@ DATASET = ids.cid(b"dataset")
 def opened(make_home: MakeHome) -> Iterator[Home]:
     with Home(make_home("alice")) as home:
         said = Publish(
-            commons=home.commons, time=home.log.state.time, manifest=DATASET, series=bytes(16), version=1, title="t",
-            licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None, epoch=0,
+            commons=home.first.commons, manifest=DATASET, time=home.first.log.state.time, series=bytes(16), version=1,
+            title="t", licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None,
+            epoch=0,
         )  # fmt: skip
         entry = envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, said, home.keys.identity))
-        home.log.append(lambda state, index, now: [record(entry)]).result()
+        home.first.log.append(lambda state, index, now: [record(entry)]).result()
         yield home
 
 
@@ -87,7 +88,7 @@ def access(secret: bytes = b"statement", subject: str = "bob", statement: bytes 
 
 
 def reopen(home: Home) -> Log:
-    return Log.open(home.path / "log.db", home.keys.log(0), home.keys.local("openings"))
+    return Log.open(home.first.folder / "log.db", home.keys.log(0), home.keys.local("openings"))
 
 
 def check(log: Log) -> None:
@@ -143,7 +144,7 @@ def stalled(log: Log) -> Iterator[None]:
 
 
 def test_what_arrives_during_a_commit_shares_the_next_one(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         futures = [log.append(access(bytes([n]))) for n in range(50)]
     heads = {f.result(10).head.checkpoint.size for f in futures}
@@ -153,7 +154,7 @@ def test_what_arrives_during_a_commit_shares_the_next_one(opened: Home) -> None:
 
 
 def test_a_refused_draft_leaves_nothing_and_disturbs_nobody(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
 
     def wrong(state: Any, index: int, now: int) -> list[Record]:
         leaf = Decision(
@@ -177,7 +178,7 @@ def test_a_refused_draft_leaves_nothing_and_disturbs_nobody(opened: Home) -> Non
 
 
 def test_one_statement_makes_one_entry_however_often_it_comes(opened: Home) -> None:
-    log, digest = opened.log, bytes(range(32))
+    log, digest = opened.first.log, bytes(range(32))
 
     def once(state: Any, index: int, now: int) -> list[Record]:
         return [] if log.known(digest) is not None else access(statement=digest)(state, index, now)
@@ -191,15 +192,15 @@ def test_one_statement_makes_one_entry_however_often_it_comes(opened: Home) -> N
 
 
 def test_how_far_a_log_was_begun_is_read_from_its_file(opened: Home, tmp_path: Path) -> None:
-    opened.log.append(access()).result(LIMIT)
-    assert begun(opened.path / "log.db") == (4, opened.log.entry(0))
+    opened.first.log.append(access()).result(LIMIT)
+    assert begun(opened.first.folder / "log.db") == (4, opened.first.log.entry(0))
     assert begun(tmp_path / "new.db") == (0, None)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_what_is_committed_is_seen_once_its_head_is(opened: Home, size: int) -> None:
     """The readers' connection may see a commit before its caller hears of it."""
-    log = opened.log
+    log = opened.first.log
     log.append(access(statement=b"d" * 32)).result(LIMIT)
     log.head = replace(log.head, checkpoint=replace(log.head.checkpoint, size=size))
     assert log.answered(b"d" * 32) == (2 if size > 2 else None)
@@ -211,7 +212,7 @@ def test_what_is_committed_is_seen_once_its_head_is(opened: Home, size: int) -> 
 )
 @pytest.mark.parametrize("persist", [False, True])
 def test_a_failed_write_is_told_to_nobody_as_done_and_shuts_the_log(opened: Home, word: str, persist: bool) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access(b"before")).result()
     size = log.size
     log._db = Faulty(log._db, word, persist)  # type: ignore[assignment]
@@ -232,11 +233,11 @@ def test_a_failed_write_is_told_to_nobody_as_done_and_shuts_the_log(opened: Home
     again.append(access(b"again")).result()
     check(again)
     again.close()
-    opened.log = reopen(opened)
+    opened.first.log = reopen(opened)
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     (pages,) = log._db.execute("PRAGMA page_count").fetchone()
     log._db.execute(f"PRAGMA max_page_count = {pages + 3}")
     done = 0
@@ -252,11 +253,11 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(opened: Home) -> None:
     assert again.size == 2 + 2 * done
     check(again)
     again.close()
-    opened.log = reopen(opened)
+    opened.first.log = reopen(opened)
 
 
 def test_a_bit_that_flips_on_the_way_to_the_disk_is_never_signed(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
 
     class Flips(Faulty):
         def execute(self, sql: str, *args: Any) -> Any:
@@ -272,7 +273,7 @@ def test_a_bit_that_flips_on_the_way_to_the_disk_is_never_signed(opened: Home) -
     assert again.size == 2
     check(again)
     again.close()
-    opened.log = reopen(opened)
+    opened.first.log = reopen(opened)
 
 
 @pytest.mark.parametrize(
@@ -287,24 +288,24 @@ def test_a_bit_that_flips_on_the_way_to_the_disk_is_never_signed(opened: Home) -
     ],
 )
 def test_a_damaged_log_is_not_continued(opened: Home, damage: str) -> None:
-    opened.log.append(access()).result()
-    opened.log.close()
-    db = sqlite3.connect(opened.path / "log.db")
+    opened.first.log.append(access()).result()
+    opened.first.log.close()
+    db = sqlite3.connect(opened.first.folder / "log.db")
     with db:
         db.execute(damage)
     db.close()
     try:
         log = reopen(opened)
     except CommonsError:
-        opened.log = Log(opened.path / "none.db", opened.keys.log(0), b"")
+        opened.first.log = Log(opened.path / "none.db", opened.keys.log(0), b"")
         return
     with pytest.raises(StorageFailed):
         log.append(access()).result()
-    opened.log = log
+    opened.first.log = log
 
 
 def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_and_for_good_where_it_is_proven(opened: Home) -> None:
-    log, path = opened.log, opened.path / "log.db"
+    log, path = opened.first.log, opened.first.folder / "log.db"
     copy = sqlite3.connect(opened.path / "old.db")
     with copy:
         log._db.backup(copy)
@@ -339,11 +340,11 @@ def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_and_for_good_where
         log.append(access()).result()
     assert not log.waive(99)
     log.close()
-    opened.log = reopen(opened)
+    opened.first.log = reopen(opened)
 
 
 def test_a_head_of_ours_that_we_lead_to_is_fine_and_a_strangers_is_not(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     older = log.head.note
     log.append(access()).result()
     log.compare(older)
@@ -354,7 +355,7 @@ def test_a_head_of_ours_that_we_lead_to_is_fine_and_a_strangers_is_not(opened: H
 
 
 def test_erasing_overwrites_on_disk_and_leaves_the_same_persons_other_entries(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access(b"FIRST", "bob")).result()
     log.append(access(b"SECOND", "bob")).result()
     sealed = log._reads.execute("SELECT sealed FROM openings WHERE idx = 2").fetchone()[0]
@@ -376,13 +377,13 @@ def test_erasing_overwrites_on_disk_and_leaves_the_same_persons_other_entries(op
 
 
 def test_closing_commits_what_was_waiting(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     futures = [log.append(access(bytes([n]))) for n in range(30)]
     log.close()
     assert all(future.done() and not future.exception() for future in futures)
-    opened.log = reopen(opened)
-    assert opened.log.size == 62
-    assert opened.log.state == reopened_state(opened)
+    opened.first.log = reopen(opened)
+    assert opened.first.log.size == 62
+    assert opened.first.log.state == reopened_state(opened)
 
 
 def reopened_state(opened: Home) -> Any:
@@ -394,11 +395,11 @@ def reopened_state(opened: Home) -> Any:
 
 def test_the_log_of_another_key_is_not_opened(opened: Home) -> None:
     with pytest.raises(Conflict):
-        Log.open(opened.path / "log.db", opened.keys.log(1), opened.keys.local("openings"))
+        Log.open(opened.first.folder / "log.db", opened.keys.log(1), opened.keys.local("openings"))
 
 
 def test_a_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access()).result()
     log.prove(2, log.head)
     log._db.execute("UPDATE nodes SET hash = ? WHERE level = 1 AND pos = 0", (bytes(32),))
@@ -409,7 +410,7 @@ def test_a_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
 
 
 def test_whoever_admits_is_asked_of_what_is_added_and_of_nothing_else(opened: Home) -> None:
-    log, asked = opened.log, list[int]()
+    log, asked = opened.first.log, list[int]()
 
     def admit(records: Sequence[Record], now: int) -> None:
         asked.append(len(records))
@@ -428,7 +429,7 @@ def test_whoever_admits_is_asked_of_what_is_added_and_of_nothing_else(opened: Ho
 
 
 def test_many_writers_share_few_commits_and_each_checkpoint_is_one_of_them(opened: Home) -> None:
-    log, said = opened.log, []
+    log, said = opened.first.log, []
     log._db.set_trace_callback(lambda text: said.append(text) if text.startswith("COMMIT") else None)
     futures: list[Future[Any]] = []
 
@@ -450,7 +451,7 @@ def test_many_writers_share_few_commits_and_each_checkpoint_is_one_of_them(opene
 
 
 def test_a_batch_has_a_limit_and_the_rest_comes_next(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
 
     def one(state: Any, index: int, now: int) -> list[Record]:
         return [record(Redaction(type=REDACTION, time=now, entries=(0,), reason="x"))]
@@ -476,7 +477,7 @@ class Gated(Faulty):
 
 
 def test_nobody_sees_or_is_told_what_is_not_committed(opened: Home) -> None:
-    log, head = opened.log, opened.log.head
+    log, head = opened.first.log, opened.first.log.head
     gate = Gated(log._db)
     log._db = gate  # type: ignore[assignment]
     future = log.append(access(statement=b"d" * 32))
@@ -498,7 +499,7 @@ def test_nobody_sees_or_is_told_what_is_not_committed(opened: Home) -> None:
 
 
 def test_one_who_leaves_before_the_commit_leaves_nothing_and_the_committer_lives(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         futures = [log.append(access(bytes([n]))) for n in range(3)]
         assert futures[1].cancel()
@@ -520,7 +521,7 @@ def test_one_who_leaves_before_the_commit_leaves_nothing_and_the_committer_lives
 async def test_a_caller_that_is_cancelled_does_not_stop_the_log(opened: Home) -> None:
     import asyncio
 
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         task = asyncio.create_task(Registrar(opened)._append(access(b"gone")))
         await asyncio.sleep(0)
@@ -531,26 +532,26 @@ async def test_a_caller_that_is_cancelled_does_not_stop_the_log(opened: Home) ->
 
 
 def test_a_closed_log_answers_at_once_that_it_is_closed(opened: Home) -> None:
-    opened.log.close()
+    opened.first.log.close()
     with pytest.raises(StorageFailed, match="closed"):
-        opened.log.append(access()).result(1)
-    opened.log.close()
+        opened.first.log.append(access()).result(1)
+    opened.first.log.close()
 
 
 def test_a_bug_in_the_fold_shuts_the_log_and_its_count_stays_right(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     with pytest.raises(Internal):
         log.append(lambda state, index, now: [Record(entry=object(), data=b"x")]).result(10)  # type: ignore[arg-type]
     assert log.state.size == 2
     with pytest.raises(Internal, match="half way"):
         log.append(access()).result(10)
     log.close()
-    opened.log = reopen(opened)
-    assert opened.log.append(access()).result(10).first == 2
+    opened.first.log = reopen(opened)
+    assert opened.first.log.append(access()).result(10).first == 2
 
 
 def test_a_draft_refused_half_way_shuts_the_log_and_what_came_before_it_stays(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
 
     def half(state: Any, index: int, now: int) -> list[Record]:
         request, _ = access()(state, index, now)
@@ -567,13 +568,13 @@ def test_a_draft_refused_half_way_shuts_the_log_and_what_came_before_it_stays(op
     with pytest.raises(Internal):
         futures[2].result(10)
     log.close()
-    opened.log = reopen(opened)
-    assert opened.log.size == 4
-    check(opened.log)
+    opened.first.log = reopen(opened)
+    assert opened.first.log.size == 4
+    check(opened.first.log)
 
 
 def test_an_error_that_everybody_is_told_does_not_grow(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     log._db = Faulty(log._db, "COMMIT", False)  # type: ignore[assignment]
     for _ in range(100):
         with pytest.raises(StorageFailed) as caught:
@@ -591,12 +592,12 @@ def test_an_error_that_everybody_is_told_does_not_grow(opened: Home) -> None:
 )
 @pytest.mark.parametrize("persist", [False, True])
 def test_a_failed_write_of_the_private_side_fails_the_whole_entry(opened: Home, word: str, persist: bool) -> None:
-    log = opened.log
+    log = opened.first.log
     log._db = log._openings._db = Faulty(log._db, word, persist)  # type: ignore[assignment]
     with pytest.raises(StorageFailed):
         log.append(access(statement=b"d" * 32)).result(10)
     log.close()
-    again = opened.log = reopen(opened)
+    again = opened.first.log = reopen(opened)
     assert (again.size, again.answered(b"d" * 32), again.opening(2)) == (2, None, None)
     for table in ("openings", "subjects", "statements"):
         assert again._reads.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
@@ -604,13 +605,13 @@ def test_a_failed_write_of_the_private_side_fails_the_whole_entry(opened: Home, 
 
 
 def test_an_append_killed_anywhere_is_there_whole_or_not_at_all(opened: Home, tmp_path: Path) -> None:
-    opened.log.close()
+    opened.first.log.close()
     sizes, step = [], 0
     while True:
         step += 1
         at = tmp_path / str(step)
         at.mkdir()
-        shutil.copy(opened.path / "log.db", at / "log.db")
+        shutil.copy(opened.first.folder / "log.db", at / "log.db")
 
         def work(at: Path = at, step: int = step) -> None:
             die_at(step)
@@ -628,7 +629,7 @@ def test_an_append_killed_anywhere_is_there_whole_or_not_at_all(opened: Home, tm
             break
     assert set(sizes) == {2, 4}
     assert sizes == sorted(sizes)
-    opened.log = reopen(opened)
+    opened.first.log = reopen(opened)
 
 
 # -- disks --------------------------------------------------------------------------------------------------------
@@ -701,8 +702,8 @@ def test_a_disk_that_turns_read_only_loses_nothing(little_disk: Path) -> None:
 
 
 def test_what_is_no_database_is_told_as_a_failing_disk(opened: Home) -> None:
-    opened.log.close()
-    (opened.path / "log.db").write_bytes(os.urandom(9000))
+    opened.first.log.close()
+    (opened.first.folder / "log.db").write_bytes(os.urandom(9000))
     with pytest.raises(StorageFailed):
         reopen(opened)
 
@@ -716,8 +717,8 @@ def flipped(data: bytes, at: int) -> bytes:
 
 def damage(opened: Home, select: str, update: str, at: int) -> None:
     """Close the log and flip bit `at` of one stored value."""
-    opened.log.close()
-    with closing(sqlite3.connect(opened.path / "log.db")) as db:
+    opened.first.log.close()
+    with closing(sqlite3.connect(opened.first.folder / "log.db")) as db:
         ((value,),) = db.execute(select).fetchall()
         db.execute(update, (flipped(value, at % (8 * len(value))),))
         db.commit()
@@ -725,8 +726,8 @@ def damage(opened: Home, select: str, update: str, at: int) -> None:
 
 @pytest.mark.parametrize("index", [0, 1, 2, 3])
 def test_any_bit_that_flips_in_an_entry_is_found_on_open(opened: Home, index: int) -> None:
-    opened.log.append(access()).result(10)
-    whole = opened.log.entry(index)
+    opened.first.log.append(access()).result(10)
+    whole = opened.first.log.entry(index)
     for at in range(0, 8 * len(whole), 61):
         damage(
             opened,
@@ -735,20 +736,20 @@ def test_any_bit_that_flips_in_an_entry_is_found_on_open(opened: Home, index: in
             at,
         )
         try:
-            opened.log = reopen(opened)
+            opened.first.log = reopen(opened)
         except CommonsError as error:
-            opened.log, told = Log(opened.path / "none.db", opened.keys.log(0), b""), error
+            opened.first.log, told = Log(opened.path / "none.db", opened.keys.log(0), b""), error
         else:
-            told = opened.log.append(access()).exception(10)  # type: ignore[assignment]
+            told = opened.first.log.append(access()).exception(10)  # type: ignore[assignment]
             assert f"entries {index}:" in told.message
         assert isinstance(told, StorageFailed)
         assert "damaged" in told.message
-        opened.log.close()
-        with closing(sqlite3.connect(opened.path / "log.db")) as db:
+        opened.first.log.close()
+        with closing(sqlite3.connect(opened.first.folder / "log.db")) as db:
             db.execute("UPDATE entries SET data = ? WHERE idx = ?", (whole, index))
             db.commit()
-    opened.log = reopen(opened)
-    assert opened.log.broken is None
+    opened.first.log = reopen(opened)
+    assert opened.first.log.broken is None
 
 
 @pytest.mark.parametrize("at", [0, 100, 600, 1000])
@@ -760,15 +761,15 @@ def test_any_bit_that_flips_in_the_newest_checkpoint_is_found_on_open(opened: Ho
 
 @pytest.mark.parametrize(("level", "pos"), [(0, 4), (2, 0), (1, 0), (0, 1)])
 def test_a_bit_that_flips_in_the_tree_is_found_on_open(opened: Home, level: int, pos: int) -> None:
-    opened.log.append(access()).result(10)
-    opened.log.append(note_of(1)).result(10)  # five entries: the edge is (2, 0) and (0, 4)
+    opened.first.log.append(access()).result(10)
+    opened.first.log.append(note_of(1)).result(10)  # five entries: the edge is (2, 0) and (0, 4)
     damage(
         opened,
         f"SELECT hash FROM nodes WHERE level = {level} AND pos = {pos}",
         f"UPDATE nodes SET hash = ? WHERE level = {level} AND pos = {pos}",
         77,
     )
-    log = opened.log = reopen(opened)
+    log = opened.first.log = reopen(opened)
     assert [(each.table, each.row) for each in log.damage] == [("nodes", f"({level}, {pos})")]
     with pytest.raises(StorageFailed, match=r"nodes \(\d, \d\)"):
         log.append(access()).result(10)
@@ -778,7 +779,7 @@ def test_a_bit_that_flips_in_the_tree_is_found_on_open(opened: Home, level: int,
 def test_a_bit_that_flips_in_the_tree_of_an_open_log_is_found_before_a_proof_is_given(
     opened: Home, level: int, pos: int
 ) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access()).result(10)
     log.append(note_of(1)).result(10)
     value = flipped(log.read(level, pos), 77)
@@ -797,7 +798,7 @@ def test_a_bit_that_flips_in_the_tree_of_an_open_log_is_found_before_a_proof_is_
 @pytest.mark.parametrize("size", [255, 256, 257, 511, 512, 513])
 def test_a_log_of_any_length_is_read_whole_when_it_is_opened_and_goes_on(opened: Home, size: int) -> None:
     """It is read 256 entries at once: state, tree and size are the same as those of the log that was closed."""
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         futures = [log.append(access(subject=f"bob {n}")) for n in range(size - log.size, 1, -2)]
         futures += [log.append(note_of(1))] if size % 2 else []
@@ -805,7 +806,7 @@ def test_a_log_of_any_length_is_read_whole_when_it_is_opened_and_goes_on(opened:
     assert (log.size, before := log.head) == (size, log.head)
     accesses = log.state.accesses
     log.close()
-    log = opened.log = reopen(opened)
+    log = opened.first.log = reopen(opened)
     assert (log.size, log.state.size, log.head, log.broken) == (size, size, before, None)
     assert log.state.accesses == accesses
     log.append(access()).result(LIMIT)
@@ -814,12 +815,12 @@ def test_a_log_of_any_length_is_read_whole_when_it_is_opened_and_goes_on(opened:
 
 
 def test_a_lost_entry_of_a_long_log_is_told_as_damage(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         futures = [log.append(note_of(1)) for _ in range(700)]
     assert futures[-1].result(10).head.checkpoint.size == 702
     log.close()
-    with closing(sqlite3.connect(opened.path / "log.db")) as db:
+    with closing(sqlite3.connect(opened.first.folder / "log.db")) as db:
         db.execute("DELETE FROM entries WHERE idx = 3")
         db.commit()
     with pytest.raises(StorageFailed, match="damaged"):
@@ -827,9 +828,9 @@ def test_a_lost_entry_of_a_long_log_is_told_as_damage(opened: Home) -> None:
 
 
 def test_a_damaged_opening_is_told_and_the_entry_stays_provable(opened: Home) -> None:
-    opened.log.append(access()).result(10)
+    opened.first.log.append(access()).result(10)
     damage(opened, "SELECT sealed FROM openings WHERE idx = 2", "UPDATE openings SET sealed = ? WHERE idx = 2", 300)
-    log = opened.log = reopen(opened)
+    log = opened.first.log = reopen(opened)
     with pytest.raises(StorageFailed, match="opening of entry 2 is damaged"):
         log.opening(2)
     log.prove(2, log.head)
@@ -837,7 +838,7 @@ def test_a_damaged_opening_is_told_and_the_entry_stays_provable(opened: Home) ->
 
 def test_a_consistency_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
     """It would show the requester two histories, and this node as a liar."""
-    log = opened.log
+    log = opened.first.log
     for n in range(5):
         log.append(note_of(n)).result(10)
     assert len(log.lead(3, log.head)) > 0
@@ -854,7 +855,7 @@ def test_a_consistency_proof_out_of_a_damaged_tree_is_not_given_away(opened: Hom
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_an_alarm_tells_a_log_that_is_behind_from_one_with_two_histories(opened: Home, more: int) -> None:
-    log = opened.log
+    log = opened.first.log
     said = checkpoint.Checkpoint(origin=log.origin, size=log.size + more, root=bytes(32))
     theirs = checkpoint.sign(said, opened.keys.log(0))
     assert type(alarmed(log.head, theirs)) is (Stale if more > 0 else StorageFailed)
@@ -867,9 +868,9 @@ def test_an_alarm_tells_a_log_that_is_behind_from_one_with_two_histories(opened:
 
 
 def test_two_histories_of_one_log_know_each_other_by_their_heads(opened: Home, tmp_path: Path) -> None:
-    opened.log.close()
-    shutil.copy(opened.path / "log.db", tmp_path / "fork.db")
-    log = opened.log = reopen(opened)
+    opened.first.log.close()
+    shutil.copy(opened.first.folder / "log.db", tmp_path / "fork.db")
+    log = opened.first.log = reopen(opened)
     with closing(Log.open(tmp_path / "fork.db", opened.keys.log(0), opened.keys.local("openings"))) as fork:
         ours, theirs = (one.append(access(word)).result(10).head.note for one, word in ((log, b"a"), (fork, b"b")))
         for one, other in ((log, theirs), (fork, ours)):
@@ -881,11 +882,11 @@ def test_two_histories_of_one_log_know_each_other_by_their_heads(opened: Home, t
 
 
 def test_an_alarm_that_the_disk_does_not_take_shuts_the_log_all_the_same(opened: Home, tmp_path: Path) -> None:
-    opened.log.close()
-    shutil.copy(opened.path / "log.db", tmp_path / "old.db")
+    opened.first.log.close()
+    shutil.copy(opened.first.folder / "log.db", tmp_path / "old.db")
     with closing(Log.open(tmp_path / "old.db", opened.keys.log(0), opened.keys.local("openings"))) as future:
         newer = future.append(access(b"a")).result(10).head.note
-    log = opened.log = reopen(opened)
+    log = opened.first.log = reopen(opened)
     log.append(access(b"b")).result(10)
     log._reads.execute("PRAGMA query_only=ON")
     with pytest.raises(StorageFailed, match="rolled back"):
@@ -902,18 +903,18 @@ def test_an_alarm_that_the_disk_does_not_take_shuts_the_log_all_the_same(opened:
 @pytest.fixture
 def newer(opened: Home, tmp_path: Path) -> tuple[bytes, tuple[bytes, ...]]:
     """A head of two entries more than there are here, and what leads to it."""
-    opened.log.close()
-    shutil.copy(opened.path / "log.db", tmp_path / "old.db")
+    opened.first.log.close()
+    shutil.copy(opened.first.folder / "log.db", tmp_path / "old.db")
     with closing(Log.open(tmp_path / "old.db", opened.keys.log(0), opened.keys.local("openings"))) as future:
         old = future.size
         head = future.append(access(b"a")).result(LIMIT).head
         lead = future.lead(old, head)
-    opened.log = reopen(opened)
+    opened.first.log = reopen(opened)
     return head.note, lead
 
 
 def test_what_is_proven_takes_the_place_of_somebodys_word(opened: Home, newer: tuple[bytes, tuple[bytes, ...]]) -> None:
-    log, (head, lead) = opened.log, newer
+    log, (head, lead) = opened.first.log, newer
     with pytest.raises(Stale, match="behind by the word of eve"):
         log.compare(head, "eve")
     with pytest.raises(Stale, match="ben has shown"):
@@ -924,7 +925,7 @@ def test_what_is_proven_takes_the_place_of_somebodys_word(opened: Home, newer: t
 def test_a_log_that_is_shut_already_says_why_whatever_it_is_shown(
     opened: Home, newer: tuple[bytes, tuple[bytes, ...]]
 ) -> None:
-    log, (head, lead) = opened.log, newer
+    log, (head, lead) = opened.first.log, newer
     log.broken = StorageFailed("the disk is full")
     for shown in ((), lead):
         with pytest.raises(StorageFailed, match="the disk is full"):
@@ -936,7 +937,7 @@ def test_a_log_that_is_shut_already_says_why_whatever_it_is_shown(
 
 
 def test_a_head_of_a_log_that_ends_where_it_does_here_proves_it_forked_and_an_empty_one_nothing(opened: Home) -> None:
-    log, keys = opened.log, opened.keys
+    log, keys = opened.first.log, opened.keys
     empty = checkpoint.Checkpoint(origin=log.origin, size=0, root=merkle.EMPTY)
     assert log.compare(checkpoint.sign(empty, keys.log(0))) == 0
     assert log.compare(log.head.note) == log.size
@@ -947,7 +948,7 @@ def test_a_head_of_a_log_that_ends_where_it_does_here_proves_it_forked_and_an_em
 
 
 def test_no_key_is_released_before_the_decision_is_durable(opened: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access()).result(LIMIT)
     whole, now = log.head, log.state.time
     assert log.granted(2, now).decision == 3
@@ -981,7 +982,7 @@ def secrets_of(log: Log, *indices: int) -> list[bytes]:
 
 
 def test_many_are_erased_out_of_a_large_log_without_a_trace(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         futures = [log.append(access(os.urandom(50 + 40 * (n % 60)), f"subject {n % 90}")) for n in range(300)]
     assert futures[-1].result(10).first == 600
@@ -1004,7 +1005,7 @@ def test_many_are_erased_out_of_a_large_log_without_a_trace(opened: Home) -> Non
 def test_what_a_crash_after_an_erasure_leaves_in_the_wal_is_gone_after_the_next_start(
     opened: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access(b"FIRST", "bob")).result(10)
     hidden = secrets_of(log, 2)
     monkeypatch.setattr(sql, "forget", lambda db: None)
@@ -1019,32 +1020,32 @@ def test_what_a_crash_after_an_erasure_leaves_in_the_wal_is_gone_after_the_next_
 
 
 def test_an_erasure_that_somebody_elses_reading_holds_up_is_not_called_done(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     log.append(access(b"FIRST", "bob")).result(10)
     hidden = secrets_of(log, 2)
     log._db.execute("PRAGMA busy_timeout=20")
-    with closing(sqlite3.connect(opened.path / "log.db", isolation_level=None)) as other:
+    with closing(sqlite3.connect(opened.first.folder / "log.db", isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM entries").fetchone()
         with pytest.raises(StorageFailed, match="still in the WAL"):
             log.append(erase(2)).result(10)
         other.execute("ROLLBACK")
     log.close()
-    opened.log = reopen(opened)
-    assert opened.log.state.redacted == {2: 4}
+    opened.first.log = reopen(opened)
+    assert opened.first.log.state.redacted == {2: 4}
     assert not any(secret in raw(opened.path) for secret in hidden)
 
 
 def test_entries_are_dated_in_order_whatever_the_clock_does(opened: Home) -> None:
-    log, first = opened.log, opened.log.state.time
+    log, first = opened.first.log, opened.first.log.state.time
     log._clock = lambda: first - 5000.0
     log.append(access()).result(10)
     assert log.state.time == first
     log._clock = time.time
     log.append(access(b"2")).result(10)
-    opened.log.close()
-    opened.log = reopen(opened)
-    assert opened.log.size == 6
+    opened.first.log.close()
+    opened.first.log = reopen(opened)
+    assert opened.first.log.size == 6
 
 
 # -- a log that somebody else began -----------------------------------------------------------------------------------
@@ -1108,7 +1109,7 @@ def test_a_head_by_who_kept_a_log_before_shuts_it_for_nobody(tmp_path: Path) -> 
 
 
 def test_an_open_log_is_examined_whole(opened: Home) -> None:
-    log = opened.log
+    log = opened.first.log
     with stalled(log):
         futures = [log.append(note_of(1)) for _ in range(600)]
     futures[-1].result(LIMIT)

@@ -43,13 +43,13 @@ def test_nothing_is_added_that_is_not_admitted(make_home: MakeHome) -> None:
             raise Conflict("not now")
 
         def draft(*_: object) -> list[Record]:
-            return [Record(data=home.log.entry(0), entry=object())]  # type: ignore[arg-type]
+            return [Record(data=home.first.log.entry(0), entry=object())]  # type: ignore[arg-type]
 
-        home.log.admits.append(admit)
+        home.first.log.admits.append(admit)
         with pytest.raises(Conflict, match="not now"):
-            home.log.append(draft).result()
-        assert home.log.append(lambda *_: []).result().head == home.log.head
+            home.first.log.append(draft).result()
+        assert home.first.log.append(lambda *_: []).result().head == home.first.log.head
         assert len(asked) == 1
-        assert home.log.size == 1
-        assert home.log.state.size == 1
-        assert home.log.broken is None
+        assert home.first.log.size == 1
+        assert home.first.log.state.size == 1
+        assert home.first.log.broken is None

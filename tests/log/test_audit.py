@@ -58,12 +58,12 @@ async def party(start: Start, folder: Path) -> Party:
         alice, await alice.publish(folder, access="allow-list", allow=[asker.keys.identity.peer], title="=1+1"), anna
     )
     assert await asker.ask() == ASKED
-    said = Received(commons=alice.home.commons, request=ASKED, dataset=asker.cid, files=3, size=9, time=0)
+    said = Received(commons=alice.home.first.commons, request=ASKED, dataset=asker.cid, files=3, size=9, time=0)
     await asker.send(asker.submission(said, kind=entries.RECEIPT))
     assert await second.ask() == WAITED
     await alice.desk.decide(request=WAITED, outcome="grant", reason="welcome")
     assert await third.ask() == LISTED_ASKED
-    assert alice.home.log.size == LAST
+    assert alice.home.first.log.size == LAST
     return alice
 
 
@@ -294,7 +294,7 @@ async def test_a_missing_opening_is_a_fault_only_where_nothing_explains_it(party
     assert told["faults"] == []
     row = told["rows"][0]
     assert (row["state"], row["earlier"], row["earlier_at"]) == (f"redacted by entry {LAST}", "verified", LAST - 1)
-    party.home.log._db.execute("DELETE FROM openings WHERE idx = ?", (WAITED,))  # by hand, and nothing says why
+    party.home.first.log._db.execute("DELETE FROM openings WHERE idx = ?", (WAITED,))  # by hand, and nothing says why
     (fault,) = (await party.desk.audit())["faults"]
     assert fault == {"entry": WAITED, "what": "its opening is missing, and no redaction entry says why"}
 
@@ -327,7 +327,7 @@ async def test_before_its_keeper_erases_what_a_row_hides_it_is_stored_what_was_f
 
 @pytest.mark.parametrize("harm", ["its bytes", "its key", "no key", "no bytes"])
 async def test_a_damaged_opening_is_one_row_and_ends_nothing(party: Party, tmp_path: Path, harm: str) -> None:
-    db = party.home.log._db
+    db = party.home.first.log._db
     of = f"WHERE subject = (SELECT subject FROM openings WHERE idx = {WAITED})"
     if harm == "its bytes":
         ((sealed,),) = db.execute("SELECT sealed FROM openings WHERE idx = ?", (WAITED,)).fetchall()
@@ -360,17 +360,17 @@ async def test_a_damaged_opening_is_one_row_and_ends_nothing(party: Party, tmp_p
 
 
 async def test_a_damaged_opening_keeps_nobody_elses_from_being_erased(party: Party) -> None:
-    db = party.home.log._db
+    db = party.home.first.log._db
     db.execute("UPDATE openings SET sealed = zeroblob(90) WHERE idx = ?", (LISTED_ASKED,))  # of the same person
     await party.desk.erase(entry=ASKED)
-    assert party.home.log.broken is None
+    assert party.home.first.log.broken is None
     states = [row["state"].split(" ")[0] for row in (await party.desk.audit())["rows"]]
     assert states == ["redacted", "verified", "damaged:"]
 
 
 @pytest.mark.parametrize("packed", [False, True])
 async def test_every_file_of_an_export_is_checked_or_named(party: Party, tmp_path: Path, packed: bool) -> None:
-    log = party.home.log
+    log = party.home.first.log
     with stalled(log):  # so many that the tree has tiles of two levels
         futures = [log.append(note_of(1)) for _ in range(600)]
     assert futures[-1].result().head.checkpoint.size == LAST + 600
@@ -433,13 +433,13 @@ async def test_times_and_amounts_that_no_calendar_has_are_still_printed(
 async def test_a_log_of_another_commons_is_not_taken_for_this_one(party: Party, start: Start, tmp_path: Path) -> None:
     other = await start("other", listen=())
     path = Forger(party.home).write(tmp_path / "log")
-    await audited(path, party.home.commons)
+    await audited(path, party.home.first.commons)
     with pytest.raises(Untrue, match="not of"):
-        await audited(path, other.home.commons)
+        await audited(path, other.home.first.commons)
     with pytest.raises(Malformed, match="not a commons id: 'nonsense'"):
         await audited(path, "nonsense")
     forger = Forger(party.home)
-    forger.entries[CHARTER] = other.home.log.entry(0)  # under this log's name and key
+    forger.entries[CHARTER] = other.home.first.log.entry(0)  # under this log's name and key
     with pytest.raises(Untrue, match="calls itself"):
         await audited(forger.write(tmp_path / "charter"))
     forger = Forger(party.home)
@@ -679,7 +679,7 @@ async def test_a_copy_of_a_copy_is_as_large_as_the_log(party: Party, start: Star
     first = await party.desk.export_log(path=str(tmp_path / "first"))
     again = await bob.desk.export_log(path=str(tmp_path / "again"), source=str(tmp_path / "first"))
     assert first["entries"] == again["entries"] == LAST
-    assert bob.home.shelf.head(party.home.log.key.vkey) == party.home.log.head.note
+    assert bob.home.shelf.head(party.home.first.log.key.vkey) == party.home.first.log.head.note
 
 
 async def test_a_copy_of_a_log_has_its_name_only_once_it_is_verified(party: Party, tmp_path: Path) -> None:

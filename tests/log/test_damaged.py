@@ -35,7 +35,7 @@ from commons.disk.witnessed import Seen
 from commons.errors import NotFound, StorageFailed, Untrue
 from commons.log import titles
 from tests.cli.test_cli import ANY, Commons
-from tests.conftest import LIMIT, MakeHome, Party, Start
+from tests.conftest import LIMIT, MakeHome, Party, Start, log_folder
 from tests.disk.test_log import flipped
 from tests.forked import program
 
@@ -76,7 +76,7 @@ async def test_a_damaged_manifest_ends_neither_serving_nor_gossip_and_comes_agai
     assert await damaged(bob) == [("shelf.db manifests", cid)]
     assert set(holder.held(bob.home)) == {other}
     assert [each.cid for each in titles.of_home(bob.home)] == [other]
-    assert alice.address in bob.node.gossip.registrars(alice.home.commons)
+    assert alice.address in bob.node.gossip.registrars(alice.home.first.commons)
     assert alice.peer in bob.node.contact.wanted()
     with pytest.raises(NotFound):
         bob.node.site.manifest(cid)
@@ -95,8 +95,8 @@ async def test_a_damaged_key_of_a_log_ends_no_comparison_of_others(
     alice, adam, bob = await start("alice"), await start("adam"), await start("bob")
     for each in (alice, adam):
         await bob.fetch(await each.publish(folder), tmp_path / each.peer, each.address)
-    row = flip(bob.home.shelf._db, table, "log", f"log = '{alice.home.log.key.vkey}'")
-    assert adam.home.log.key in bob.node.gossip.known()
+    row = flip(bob.home.shelf._db, table, "log", f"log = '{alice.home.first.log.key.vkey}'")
+    assert adam.home.first.log.key in bob.node.gossip.known()
     assert (f"shelf.db {table}.log", row) in await damaged(bob)
     await bob.desk.unlogged()
 
@@ -104,11 +104,11 @@ async def test_a_damaged_key_of_a_log_ends_no_comparison_of_others(
 async def test_a_damaged_key_of_a_log_that_is_cosigned_ends_no_cosigning_of_others(start: Start) -> None:
     alice, adam, wim = await start("alice"), await start("adam"), await start("wim")
     for each in (alice, adam):
-        wim.node.site.witness.add(each.home.log.key.vkey)
-    row = flip(wim.home.witnessed._db, "logs", "vkey", f"vkey = '{alice.home.log.key.vkey}'")
-    assert adam.home.log.key in wim.node.gossip.known()
+        wim.node.site.witness.add(each.home.first.log.key.vkey)
+    row = flip(wim.home.witnessed._db, "logs", "vkey", f"vkey = '{alice.home.first.log.key.vkey}'")
+    assert adam.home.first.log.key in wim.node.gossip.known()
     assert await damaged(wim) == [("witness.db logs", row)]
-    assert wim.home.witnessed.keys(adam.home.log.origin) == (adam.home.log.key,)
+    assert wim.home.witnessed.keys(adam.home.first.log.origin) == (adam.home.first.log.key,)
 
 
 async def test_a_damaged_request_hides_no_other_and_is_made_anew(start: Start, folder: Path, tmp_path: Path) -> None:
@@ -117,12 +117,12 @@ async def test_a_damaged_request_hides_no_other_and_is_made_anew(start: Start, f
     for each, reference in ((alice, one), (adam, two)):
         await bob.fetch(reference, tmp_path / each.peer, each.address)
     before = await bob.desk.unlogged()
-    log = alice.home.log.key.vkey
+    log = alice.home.first.log.key.vkey
     flip(bob.home.shelf._db, "asks", "submission", f"log = '{log}'")
     assert await bob.desk.unlogged() == before
     assert await damaged(bob) == [("shelf.db asks", parse(one).cid)]
     again = await bob.fetch(one, tmp_path / "again", alice.address)  # its key is here
-    assert len(alice.home.log.state.accesses) == 1
+    assert len(alice.home.first.log.state.accesses) == 1
     bob.home.shelf._db.execute("UPDATE asks SET secret = NULL, outcome = 'pending' WHERE log = ?", (log,))
     anew = await bob.fetch(one, tmp_path / "anew", alice.address)
     assert (anew["request"] > again["request"], await damaged(bob)) == (True, [])
@@ -140,7 +140,7 @@ def ana(tmp_path: Path, folder: Path) -> Commons:
 
 
 def mar(ana: Commons, table: str, column: str, where: str = "1 = 1") -> None:
-    with closing(sqlite3.connect(ana.folder / "ana" / "log.db", isolation_level=None)) as db:
+    with closing(sqlite3.connect(log_folder(ana.folder / "ana") / "log.db", isolation_level=None)) as db:
         flip(db, table, column, where)
 
 
@@ -198,7 +198,7 @@ def test_an_export_with_a_damaged_opening_says_so_and_is_no_success(ana: Commons
         ana.json("ben", "fetch", reference, "rivers", "--acknowledge", "CC0-1.0")
     ana.json("ana", "log", "export", "whole", "--openings")
     mar(ana, "openings", "sealed")
-    with closing(sqlite3.connect(ana.folder / "ana" / "log.db")) as db:
+    with closing(sqlite3.connect(log_folder(ana.folder / "ana") / "log.db")) as db:
         index = db.execute("SELECT idx FROM openings").fetchone()[0]
     done = ana.run("--home", "ana", "log", "export", "copy", "--openings")
     assert done.returncode == StorageFailed.number
@@ -220,50 +220,50 @@ class Stored:
     def __init__(self, make_home: MakeHome) -> None:
         self.path, cid = make_home("ana"), ids.cid(b"a dataset")
         with Home(make_home("ben")) as ben, Home(self.path) as ana:
-            ana.dating.right(ana.log.state, NOW)
-            ana.resumption.word(ana.log.head, 0, ["somebody"])
-            signer, key = ana.keys.witness(), ben.log.key
+            ana.first.dating.right(ana.first.log.state, NOW)
+            ana.first.resumption.word(ana.first.log.head, 0, ["somebody"])
+            signer, key = ana.keys.witness(), ben.first.log.key
             for name in ("one", "two"):
                 by = Signer(name.encode().ljust(32))
-                line = note.cosign(note.peek(ana.log.head.note), name, by, NOW)
+                line = note.cosign(note.peek(ana.first.log.head.note), name, by, NOW)
                 witness = Verifier(name=name, type=note.COSIGNATURE, public=by.public)
-                ana.cosigned.put(1, ana.log.head.note, {witness.vkey: line})
+                ana.first.cosigned.put(1, ana.first.log.head.note, {witness.vkey: line})
             ana.witnessed.add(key)
-            line = note.cosign(note.peek(ben.log.head.note), "w", signer, NOW)
-            ana.witnessed.step(key.name, lambda _: Seen(head=ben.log.head, time=NOW, line=line))
+            line = note.cosign(note.peek(ben.first.log.head.note), "w", signer, NOW)
+            ana.witnessed.step(key.name, lambda _: Seen(head=ben.first.log.head, time=NOW, line=line))
             shelf, me = ana.shelf, ben.keys.identity
-            shelf.advance(key.vkey, None, ben.log.head.note)
-            shelf.put_seat(ben.commons, key.public, ["/ip4/127.0.0.1/tcp/9/p2p/" + me.peer])
-            shelf.put_keeper(ben.commons, key.public, me.peer, [me.peer])
+            shelf.advance(key.vkey, None, ben.first.log.head.note)
+            shelf.put_seat(ben.first.commons, key.public, ["/ip4/127.0.0.1/tcp/9/p2p/" + me.peer])
+            shelf.put_keeper(ben.first.commons, key.public, me.peer, [me.peer])
             shelf.add_peer("/ip4/127.0.0.1/tcp/8/p2p/" + me.peer)
-            told = Notice(commons=ben.commons, dataset=cid, entry=1, time=NOW, holders=0, dropped=0)
+            told = Notice(commons=ben.first.commons, dataset=cid, entry=1, time=NOW, holders=0, dropped=0)
             shelf.put_withdrawal(Withdrawal(dataset=cid, notice=notice.sign(told, me), entry=1, applied=True))
-            offered = transfer.offer(ana.keys, ben.commons, ben.log.state, own=False)
+            offered = transfer.offer(ana.keys, ben.first.commons, ben.first.log.state, own=False)
             proposal = envelope.sign(proposals.PROPOSAL, offered, ana.keys.identity)
-            shelf.put_bid(ben.commons, proposal, [me.peer])
+            shelf.put_bid(ben.first.commons, proposal, [me.peer])
             digest = sha256(proposal).digest()
-            vote = Vote(commons=ben.commons, proposal=digest, choice="yes", reason="", time=NOW)
+            vote = Vote(commons=ben.first.commons, proposal=digest, choice="yes", reason="", time=NOW)
             shelf.put_ballot(digest, me.peer, envelope.sign(proposals.VOTE, vote, me))
-            other = checkpoint.sign(replace(ben.log.head.checkpoint, root=bytes(32)), ben.keys.log(0))
-            shelf.put_fork(ben.log.key.vkey, (ben.log.head.note.decode(), other.decode()), bytes(64))
-            ana.witnessed.keep(key.name, ben.log.head.note.decode(), other.decode())
-            shelf.put_offer(ben.commons, bytes(32), cid)
+            other = checkpoint.sign(replace(ben.first.log.head.checkpoint, root=bytes(32)), ben.keys.log(0))
+            shelf.put_fork(ben.first.log.key.vkey, (ben.first.log.head.note.decode(), other.decode()), bytes(64))
+            ana.witnessed.keep(key.name, ben.first.log.head.note.decode(), other.decode())
+            shelf.put_offer(ben.first.commons, bytes(32), cid)
             asked = Asked(
-                commons=ben.commons, dataset=cid, terms=bytes(32), epoch=0, purpose="research", details=None,
+                commons=ben.first.commons, dataset=cid, terms=bytes(32), epoch=0, purpose="research", details=None,
                 hpke=bytes(32), nonce=bytes(32), time=NOW,
             )  # fmt: skip
             statement = envelope.sign(entries.REQUEST, asked, me)
             ana.pleas.put(Plea(
-                statement=entries.statement_digest(statement), commons=ben.commons, dataset=cid, signer=me.peer,
+                statement=entries.statement_digest(statement), commons=ben.first.commons, dataset=cid, signer=me.peer,
                 time=NOW, size=1, body=codec.encode(Handed(statement=statement, details=None, sources=())),
                 acknowledged=b"signed",
             ))  # fmt: skip
             ana.deposits.put(Kept(
-                sharing=bytes(32), root=bytes(32), commons=ben.commons, series=bytes(16), epoch=0, signer=me.peer,
+                sharing=bytes(32), root=bytes(32), commons=ben.first.commons, series=bytes(16), epoch=0, signer=me.peer,
                 data=b"a deposit",
             ))  # fmt: skip
             ana.deposits.record(Gave(
-                statement=bytes(32), decision=1, sharing=bytes(32), commons=ben.commons, dataset=cid,
+                statement=bytes(32), decision=1, sharing=bytes(32), commons=ben.first.commons, dataset=cid,
                 requester=me.peer, request=1, time=NOW, data=b"a release",
             ))  # fmt: skip
             ana.deposits.put_passed(bytes(32), "group g any a")
@@ -346,7 +346,7 @@ def test_who_keeps_a_log_by_now_is_not_forgotten_where_the_row_is_damaged(make_h
     """Else this home would go on with a log that somebody took over."""
     commons = Commons(tmp_path)
     with Home(make_home("ana")) as ana:
-        ana.shelf.put_keeper(ana.commons, bytes(32), ana.keys.identity.peer, [])
+        ana.shelf.put_keeper(ana.first.commons, bytes(32), ana.keys.identity.peer, [])
     mangle(tmp_path / "ana", "shelf.db", "keepers", "key", "a type")
     told = commons.json("ana", "status")
     assert [(each["table"], each["row"]) for each in told["damaged"]] == [("shelf.db keepers", told["commons"])]

@@ -21,7 +21,7 @@ from tests.keeper import BOB, Keeper
 
 def other_history(alice: Party) -> bytes:
     """A head of alice's log, of its size, over other entries: what a second audience was shown."""
-    head = alice.home.log.head.checkpoint
+    head = alice.home.first.log.head.checkpoint
     lie = Checkpoint(origin=head.origin, size=head.size, root=bytes(32))
     return checkpoint.sign(lie, alice.home.keys.log(0))
 
@@ -30,14 +30,14 @@ async def test_a_fork_is_kept_shown_and_stops_everything_until_it_is_explained(
     start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, bob = await start("alice"), await start("bob")
-    log = alice.home.log
+    log = alice.home.first.log
 
     def unmoved(head: bytes, *_: object) -> int:  # she shuts nothing when she is shown what she did
         return checkpoint.open(head, log.key).checkpoint.size
 
     monkeypatch.setattr(log, "compare", unmoved)
     first, second = await alice.publish(folder, title="One"), await alice.publish(folder, title="Two")
-    vkey = alice.home.log.key.vkey
+    vkey = alice.home.first.log.key.vkey
     assert bob.home.shelf.advance(vkey, None, other_history(alice))
     with pytest.raises(SplitView) as caught:
         await bob.desk.audit(source=alice.address)
@@ -48,7 +48,7 @@ async def test_a_fork_is_kept_shown_and_stops_everything_until_it_is_explained(
         with pytest.raises(SplitView, match="known to have signed two") as again:
             await bob.fetch(reference, tmp_path / "copy", alice.address)
         assert again.value.evidence == caught.value.evidence
-    assert alice.home.log.size == 3  # nothing was asked for
+    assert alice.home.first.log.size == 3  # nothing was asked for
     with pytest.raises(NotFound):
         await bob.desk.forget_fork(log="another")
     await bob.desk.forget_fork(log=vkey)
@@ -73,15 +73,15 @@ async def test_what_others_show_in_an_error_is_verified_and_kept_whatever_became
 ) -> None:
     alice, bob = await start("alice", lie=ShowsTwoHeads), await start("bob")
     reference = await alice.publish(folder)
-    head = alice.home.log.head.checkpoint
+    head = alice.home.first.log.head.checkpoint
     lie = Checkpoint(origin=head.origin, size=head.size, root=bytes(32))
     signer = Signer(os.urandom(32)) if not signed else alice.home.keys.log(0)
     alice.node.site.other = lambda: checkpoint.sign(lie, signer)
     with pytest.raises(SplitView if signed else Unreachable) as caught:
         await bob.fetch(reference, tmp_path / "copy", f"/ip4/127.0.0.1/tcp/9/p2p/{alice.peer}", alice.address)
     assert len(caught.value.evidence) == 2
-    assert list(bob.home.shelf.forks()) == [alice.home.log.key.vkey] * signed
-    assert list((await bob.desk.status())["forks"]) == [alice.home.log.key.vkey] * signed
+    assert list(bob.home.shelf.forks()) == [alice.home.first.log.key.vkey] * signed
+    assert list((await bob.desk.status())["forks"]) == [alice.home.first.log.key.vkey] * signed
 
 
 # -- what proves a fork, without sockets -------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ async def test_a_file_tells_who_decided_what_and_who_kept_the_log_and_the_keys(
     await ben.desk.export_log(path=str(tmp_path / "log.zip"), openings=False)
 
     told = await read(tmp_path / "log.zip")
-    assert (told["faults"], told["commons"], told["entries"]) == ([], coop.home.commons, ben.home.log.size)
+    assert (told["faults"], told["commons"], told["entries"]) == ([], coop.home.first.commons, ben.home.first.log.size)
     minutes = told["governance"]
     kinds = [(row["kind"], row["who"]) for row in minutes["rows"]]
     assert kinds == [
@@ -100,12 +100,12 @@ async def test_a_ballot_that_does_not_count_is_a_fault_and_not_in_the_minutes(
     text = CHARTER.replace("River", "Sea")
     asked = (await ben.desk.propose(action="amend-charter", file=text))["proposal"]
     await cleo.desk.vote(proposal=asked, choice="no")
-    digest = coop.home.log.state.founded.ballot(asked).digest
-    said = Vote(commons=coop.home.commons, proposal=digest, choice="yes", reason="", time=int(time.time()))
+    digest = coop.home.first.log.state.founded.ballot(asked).digest
+    said = Vote(commons=coop.home.first.commons, proposal=digest, choice="yes", reason="", time=int(time.time()))
     again = envelope.open(VOTE, Vote, voting.sign(cleo.home, VOTE, said))
     with monkeypatch.context() as patch:
         patch.setattr(State, "apply", lambda self, _: setattr(self, "size", self.size + 1))
-        coop.home.log.append(lambda _state, _index, _now: [record(again)]).result()
+        coop.home.first.log.append(lambda _state, _index, _now: [record(again)]).result()
     await coop.desk.export_log(path=str(tmp_path / "log"), openings=True)
     told = await read(tmp_path / "log")
     assert [(fault["entry"], "has voted" in fault["what"]) for fault in told["faults"]] == [(asked + 2, True)]
@@ -123,8 +123,8 @@ async def test_a_decision_that_witnesses_saw_is_closed_by_their_stamp(
     coop = seats["coop"]
     await village.stop("witness")
     waits = (await coop.desk.propose(action="admit", college="workers", peer=witness.peer))["proposal"]
-    assert waits in coop.home.log.state.founded.counted
-    await until(lambda: coop.home.log.size == coop.home.log.state.size)
+    assert waits in coop.home.first.log.state.founded.counted
+    await until(lambda: coop.home.first.log.size == coop.home.first.log.state.size)
     rows = {row["entry"]: row for row in (await coop.desk.audit(governance=True))["governance"]["rows"]}
     assert (rows[waits]["outcome"], rows[waits]["closed"]) == ("counted", None)
     assert rows[rows[1]["closed"]]["kind"] == "stamp"  # the invitation of Ben

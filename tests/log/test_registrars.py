@@ -108,12 +108,14 @@ def test_who_keeps_a_log_is_as_the_manifest_says_or_as_was_verified_since(case: 
 def test_a_log_is_this_homes_where_commons_and_key_are_both_its_own(case: Case, commons: bool, key: bool) -> None:
     """A manifest may name somebody's commons, or somebody's key: not both, but by who has them."""
     home, value = case.home, case.value
-    value = replace(value, commons=home.commons) if commons else value
-    value = replace(value, log_key=home.log.key.public) if key else value
+    value = replace(value, commons=home.first.commons) if commons else value
+    value = replace(value, log_key=home.first.log.key.public) if key else value
     found = registrars.known(home, value)
     assert (found.here, found.peer == home.keys.identity.peer) == (commons and key, commons and key)
     assert found.log.public == value.log_key
-    assert asyncio.run(registrars.fold(home, case.doors, [], value)) == (home.log.state if commons and key else None)
+    assert asyncio.run(registrars.fold(home, case.doors, [], value)) == (
+        home.first.log.state if commons and key else None
+    )
 
 
 def test_a_keepers_addresses_are_those_that_end_in_its_name(case: Case) -> None:
@@ -163,7 +165,7 @@ def test_who_only_says_so_is_not_believed(case: Case, lie: str) -> None:
     if lie == "another commons":
         later = keeper.Keeper(members=(EVE.identity.peer,))
     elif lie == "says another commons":
-        case.doors.said[source] = case.home.commons
+        case.doors.said[source] = case.home.first.commons
     elif lie == "at another's address":
         source = at(EVE)
     elif lie == "at a door":

@@ -9,7 +9,7 @@ import pytest
 from commons.community import invitation
 from commons.community.charter import founding
 from commons.core.dataset import address, reference
-from commons.disk.home import write_config
+from commons.disk.settings import write_config
 from commons.errors import Malformed, NotFound
 from commons.net import interfaces
 from tests.conftest import CHARTER, Found, MakeHome, Start
@@ -46,7 +46,7 @@ async def test_what_a_node_on_all_interfaces_gives_out_is_dialled(start: Start, 
     invited = await ana.desk.invite(college="workers")
     assert invitation.parse(invited["invitation"]).sources == tuple(told["addresses"])
     assert invited["reach"] == address.reach(told["addresses"])
-    assert (await ben.desk.join(text=invited["invitation"]))["commons"] == ana.home.commons
+    assert (await ben.desk.join(text=invited["invitation"]))["commons"] == ana.home.first.commons
 
 
 async def test_those_of_the_home_network_are_given_when_asked_for_and_loopback_to_nobody_else(
@@ -142,7 +142,7 @@ async def test_however_an_address_is_written_it_is_the_same_for_every_command(st
         assert (await ben.desk.show(dataset=new, sources=[written]))["title"] == f"Number {n}"
         assert (await ben.desk.peers(add=written))["peers"] == [address.read(written)]
         assert (await ben.desk.peers(remove=written))["peers"] == []
-        assert (await ben.desk.audit(source=written, commons=ana.home.commons))["faults"] == []
+        assert (await ben.desk.audit(source=written, commons=ana.home.first.commons))["faults"] == []
     for written in ("127.0.0.1:1", "/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/1/"):
         for verb, words in (
             ("show", {"dataset": ref, "sources": [written]}), ("peers", {"add": written}),

@@ -82,7 +82,7 @@ class House:
 
     def __init__(self, party: Party, reference: str) -> None:
         self.party, self.home, self.asker = party, party.home, Asker(party, reference)
-        self.commons, self.cid = party.home.commons, self.asker.cid
+        self.commons, self.cid = party.home.first.commons, self.asker.cid
         self.root = self.asker.manifest.packs[0].root
         self.pack = party.home.packs.path(self.root).read_bytes()
         self.doors = api.Doors()
@@ -143,7 +143,7 @@ async def test_what_is_public_is_the_same_by_every_door(house: House) -> None:
 
 async def test_the_plain_door_takes_no_request_and_shows_no_opening(house: House) -> None:
     await house.asker.ask()
-    door, size = await house.plain(), house.home.log.size
+    door, size = await house.plain(), house.home.first.log.size
     statement = house.asker.submission(house.asker.asked())
     for path in ("entries", "release", "publications"):
         for body in (b"", statement, bytes(api.BODY * 4)):
@@ -151,7 +151,7 @@ async def test_the_plain_door_takes_no_request_and_shows_no_opening(house: House
             assert (got.status, got.told) == (403, Refused.number)
     got = await door.get(f"/{house.commons}/openings/000.p/4")
     assert (got.status, got.told) == (403, Refused.number)
-    assert house.home.log.size == size
+    assert house.home.first.log.size == size
 
 
 async def test_a_connection_that_came_in_by_no_door_gets_nothing(house: House) -> None:
@@ -199,13 +199,13 @@ async def test_openings_show_each_reader_what_the_charter_says(
 
 
 async def test_no_other_verb_does_anything(house: House) -> None:
-    door, size = await house.peer(), house.home.log.size
+    door, size = await house.peer(), house.home.first.log.size
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW", "POST"):
         for path in (*house.paths(), f"/{house.commons}/openings/000.p/2"):
             got = await door.ask(method, path)
             assert 400 <= got.status < 500, (method, path)
             assert b"Traceback" not in got.body, (method, path)
-    assert house.home.log.size == size
+    assert house.home.first.log.size == size
 
 
 async def test_entries_and_release_are_only_posted_to(house: House) -> None:
@@ -467,7 +467,7 @@ async def test_garbage_in_a_body_is_malformed(house: House) -> None:
 async def test_a_registrar_alone_needs_no_node(make_home: MakeHome) -> None:
     with Home(make_home("alone")) as home:
         site = Site(home, Registrar(home))
-        assert site.name().decode().strip() == home.commons
+        assert site.name().decode().strip() == home.first.commons
 
 
 # -- the table -------------------------------------------------------------------------------------------------------

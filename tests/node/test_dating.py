@@ -53,7 +53,7 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 def entries_of(where: Path) -> int:
     with Home(where) as opened:
-        return opened.log.size
+        return opened.first.log.size
 
 
 @pytest.fixture
@@ -82,13 +82,13 @@ def test_a_process_two_years_ahead_adds_nothing_and_says_what_to_do(kept: Path, 
 async def test_a_node_that_starts_two_years_ahead_erases_nothing(start: Start, kept: Path, tmp_path: Path) -> None:
     asker = await start("asker")
     with Home(kept) as opened:
-        cid = next(iter(opened.log.state.datasets))
+        cid = next(iter(opened.first.log.state.datasets))
     size = entries_of(kept)
     async with run(kept) as steward:
         await asker.desk.fetch(dataset=f"commons:{cid}", dest=str(tmp_path / "copy"), sources=[steward.address],
                                acknowledge="CC0-1.0", purpose="research")  # fmt: skip
-        await until(lambda: steward.home.log.size >= size + 3)  # asked, granted, received
-        size = steward.home.log.size
+        await until(lambda: steward.home.first.log.size >= size + 3)  # asked, granted, received
+        size = steward.home.first.log.size
     node = await asyncio.create_subprocess_exec(
         program(), "--home", str(kept), "node", "--listen", "/ip4/127.0.0.1/tcp/0", stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, env=environment(kept.parent, AHEAD=str(YEARS)),
@@ -157,12 +157,12 @@ async def test_a_member_says_that_it_is_not_so_late(found: Found, folder: Path) 
     seats = await found("ben")
     coop, ben = seats["coop"], seats["ben"]
     coop.home.shelf.add_peer(ben.address)
-    coop.home.log._clock = lambda: time.time() + 1200
-    size = coop.home.log.size
+    coop.home.first.log._clock = lambda: time.time() + 1200
+    size = coop.home.first.log.size
     with pytest.raises(Undated, match="members' clocks"):
         await coop.publish(folder)
-    assert coop.home.log.size == size
-    coop.home.log._clock = lambda: time.time() + 500
+    assert coop.home.first.log.size == size
+    coop.home.first.log._clock = lambda: time.time() + 500
     await coop.publish(folder)
 
 
@@ -172,12 +172,12 @@ async def test_strangers_count_for_nothing(start: Start, folder: Path) -> None:
     await ana.publish(folder)
     ana.home.shelf.add_peer(eve.address)
     await ana.node.net.get(eve.address, "/commons", limit=200)
-    ana.home.dating.heard(eve.address, int(time.time() + YEARS))
-    assert ana.home.dating.others() == ([], [])
-    ana.home.log._clock = lambda: time.time() + YEARS
+    ana.home.first.dating.heard(eve.address, int(time.time() + YEARS))
+    assert ana.home.first.dating.others() == ([], [])
+    ana.home.first.log._clock = lambda: time.time() + YEARS
     with pytest.raises(Undated, match="the last entry"):
         await ana.publish(folder, title="Again")
-    ana.home.log._clock = lambda: time.time() + 20 * DAY
+    ana.home.first.log._clock = lambda: time.time() + 20 * DAY
     await ana.publish(folder, title="Again")
 
 
@@ -185,17 +185,17 @@ async def test_ten_minutes_past_the_witnesses_wait(start: Start, tmp_path: Path,
     wim = await start("wim", http="127.0.0.1:0")
     where = make(tmp_path / "watched", policy(1, row(wim)))
     async with run(where) as ana:
-        wim.node.site.witness.add(ana.home.log.key.vkey)
+        wim.node.site.witness.add(ana.home.first.log.key.vkey)
         await ana.publish(folder)
         await settled(ana)
-        assert len(ana.home.dating.others()[0]) == 1
-        ana.home.log._clock = lambda: time.time() + 601 + 5
-        size = ana.home.log.size
+        assert len(ana.home.first.dating.others()[0]) == 1
+        ana.home.first.log._clock = lambda: time.time() + 601 + 5
+        size = ana.home.first.log.size
         with pytest.raises(Undated, match="witnesses' clocks"):
             await ana.publish(folder, title="Again")
         with pytest.raises(Undated):
-            await retention.forget(ana.node.registrar, time.time() + 700)
-        assert ana.home.log.size == size
+            await retention.forget(ana.node.at().registrar, time.time() + 700)
+        assert ana.home.first.log.size == size
         told = await ana.desk.date(right=True)
         assert told["doubt"] == ""
         await ana.publish(folder, title="Again")
@@ -220,10 +220,10 @@ async def test_one_of_three_witnesses_may_lie_about_the_time(
         ]
         where = make(tmp_path / "watched", policy(2, *zip(keys, doors, strict=True)))
         ana = await stack.enter_async_context(run(where))
-        await ana.node.clocks.round()
-        assert len(ana.home.dating.others()[0]) == 3
-        ana.home.resumption.free = True  # that it is the newest copy is not what is asked here
-        ana.home.log._clock = lambda: time.time() + ahead
+        await ana.node.at().clocks.round()
+        assert len(ana.home.first.dating.others()[0]) == 3
+        ana.home.first.resumption.free = True  # that it is the newest copy is not what is asked here
+        ana.home.first.log._clock = lambda: time.time() + ahead
         if goes:
             await ana.publish(folder)
         else:
@@ -234,14 +234,14 @@ async def test_one_of_three_witnesses_may_lie_about_the_time(
 async def test_a_member_that_lies_is_one_of_several(found: Found, folder: Path) -> None:
     seats = await found("ben", "cleo", "dora")
     coop = seats["coop"]
-    coop.home.log._clock = lambda: time.time() + 3600
+    coop.home.first.log._clock = lambda: time.time() + 3600
     for name, lie in (("ben", 3600), ("cleo", 0), ("dora", 0)):
-        coop.home.dating.heard(seats[name].address, int(time.time()) + lie)
+        coop.home.first.dating.heard(seats[name].address, int(time.time()) + lie)
     with pytest.raises(Undated):
         await coop.publish(folder)
-    coop.home.log._clock = time.time
+    coop.home.first.log._clock = time.time
     for name, lie in (("ben", -YEARS), ("cleo", 0), ("dora", 0)):
-        coop.home.dating.heard(seats[name].address, int(time.time()) + lie)
+        coop.home.first.dating.heard(seats[name].address, int(time.time()) + lie)
     await coop.publish(folder)
 
 
@@ -263,12 +263,12 @@ async def test_a_node_whose_clock_is_mended_goes_on_by_itself(
     async def ask() -> None:
         asked.set()
 
-    monkeypatch.setattr(coop.node.clocks, "round", ask)
-    coop.home.log._clock = lambda: time.time() + YEARS
+    monkeypatch.setattr(coop.node.at().clocks, "round", ask)
+    coop.home.first.log._clock = lambda: time.time() + YEARS
     async with asyncio.timeout(LIMIT):
         await asked.wait()
     assert settled == []
-    coop.home.log._clock = time.time
+    coop.home.first.log._clock = time.time
     await until(lambda: settled)
 
 
@@ -290,10 +290,10 @@ async def test_who_takes_a_log_over_by_a_clock_alone_dates_nothing_ahead(
 async def test_an_answer_without_a_date_or_with_a_silly_one_says_nothing(found: Found) -> None:
     seats = await found("ben")
     coop, ben = seats["coop"], seats["ben"]
-    coop.home.dating._heard.clear()
+    coop.home.first.dating._heard.clear()
     for said in ("", "yesterday", "Mon, 99 Jan 99999 00:00:00 GMT", "\x00"):
-        coop.node.clocks.heard(ben.address, said)
-    assert coop.home.dating.others() == ([], [])
+        coop.node.at().clocks.heard(ben.address, said)
+    assert coop.home.first.dating.others() == ([], [])
 
 
 # -- releasing ---------------------------------------------------------------------------------------------------------
@@ -303,16 +303,16 @@ async def test_a_clock_that_is_set_back_opens_nothing(start: Start, folder: Path
     ana, ben = await start("ana"), await start("ben")
     reference = await ana.publish(folder, grant_days=1)
     statement = await asked(ben, ana, reference, tmp_path)
-    assert ana.node.registrar.release(statement)
+    assert ana.node.at().registrar.release(statement)
     now = time.time()
-    ana.home.log._clock = lambda: now + DAY
+    ana.home.first.log._clock = lambda: now + DAY
     await ana.publish(folder, title="Later")
-    ana.node.registrar.clock = lambda: now - 5 * DAY + 1
+    ana.node.at().registrar.clock = lambda: now - 5 * DAY + 1
     with pytest.raises(Undated, match="grant with an end"):
-        ana.node.registrar.release(statement)
-    ana.node.registrar.clock = lambda: now + 60
+        ana.node.at().registrar.release(statement)
+    ana.node.at().registrar.clock = lambda: now + 60
     with pytest.raises(Gone, match="expired"):
-        ana.node.registrar.release(statement)
+        ana.node.at().registrar.release(statement)
 
 
 async def test_a_custodians_owner_says_that_the_clock_is_right_about_a_log_dated_ahead(
@@ -320,22 +320,22 @@ async def test_a_custodians_owner_says_that_the_clock_is_right_about_a_log_dated
 ) -> None:
     seats = await found("ben")
     coop, ben = seats["coop"], seats["ben"]
-    commons = coop.home.commons
+    commons = coop.home.first.commons
     with pytest.raises(NotFound, match="keeps no shares"):
         await ben.desk.date(commons=commons, right=True)
     await ben.desk.keep(named=commons)
-    coop.home.log._clock = lambda: time.time() + 9 * DAY
+    coop.home.first.log._clock = lambda: time.time() + 9 * DAY
     coop.home.shelf.add_peer(ben.address)
     assert "members' clocks" not in (await coop.desk.date(right=True))["doubt"]
     await coop.publish(folder)
     told = await ben.desk.date(commons=commons)
     assert (told["ahead"] > 8 * DAY, told["right"]) == (True, None)
-    assert ben.home.dating.word(commons) is None
+    assert ben.home.first.dating.word(commons) is None
     told = await ben.desk.date(commons=commons, right=True)
-    word = ben.home.dating.word(commons)
+    word = ben.home.first.dating.word(commons)
     assert word is not None
-    assert (word.logged, told["right"]) == (coop.home.log.state.time, word.time)
-    assert ben.home.dating.word(ben.home.commons) is None, "it is about that log alone"
+    assert (word.logged, told["right"]) == (coop.home.first.log.state.time, word.time)
+    assert ben.home.first.dating.word(ben.home.first.commons) is None, "it is about that log alone"
 
 
 async def asked(who: Party, of: Party, reference: str, tmp_path: Path) -> bytes:

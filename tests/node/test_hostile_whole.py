@@ -93,16 +93,16 @@ async def test_nobody_offers_to_keep_a_log_whose_home_could_not(start: Start, fo
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
     await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
     await ben.publish(folder)
-    before = coop.home.log.size
+    before = coop.home.first.log.size
     with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
-        await ben.desk.propose(action="change-registrar", named=coop.home.commons)
-    assert coop.home.log.size == before
+        await ben.desk.propose(action="change-registrar", named=coop.home.first.commons)
+    assert coop.home.first.log.size == before
 
 
 async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(start: Start, folder: Path) -> None:
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
     await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
-    name, log = coop.home.commons, coop.home.log.key.vkey
+    name, log = coop.home.first.commons, coop.home.first.log.key.vkey
     alone = f"member ben {ben.peer}\ngroup keepers 1 ben\nquorum keepers\n"
     both = f"member coop {coop.peer}\n" + alone.replace("1 ben", "2 ben coop")
     for party, other in ((coop, ben), (ben, coop)):
@@ -114,8 +114,8 @@ async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(s
         if text == alone:
             await ben.publish(folder, named=name)
     waits = await coop.desk.propose(action="change-custodians", file="")
-    before, sealed = coop.home.log.size, len(list((ben.home.path / "packs").iterdir()))
-    ben.home.shelf.put_fork(log, (coop.home.log.head.note.decode(), other_history(coop).decode()))
+    before, sealed = coop.home.first.log.size, len(list((ben.home.path / "packs").iterdir()))
+    ben.home.shelf.put_fork(log, (coop.home.first.log.head.note.decode(), other_history(coop).decode()))
     for verb in (
         lambda: ben.publish(folder, named=name, access="public"),
         lambda: ben.desk.vote(proposal=waits["proposal"], choice="yes", named=name),
@@ -125,7 +125,7 @@ async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(s
         with pytest.raises(SplitView) as caught:
             await verb()
         assert len(caught.value.evidence) == 2
-    assert coop.home.log.size == before
+    assert coop.home.first.log.size == before
     assert len(list((ben.home.path / "packs").iterdir())) == sealed
     await ben.desk.forget_fork(log=log)
     assert len((await ben.desk.pass_on(named=name))["passed"]) == 1
@@ -140,7 +140,7 @@ async def test_a_member_keeps_a_copy_of_the_log_that_an_audit_of_the_copy_bears_
     for name in ("log.zip", "log"):
         copy = tmp_path / name
         told = await ben.desk.export_log(path=str(copy), openings=True, source=coop.address)
-        assert (told["entries"], told["faults"]) == (coop.home.log.size, [])
+        assert (told["entries"], told["faults"]) == (coop.home.first.log.size, [])
         (row,) = (await ben.desk.audit(source=str(copy)))["rows"]
         assert (row["who"], row["state"]) == (ben.peer, "verified")
     with pytest.raises(Conflict, match="exists already"):
@@ -149,9 +149,13 @@ async def test_a_member_keeps_a_copy_of_the_log_that_an_audit_of_the_copy_bears_
 
 async def test_a_copy_has_the_head_that_members_can_go_on_from(start: Start, folder: Path, tmp_path: Path) -> None:
     coop = await start("coop")
-    older = coop.home.log.head.note
+    older = coop.home.first.log.head.note
     await coop.publish(folder)
-    site, name, both = coop.node.site, coop.home.commons, {"cosigned": older, "checkpoint": coop.home.log.head.note}
+    site, name, both = (
+        coop.node.site,
+        coop.home.first.commons,
+        {"cosigned": older, "checkpoint": coop.home.first.log.head.note},
+    )
     for path, heads in (("a", both), ("b", {**both, "cosigned": both["checkpoint"]})):
         files.write(lambda part, heads=heads: heads.get(part) or site.tile(name, part), tmp_path / path, False)
     assert (tmp_path / "a" / "cosigned").read_bytes() == older
@@ -162,9 +166,9 @@ async def test_a_copy_of_what_contradicts_the_trusted_head_is_not_kept(start: St
     coop, ben = await start("coop"), await start("ben")
     copy = tmp_path / "log.zip"
     with pytest.raises((NotFound, Untrue, Refused)):
-        await ben.desk.export_log(path=str(copy), source=coop.address, commons=ben.home.commons)
-    assert ben.home.shelf.advance(coop.home.log.key.vkey, None, other_history(coop))
+        await ben.desk.export_log(path=str(copy), source=coop.address, commons=ben.home.first.commons)
+    assert ben.home.shelf.advance(coop.home.first.log.key.vkey, None, other_history(coop))
     with pytest.raises(SplitView):
         await ben.desk.export_log(path=str(copy), source=coop.address)
     assert not copy.exists()
-    assert list(ben.home.shelf.forks()) == [coop.home.log.key.vkey]
+    assert list(ben.home.shelf.forks()) == [coop.home.first.log.key.vkey]

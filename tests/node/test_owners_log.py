@@ -52,16 +52,16 @@ async def test_a_log_is_named_by_who_keeps_it_or_where_it_lies(alice: Party, tmp
         await alice.desk.audit(commons="rivers")
     with pytest.raises(NotFound, match="there is no "):
         await alice.desk.audit(source=str(tmp_path / "none"))
-    for commons in (None, alice.home.commons):
+    for commons in (None, alice.home.first.commons):
         assert (await alice.desk.audit(commons=commons))["entries"] == 4
-    shelf, key = alice.home.shelf, alice.home.log.key
+    shelf, key = alice.home.shelf, alice.home.first.log.key
     assert shelf.head(key.vkey) is None  # one's own log is not taken on trust
     path = str(tmp_path / "log")
     told = await alice.desk.export_log(path=path)
     assert (told["entries"], told["faults"], told["damaged"]) == (4, [], [])
-    for commons in (None, alice.home.commons):
+    for commons in (None, alice.home.first.commons):
         assert (await alice.desk.audit(source=path, commons=commons))["entries"] == 4
-    assert shelf.head(key.vkey) == alice.home.log.head.note
+    assert shelf.head(key.vkey) == alice.home.first.log.head.note
     with pytest.raises(CommonsError):
         await alice.desk.audit(source=path, commons=OTHER)
 
@@ -70,7 +70,7 @@ async def test_a_log_is_read_at_a_door_or_at_the_address_of_static_files(
     alice: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A peer is asked whose log it keeps; a URL first whether the log's files lie right there."""
-    site, commons, asked = alice.node.site, alice.home.commons, list[str]()
+    site, commons, asked = alice.node.site, alice.home.first.commons, list[str]()
 
     async def get(source: str, path: str, *, limit: int, span: tuple[int, int] | None = None) -> bytes:
         asked.append(path)
@@ -100,15 +100,15 @@ async def test_a_log_is_read_at_a_door_or_at_the_address_of_static_files(
 
 async def test_an_entry_that_is_damaged_in_the_file_ends_the_audit(alice: Party) -> None:
     """What it says of itself is not what was signed."""
-    with closing(sqlite3.connect(alice.home.path / "log.db")) as db:
-        db.execute("UPDATE entries SET data = ? WHERE idx = 2", (flipped(alice.home.log.entry(2), 99),))
+    with closing(sqlite3.connect(alice.home.first.folder / "log.db")) as db:
+        db.execute("UPDATE entries SET data = ? WHERE idx = 2", (flipped(alice.home.first.log.entry(2), 99),))
         db.commit()
     with pytest.raises(StorageFailed, match="damaged: entries 2"):
         await alice.desk.audit()
 
 
 async def test_the_words_by_which_a_log_went_on_are_told_of_ones_own_log_alone(alice: Party, tmp_path: Path) -> None:
-    alice.home.resumption.word(alice.home.log.head, 9, [])
+    alice.home.first.resumption.word(alice.home.first.log.head, 9, [])
     await alice.desk.export_log(path=str(tmp_path / "log"))
     for source, over in ((None, [9]), (str(tmp_path / "log"), [])):
         assert [each["over"] for each in (await alice.desk.audit(source=source))["words"]] == over
@@ -117,7 +117,7 @@ async def test_the_words_by_which_a_log_went_on_are_told_of_ones_own_log_alone(a
 async def test_a_log_that_grows_while_its_owner_audits_it_is_told_whole_and_not_taken_on_trust(
     alice: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, true = alice.home.log, audit.audit
+    log, true = alice.home.first.log, audit.audit
 
     async def meanwhile(*words: Any, **more: Any) -> Any:
         said = Redaction(type=REDACTION, time=log.state.time, entries=(), reason="x")
@@ -153,16 +153,16 @@ async def test_the_clock_of_a_log_is_that_of_its_own_home_or_of_one_it_keeps_sha
     now = int(time.time())
     with pytest.raises(NotFound, match="keeps no shares for"):
         await alice.desk.date(commons=OTHER)
-    for commons in (None, alice.home.commons):
+    for commons in (None, alice.home.first.commons):
         assert now <= (await alice.desk.date(commons=commons))["clock"] <= time.time()
-    followed.keep(alice.home, alice.home.commons)
-    follower = alice.node.custodian.logs[alice.home.commons].replica
-    told = await status.date_of(alice.desk.context, alice.home.commons, False)
+    followed.keep(alice.home, alice.home.first.commons)
+    follower = alice.node.custodian.logs[alice.home.first.commons].replica
+    told = await status.date_of(alice.desk.context, alice.home.first.commons, False)
     assert (told.log, told.right) == (follower.state.time, None)
-    told = await status.date_of(alice.desk.context, alice.home.commons, True)
+    told = await status.date_of(alice.desk.context, alice.home.first.commons, True)
     assert told.right is not None
-    alice.home.log._clock = lambda: time.time() + 400 * DAY  # it was said of another day
-    assert (await status.date_of(alice.desk.context, alice.home.commons, False)).right is None
+    alice.home.first.log._clock = lambda: time.time() + 400 * DAY  # it was said of another day
+    assert (await status.date_of(alice.desk.context, alice.home.first.commons, False)).right is None
 
 
 async def test_only_ones_own_addresses_that_can_be_dialled_are_announced(alice: Party) -> None:
@@ -225,7 +225,7 @@ async def test_a_status_gives_registrars_who_are_away_no_more_than_their_time(
     alice.home.frozen = True
     assert (await alice.desk.status())["entries"] == 4
     assert asked == ["round"]
-    alice.home.log.broken = StorageFailed("it is full", hint="make room")
+    alice.home.first.log.broken = StorageFailed("it is full", hint="make room")
     told = await alice.desk.status()
     assert (told["log"], told["next"]) == ("it is full", "make room")
 
@@ -248,9 +248,9 @@ async def test_a_status_asks_again_after_what_waits_and_hands_in_the_receipts_th
     assert await mine() == ["grant"]
     await bob.fetch(reference, tmp_path / "copy", steward.address)
     assert await mine() == ["receipted"]
-    (ask,), size = bob.home.shelf.asks(), steward.home.log.size
+    (ask,), size = bob.home.shelf.asks(), steward.home.first.log.size
     bob.home.shelf.put_ask(replace(ask, outcome="fetched"))
-    assert (await mine(), steward.home.log.size) == (["receipted"], size)  # which is one receipt, however often
+    assert (await mine(), steward.home.first.log.size) == (["receipted"], size)  # which is one receipt, however often
     bob.home.shelf.put_ask(replace(ask, outcome="fetched"))
     bob.home.shelf._db.execute("DELETE FROM manifests")
     assert await mine() == ["fetched"]  # of what is here no more
@@ -309,13 +309,17 @@ async def test_this_nodes_own_custodian_and_log_are_reached_without_the_network(
 
 async def test_only_the_logs_that_shares_are_kept_for_are_followed_and_where_their_keeper_is(alice: Party) -> None:
     home = alice.home
-    logs = Logs(home, Doors("net"), local.own(alice.node.site, home.commons))
+    logs = Logs(home, Doors("net"), local.own(alice.node.site, home.first.commons))
     assert (len(logs), list(logs), OTHER in logs) == (0, [], False)
     with pytest.raises(KeyError):
-        logs[home.commons]
+        logs[home.first.commons]
     assert followed.keep(home, OTHER) == [OTHER]
-    assert followed.keep(home, home.commons) == followed.keep(home, home.commons) == sorted([OTHER, home.commons])
-    assert (len(logs), sorted(logs)) == (2, sorted([OTHER, home.commons]))
+    assert (
+        followed.keep(home, home.first.commons)
+        == followed.keep(home, home.first.commons)
+        == sorted([OTHER, home.first.commons])
+    )
+    assert (len(logs), sorted(logs)) == (2, sorted([OTHER, home.first.commons]))
     with pytest.raises(NotFound, match="takes no part in"):
         logs[OTHER]
     home.shelf.put_seat(ids.cid(b"a third"), EVE.log(0).public, ["third"])
@@ -324,8 +328,8 @@ async def test_only_the_logs_that_shares_are_kept_for_are_followed_and_where_the
     home.shelf.put_seat(OTHER, EVE.log(0).public, ["away", "near"])
     assert logs[OTHER] is logs[OTHER]
     assert (await logs[OTHER].read("checkpoint")).decode() == f"net get near /{OTHER}/checkpoint"
-    await logs[home.commons].follow()
-    assert logs[home.commons].replica.state.size == 4
+    await logs[home.first.commons].follow()
+    assert logs[home.first.commons].replica.state.size == 4
 
 
 def test_custodians_are_reached_at_the_addresses_that_end_in_their_names() -> None:

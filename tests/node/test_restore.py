@@ -33,7 +33,7 @@ from commons.node.verbs.shapes import told
 from commons.progress import untold
 from commons.session import RestoreResult
 from tests.cli.test_cli import Commons
-from tests.conftest import CHARTER, LIMIT, Desk, Found, Party, Village, chosen, until
+from tests.conftest import CHARTER, LIMIT, Desk, Found, Party, Village, chosen, log_folder, until
 from tests.crash_driver import die_at, in_child
 from tests.node.test_restores import goes_on, node_until_killed, of_every_role
 from tests.rows import one_in
@@ -74,7 +74,7 @@ async def test_a_home_of_every_role_comes_back_from_a_running_node(
     before = await coop.desk.audit()
     told = await coop.desk.backup(path=str(tmp_path / "coop.backup"), passphrase=WORDS, packs=True)
     assert (tmp_path / "coop.backup").stat().st_mode & 0o777 == 0o600
-    assert (told["entries"], told["packs"], told["delete_by"]) == (coop.home.log.size, True, None)
+    assert (told["entries"], told["packs"], told["delete_by"]) == (coop.home.first.log.size, True, None)
     for secret in (b"SQLite format", b"coop.example", coop.peer.encode(), (village.path / "coop/seed").read_bytes()):
         assert secret not in (tmp_path / "coop.backup").read_bytes()
     found = await back(village, "coop", tmp_path / "coop.backup")
@@ -95,17 +95,17 @@ async def test_while_it_is_copied_the_log_is_still_and_what_it_has_the_shelf_has
 
     def snapshot(path: Path, work: Path) -> int:
         order.append(path.name)
-        assert ana.home.log.writing.locked()
+        assert ana.home.first.log.writing.locked()
         if path.name == "cosigned.db":  # from here on somebody publishes, as fast as it goes
             waiting.append(asyncio.run_coroutine_threadsafe(ana.publish(folder), loop))
         return honest(path, work)
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(sql, "snapshot", snapshot)
-    size = ana.home.log.size
+    size = ana.home.first.log.size
     await ana.desk.backup(path=str(tmp_path / "a.backup"), passphrase=WORDS)
     await asyncio.wrap_future(waiting[0])  # it was taken when the pause was over
-    assert ana.home.log.size == size + 1
+    assert ana.home.first.log.size == size + 1
     assert order.index("cosigned.db") < order.index("log.db") < order.index("shelf.db") < order.index("notes.db")
     assert (await back(village, "ana", tmp_path / "a.backup"))["entries"] == size
 
@@ -328,7 +328,7 @@ async def lived(village: Village, folder: Path, tmp_path: Path, seed: int) -> tu
     for n in range(2):
         await ben.fetch(await coop.publish(folder, title=f"old {n}"), tmp_path / f"old{n}", coop.address)
     await coop.desk.backup(path=str(tmp_path / "coop.backup"), passphrase=WORDS)
-    old = [*coop.home.log.state.accesses]
+    old = [*coop.home.first.log.state.accesses]
     for n in range(dice.randint(0, 2)):
         await ben.fetch(await coop.publish(folder, title=f"new {n}"), tmp_path / f"new{n}", coop.address)
     gone = set[int]()
@@ -340,9 +340,9 @@ async def lived(village: Village, folder: Path, tmp_path: Path, seed: int) -> tu
 def names(party: Party) -> dict[int, object]:
     """Whoever is named by what this home opens, by the entry; None where nothing is opened."""
     found: dict[int, object] = {}
-    for index in party.home.log.state.accesses:
+    for index in party.home.first.log.state.accesses:
         try:
-            shown = party.home.log.opening(index)
+            shown = party.home.first.log.opening(index)
         except Refused:
             shown = None
         found[index] = entries.requester(shown) if shown is not None else None
@@ -354,7 +354,7 @@ async def test_a_name_that_was_erased_since_stays_erased(
     village: Village, folder: Path, tmp_path: Path, seed: int
 ) -> None:
     coop, ben, file, gone = await lived(village, folder, tmp_path, seed)
-    assert coop.home.restored.withheld() == frozenset()
+    assert coop.home.first.restored.withheld() == frozenset()
     before = await coop.desk.audit()
     await coop.desk.export_log(path=str(tmp_path / "log.zip"))
     await room.restore(file, WORDS, tmp_path / "kept", (), untold)  # by who is not told what was erased
@@ -366,14 +366,14 @@ async def test_a_name_that_was_erased_since_stays_erased(
     for name, there in (("kept", True), ("coop", False)):
         raw = b"".join(each.read_bytes() for each in (village.path / name).glob("log.db*"))
         assert [each in raw for each in sealed] == [there] * len(gone)
-    with sql.connect(village.path / "coop" / "log.db", "") as db:
+    with sql.connect(log_folder(village.path / "coop") / "log.db", "") as db:
         assert {index for (index,) in db.execute("SELECT idx FROM openings")}.isdisjoint(gone)
     coop = await village.start("coop")
-    assert names(coop) == {i: None if i in gone else ben.peer for i in coop.home.log.state.accesses}
+    assert names(coop) == {i: None if i in gone else ben.peer for i in coop.home.first.log.state.accesses}
     after = await coop.desk.audit()
     assert after["faults"] == []
     states = {row["entry"]: row["state"] for row in after["rows"]}
-    assert states == {i: "no opening given" if i in gone else "verified" for i in coop.home.log.state.accesses}
+    assert states == {i: "no opening given" if i in gone else "verified" for i in coop.home.first.log.state.accesses}
     with pytest.raises(Stale):
         await coop.publish(folder, title="another")
     with pytest.raises(Stale):
@@ -414,31 +414,33 @@ async def test_where_nobody_answers_it_is_open_until_the_day_by_which_the_backup
     await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
     await coop.desk.peers(add=ben.address)
     await ben.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
-    (access,) = coop.home.log.state.accesses.values()
+    (access,) = coop.home.first.log.state.accesses.values()
     told = await coop.desk.backup(path=str(tmp_path / "b"), passphrase=WORDS)
     assert told["delete_by"] == (access.entry.time + 30 * DAY) // DAY * DAY
     day = time.strftime("%Y-%m-%d", time.gmtime(told["delete_by"]))
     assert f"\ndelete-by {day}\n".encode() in (tmp_path / "b").read_bytes()
-    size = coop.home.log.size
+    size = coop.home.first.log.size
     await village.stop("ben")
     found = await back(village, "coop", tmp_path / "b")
     assert (found["heard"], found["withheld"], found["overdue"], found["shut"]) == ([], "", False, "")
     coop = await village.start("coop")
     assert set(names(coop).values()) == {ben.peer}
-    assert coop.home.log.size == size
+    assert coop.home.first.log.size == size
     later = told["delete_by"] + 60
-    monkeypatch.setattr(coop.home.restored, "_clock", lambda: later)
+    monkeypatch.setattr(coop.home.first.restored, "_clock", lambda: later)
     assert set(names(coop).values()) == {None}
     assert (await coop.desk.audit())["faults"] == []
-    monkeypatch.setattr(coop.home.restored, "_clock", lambda: 0)  # a clock that is set back opens what log time lets
+    monkeypatch.setattr(
+        coop.home.first.restored, "_clock", lambda: 0
+    )  # a clock that is set back opens what log time lets
     assert set(names(coop).values()) == {ben.peer}
-    monkeypatch.setattr(coop.home.restored, "_clock", lambda: later)
+    monkeypatch.setattr(coop.home.first.restored, "_clock", lambda: later)
     ben = await village.start("ben")
     await coop.desk.peers(add=ben.address)
-    await until(lambda: coop.home.resumption.free)
+    await until(lambda: coop.home.first.resumption.free)
     if later < access.entry.time + 30 * DAY:
         assert set(names(coop).values()) == {ben.peer}  # somebody said that it is the newest
-    monkeypatch.setattr(coop.home.restored, "_clock", lambda: access.entry.time + 30 * DAY)
+    monkeypatch.setattr(coop.home.first.restored, "_clock", lambda: access.entry.time + 30 * DAY)
     assert set(names(coop).values()) == {None}  # and that the charter keeps no longer
 
 
@@ -455,7 +457,7 @@ async def test_a_log_that_another_keeps_by_now_is_shut_and_what_they_erased_is_d
     seats = await found("ben")
     await seats["ben"].fetch(await seats["coop"].publish(folder), tmp_path / "copy", seats["coop"].address)
     await seats["coop"].desk.backup(path=str(tmp_path / "b"), passphrase=WORDS)
-    (asked,) = seats["coop"].home.log.state.accesses
+    (asked,) = seats["coop"].home.first.log.state.accesses
     await chosen(seats, "ben", "coop")
     await seats["ben"].desk.take_over()
     ben = await village.restart("ben")

@@ -39,9 +39,9 @@ async def of_every_role(village: Village, folder: Path, tmp_path: Path) -> tuple
     coop, ben = await village.start("coop", CHARTER), await village.start("ben")
     await coop.desk.announce(addresses=["https://coop.example"])
     await coop.desk.keep()
-    ben.node.site.witness.add(coop.home.log.key.vkey)
-    coop.node.site.witness.add(ben.home.log.key.vkey)
-    body = b"old 0\n\n" + ben.home.log.head.note
+    ben.node.site.witness.add(coop.home.first.log.key.vkey)
+    coop.node.site.witness.add(ben.home.first.log.key.vkey)
+    body = b"old 0\n\n" + ben.home.first.log.head.note
     await ben.node.net.post(coop.address, "/add-checkpoint", body, limit=9999)
     await coop.desk.propose(action="change-custodians", file=f"member coop {coop.peer}\ngroup all 1 coop\nquorum all\n")
     reference = await coop.publish(folder)
@@ -54,8 +54,8 @@ async def of_every_role(village: Village, folder: Path, tmp_path: Path) -> tuple
 async def goes_on(village: Village, coop: Party, ben: Party, reference: str, folder: Path, tmp_path: Path) -> None:
     """That registrar came back: its data, log, shares, evidence and settings are all there."""
     assert coop.home.config["announce"] == ["https://coop.example"]
-    assert coop.home.witnessed.last(ben.home.log.origin) is not None
-    assert len(coop.home.deposits.of(coop.home.commons)) == 1
+    assert coop.home.witnessed.last(ben.home.first.log.origin) is not None
+    assert len(coop.home.deposits.of(coop.home.first.commons)) == 1
     assert list((coop.home.path / "proofs").glob("*.tlog-proof"))
     cleo = await village.start("cleo")
     await cleo.fetch(reference, tmp_path / "second", coop.address)
@@ -73,7 +73,7 @@ async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village,
     path.rename(tmp_path / "burnt")
     restore(tmp_path / "burnt", path)
     coop = await village.start("coop")
-    assert coop.home.log.broken is None
+    assert coop.home.first.log.broken is None
     await goes_on(village, coop, ben, reference, folder, tmp_path)
     shutil.rmtree(tmp_path / "theirs")
     await village.stop("ben")

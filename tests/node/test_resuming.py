@@ -29,7 +29,7 @@ from commons.node.node import Node
 from commons.node.resuming import Sighting, judge
 from commons.witness import cosigning
 from commons.witness.gossip import Gossip
-from tests.conftest import ANY, CHARTER, Found, Party, Village, chosen, until
+from tests.conftest import ANY, CHARTER, Found, Party, Village, chosen, log_folder, until
 from tests.dishonest import Liar
 
 # -- the judgement -----------------------------------------------------------------------------------------------------
@@ -75,10 +75,10 @@ def copied(village: Village, name: str, to: Path) -> Callable[[], None]:
 
 
 async def refused(party: Party, folder: Path, match: str) -> Stale:
-    size = party.home.log.size
+    size = party.home.first.log.size
     with pytest.raises(Stale, match=match) as told:
         await party.publish(folder, title="another")
-    assert party.home.log.size == size
+    assert party.home.first.log.size == size
     return told.value
 
 
@@ -92,18 +92,18 @@ async def test_an_old_copy_is_told_by_who_has_seen_more_writes_nothing_and_still
     back = copied(village, "ana", tmp_path / "backup")
     ana = await village.start("ana")
     await ben.fetch(first, tmp_path / "fetched", ana.address)  # a request, a decision, a receipt
-    newest = ana.home.log.size
+    newest = ana.home.first.log.size
     await village.stop("ana")
     back()
     ana = await village.start("ana")
-    size = ana.home.log.size
+    size = ana.home.first.log.size
     told = await refused(ana, folder, f"by the word of {ben.peer}.*head of {newest} entries, {newest - size} more")
     assert len(told.evidence) == 2
     assert "--go-on" in told.hint
     status = await ana.desk.status()
     assert status["log"].startswith("this log is behind by the word of")
     assert (await ana.desk.audit())["faults"] == []
-    (cid,) = ana.home.log.state.datasets
+    (cid,) = ana.home.first.log.state.datasets
     assert await ben.node.net.get(ana.address, f"/manifests/{cid}", limit=1 << 20)
     await village.stop("ben")
     ana = await village.restart("ana")  # the word outlives the start, and who gave it
@@ -132,7 +132,7 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 def touch(village: Village, name: str) -> None:
     """Another program has had the log's file in its hands."""
-    os.utime(village.path / name / "log.db")
+    os.utime(log_folder(village.path / name) / "log.db")
 
 
 @pytest.mark.parametrize("forged", [True, False])
@@ -141,22 +141,22 @@ async def test_a_forged_head_counts_for_nothing_and_a_signed_one_without_entries
 ) -> None:
     ana, eve = await village.start("ana"), await village.start("eve")
     await ana.desk.peers(add=eve.address)
-    head = checkpoint.Checkpoint(origin=ana.home.log.origin, size=50, root=bytes(32))
-    heads[eve.peer] = checkpoint.sign(head, Signer(bytes(32)) if forged else ana.home.log._signer)
+    head = checkpoint.Checkpoint(origin=ana.home.first.log.origin, size=50, root=bytes(32))
+    heads[eve.peer] = checkpoint.sign(head, Signer(bytes(32)) if forged else ana.home.first.log._signer)
     await village.stop("ana")
     touch(village, "ana")
     ana = await village.start("ana")
     if forged:
         words = {"path": str(folder), "title": "Rivers", "licence": "CC-BY-4.0", "creators": ["Ana"]}
         said = await desk.call(ana.desk.context, "publish", words)
-        assert ana.home.resumption.told()["how"] == "alone"
+        assert ana.home.first.resumption.told()["how"] == "alone"
         assert "nobody says (1 asked, no answer)" in said.alone
         assert not (await desk.call(ana.desk.context, "status", {})).alone
         return
     await refused(ana, folder, f"by the word of {eve.peer}.*head of 50 entries, 49 more than the 1 here")
     await ana.desk.go_on()
     await ana.publish(folder)
-    assert ana.home.log.broken is None
+    assert ana.home.first.log.broken is None
     ana = await village.restart("ana")  # she is asked again, and her word was taken into account
     await ana.publish(folder, title="another")
 
@@ -182,7 +182,7 @@ async def test_a_head_with_what_leads_to_it_is_proven_and_no_word_lets_an_old_co
     await ana.publish(folder, title="second")
     await village.stop("ana")
     keys = ana.home.keys
-    shutil.copy(village.path / "ana" / "log.db", tmp_path / "newest.db")
+    shutil.copy(log_folder(village.path / "ana") / "log.db", tmp_path / "newest.db")
     HasMore.newer = Log.open(tmp_path / "newest.db", keys.log(0), keys.local("openings"))
     try:
         back()
@@ -197,7 +197,7 @@ async def test_a_head_with_what_leads_to_it_is_proven_and_no_word_lets_an_old_co
                         mine.shelf.remove_peer(old)
                     mine.shelf.add_peer(node.addresses[0])
                 ana = await village.start("ana")
-                await ana.node.resuming.settled.wait()  # before that, a head may have come without its proof
+                await ana.node.at().resuming.settled.wait()  # before that, a head may have come without its proof
                 told = await refused(ana, folder, f"{eve.peer} has shown a head with 3 entries.*2 more than the 1 here")
                 assert "--go-on" not in told.hint
                 with pytest.raises(Stale, match="2 more than the 1 here"):
@@ -221,7 +221,7 @@ async def test_with_members_away_the_owner_is_asked_and_one_who_comes_is_enough(
     ben = await village.start("ben")
     await ben.node.gossip.talk(coop.address)  # he comes by himself
     await coop.publish(folder)
-    assert coop.home.resumption.told()["who"] == [ben.peer]
+    assert coop.home.first.resumption.told()["who"] == [ben.peer]
     assert seats["ben"].peer == ben.peer
     await village.stop("ben")
     await village.stop("coop")
@@ -229,7 +229,7 @@ async def test_with_members_away_the_owner_is_asked_and_one_who_comes_is_enough(
     coop = await village.start("coop")
     await refused(coop, folder, "no member says")
     (word,) = (await coop.desk.go_on())["words"]
-    assert (word["size"], word["over"], word["silent"]) == (coop.home.log.size, 0, [ben.peer])
+    assert (word["size"], word["over"], word["silent"]) == (coop.home.first.log.size, 0, [ben.peer])
     await coop.publish(folder, title="by the owner's word")
     assert (await coop.desk.status())["resumed"]["words"] == [word]
 
@@ -244,11 +244,11 @@ async def test_an_answer_stands_for_a_day_while_nothing_but_this_program_touches
     coop = await village.restart("coop")
     await coop.publish(folder, title="after its own commits")
     await village.stop("coop")
-    shutil.copy(village.path / "coop" / "log.db", tmp_path / "old.db")
+    shutil.copy(log_folder(village.path / "coop") / "log.db", tmp_path / "old.db")
     coop = await village.start("coop", listen=())
     await coop.publish(folder, title="later")
     await village.stop("coop")
-    log = village.path / "coop" / "log.db"
+    log = log_folder(village.path / "coop") / "log.db"
     newest = log.read_bytes()
     shutil.copy(tmp_path / "old.db", log)  # into the very same file
     coop = await village.start("coop", listen=())
@@ -259,7 +259,7 @@ async def test_an_answer_stands_for_a_day_while_nothing_but_this_program_touches
     await coop.desk.go_on()
     await village.stop("coop")
     later = time.time() + 86_500
-    with closing(Notes(village.path / "coop" / "notes.db")) as notes:
+    with closing(Notes(log_folder(village.path / "coop") / "notes.db")) as notes:
         assert Resumption(village.path / "coop", notes).free
         found_later = Resumption(village.path / "coop", notes, lambda: later)
         assert found_later.unmoved
@@ -275,10 +275,10 @@ async def test_alone_it_goes_on_and_says_so_once(
     touch(village, "ana")
     ana = await village.start("ana")
     await ana.publish(folder)
-    assert [each.message for each in caplog.records if each.name == "commons.node.resuming"] == [resuming.alone(0)]
+    assert [each.message for each in caplog.records if each.name == "commons.node.at().resuming"] == [resuming.alone(0)]
     caplog.clear()
     ana = await village.restart("ana")
-    assert not [each for each in caplog.records if each.name == "commons.node.resuming"]
+    assert not [each for each in caplog.records if each.name == "commons.node.at().resuming"]
     told = (await ana.desk.status())["resumed"]
     assert (told["how"], told["who"]) == ("alone", [])
 
@@ -305,7 +305,7 @@ async def test_a_witness_that_says_to_have_signed_none_lets_a_log_go_on(village:
     touch(village, "coop")
     coop = await village.start("coop")
     await coop.publish(folder)
-    assert coop.home.resumption.told()["who"] == ["wim"]
+    assert coop.home.first.resumption.told()["who"] == ["wim"]
 
 
 async def test_with_witnesses_it_waits_for_one(
@@ -318,7 +318,7 @@ async def test_with_witnesses_it_waits_for_one(
     policy = f"witness wim {wim.node.site.witness.key.vkey} {wim.node.door}\\nquorum wim\\n"
     text = f'{charter[0]}witnesses = "{policy}"\n{charter[1]}{charter[2]}'
     coop = await village.start("coop", text)
-    wim.node.site.witness.add(coop.home.log.key.vkey)
+    wim.node.site.witness.add(coop.home.first.log.key.vkey)
     await coop.publish(folder)
     await until(lambda: not cosigning.standing(coop.home)["missing"])
     await village.stop("wim")
@@ -328,18 +328,18 @@ async def test_with_witnesses_it_waits_for_one(
         coop = await village.start("coop")
         await refused(coop, folder, "none of its witnesses has said yet")
         with pytest.raises(NotFound):
-            await coop.node.net.get(f"http://127.0.0.1:{port}", cosignature.monitored(coop.home.log.origin), limit=99)
+            await coop.node.net.get(f"http://127.0.0.1:{port}", cosignature.monitored(coop.log.origin), limit=99)
     (village.path / "wim" / "witness.db").rename(tmp_path / "lost.db")
     async with started(village, "wim", f"127.0.0.1:{port}") as wim:  # it lost what it signed, and cannot say
         with pytest.raises(NotFound, match=cosignature.NONE):
-            wim.node.site.monitored(coop.home.log.origin)
-        assert not (await coop.node.resuming.round()).go
+            wim.node.site.monitored(coop.home.first.log.origin)
+        assert not (await coop.node.at().resuming.round()).go
     (village.path / "wim" / "witness.db").unlink()
     (tmp_path / "lost.db").rename(village.path / "wim" / "witness.db")
     wim = await village.start("wim", http=f"127.0.0.1:{port}")
-    await until(lambda: coop.home.resumption.free)
+    await until(lambda: coop.home.first.resumption.free)
     await coop.publish(folder, title="another")
-    assert coop.home.resumption.told()["who"] == ["wim"]
+    assert coop.home.first.resumption.told()["who"] == ["wim"]
 
 
 async def test_what_may_not_be_erased_yet_is_erased_soon_after_the_log_goes_on(
@@ -351,7 +351,7 @@ async def test_what_may_not_be_erased_yet_is_erased_soon_after_the_log_goes_on(
     await village.stop("coop")
     touch(village, "coop")
     coop = await village.start("coop")
-    coop.home.dating.right(coop.home.log.state, int(later))
+    coop.home.first.dating.right(coop.home.first.log.state, int(later))
     refused_once, honest = asyncio.Event(), retention.forget
 
     async def forget(registrar: Registrar, now: float) -> list[int]:
@@ -363,12 +363,12 @@ async def test_what_may_not_be_erased_yet_is_erased_soon_after_the_log_goes_on(
 
     monkeypatch.setattr(retention, "forget", forget)
     monkeypatch.setattr(retention, "DOUBT", 0.05)
-    running = asyncio.create_task(retention.daily(coop.node.registrar, lambda: later))
+    running = asyncio.create_task(retention.daily(coop.node.at().registrar, lambda: later))
     await refused_once.wait()
-    assert not coop.home.log.state.redacted
+    assert not coop.home.first.log.state.redacted
     ben = await village.start("ben")
     await ben.node.gossip.talk(coop.address)
-    await until(lambda: bool(coop.home.log.state.redacted))
+    await until(lambda: bool(coop.home.first.log.state.redacted))
     running.cancel()
 
 
@@ -381,7 +381,7 @@ async def test_an_old_copy_does_not_go_on_under_another_key_either(found: Found,
     coop = await village.start("coop")
     with pytest.raises(Stale, match="no member says"):
         await coop.desk.take_over()
-    assert coop.home.log.broken is None
+    assert coop.home.first.log.broken is None
     await coop.desk.go_on()
     assert (await coop.desk.take_over())["taken"]
 

@@ -81,7 +81,7 @@ def handed(statement: bytes, details: Field | None = None, *sources: str) -> byt
 
 async def listed(by: Party, of: Party) -> list[dict[str, Any]]:
     """What the witness publishes, as anybody reads it."""
-    told = await of.desk.unlogged(sources=[by.address], commons=of.home.commons)
+    told = await of.desk.unlogged(sources=[by.address], commons=of.home.first.commons)
     return [row for each in told["witnesses"] for row in each["requests"]]
 
 
@@ -96,9 +96,9 @@ async def test_a_request_is_told_as_not_logged_until_its_registrar_is_back_and_t
     with Home(path) as opened:
         async with Node(opened, listen) as node:
             alice = Party(node)
-            address, commons = alice.address, opened.commons
+            address, commons = alice.address, opened.first.commons
             reference = await alice.publish(folder)
-            wim.node.site.witness.add(opened.log.key.vkey)
+            wim.node.site.witness.add(opened.first.log.key.vkey)
             await bob.desk.show(dataset=reference, sources=[address])
     with pytest.raises(Unreachable) as away:
         await bob.fetch(reference, tmp_path / "copy", address, details="for my thesis")
@@ -124,20 +124,20 @@ async def test_a_request_is_told_as_not_logged_until_its_registrar_is_back_and_t
             alice = Party(node)
             await until(lambda: not wim.home.pleas.waiting())
             assert await listed(wim, alice) == []
-            (access,) = alice.home.log.state.accesses.values()
+            (access,) = alice.home.first.log.state.accesses.values()
             again = await bob.desk.hand_in(dataset=reference, witness=wim.address)
             assert (again["entry"], again["outcome"]) == (access.index, "grant")
             with pytest.raises(Conflict, match="in the log already"):
                 await bob.desk.hand_in(dataset=reference, witness=wim.address)
             await bob.fetch(reference, tmp_path / "copy", address)
-            assert list(alice.home.log.state.accesses) == [access.index]
+            assert list(alice.home.first.log.state.accesses) == [access.index]
             assert (await alice.desk.audit())["rows"][0]["details"] == "for my thesis"
 
 
 async def test_a_registrar_that_refuses_outside_its_log_is_told_of(start: Start, folder: Path, tmp_path: Path) -> None:
     alice, bob, wim = await start("alice", lie=Refuses), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises(Refused, match="not you") as refused:
         await bob.fetch(reference, tmp_path / "copy", alice.address)
     assert "commons witness submit" in refused.value.hint
@@ -154,7 +154,7 @@ async def test_a_registrar_that_only_says_that_it_logged_is_not_believed(
 ) -> None:
     alice, bob, wim = await start("alice", lie=getattr(dishonest, lie)), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises(CommonsError):
         await bob.fetch(reference, tmp_path / "copy", alice.address)
     await bob.desk.hand_in(dataset=reference, witness=wim.address, sources=[alice.address])
@@ -168,23 +168,23 @@ async def test_what_is_not_yet_late_is_not_published(
     monkeypatch.setattr(complaints, "AFTER", 600)
     alice, bob, wim = await start("alice", lie=Refuses), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises(Refused):
         await bob.fetch(reference, tmp_path / "copy", alice.address)
     await bob.desk.hand_in(dataset=reference, witness=wim.address, sources=[alice.address])
     assert await listed(wim, alice) == []
-    name = complaint.path(alice.home.log.origin).split("/")[2]
+    name = complaint.path(alice.home.first.log.origin).split("/")[2]
     late = complaints.published(wim.home, name, int(time.time()) + 601)
     assert len(envelope.open(complaint.UNLOGGED, Unlogged, late).value.waiting) == 1
 
 
 async def test_what_is_old_by_two_readings_of_the_clock_is_forgotten(start: Start, folder: Path) -> None:
     alice, bob, wim = await start("alice"), await start("bob"), await start("wim", listen=())
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     asker = Asker(alice, await alice.publish(folder))
     asker.keys = bob.home.keys
     body = handed(stated(asker))
-    await wim.node.unlogged.take(alice.home.commons, body, bob.peer)
+    await wim.node.unlogged.take(alice.home.first.commons, body, bob.peer)
     digest, keeper = entries.statement_digest(codec.decode(Handed, body).statement), wim.node.unlogged
     past, hours = complaints.KEEP + 10, 0.0
     keeper._clock, keeper._elapsed = lambda: time.time() + past + hours * 3600, lambda: hours * 3600
@@ -207,14 +207,14 @@ async def test_others_clocks_keep_what_one_that_is_ahead_calls_old(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, wim = await start("alice"), await start("wim", listen=())
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     asker = Asker(alice, await alice.publish(folder))
-    await wim.node.unlogged.take(alice.home.commons, handed(stated(asker)), asker.keys.identity.peer)
+    await wim.node.unlogged.take(alice.home.first.commons, handed(stated(asker)), asker.keys.identity.peer)
     keeper, hours = wim.node.unlogged, 0
     keeper._clock, keeper._elapsed = lambda: time.time() + complaints.KEEP + 10, lambda: hours * 3600.0
     keeper._read = None
     says: list[int] = [int(time.time())]
-    monkeypatch.setattr(wim.home.dating, "others", lambda: (says, []))
+    monkeypatch.setattr(wim.home.first.dating, "others", lambda: (says, []))
     for hours in range(3):  # noqa: B007
         await keeper._round()
     assert len(wim.home.pleas.waiting()) == 1
@@ -229,7 +229,7 @@ async def test_a_request_that_grew_too_old_is_made_anew_with_the_terms_acknowled
 ) -> None:
     alice, bob, wim = await start("alice", lie=Refuses), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises(Unacknowledged) as proven:
         await bob.desk.hand_in(dataset=reference, witness=wim.address, sources=[alice.address])
     assert "nobody has shown" not in proven.value.message
@@ -257,7 +257,7 @@ async def test_what_no_registrar_could_log_is_not_taken_and_nothing_of_it_is_kep
     wim = await start("wim", http="127.0.0.1:0")
     reference = await alice.publish(folder)
     asker = Asker(alice, reference)
-    asker.keys, commons = bob.home.keys, alice.home.commons
+    asker.keys, commons = bob.home.keys, alice.home.first.commons
     good, post = stated(asker), bob.node.net.post
 
     async def hand(body: bytes, by: Party = bob, to: str = commons) -> bytes:
@@ -265,7 +265,7 @@ async def test_what_no_registrar_could_log_is_not_taken_and_nothing_of_it_is_kep
 
     with pytest.raises(NotFound, match="does not cosign"):
         await hand(handed(good))
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     free = Field(name="details", salt=bytes(32), value=b"for my thesis")
     lies: list[tuple[bytes, type[CommonsError]]] = [
         (b"", Malformed),
@@ -275,7 +275,7 @@ async def test_what_no_registrar_could_log_is_not_taken_and_nothing_of_it_is_kep
         (handed(good, free), Malformed),
         (handed(stated(asker, details=commit(free.name, free.salt, free.value))), Malformed),
         (handed(asker.statement(asker.asked(), eve.home.keys.identity)), Refused),
-        (handed(stated(asker, commons=eve.home.commons)), Refused),
+        (handed(stated(asker, commons=eve.home.first.commons)), Refused),
         (handed(good, None) + bytes(20_000), TooLarge),
         (bytes(200 << 10), TooLarge),
         (codec.encode(Handed(statement=good, details=None, sources=())).replace(b"sources", b"Sources"), Malformed),
@@ -305,12 +305,12 @@ async def test_floods_are_bounded_for_each_requester_each_log_and_in_all(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, wim = await start("alice", listen=()), await start("wim", listen=())
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     asker, taking = Asker(alice, await alice.publish(folder)), wim.node.unlogged
 
     async def hand(n: int) -> bytes:
         asker.keys = Keys(n.to_bytes(32, "big"))
-        return await taking.take(alice.home.commons, handed(stated(asker)), asker.keys.identity.peer)
+        return await taking.take(alice.home.first.commons, handed(stated(asker)), asker.keys.identity.peer)
 
     for _ in range(pleas.EACH):
         await hand(0)
@@ -339,19 +339,23 @@ async def test_a_witness_that_signs_for_something_else_is_not_believed(
 ) -> None:
     alice, bob, wim = await start("alice", lie=Refuses), await start("bob"), await start("wim")
     reference = await alice.publish(folder)
-    wim.node.site.witness.add(alice.home.log.key.vkey)
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
     with pytest.raises(Refused):
         await bob.fetch(reference, tmp_path / "copy", alice.address)
     post = bob.node.net.post
     words = Submitted(
-        commons=alice.home.commons, dataset=parse(reference).cid, statement=bytes(32), time=int(time.time()), size=0
+        commons=alice.home.first.commons,
+        dataset=parse(reference).cid,
+        statement=bytes(32),
+        time=int(time.time()),
+        size=0,
     )
     (ask,) = bob.home.shelf.asks()
     digest = entries.statement_digest(codec.decode(Submission, ask.submission).statement)
     for lie, signer in (
         (words, wim.home.keys.identity), (replace(words, statement=digest), alice.home.keys.identity),
         (replace(words, statement=digest, time=0), wim.home.keys.identity),
-        (replace(words, statement=digest, commons=bob.home.commons), wim.home.keys.identity),
+        (replace(words, statement=digest, commons=bob.home.first.commons), wim.home.keys.identity),
     ):  # fmt: skip
         said = codec.encode(Taken(acknowledged=envelope.sign(complaint.SUBMITTED, lie, signer), answer=None))
 
@@ -367,14 +371,14 @@ async def test_a_witness_that_signs_for_something_else_is_not_believed(
 async def test_a_list_of_another_witness_or_log_is_not_believed(start: Start) -> None:
     alice, bob, wim = await start("alice"), await start("bob"), await start("wim")
     for each in (bob, wim):
-        each.node.site.witness.add(alice.home.log.key.vkey)
-    bobs = bob.node.site.submitted(complaint.path(alice.home.log.origin).split("/")[2])
+        each.node.site.witness.add(alice.home.first.log.key.vkey)
+    bobs = bob.node.site.submitted(complaint.path(alice.home.first.log.origin).split("/")[2])
     wim.node.site.submitted = lambda log: bobs
     with pytest.raises(Untrue, match="another witness"):
-        await alice.desk.unlogged(sources=[wim.address], commons=alice.home.commons)
+        await alice.desk.unlogged(sources=[wim.address], commons=alice.home.first.commons)
     assert (await alice.desk.unlogged(sources=[bob.address]))["witnesses"][0]["requests"] == []
     with pytest.raises(Malformed):
-        Waiting(statement=bytes(32), dataset=alice.home.commons, time=1, size=0, tried=None, said="\x1b[2J")
+        Waiting(statement=bytes(32), dataset=alice.home.first.commons, time=1, size=0, tried=None, said="\x1b[2J")
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------
@@ -385,8 +389,8 @@ def test_a_witness_killed_anywhere_has_kept_what_it_acknowledged(tmp_path: Path)
     wim = tmp_path / "wim"
     home.create(wim, home.personal("wim", "members", int(time.time())), {})
     with Home(wim) as opened:
-        commons = opened.commons
-        opened.witnessed.add(opened.log.key)  # a log as good as any other to sign for
+        commons = opened.first.commons
+        opened.witnessed.add(opened.first.log.key)  # a log as good as any other to sign for
 
     def take(opened: Home, body: bytes, peer: str) -> bytes:
         answer = asyncio.run(complaints.Complaints(opened, NOBODY, lambda _: []).take(commons, body, peer))
@@ -431,13 +435,13 @@ async def test_what_waited_when_a_witness_stopped_is_delivered_when_it_starts(
     asker.keys = bob.home.keys
     with Home(path) as opened:
         async with Node(opened) as node:
-            node.site.witness.add(alice.home.log.key.vkey)
-            await node.unlogged.take(alice.home.commons, handed(stated(asker), None, alice.address), bob.peer)
-    assert alice.home.log.state.accesses == {}
+            node.site.witness.add(alice.home.first.log.key.vkey)
+            await node.unlogged.take(alice.home.first.commons, handed(stated(asker), None, alice.address), bob.peer)
+    assert alice.home.first.log.state.accesses == {}
     with Home(path) as opened:
         async with Node(opened, ("/ip4/127.0.0.1/tcp/0",)):
             await until(lambda: not opened.pleas.waiting())
-    (access,) = alice.home.log.state.accesses.values()
+    (access,) = alice.home.first.log.state.accesses.values()
     assert access.outcome == "grant"
 
 

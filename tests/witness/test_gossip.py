@@ -28,7 +28,7 @@ from tests.custody import test_keepers as keepers
 
 def signed(alice: Party, size: int, root: bytes = b"\7" * 32) -> bytes:
     """A head of alice's log that her own copy of it does not lead to."""
-    lie = Checkpoint(origin=alice.home.log.origin, size=size, root=root)
+    lie = Checkpoint(origin=alice.home.first.log.origin, size=size, root=root)
     return checkpoint.sign(lie, alice.home.keys.log(0))
 
 
@@ -37,7 +37,7 @@ class Faces:
 
     def __init__(self, one: Party, other: Party, common: str) -> None:
         self.one, self.other, self.common = one, other, common
-        self.vkey = one.home.log.key.vkey
+        self.vkey = one.home.first.log.key.vkey
 
 
 @pytest.fixture
@@ -82,7 +82,9 @@ async def test_two_who_were_shown_two_histories_find_out_when_one_carries_data_o
     assert told["cid"] == faces.common
     await until(lambda: forked(bob, faces.vkey) and forked(carol, faces.vkey))
     for party in (bob, carol):
-        one, other = (checkpoint.open(each.encode(), faces.one.home.log.key) for each in forked(party, faces.vkey))
+        one, other = (
+            checkpoint.open(each.encode(), faces.one.home.first.log.key) for each in forked(party, faces.vkey)
+        )
         assert one.checkpoint.size == other.checkpoint.size == 3
         assert one.checkpoint.root != other.checkpoint.root
         assert list((await party.desk.status())["forks"]) == [faces.vkey]
@@ -115,7 +117,7 @@ async def test_histories_of_different_lengths_are_told_apart_by_what_their_keepe
         await bob.node.gossip.talk(carol.address)
     sizes = []
     for party in (bob, carol):
-        heads = [checkpoint.open(each.encode(), faces.one.home.log.key) for each in forked(party, faces.vkey)]
+        heads = [checkpoint.open(each.encode(), faces.one.home.first.log.key) for each in forked(party, faces.vkey)]
         sizes.append([head.checkpoint.size for head in heads])
         assert party.home.shelf.lead(faces.vkey)
     assert sizes == [[less, less + 1]] * 2
@@ -139,7 +141,7 @@ async def test_who_saw_more_of_one_history_is_no_fork_and_changes_no_trust(start
     await read(bob, alice)
     await alice.publish(folder, title="Two")
     await read(carol, alice)
-    vkey, head = alice.home.log.key.vkey, bob.home.shelf.head(alice.home.log.key.vkey)
+    vkey, head = alice.home.first.log.key.vkey, bob.home.shelf.head(alice.home.first.log.key.vkey)
     await bob.node.gossip.talk(carol.address)
     await carol.node.gossip.talk(bob.address)
     assert (forked(bob, vkey), forked(carol, vkey), bob.home.shelf.head(vkey)) == ((), (), head)
@@ -155,9 +157,9 @@ async def test_a_custodian_that_learned_of_two_histories_gives_no_share(
     coop, asker, dave = seats["coop"], await start("asker"), await start("dave")
     reference = await keepers.publish(coop, folder)
     await asker.fetch(reference, tmp_path / "before")
-    vkey = coop.home.log.key.vkey
+    vkey = coop.home.first.log.key.vkey
     for name in ("ana", "ben"):
-        seen = checkpoint.open(seats[name].home.shelf.head(vkey) or b"", coop.home.log.key)
+        seen = checkpoint.open(seats[name].home.shelf.head(vkey) or b"", coop.home.first.log.key)
         dave.home.shelf.drop_fork(vkey)
         assert dave.home.shelf.advance(vkey, None, signed(coop, seen.checkpoint.size))
         dave.node.gossip._due.clear()
@@ -180,34 +182,34 @@ async def test_a_registrar_that_is_shown_its_own_other_history_shuts_its_log_and
     await bob.fetch(reference, tmp_path / "bob", alice.address)
     lie = signed(alice, size)
     with pytest.raises(Unreachable, match="rolled back or forked") as told:
-        await eve.node.net.post(alice.address, f"/{alice.home.commons}/heads", lie, limit=9999)
+        await eve.node.net.post(alice.address, f"/{alice.home.first.commons}/heads", lie, limit=9999)
     assert lie.decode() in told.value.evidence
-    assert alice.home.log.broken is not None
-    assert forked(alice, alice.home.log.key.vkey)[0] == lie.decode()
+    assert alice.home.first.log.broken is not None
+    assert forked(alice, alice.home.first.log.key.vkey)[0] == lie.decode()
     assert len((await alice.desk.audit())["fork"]) == 2
     with pytest.raises(CommonsError, match="rolled back or forked"):
         await eve.fetch(reference, tmp_path / "eve", alice.address)
     if size == 5:  # of one size the two heads alone prove it, and whoever is told keeps them
-        assert len(forked(eve, alice.home.log.key.vkey)) == 2
+        assert len(forked(eve, alice.home.first.log.key.vkey)) == 2
     with pytest.raises(StorageFailed):
         await alice.publish(folder, title="another")
 
 
 async def test_a_head_from_its_own_future_shuts_a_log_and_is_not_called_a_fork(start: Start) -> None:
     alice, eve = await start("alice"), await start("eve")
-    eve.home.shelf.advance(alice.home.log.key.vkey, None, signed(alice, 9))
+    eve.home.shelf.advance(alice.home.first.log.key.vkey, None, signed(alice, 9))
     await eve.node.gossip.talk(alice.address)
-    assert alice.home.log.broken is not None
-    assert forked(alice, alice.home.log.key.vkey) == ()
+    assert alice.home.first.log.broken is not None
+    assert forked(alice, alice.home.first.log.key.vkey) == ()
 
 
 async def test_a_witness_that_learned_of_two_histories_signs_for_neither(start: Start) -> None:
     alice, wim, eve = await start("alice"), await start("wim"), await start("eve")
-    wim.node.site.witness.add(alice.home.log.key.vkey)
-    body = b"old 0\n\n" + alice.home.log.head.note
+    wim.node.site.witness.add(alice.home.first.log.key.vkey)
+    body = b"old 0\n\n" + alice.home.first.log.head.note
     await alice.node.net.post(wim.address, "/add-checkpoint", body, limit=9999)
     with pytest.raises(Unreachable, match="two histories"):
-        await eve.node.net.post(wim.address, f"/{alice.home.commons}/heads", signed(alice, 1), limit=9999)
+        await eve.node.net.post(wim.address, f"/{alice.home.first.commons}/heads", signed(alice, 1), limit=9999)
     with pytest.raises(CommonsError, match="two histories"):
         await alice.node.net.post(wim.address, "/add-checkpoint", body.replace(b"old 0", b"old 1"), limit=9999)
 
@@ -223,19 +225,23 @@ async def test_nothing_that_a_liar_sends_is_stored(start: Start, folder: Path) -
     alice, bob, eve = await start("alice"), await start("bob"), await start("eve")
     await alice.publish(folder)
     await read(bob, alice)
-    origin, key, true = alice.home.log.origin, alice.home.log.key, alice.home.log.head.note
+    origin, key, true = alice.home.first.log.origin, alice.home.first.log.key, alice.home.first.log.head.note
     other = Checkpoint(origin=origin, size=2, root=bytes(32))
     sent: list[tuple[bytes, type[CommonsError], str]] = [
-        (b"", Untrue, alice.home.commons),
-        (b"nonsense", Untrue, alice.home.commons),
-        (os.urandom(2000), Untrue, alice.home.commons),
-        (garbled(signed(alice, 2)), Untrue, alice.home.commons),
-        (checkpoint.sign(other, Signer(b"e" * 32)), Untrue, alice.home.commons),  # by her own key
-        (eve.home.log.head.note, Untrue, alice.home.commons),  # of her own log
-        (note.sign("another\n2\n" + "A" * 43 + "=\n", origin, alice.home.keys.log(0)), Untrue, alice.home.commons),
-        (signed(alice, 2) + b"x" * 5000, TooLarge, alice.home.commons),
-        (bytes(200 << 10), TooLarge, alice.home.commons),
-        (eve.home.log.head.note, NotFound, eve.home.commons),  # which bob never heard of
+        (b"", Untrue, alice.home.first.commons),
+        (b"nonsense", Untrue, alice.home.first.commons),
+        (os.urandom(2000), Untrue, alice.home.first.commons),
+        (garbled(signed(alice, 2)), Untrue, alice.home.first.commons),
+        (checkpoint.sign(other, Signer(b"e" * 32)), Untrue, alice.home.first.commons),  # by her own key
+        (eve.home.first.log.head.note, Untrue, alice.home.first.commons),  # of her own log
+        (
+            note.sign("another\n2\n" + "A" * 43 + "=\n", origin, alice.home.keys.log(0)),
+            Untrue,
+            alice.home.first.commons,
+        ),
+        (signed(alice, 2) + b"x" * 5000, TooLarge, alice.home.first.commons),
+        (bytes(200 << 10), TooLarge, alice.home.first.commons),
+        (eve.home.first.log.head.note, NotFound, eve.home.first.commons),  # which bob never heard of
     ]
     before = (bob.home.shelf.logs(), bob.home.shelf.head(key.vkey))
     for body, kind, commons in sent:
@@ -243,7 +249,7 @@ async def test_nothing_that_a_liar_sends_is_stored(start: Start, folder: Path) -
             await eve.node.net.post(bob.address, f"/{commons}/heads", body, limit=9999)
     assert (bob.home.shelf.logs(), bob.home.shelf.head(key.vkey)) == before
     assert bob.home.shelf.forks() == {}
-    assert await eve.node.net.post(bob.address, f"/{alice.home.commons}/heads", true, limit=9999) == true
+    assert await eve.node.net.post(bob.address, f"/{alice.home.first.commons}/heads", true, limit=9999) == true
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
@@ -297,7 +303,7 @@ async def test_an_accusation_counts_only_with_heads_that_the_log_signed(
     alice, bob = await start("alice"), await start("bob")
     await alice.publish(folder)
     await read(bob, alice)
-    true = alice.home.log.head.note.decode()
+    true = alice.home.first.log.head.note.decode()
     for evidence in (("one", "other"), (true, garbled(signed(alice, 2)).decode()), (true, true), (true, true, "AAAA")):
 
         async def accuse(*_: object, evidence: tuple[str, ...] = evidence, **__: object) -> bytes:
@@ -307,14 +313,14 @@ async def test_an_accusation_counts_only_with_heads_that_the_log_signed(
         bob.node.gossip._due.clear()
         await bob.node.gossip.talk(alice.address)
         assert bob.home.shelf.forks() == {}
-    await bob.node.gossip._judge(alice.home.log.key, (true, signed(alice, 2).decode()))
+    await bob.node.gossip._judge(alice.home.first.log.key, (true, signed(alice, 2).decode()))
     assert len(bob.home.shelf.forks()) == 1
 
 
 async def test_one_peer_cannot_make_a_node_compare_without_end(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = await start("alice"), await start("bob")
     alice.node.gossip._clock = lambda: 1000.0
-    path, head = f"/{alice.home.commons}/heads", alice.home.log.head.note
+    path, head = f"/{alice.home.first.commons}/heads", alice.home.first.log.head.note
     monkeypatch.setattr(bob.node.gossip, "met", lambda source: None)
     for _ in range(2 * gossip.LOGS):
         assert await bob.node.net.post(alice.address, path, head, limit=9999) == head
@@ -342,7 +348,7 @@ async def test_each_log_is_told_to_each_peer_once_in_a_while(
     await read(bob, alice)
     for _ in range(3):
         await bob.node.gossip.talk(alice.address)
-    own, hers = f"/{bob.home.commons}/heads", f"/{alice.home.commons}/heads"
+    own, hers = f"/{bob.home.first.commons}/heads", f"/{alice.home.first.commons}/heads"
     assert sorted(told) == sorted([own, hers])
     now[0] += gossip.AGAIN
     await bob.node.gossip.talk(alice.address)
@@ -399,7 +405,7 @@ async def test_all_logs_have_their_turn_whatever_their_number(
     rounds = -(-(logs + 1) // gossip.LOGS)  # and bob's own
     for _ in range(rounds):
         assert len(await counted.talk()) <= gossip.LOGS
-    assert set(counted.told[: logs + 1]) == {bob.home.commons, *(another(n)[0].name[8:] for n in range(logs))}
+    assert set(counted.told[: logs + 1]) == {bob.home.first.commons, *(another(n)[0].name[8:] for n in range(logs))}
     for party in (alice, bob):
         assert len(party.home.shelf.forks()) == logs
 
@@ -428,7 +434,7 @@ async def test_a_running_node_asks_around_by_itself(start: Start, folder: Path) 
     alice, bob = await start("alice"), await start("bob")
     await alice.publish(folder)
     await read(bob, alice)
-    vkey = alice.home.log.key.vkey
+    vkey = alice.home.first.log.key.vkey
     dave = await start("dave")
     assert dave.home.shelf.advance(vkey, None, signed(alice, 2))
     await bob.desk.peers(add=dave.address)
@@ -443,7 +449,7 @@ async def test_the_status_compares_with_the_peers_that_are_known(start: Start, f
     alice, bob, dave = await start("alice"), await start("bob", listen=()), await start("dave")
     await alice.publish(folder)
     await read(bob, alice)
-    vkey = alice.home.log.key.vkey
+    vkey = alice.home.first.log.key.vkey
     assert dave.home.shelf.advance(vkey, None, signed(alice, 2))
     await bob.desk.peers(add=dave.address)
     assert list((await bob.desk.status())["forks"]) == [vkey]

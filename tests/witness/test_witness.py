@@ -96,11 +96,11 @@ async def run(path: Path, **words: Any) -> AsyncIterator[Party]:
 
 def covered(party: Party) -> int:
     found = cosigning.covering(party.home)
-    return checkpoint.open(found, party.home.log.key).checkpoint.size if found else 0
+    return checkpoint.open(found, party.home.first.log.key).checkpoint.size if found else 0
 
 
 async def settled(party: Party) -> None:
-    await until(lambda: covered(party) == party.home.log.size)
+    await until(lambda: covered(party) == party.home.first.log.size)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def row(party: Party) -> tuple[Verifier, str]:
 
 def trust(witnesses: list[Party], party: Party) -> None:
     for each in witnesses:
-        each.node.site.witness.add(party.home.log.key.vkey)
+        each.node.site.witness.add(party.home.first.log.key.vkey)
 
 
 def third_party(data: bytes, entry: bytes, keys: list[Verifier]) -> set[str]:
@@ -163,21 +163,21 @@ async def test_a_key_is_released_under_a_head_that_enough_witnesses_signed(
         assert told["files"] == 3
         proofs = bob.home.path / "proofs"
         (kept,), (entry,) = proofs.glob("*.tlog-proof"), proofs.glob("*.entry")
-        keys = [alice.home.log.key, *(row(each)[0] for each in three)]
+        keys = [alice.home.first.log.key, *(row(each)[0] for each in three)]
         signers = third_party(kept.read_bytes(), bytes.fromhex(entry.read_text()), keys)
         assert signers == {key.name for key in keys}  # the charter's quorum, and the log
         with pytest.raises(AssertionError):
             third_party(kept.read_bytes(), b"another entry", keys)
         await settled(alice)
         for path in ("checkpoint", "cosigned"):  # served with it, at the plain door too
-            data = await bob.node.net.get(alice.node.door, f"/{alice.home.commons}/{path}", limit=9999)
-            signed, present = cosignature.open(data, alice.home.log.key, cosignature.quorum(asked))
-            assert (signed.checkpoint, present) == (alice.home.log.head.checkpoint, {"w1", "w2", "w3"})
+            data = await bob.node.net.get(alice.node.door, f"/{alice.home.first.commons}/{path}", limit=9999)
+            signed, present = cosignature.open(data, alice.home.first.log.key, cosignature.quorum(asked))
+            assert (signed.checkpoint, present) == (alice.home.first.log.head.checkpoint, {"w1", "w2", "w3"})
         told = await alice.desk.witness()
-        assert (told["own"]["covered"], told["own"]["missing"]) == (alice.home.log.size, "")
+        assert (told["own"]["covered"], told["own"]["missing"]) == (alice.home.first.log.size, "")
         assert [at["problem"] for at in told["own"]["asked"]] == ["", "", ""]
     async with run(tmp_path / "alice", listen=()) as alice:  # and it is still there after a restart
-        assert covered(alice) == alice.home.log.size
+        assert covered(alice) == alice.home.first.log.size
 
 
 async def test_below_the_quorum_no_key_is_given_and_when_they_are_back_the_same_command_gets_it(
@@ -205,8 +205,8 @@ async def test_below_the_quorum_no_key_is_given_and_when_they_are_back_the_same_
             assert pending.value.number == 25
         assert bob.home.shelf.asks()[0].secret is None
         assert not (tmp_path / "copy").exists()
-        assert alice.home.log.size == 4  # one request and its decision, however often it was tried
-        assert "503" in next(at.problem for at in alice.node.cosigning.asked.values() if "w2" in at.keys.values())
+        assert alice.home.first.log.size == 4  # one request and its decision, however often it was tried
+        assert "503" in next(at.problem for at in alice.node.at().cosigning.asked.values() if "w2" in at.keys.values())
         away[0] = False
         assert (await bob.fetch(reference, tmp_path / "copy", alice.address))["files"] == 3
 
@@ -224,8 +224,10 @@ async def test_a_registrar_that_gives_the_key_without_its_witnesses_gets_no_use_
         (ask,) = bob.home.shelf.asks()
         assert ask.secret is None
         # an older head that they did sign holds no later entry
-        line = note.cosign(alice.home.log.head.checkpoint.text(), GO_WITNESS.name, GO_KEY, 1)
-        alice.home.cosigned.put(alice.home.log.size, alice.home.log.head.note, {GO_WITNESS.vkey: line})
+        line = note.cosign(alice.home.first.log.head.checkpoint.text(), GO_WITNESS.name, GO_KEY, 1)
+        alice.home.first.cosigned.put(
+            alice.home.first.log.size, alice.home.first.log.head.note, {GO_WITNESS.vkey: line}
+        )
         (tmp_path / "more").mkdir()
         (tmp_path / "more" / "x").write_text("x")
         second = await alice.publish(tmp_path / "more")
@@ -245,14 +247,16 @@ async def test_a_registrar_that_shows_another_charter_or_another_history_is_foun
     ):
         reference = await alice.publish(folder)
         honest = alice.node.site.tile
-        alice.node.site.tile = lambda commons, path: eve.node.site.tile(eve.home.commons, path)  # type: ignore[method-assign]
+        alice.node.site.tile = lambda commons, path: eve.node.site.tile(eve.home.first.commons, path)  # type: ignore[method-assign]
         with pytest.raises(Untrue, match="charter shown is not that"):
             await bob.fetch(reference, tmp_path / "copy", alice.address)
         alice.node.site.tile = honest  # type: ignore[method-assign]
         await settled(alice)
 
         def another_history(_commons: str) -> bytes:
-            forged = checkpoint.sign(replace(alice.home.log.head.checkpoint, root=b"\7" * 32), alice.home.keys.log(0))
+            forged = checkpoint.sign(
+                replace(alice.home.first.log.head.checkpoint, root=b"\7" * 32), alice.home.keys.log(0)
+            )
             return note.add(forged, stranger.line(note.peek(forged)))
 
         alice.node.site.cosigned = another_history  # type: ignore[method-assign]
@@ -270,14 +274,14 @@ async def test_when_members_choose_other_witnesses_the_log_itself_says_so(
         reference = await alice.publish(folder)
         with pytest.raises(Pending):
             await bob.fetch(reference, tmp_path / "copy", alice.address)
-        charter = alice.home.log.state.charter
+        charter = alice.home.first.log.state.charter
         assert charter is not None
         said = Proposal(
-            commons=alice.home.commons, action="amend-charter", time=int(time.time()), nonce=bytes(16),
+            commons=alice.home.first.commons, action="amend-charter", time=int(time.time()), nonce=bytes(16),
             charter=replace(charter, witnesses=policy(1, (GO_WITNESS, url))),
         )  # fmt: skip
         signed = envelope.open(PROPOSAL, Proposal, envelope.sign(PROPOSAL, said, alice.home.keys.identity))
-        alice.home.log.append(lambda *_: [record(signed)]).result()
+        alice.home.first.log.append(lambda *_: [record(signed)]).result()
         assert (await bob.fetch(reference, tmp_path / "copy", alice.address))["files"] == 3
 
 
@@ -416,11 +420,11 @@ async def test_an_append_waits_for_no_witness_and_a_slow_one_is_sent_few_heads(
         for n in range(30):
             (folder / "empty").write_text(str(n))
             await alice.publish(folder, title=f"number {n}")
-        assert (alice.home.log.size, covered(alice)) == (31, 0)
+        assert (alice.home.first.log.size, covered(alice)) == (31, 0)
         gate.set()
         await settled(alice)
         assert server.asked.count("/add-checkpoint") <= 3
-        await until(lambda: len(alice.home.cosigned.heads) == 1)  # a larger head contains the smaller ones
+        await until(lambda: len(alice.home.first.cosigned.heads) == 1)  # a larger head contains the smaller ones
 
 
 async def test_under_steady_appends_two_witnesses_of_different_speed_still_sign_the_same_heads(
@@ -458,7 +462,7 @@ async def test_a_witness_that_hangs_does_not_hold_up_the_others(
             for n in range(5):
                 await alice.publish(folder, title=f"number {n}")
                 await settled(alice)
-                assert covered(alice) == alice.home.log.size == n + 2
+                assert covered(alice) == alice.home.first.log.size == n + 2
             assert hanging.asked.count("/add-checkpoint") == 1  # and hangs on the first question still
 
 
@@ -532,12 +536,12 @@ async def test_a_witness_that_lies_is_told_of_and_nothing_of_it_is_kept(
     async with Server(door(Stranger())) as url:
         path = make(tmp_path / "alice", policy(1, (GO_WITNESS, url)))
         async with run(path, listen=()) as alice:
-            ours = Cosigning(alice.home, alice.node.net, partial(voting.stamp, alice.home.log))
+            ours = Cosigning(alice.home, alice.node.net, partial(voting.stamp, alice.home.first.log))
             with pytest.raises(CommonsError, match=said):
-                await ours.ask(Cosigner(url, {GO_WITNESS: "w1"}), alice.home.log.head)
-            assert alice.home.cosigned.heads == ()
+                await ours.ask(Cosigner(url, {GO_WITNESS: "w1"}), alice.home.first.log.head)
+            assert alice.home.first.cosigned.heads == ()
             assert covered(alice) == 0
-            assert alice.home.log.broken is None
+            assert alice.home.first.log.broken is None
             with pytest.raises(Pending, match="waits for witnesses: w1"):
                 cosigning.demand(alice.home, 0)
 
@@ -552,18 +556,18 @@ async def test_a_good_line_among_bad_ones_is_kept_and_no_other(tmp_path: Path) -
         Server(lying(mixed)(Stranger())) as url,
         run(make(tmp_path / "alice", policy(2, (GO_WITNESS, url), (KEY2, url)))) as alice,
     ):
-        await until(lambda: alice.home.cosigned.heads)
-        (head,) = alice.home.cosigned.heads
+        await until(lambda: alice.home.first.cosigned.heads)
+        (head,) = alice.home.first.cosigned.heads
         assert set(head.lines) == {GO_WITNESS.vkey}
         with pytest.raises(Pending, match="w2"):
             cosigning.demand(alice.home, 0)
-        note.open(alice.node.site.checkpoint(alice.home.commons), [alice.home.log.key, GO_WITNESS, KEY2])
+        note.open(alice.node.site.checkpoint(alice.home.first.commons), [alice.home.first.log.key, GO_WITNESS, KEY2])
 
 
 async def test_signatures_under_two_heads_do_not_add_up(tmp_path: Path) -> None:
     dead = "http://127.0.0.1:1"
     async with run(make(tmp_path / "alice", policy(2, (GO_WITNESS, dead), (KEY2, dead)))) as alice:
-        kept, log = alice.home.cosigned, alice.home.log
+        kept, log = alice.home.first.cosigned, alice.home.first.log
         text, size, data = log.head.checkpoint.text(), log.size, log.head.note
         kept.put(size, data, {GO_WITNESS.vkey: note.cosign(text, GO_WITNESS.name, GO_KEY, 1)})
         (tmp_path / "data").mkdir()
@@ -596,12 +600,12 @@ async def test_an_old_copy_of_a_log_is_told_by_its_witness_and_stops(
         await alice.publish(folder)
         await settled(alice)
     async with run(tmp_path / "old") as alice:
-        await until(lambda: alice.home.log.broken is not None)
+        await until(lambda: alice.home.first.log.broken is not None)
         with pytest.raises(Stale, match="a head of 2 entries, 1 more than the 1 here") as broken:
             await alice.publish(folder, title="a second history")
         assert len(broken.value.evidence) == 2
     async with run(tmp_path / "old", listen=()) as alice:
-        assert alice.home.log.broken is not None
+        assert alice.home.first.log.broken is not None
     assert three[0].node.site.witness.change()["logs"][0]["fork"] is None
 
 
@@ -617,11 +621,11 @@ async def test_a_log_that_forked_is_refused_by_its_witness_and_shuts_when_it_is_
         await alice.publish(folder)
         await settled(alice)
     async with run(tmp_path / "fork", listen=()) as alice:  # nobody is asked: it grows to the same size unwarned
-        alice.home.resumption.free = True
+        alice.home.first.resumption.free = True
         await alice.publish(folder, title="a second history")
-        assert alice.home.log.broken is None
-        alice.node.cosigning.start()  # that alone: a whole node first asks for the head, and may send none of its own
-        await until(lambda: alice.home.log.broken is not None)
+        assert alice.home.first.log.broken is None
+        alice.node.at().cosigning.start()  # that alone: a whole node first asks for the head, and may send none itself
+        await until(lambda: alice.home.first.log.broken is not None)
     fork = three[0].node.site.witness.change()["logs"][0]["fork"]
     assert fork is not None
     assert {note.peek(each.encode()).split("\n")[1] for each in fork} == {"2"}
@@ -641,4 +645,4 @@ async def test_lines_stored_for_heads_the_log_does_not_have_shut_it(folder: Path
         for leftover in ("log.db-wal", "log.db-shm"):
             (path / leftover).unlink(missing_ok=True)
         async with run(path) as alice:
-            assert alice.home.log.broken is not None
+            assert alice.home.first.log.broken is not None

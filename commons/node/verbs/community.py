@@ -35,7 +35,7 @@ from commons.log.evidence import Nowhere
 from commons.log.files import Read
 from commons.node.local import own
 from commons.node.verbs import context
-from commons.node.verbs.context import Context, Folded, checked, given, is_later, log_at, read, seat
+from commons.node.verbs.context import Context, Folded, checked, given, is_elsewhere, log_at, read, seat
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import Source, result, told
 
@@ -164,7 +164,7 @@ class OfferResult:
 
 @result
 class TakeOverResult:
-    """This home keeps the log, from its next start on."""
+    """This home keeps the log from now on."""
 
     taken: Annotated[Literal[True], "the log was taken over"]
     wrong: Annotated[tuple[str, ...], "ballots that did not count, and why"]
@@ -209,7 +209,7 @@ async def send(c: Context, at: Seat, kind: str, value: voting.Said) -> int:
     """The entry of what is signed and sent to the registrar, which may be this home."""
     if at.sources:
         return await voting.send(c.home, c.net, at, kind, value)
-    return await c.node.registrar.govern(voting.sign(c.home, kind, value))
+    return await c.node.at(at.commons).registrar.govern(voting.sign(c.home, kind, value))
 
 
 async def _outcome(c: Context, at: Seat, proposal: int) -> ProposalShown:
@@ -267,12 +267,12 @@ async def follow(c: Context, *, source: str, commons: str | None = None) -> Comm
     log, commons = await log_at(c, at, expected)
     key = await audit.log_of(log, commons) if commons is None else await _key(c, log, commons)
     cid = ids.check_cid(key.name.removeprefix("commons/"), "commons")
-    if cid == c.home.commons and not is_later(c, key.public):
+    if not is_elsewhere(c, cid, key.public):
         raise Conflict("this home keeps the log of that community itself", hint="nothing to do")
     known = {each: (before, sources) for each, before, sources in c.home.shelf.seats()}
     before, sources = known.get(cid, (key.public, []))
-    if cid == c.home.commons and (cid not in known or not is_later(c, before)):
-        before = c.home.log.key.public
+    if (own := c.home.kept.get(cid)) is not None and (cid not in known or not is_elsewhere(c, cid, before)):
+        before = own.log.key.public
     found = await read(c, Seat(commons=cid, key=Verifier(name=key.name, public=before), sources=(at,)))
     others = [each for each in sources if each != at] if before == key.public else []
     c.home.shelf.put_seat(cid, key.public, [at, *others])
@@ -335,7 +335,6 @@ async def propose(
     elif file is not None:
         what["custodians"] = file
     if action == "change-registrar":  # whoever proposes it offers to do it: only they have the key
-        transfer.check_free(c.home, at.commons)  # told now, not when the members have voted
         made = transfer.offer(c.home.keys, at.commons, (await read(c, at)).state, own=not at.sources)
         made = replace(made, words=words)
     else:
@@ -388,7 +387,7 @@ async def take_over(
     renews the offer.
 
     The order: the log is read and verified up to the head it goes on from; the ballots are folded; only then it is
-    written, and put in the old one's place when this home is opened next. A crash before that changes nothing.
+    written, and takes its place in this home. A crash before that changes nothing.
     """
     at, me = seat(c, named), c.home.keys.identity.peer
     copied = await _copied(c, at, source)
@@ -396,7 +395,6 @@ async def take_over(
     wrong: list[str] = []
     if me not in community.members:
         raise Refused(f"{me} is no member of this commons, and a member keeps its log")
-    transfer.check_free(c.home, at.commons)
     if not _is_heir(community, me):
         if _is_heir(copied.newest.community, me):
             raise Pending("you are chosen, and no head that says so is witnessed yet", hint="repeat this later")
@@ -413,14 +411,14 @@ async def take_over(
     if at.sources:
         await transfer.check_newest(c.net, copied)
     else:  # what goes on from an old copy under another key leaves out as much
-        await c.node.resuming.check()
-    with c.home.log.shutting(transfer.SHUT):  # what would be added from here on, the next log would not have
-        size = transfer.build(c.home, at.commons, copied)
+        await c.node.at(at.commons).resuming.check()
+    records, signer = transfer.build(c.home, at.commons, copied)
+    await c.node.rewrite(at.commons, records, signer)
     return TakeOverResult(
         taken=True,
         wrong=tuple(wrong),
         commons=at.commons,
-        entries=size,
+        entries=len(records),
         base=copied.base.checkpoint.size,
         datasets=len(copied.state.datasets),
         manifests=await _manifests(c, at, copied.state),

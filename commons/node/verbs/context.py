@@ -20,7 +20,7 @@ from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.custody import followed, sharing
 from commons.disk.home import Home
-from commons.errors import NotFound, TimedOut, Unreachable, Untrue
+from commons.errors import Malformed, NotFound, TimedOut, Unreachable, Untrue
 from commons.log import files, registrars, replica, titles
 from commons.log.files import Read
 from commons.net.network import HERE, Network
@@ -68,7 +68,12 @@ def checked(sources: Iterable[str]) -> list[str]:
 
 def named(c: Context, text: str) -> Reference:
     """A dataset as somebody names it: a reference, or of those this home knows the id's beginning or the title."""
-    return titles.find(text, lambda: [*titles.of_home(c.home), *titles.of_log(c.home.log.state)])
+
+    def known() -> list[titles.Titled]:
+        logs = [each for kept in c.home.kept.values() for each in titles.of_log(kept.log.state)]
+        return [*titles.of_home(c.home), *logs]
+
+    return titles.find(text, known)
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
@@ -126,8 +131,8 @@ def _custodians_of(c: Context, value: Manifest) -> list[str]:
     if value.custody is None:
         return []
     found = custodians(c, sharing.open_sharing(value.custody).value.parsed())
-    now = c.home.log.state.custodian_policy if value.commons == c.home.commons else None
-    if now is not None:  # and those who came after them
+    own = c.home.kept.get(value.commons)
+    if own is not None and (now := own.log.state.custodian_policy) is not None:  # and those who came after them
         found |= custodians(c, now)
     return [known for each in found.values() for known in each if known != HERE]
 
@@ -135,8 +140,11 @@ def _custodians_of(c: Context, value: Manifest) -> list[str]:
 # -- logs -------------------------------------------------------------------------------------------------------------
 
 
-def own_seat(c: Context) -> Seat:
-    return Seat(commons=c.home.commons, key=c.home.log.key)
+def own_seat(c: Context, commons: str | None = None) -> Seat:
+    """A log that this home keeps, as a community it takes part in; that of the commons it was made with, where none is
+    named."""
+    kept = c.home.log_of(commons)
+    return Seat(commons=kept.commons, key=kept.log.key)
 
 
 def seat(c: Context, commons: str | None) -> Seat:
@@ -144,20 +152,24 @@ def seat(c: Context, commons: str | None) -> Seat:
     seats = [
         Seat(commons=each, key=Verifier(name=f"commons/{each}", public=key), sources=tuple(sources))
         for each, key, sources in c.home.shelf.seats()
-        if each != c.home.commons or is_later(c, key)
+        if is_elsewhere(c, each, key)
+    ]
+    seats += [
+        own_seat(c, each) for each in c.home.kept if each not in {c.home.first.commons, *(s.commons for s in seats)}
     ]
     return voting.seat_of(seats, commons, own_seat(c))
 
 
-def is_later(c: Context, key: bytes) -> bool:
-    """Whether somebody keeps this home's log under this key since this home did."""
-    return key not in {each.key for each in c.home.log.state.tenures}
+def is_elsewhere(c: Context, commons: str, key: bytes) -> bool:
+    """Whether somebody else keeps a log under this key: this home never did, or somebody does since."""
+    kept = c.home.kept.get(commons)
+    return kept is None or key not in {each.key for each in kept.log.state.tenures}
 
 
 async def read(c: Context, at: Seat) -> Folded:
     """The fold of a community's log: this home's, or its replica's, updated from its registrar."""
     if not at.sources:
-        return Folded(c.home.log.state)
+        return Folded(c.home.log_of(at.commons).log.state)
     try:
         source, _ = await log_at(c, at.sources[0], at.commons)
     except (Unreachable, TimedOut) as error:
@@ -179,9 +191,8 @@ async def log_at(c: Context, source: Source | None, commons: str | None) -> tupl
     """A log to read from: this home's, or one in files, at a peer or a URL; and whose it is, where that is known."""
     commons = commons and ids.check_commons(commons)
     if source is None:
-        if commons not in (None, c.home.commons):
-            raise NotFound(f"this home keeps the log of {c.home.commons}", hint="say where the other one is kept")
-        return own(c.node.site, c.home.commons), c.home.commons
+        kept = c.home.log_of(commons)
+        return own(c.node.site, kept.commons), kept.commons
     source = os.fspath(source)
     if not address.is_like(source):
         if not Path(source).exists():
@@ -205,5 +216,9 @@ async def _static(c: Context, base: str) -> bool:
 
 async def _commons_at(c: Context, source: str) -> str:
     """Whose log this source keeps: it says so itself, and the charter must bear it out."""
-    said = (await c.net.get(source, "/commons", limit=200)).decode("ascii", "replace").strip()
-    return ids.check_cid(said, "commons")
+    said = (await c.net.get(source, "/commons", limit=8 << 10)).decode("ascii", "replace").split()
+    if not said:
+        raise NotFound("the node there names no commons to strangers", hint="say whose log is meant: --commons ID")
+    if len(said) > 1:
+        raise Malformed(f"{len(said)} logs are kept there: {', '.join(said[:8])}", hint="name one: --commons ID")
+    return ids.check_cid(said[0], "commons")

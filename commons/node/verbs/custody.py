@@ -159,8 +159,9 @@ async def convict(c: Context, *, release: str, source: Source | None = None) -> 
     opened = handover.open_released(data)
     said = opened.value
     size = checkpoint.parse(note.peek(said.head)).size
-    if said.commons == c.home.commons and source is None:
-        what = misconduct.judge(data, c.home.log.entries(0, min(size, c.home.log.size)))
+    if said.commons in c.home.kept and source is None:
+        own = c.home.kept[said.commons].log
+        what = misconduct.judge(data, own.entries(0, min(size, own.size)))
     else:
         where = seat(c, said.commons).sources[0] if source is None else source
         shown, _ = await log_at(c, where, said.commons)

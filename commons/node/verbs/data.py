@@ -292,7 +292,7 @@ async def publish(
     from, which are asked for at `sources` too."""
     said, at, place = await _said(c, update, based_on, sources, named, words)
     if not at.sources:
-        await c.node.clocks.check()
+        await c.node.at(at.commons).clocks.check()
     done = await commons.datasets.publish.publish(c.home, said, c.progress, place, Entrusted(c, place.state, at))
     return told(PublishResult, **{**done, **referred(c, done["cid"])})
 
@@ -334,7 +334,7 @@ async def _said(
     at = seat(c, community) if community is not None else own_seat(c)
     if at.sources:
         return said, at, contribute.Abroad(c.home, c.net, at, (await read(c, at)).state)
-    return said, at, commons.datasets.publish.Own(c.home)
+    return said, at, commons.datasets.publish.Own(c.home, c.home.log_of(at.commons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,8 +526,9 @@ async def datasets(c: Context) -> DatasetsResult:
 
 def held(c: Context) -> tuple[DatasetHeld, ...]:
     """The datasets in this home, and how much of each is."""
-    rows, state = [], c.home.log.state
-    gone = state.community.withdrawn if state.community else {}
+    rows, gone = [], dict[str, int]()
+    for kept in c.home.kept.values():
+        gone |= kept.log.state.community.withdrawn if kept.log.state.community else {}
     for cid, opened, role, served in c.home.shelf.manifests():
         value = opened.value
         refs = value.sealed()

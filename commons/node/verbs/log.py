@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from commons.core.crypto import ids
 from commons.core.dataset import address
@@ -16,6 +16,7 @@ from commons.core.state import entries
 from commons.core.state.fold import State
 from commons.disk import alarm, damage, naming, private, resumption, sql
 from commons.disk.damage import Damage
+from commons.disk.kept import Kept
 from commons.disk.log import Log
 from commons.errors import Conflict, NotFound, Refused, StorageFailed
 from commons.log import audit as auditing
@@ -34,6 +35,7 @@ from commons.node.verbs.shapes import Source, Spot, result, told, unsaid
 class RequestShown:
     """A request, as its registrar sees it."""
 
+    commons: Annotated[str, "in whose log"]
     request: Annotated[int, "its entry, by which it is answered"]
     time: Annotated[int, "when it was logged"]
     who: Annotated[str | None, "the peer id of the requester; none where it was erased or is damaged"]
@@ -321,20 +323,27 @@ class DropKeptResult:
 
 
 @verb("log", reads=True)
-async def requests(c: Context, *, everything: bool = False) -> RequestsResult:
-    """The steward's desk: who asks for what, and what was decided; with `everything` decided ones too."""
-    state, rows = c.home.log.state, []
+async def requests(c: Context, *, everything: bool = False, named: str | None = None) -> RequestsResult:
+    """The steward's desk: who asks for what, and what was decided; with `everything` decided ones too. Of all logs that
+    this home keeps, or of the one that is `named`."""
+    logs = [*c.home.kept.values()] if named is None else [c.home.log_of(named)]
+    return told(RequestsResult, requests=[row for kept in logs for row in _desk(kept, everything)])
+
+
+def _desk(kept: Kept, everything: bool) -> list[dict[str, Any]]:
+    state, rows = kept.log.state, list[dict[str, Any]]()
     for access in [*state.accesses.values()]:
         if access.outcome != "pending" and not everything:
             continue
         damaged, shown = "", None
         try:
-            shown = c.home.log.opening(access.index)
+            shown = kept.log.opening(access.index)
         except (Refused, StorageFailed) as error:  # this one alone: the others can be answered
             damaged = error.message
         details = shown.get("details") if shown else None
         rows.append(
             {
+                "commons": kept.commons,
                 "request": access.index,
                 "time": access.entry.time,
                 "who": entries.requester(shown) if shown else None,
@@ -351,7 +360,7 @@ async def requests(c: Context, *, everything: bool = False) -> RequestsResult:
                 "damaged": damaged,
             }
         )
-    return told(RequestsResult, requests=rows)
+    return rows
 
 
 @verb("log")
@@ -362,16 +371,17 @@ async def decide(
     outcome: Literal["grant", "refuse", "revoke"],
     reason: str = "",
     expires: int | None = None,
+    named: str | None = None,
 ) -> DecideResult:
     """The steward's decision on a request, which has its number from its entry; a grant may end at `expires`."""
-    return told(DecideResult, **await c.node.registrar.decide(request, outcome, reason, expires))
+    return told(DecideResult, **await c.node.at(named).registrar.decide(request, outcome, reason, expires))
 
 
 @verb("log")
-async def erase(c: Context, *, entry: int, reason: str = "requested") -> EraseResult:
+async def erase(c: Context, *, entry: int, reason: str = "requested", named: str | None = None) -> EraseResult:
     """Which entries' personal details are destroyed: one's, and those of what answers it. `reason` is a word for the
     log."""
-    return told(EraseResult, **await c.node.registrar.erase(entry, reason))
+    return told(EraseResult, **await c.node.at(named).registrar.erase(entry, reason))
 
 
 @verb("log", reads=True)
@@ -395,7 +405,7 @@ async def export_log(
     with naming.drafting(target) as draft:
         packed = target.suffix == ".zip"
         size = await asyncio.to_thread(files.write, part, draft, openings, packed)
-        held = c.home.log.size
+        held = c.home.log_of(commons).log.size if source is None else 0
         if source is not None:
             audited = await audit(c, source=draft, commons=commons)
             held, faults = audited.entries, audited.faults
@@ -426,26 +436,27 @@ async def audit(
         raise _own()
     read, commons = await log_at(c, source, commons)
     packed = source is not None and not address.is_like(os.fspath(source))  # what was exported lies in files
-    found = await asyncio.to_thread(c.home.log.examine) if source is None else []
+    own = c.home.log_of(commons) if source is None else None
+    found = await asyncio.to_thread(own.log.examine) if own is not None else []
     if any(each.table == "entries" for each in found):  # what it says itself is not what was signed
         raise alarm.damaged(damage.told(found))
-    if source is None:
-        with evidence.recording(c.home, c.home.log.key.vkey):
+    if own is not None:
+        with evidence.recording(c.home, own.log.key.vkey):
             report = await auditing.audit(
                 read,
-                Nowhere(c.home.log.head.note),
+                Nowhere(own.log.head.note),
                 commons,
                 c.progress,
                 complete=True,
-                withheld=c.home.restored.withheld(),
-                earlier=c.home.log.verdicts(),
+                withheld=own.restored.withheld(),
+                earlier=own.log.verdicts(),
             )
         if report.found and not c.home.frozen:
             c.home.log.judge(report.head.checkpoint.size, report.found)
     else:
         report = await _audited(c, read, commons, packed, keep)
     found_in = auditing.told(report, who, dataset, since, until, governance)
-    words = resumption.words(c.home.resumption.words()) if source is None else []
+    words = resumption.words(own.resumption.words()) if own is not None else []
     listed = await exported.check(read, files.names(Path(source)), report) if packed and source else None
     return told(
         AuditResult,

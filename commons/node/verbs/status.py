@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,11 +18,12 @@ from commons.core.dataset.address import is_peer
 from commons.core.state import clock
 from commons.datasets import holder
 from commons.disk import damage
-from commons.disk.home import write_config
+from commons.disk.kept import Kept
+from commons.disk.settings import write_config
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Malformed, NotFound
 from commons.log import replica
-from commons.node.verbs.context import Context, announced, checked, own_seat
+from commons.node.verbs.context import Context, announced, checked, is_elsewhere, own_seat
 from commons.node.verbs.custody import CustodyResult, reached
 from commons.node.verbs.data import held
 from commons.node.verbs.log import DamageShown, WordGiven
@@ -118,6 +120,21 @@ class Unfinished:
 
 
 @result
+class CommonsShown:
+    """A commons that this home has to do with."""
+
+    commons: Annotated[str, "its id"]
+    name: Annotated[str, "what it is called; empty where its log was not read yet"]
+    role: Annotated[Literal["registrar", "member", "follower"], "this home's part: it keeps the log, takes part, looks"]
+    registrar: Annotated[str, "the peer id of who keeps the log, as far as is known here"]
+    peer: Annotated[str, "the peer id under which this home takes part"]
+    entries: Annotated[int, "of the log, that are here"]
+    waiting: Annotated[int, "requests that wait for the steward, where this home keeps the log"]
+    log: Annotated[str, "writable, or why nothing is added here"]
+    next: Annotated[str, "what to do then"]
+
+
+@result
 class StatusResult:
     """What this home is and holds."""
 
@@ -135,6 +152,7 @@ class StatusResult:
     limited: Annotated[int, "requests that came too fast, and were not logged"]
     log: Annotated[str, "writable, or why it is not"]
     next: Annotated[str, "what to do then"]
+    others: Annotated[tuple[CommonsShown, ...], "every other commons that this home has to do with"]
     resumed: Annotated[GoOnResult, "how the log came to go on"]
     dated: Annotated[DateResult, "what the clocks say"]
     damaged: Annotated[tuple[DamageShown, ...], "rows here that cannot be read"]
@@ -179,11 +197,12 @@ async def status(c: Context) -> StatusResult:
 async def _home(c: Context) -> dict[str, Any]:
     if not c.home.frozen:
         await _catch_up(c)
-    log, state = c.home.log, c.home.log.state
+    first, keeping = c.home.first, c.node.at()
+    log, state = first.log, first.log.state
     return {
         "peer": c.home.keys.identity.peer,
         "home": str(c.home.path),
-        "commons": c.home.commons,
+        "commons": first.commons,
         "name": state.charter.name if state.charter else "",
         "entries": log.size,
         "addresses": list(c.node.addresses),
@@ -191,14 +210,15 @@ async def _home(c: Context) -> dict[str, Any]:
         "doors": list(c.node.doors),
         "announced": announced(c),
         "datasets": len(state.datasets),
-        "waiting": sum(access.outcome == "pending" for access in [*state.accesses.values()]),
-        "limited": c.node.registrar.denied,
-        "log": log.broken.message if log.broken else c.node.resuming.why() or "writable",
+        "waiting": _waiting(first),
+        "limited": sum(each.registrar.denied for each in c.node.keeping.values()),
+        "log": log.broken.message if log.broken else keeping.resuming.why() or "writable",
         "next": log.broken.hint if log.broken else "",
-        "resumed": c.home.resumption.told(),
-        "dated": c.home.dating.told(),
+        "others": plain(_others(c)),
+        "resumed": first.resumption.told(),
+        "dated": first.dating.told(),
         "damaged": [each.as_dict() for each in _damage(c)],
-        "witnessed": cosigning.standing(c.home),
+        "witnessed": cosigning.standing(first),
         "forks": c.home.shelf.forks(),
         "kept": {commons: kept for commons, _, _ in c.home.shelf.seats() if (kept := _kept(c, commons))},
         "withdrawn": holder.told(c.home),
@@ -217,7 +237,48 @@ async def _home(c: Context) -> dict[str, Any]:
 
 
 def _kept(c: Context, commons: str) -> int:
-    return 0 if commons == c.home.commons else len(c.home.history(commons).kept())
+    return 0 if commons in c.home.kept else len(c.home.history(commons).kept())
+
+
+def _waiting(kept: Kept) -> int:
+    return sum(access.outcome == "pending" for access in [*kept.log.state.accesses.values()])
+
+
+def _others(c: Context) -> tuple[CommonsShown, ...]:
+    """Every commons but the one that this home was made with."""
+    me, rows = c.home.keys.identity.peer, dict[str, CommonsShown]()
+    for commons, kept in c.home.kept.items():
+        state, broken = kept.log.state, kept.log.broken
+        rows[commons] = CommonsShown(
+            commons=commons,
+            name=state.charter.name if state.charter else "",
+            role="registrar",
+            registrar=me,
+            peer=me,
+            entries=kept.log.size,
+            waiting=_waiting(kept),
+            log=broken.message if broken else c.node.at(commons).resuming.why() or "writable",
+            next=broken.hint if broken else "",
+        )
+    for commons, key, _ in c.home.shelf.seats():
+        if not is_elsewhere(c, commons, key):
+            continue
+        there, known = replica.of(c.home, commons), c.home.shelf.keeper(commons)
+        charter = there.state.charter if there.size else None
+        mine = commons in rows or bool(charter and me in there.state.founded.members)
+        rows[commons] = CommonsShown(
+            commons=commons,
+            name=charter.name if charter else "",
+            role="member" if mine else "follower",
+            registrar=known[1] if known else charter.registrar if charter else "",
+            peer=me,
+            entries=there.size,
+            waiting=0,
+            log="others keep it",
+            next="",
+        )
+    rows.pop(c.home.first.commons, None)
+    return tuple(rows.values())
 
 
 async def _catch_up(c: Context) -> None:
@@ -270,23 +331,24 @@ async def backup(c: Context, *, path: Spot, passphrase: str, packs: bool = False
 
 
 @verb("node")
-async def go_on(c: Context) -> GoOnResult:
-    """How this home's log goes on: by its owner's word, where nobody who was asked says that it is the newest copy."""
-    return told(GoOnResult, **await c.node.resuming.go_on())
+async def go_on(c: Context, *, named: str | None = None) -> GoOnResult:
+    """How a log of this home's goes on, that of the commons it was made with where none is `named`: by its owner's
+    word, where nobody who was asked says that it is the newest copy."""
+    return told(GoOnResult, **await c.node.at(named).resuming.go_on())
 
 
 @verb("node", reads=True)
 async def date(c: Context, *, right: bool = False, commons: str | None = None) -> DateResult:
-    """What the clocks say; with `right` the owner's word that this one is, for this log or that of a commons for
-    which this home keeps shares."""
-    dating, now = c.home.dating, int(c.home.log.clock())
-    if commons not in (None, c.home.commons):
-        return await date_of(c, ids.check_commons(str(commons)), right)
-    await c.node.clocks.round()
+    """What the clocks say; with `right` the owner's word that this one is, for a log that this home keeps or that of a
+    commons for which it keeps shares."""
+    if commons is not None and ids.check_commons(commons) not in c.home.kept:
+        return await date_of(c, commons, right)
+    at = c.node.at(commons)
+    await at.clocks.round()
     if right:
-        dating.right(c.home.log.state, now)
-        await voting.settle(c.home.log)
-    return told(DateResult, **dating.told())
+        at.kept.dating.right(int(at.kept.log.clock()))
+        await voting.settle(at.kept.log)
+    return told(DateResult, **at.kept.dating.told())
 
 
 async def date_of(c: Context, commons: str, right: bool) -> DateResult:
@@ -296,10 +358,10 @@ async def date_of(c: Context, commons: str, right: bool) -> DateResult:
         raise NotFound(f"this home keeps no shares for {commons}", hint="name a commons that it is a custodian of")
     await kept.follow()
     state = kept.replica.state
-    now, dating = int(c.home.log.clock()), c.home.dating
+    now = int(time.time())
     if right:
-        dating.right(state, now)
-    word = dating.word(commons)
+        c.home.give_word(state, now)
+    word = c.home.word(commons)
     return DateResult(
         clock=now,
         log=state.time,

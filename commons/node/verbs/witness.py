@@ -112,9 +112,12 @@ class UnloggedResult:
 
 
 @verb("witness", reads=True)
-async def witness(c: Context, *, add: str | None = None, remove: str | None = None) -> WitnessResult:
-    """Whose logs this node cosigns, after adding or removing one; `own` says who cosigns ours."""
-    return told(WitnessResult, **c.node.site.witness.change(add, remove), own=c.node.cosigning.told())
+async def witness(
+    c: Context, *, add: str | None = None, remove: str | None = None, named: str | None = None
+) -> WitnessResult:
+    """Whose logs this node cosigns, after adding or removing one; `own` says who cosigns ours, of the commons `named`,
+    else of the one this home was made with."""
+    return told(WitnessResult, **c.node.site.witness.change(add, remove), own=c.node.at(named).cosigning.told())
 
 
 @verb("witness")
