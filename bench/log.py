@@ -112,8 +112,9 @@ def run(folder: Path, seconds: float) -> None:
     with Home(path) as opened:
         dataset = ids.cid(b"bench")
         said = Publish(
-            commons=opened.first.commons, time=int(time.time()), manifest=dataset, series=bytes(16), version=1, title="bench",
-            licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None, epoch=0,
+            commons=opened.first.commons, time=int(time.time()), manifest=dataset, series=bytes(16), version=1,
+            title="bench", licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(),
+            grant_days=None, epoch=0,
         )  # fmt: skip
         entry = envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, said, opened.keys.identity))
         opened.first.log.append(lambda state, index, now: [record(entry)]).result()

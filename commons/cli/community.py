@@ -247,7 +247,7 @@ def tell_taken_over(told: Told) -> None:
         say("\n".join(f"  {each}" for each in told["addresses"]) or "  none: start it with `commons node`")
         return
     say(
-        f"This home keeps the log of {told['commons']} from its next start on: it goes on from a head of "
+        f"This home keeps the log of {told['commons']} from now on: it goes on from a head of "
         f"{count(told['base'], 'entry')}, and has {told['entries']}."
     )
     if told["manifests"] < told["datasets"]:

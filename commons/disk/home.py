@@ -131,6 +131,8 @@ class Home:
             self.config = read_config(path)
             self.shelf = Shelf(path / "shelf.db")
             opened.callback(lambda: self.shelf.close())
+            if not self.frozen and sql.version(path / "shelf.db") < moved.SCHEMA:
+                moved.number(path)
             self.witnessed = Witnessed(path / "witness.db")
             opened.callback(lambda: self.witnessed.close())
             self.kept: dict[str, Kept] = {}
@@ -295,7 +297,6 @@ def create(path: Path, found: Found, config: dict[str, Any]) -> None:
             commons = _begin(path, keys, found(keys))
             (path / "packs").mkdir(exist_ok=True)
             (path / "proofs").mkdir(exist_ok=True)
-            moved.number(path)
             write_config(path, {**config, FIRST: commons})
         finally:
             os.close(lock)
@@ -348,8 +349,9 @@ def _check_free(path: Path) -> None:
         raise Conflict(f"there is a home at {path} already", hint="use it, or name another one with --home")
     names = {child.name for child in path.iterdir()} - _NOT_OURS
     bare = {name for name in ("packs", "proofs") if (path / name).is_dir() and not any((path / name).iterdir())}
-    logs = (path / "commons").is_dir() and any((path / "commons").iterdir())
-    if names - bare <= {*_BEGUN} and (not logs or "seed" in names):
+    logs = [*(path / "commons").iterdir()] if (path / "commons").is_dir() else []
+    starts = all(each.name == _NEW or (each / kept.LOG).is_file() for each in logs)
+    if names - bare <= {*_BEGUN} and (not logs or ("seed" in names and starts)):
         return
     parts = sorted(name for name in names - bare if _HOMES.fullmatch(name))
     if parts:

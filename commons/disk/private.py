@@ -37,7 +37,7 @@ _FILES = (
     "notes.db",
 )
 # names in a home that are its own
-_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|commons|.*\.db.*")
+_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|.*\.db.*")
 _HEX = re.compile(rb"[0-9a-fA-F]{64}\s{0,2}")
 _SQLITE = b"SQLite format 3\x00"
 _BACKUP = b"commons-backup/v"  # as the vault of a backup begins: see `disk.vault`
@@ -155,10 +155,17 @@ def check_room(dest: Path, paths: Iterable[str] = ("",)) -> None:
 
 def home_at(folder: str) -> Refused:
     """The error for a folder that is, or holds, a home."""
+    home = _whole(folder)
     return Refused(
-        f"{folder} is a home, or a copy of one: who has its seed is its owner, and its log says who asked for what",
+        f"{home} is a home, or a copy of one: who has its seed is its owner, and its log says who asked for what",
         hint="publish a folder that no home is in, and that is in no home",
     )
+
+
+def _whole(folder: str) -> str:
+    """The home to which a folder with files of one belongs: what is of one commons lies in commons/ID."""
+    above, name = os.path.split(os.path.dirname(folder))
+    return above if name == "commons" else folder
 
 
 def _home_above(place: str) -> str | None:
@@ -167,7 +174,7 @@ def _home_above(place: str) -> str | None:
             file = os.path.join(place, name)
             try:
                 if is_own(file, os.stat(file)):
-                    return place
+                    return _whole(place)
             except OSError:
                 continue
         if place == (above := os.path.dirname(place)):

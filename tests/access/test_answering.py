@@ -272,7 +272,7 @@ def test_by_what_witnesses_saw_last_and_the_owner_said_the_end_of_a_grant_is_jud
         line = note.cosign(head.checkpoint.text(), KEY2.name, SECOND, now + 60)
         home.first.cosigned.put(head.checkpoint.size, head.note, {KEY2.vkey: line})
         assert registrar._judged(7) == (now + 60 + DAY if watched else state.time)
-        home.first.dating.right(state, now)
+        home.first.dating.right(now)
         assert registrar._judged(7) == (now + 60 + DAY if watched else now)
 
 

@@ -311,7 +311,7 @@ async def test_what_is_older_than_the_charter_keeps_is_erased(start: Start, fold
     assert await retention.forget(registrar, now + 29 * DAY) == []
     with pytest.raises(Undated):  # by one clock alone
         await retention.forget(registrar, now + 31 * DAY)
-    coop.home.first.dating.right(coop.home.first.log.state, int(now) + 31 * DAY)
+    coop.home.first.dating.right(int(now) + 31 * DAY)
     running = asyncio.create_task(retention.daily(registrar, lambda: now + 31 * DAY))
     await until(lambda: coop.home.first.log.size > size)
     running.cancel()

@@ -7,9 +7,10 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from hypothesis import strategies as st
 
 from commons.community import transfer
 from commons.core.crypto import codec, envelope
-from commons.core.crypto.ids import Cid
 from commons.core.crypto.keys import GENERATIONS, Keys
 from commons.core.dataset.rule import Rule
 from commons.core.state import proposals
@@ -30,10 +30,9 @@ from commons.core.state.transfer import Tenure
 from commons.core.tlog import cosignature
 from commons.disk.home import Home
 from commons.disk.log import Log
-from commons.disk.records import record
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 from commons.log.files import Read
-from tests.conftest import LIMIT, MakeHome
+from tests.conftest import MakeHome
 from tests.core.test_time import KEYS, TWO, Watched
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
@@ -247,7 +246,13 @@ class Chosen:
         return copied(self.log, None)
 
     def build(self, found: transfer.Copy) -> int:
-        return transfer.build(self.bob, self.log.commons, found)
+        records, signer = transfer.build(self.bob, self.log.commons, found)
+        self.bob.rewrite(self.log.commons, records, signer)
+        return len(records)
+
+    @property
+    def folder(self) -> Path:
+        return self.bob.folder(self.log.commons)
 
 
 def test_one_ballot_of_each_member_on_this_offer_is_kept(bob: Home) -> None:
@@ -290,57 +295,43 @@ def test_only_whom_the_members_chose_writes_the_log_that_goes_on_and_under_the_k
     ):
         with pytest.raises(Refused, match=why):
             case.build(case.copied(*voters))
-    assert (bob.next, list(bob.path.glob("log.[nw]*"))) == (None, [])
+    assert [*bob.kept] == [bob.first.commons]
     case = Chosen(bob)
     found = case.copied(ALICE, EVE)
-    for name in ("log.work.db", "log.work.db-wal", "log.next.db"):
-        (bob.path / name).write_bytes(b"left by a crash")
+    case.folder.mkdir(parents=True)
+    for name in ("log.work.db", "log.work.db-wal"):
+        (case.folder / name).write_bytes(b"left by a crash")
     assert case.build(found) == len(case.log.data) + 1
-    assert bob.next == case.log.commons
-    with closing(Log.open(bob.path / "log.next.db", bob.keys.log(0, case.log.commons), b"")) as log:
-        assert list(log.entries(0, log.size - 1)) == case.log.data
-    case.build(found)  # the same one again
-    other = Chosen(bob)
-    other.log.commons = Cid(bob.first.commons)
-    with pytest.raises(Conflict, match="another log from its next start on"):
-        other.build(found)
+    for _ in range(2):
+        log = bob.kept[case.log.commons].log
+        assert (list(log.entries(0, log.size - 1)), log.broken) == (case.log.data, None)
+        assert bob.first.log.broken is None
+        case.build(found)  # the same one again
+    assert sorted(each.name for each in case.folder.glob("log.before*.db")) == ["log.before.2.db", "log.before.db"]
 
 
 def test_what_is_known_of_a_log_goes_with_it(bob: Home) -> None:
     """By whom entries are that hide it, and which statement made which: whoever sends it again is answered, and not
     entered once more. Of a statement that stands in it twice, the first counts."""
     case = Chosen(bob)
-    log, local = case.log, bob.keys.local("openings")
+    log = case.log
     said = log.ask(BOB, log.publish(Rule(kind="approval")))
     asked = log.last
     decided = log.decide(reason="approved", steward=ALICE.identity)
     log.add(case.proposal)
     found = case.copied(ALICE, EVE)
     case.build(found)
-    with closing(Log.open(bob.path / "log.next.db", bob.keys.log(0, log.commons), local)) as taken:
-        signed = {sha256(each).digest(): n for n, each in enumerate(log.data) if b"commons/vote/v1" in each[:99]}
-        signed |= {sha256(case.proposal).digest(): log.data.index(case.proposal), sha256(said.data).digest(): asked}
-        rows = dict(taken._reads.execute("SELECT digest, idx FROM statements").fetchall())
-        assert rows == signed
-        opening = taken.opening(decided)
-        assert opening is not None
-        assert opening.get("statement") is not None
-        subjects = dict(taken._reads.execute("SELECT idx, subject FROM openings").fetchall())
-        assert set(subjects) == {asked, decided}
-        assert len(set(subjects.values())) == 1
-
-
-def test_a_home_gives_up_no_log_of_its_own_that_is_in_use(bob: Home) -> None:
-    case = Chosen(bob)
-    transfer.check_free(bob, case.log.commons)
-    said = Proposal(commons=bob.first.commons, action="admit", college="members", peer=EVE.identity.peer,
-                    time=int(time.time()), nonce=bytes(16))  # fmt: skip
-    opened = envelope.open(proposals.PROPOSAL, Proposal, envelope.sign(proposals.PROPOSAL, said, bob.keys.identity))
-    bob.first.log.append(lambda _state, _index, _now: [record(opened)]).result(LIMIT)
-    transfer.check_free(bob, bob.first.commons)  # it goes on
-    for check in (lambda: transfer.check_free(bob, case.log.commons), lambda: case.build(case.copied(ALICE, EVE))):
-        with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
-            check()
+    taken = bob.kept[log.commons].log
+    signed = {sha256(each).digest(): n for n, each in enumerate(log.data) if b"commons/vote/v1" in each[:99]}
+    signed |= {sha256(case.proposal).digest(): log.data.index(case.proposal), sha256(said.data).digest(): asked}
+    rows = dict(taken._reads.execute("SELECT digest, idx FROM statements").fetchall())
+    assert rows == signed
+    opening = taken.opening(decided)
+    assert opening is not None
+    assert opening.get("statement") is not None
+    subjects = dict(taken._reads.execute("SELECT idx, subject FROM openings").fetchall())
+    assert set(subjects) == {asked, decided}
+    assert len(set(subjects.values())) == 1
 
 
 def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,10 +341,46 @@ def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", refuses)
-        with pytest.raises(StorageFailed, match=r"cannot write .*disk full"):
+        patch.setattr(os, "replace", refuses)
+        with pytest.raises(StorageFailed, match=r"disk full: could not write "):
             case.build(case.copied(ALICE, EVE))
-    assert (bob.next, (bob.path / "log.next.db").exists()) == (None, False)
+    assert (case.log.commons in bob.kept, (case.folder / "log.db").exists()) == (False, False)
+
+
+def stopping(real: Callable[..., Any], left: list[int], *words: Any) -> Any:
+    """The call; no more once there were so many."""
+    if not left[0]:
+        raise KeyboardInterrupt
+    left[0] -= 1
+    return real(*words)
+
+
+def test_a_log_that_is_kept_again_takes_the_place_of_the_older_one_wherever_a_crash_comes(
+    bob: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Always one of them is there, whole, and nothing of the older one is lost."""
+    case = Chosen(bob)
+    found = case.copied(ALICE, EVE)
+    case.build(found)
+    older = bob.kept[case.log.commons].log.head.note
+    bob.kept[case.log.commons].cosigned.put(1, older, {})
+    for step in range(9):
+        left, crashed = [step], False
+        with monkeypatch.context() as patch:
+            for name in ("replace", "link", "fsync"):
+                patch.setattr(os, name, partial(stopping, getattr(os, name), left))
+            try:
+                case.build(found)
+            except KeyboardInterrupt:
+                crashed = True
+        assert bob.kept[case.log.commons].log.size == len(case.log.data) + 1
+        files = {each.name: each.read_bytes() for each in case.folder.glob("*.before*.db")}
+        if not crashed:
+            break
+    assert not crashed
+    assert len({*files.values()}) == len(files)
+    with closing(Log.open(case.folder / "log.before.db", bob.keys.log(0, case.log.commons), b"")) as before:
+        assert before.head.note == older
 
 
 @pytest.mark.parametrize("emptied", [False, True])
@@ -379,7 +406,7 @@ def test_a_new_log_of_which_part_is_in_its_journal_gets_no_name(
     else:
         with pytest.raises(StorageFailed, match="still in its journal"):
             case.build(found)
-    assert (bob.next, (bob.path / "log.next.db").exists()) == ((case.log.commons, True) if emptied else (None, False))
+    assert (case.log.commons in bob.kept, (case.folder / "log.db").exists()) == (emptied, emptied)
     reader[0].close()
 
 

@@ -513,7 +513,8 @@ def member_publishes(folder: Path) -> str:
                 desk = Desk(b)
                 desk.net = Line(a)  # type: ignore[assignment]
                 told = await desk.publish(
-                    path=str(folder / "data"), title="Small", licence="CC0-1.0", access="public", named=coop.first.commons
+                    path=str(folder / "data"), title="Small", licence="CC0-1.0", access="public",
+                    named=coop.first.commons,
                 )  # fmt: skip
                 return str(told["cid"])
 

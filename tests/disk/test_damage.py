@@ -15,6 +15,7 @@ import pytest
 from commons.disk.damage import Damage
 from commons.disk.home import Home
 from commons.errors import StorageFailed
+from tests.conftest import log_folder
 from tests.disk.test_log import access, flipped, note_of, opened, reopen, stalled
 
 __all__ = ["opened"]  # a fixture
@@ -73,7 +74,7 @@ def test_any_bit_that_flips_in_a_row_is_found_and_located(
     closed: Home, chance: random.Random, flips: int, table: str, column: str
 ) -> None:
     keys = {"entries": ("idx",), "nodes": ("level", "pos"), "checkpoints": ("size",)}[table]
-    with closing(sqlite3.connect(closed.path / "log.db", isolation_level=None)) as db:
+    with closing(sqlite3.connect(log_folder(closed.path) / "log.db", isolation_level=None)) as db:
         rows = db.execute(f"SELECT {', '.join(keys)}, {column} FROM {table}").fetchall()
         missed, done = [], 0
         while done < flips:
@@ -126,9 +127,9 @@ def test_a_schema_that_is_not_even_text_is_damage_and_no_bug(closed: Home) -> No
 def test_any_bit_of_the_file_that_changes_what_is_stored_is_found(
     closed: Home, chance: random.Random, flips: int
 ) -> None:
-    path = closed.path / "log.db"
+    path = log_folder(closed.path) / "log.db"
     whole, stored = path.read_bytes(), content(path)
-    copy = closed.path / "copy.db"
+    copy = log_folder(closed.path) / "copy.db"
     missed, done = [], 0
     while done < flips:
         at = chance.randrange(8 * len(whole))

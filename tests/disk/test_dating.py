@@ -136,19 +136,20 @@ def test_what_is_answered_decides_at_once(notes: Notes) -> None:
 def test_the_owners_last_word_is_about_one_log_and_says_by_how_much_others_were_behind(notes: Notes) -> None:
     case = Case(notes, ASKED)
     commons, other = case.log.commons, Watched("").log.fold()[0]
-    assert case.dating.word(commons) is None
-    case.dating.right(case.state, case.now)
-    assert case.dating.word(commons) == Word(time=case.now, logged=case.state.time, past=0)
+    assert case.dating.word() is None
+    case.dating.right(case.now)
+    assert case.dating.word() == Word(time=case.now, logged=case.state.time, past=0)
     case.dating.heard(at(BOB), case.now - 50)
-    case.dating.right(case.state, case.now)
-    assert case.dating.word(commons) == Word(time=case.now, logged=case.state.time, past=50)
+    case.dating.right(case.now)
+    assert case.dating.word() == Word(time=case.now, logged=case.state.time, past=50)
     case.dating.heard(URLS[0], case.now - 70)
-    case.dating.right(case.state, case.now)
-    case.dating.right(other, case.now + 1)  # to whose members and witnesses those do not belong
-    assert case.dating.word(commons) == Word(time=case.now, logged=case.state.time, past=70)
+    case.dating.right(case.now)
+    dating.give(notes, other, case.now + 1)  # to whose members and witnesses those do not belong
+    assert case.dating.word() == Word(time=case.now, logged=case.state.time, past=70)
     assert other.commons is not None
-    assert case.dating.word(other.commons) == Word(time=case.now + 1, logged=other.time, past=0)
-    assert case.dating.word("another") is None
+    assert dating.word(notes, other.commons) == Word(time=case.now + 1, logged=other.time, past=0)
+    assert dating.word(notes, "another") is None
+    assert dating.word(notes, str(commons)) == case.dating.word()
 
 
 def test_people_are_told_what_the_clocks_say_and_what_is_in_doubt(notes: Notes) -> None:
@@ -162,7 +163,7 @@ def test_people_are_told_what_the_clocks_say_and_what_is_in_doubt(notes: Notes) 
     assert (told["witnesses"], told["members"]) == (case.now - 9 * DAY, case.now - 8 * DAY)
     assert "by the witnesses' clocks it is" in told["doubt"]
     assert told["next"] == dating.HINT
-    case.dating.right(case.state, case.now)
+    case.dating.right(case.now)
     told = case.dating.told()
     assert (told["right"], told["doubt"], told["next"]) == (case.now, "", "")
     case.now += QUIET + 1  # the word was for as long

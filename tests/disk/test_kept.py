@@ -16,8 +16,9 @@ from commons.disk import home
 from commons.disk.home import Home
 from commons.disk.records import record
 from commons.errors import CommonsError, Conflict
+from tests.conftest import log_folder
 
-PARTS = ("seed", "log.db", "shelf.db", "packs", "config.json", "deposits.db")
+PARTS = ("seed", "commons", "shelf.db", "packs", "config.json", "deposits.db")
 
 
 def create(path: Path, name: str = "river watch") -> None:
@@ -39,9 +40,9 @@ def used(tmp_path: Path) -> Path:
     create(path)
     with Home(path) as opened:
         said = Publish(
-            commons=opened.first.commons, time=opened.first.log.state.time, manifest=ids.cid(b"x"), series=bytes(16), version=1,
-            title="t", licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(), grant_days=None,
-            epoch=0,
+            commons=opened.first.commons, time=opened.first.log.state.time, manifest=ids.cid(b"x"), series=bytes(16),
+            version=1, title="t", licence="CC0-1.0", terms=bytes(32), rule=Rule(kind="acknowledge"), purposes=(),
+            grant_days=None, epoch=0,
         )  # fmt: skip
         entry = envelope.open(PUBLISH, Publish, envelope.sign(PUBLISH, said, opened.keys.identity))
         opened.first.log.append(lambda _state, _index, _now: [record(entry)]).result()
@@ -72,8 +73,8 @@ def test_a_folder_that_holds_any_part_of_a_home_keeps_all_of_it(
 def test_a_log_beside_its_seed_is_named_and_goes_on_once_its_settings_are_back(used: Path, tmp_path: Path) -> None:
     path = tmp_path / "restored"
     path.mkdir()
-    for part in ("seed", "log.db"):
-        shutil.copy(used / part, path / part)
+    shutil.copy(used / "seed", path / "seed")
+    shutil.copytree(used / "commons", path / "commons")
     for name in ("river watch", "another"):
         with pytest.raises(Conflict, match="'river watch' with 2 entries") as told:
             create(path, name)
@@ -89,11 +90,11 @@ def test_the_log_that_a_crash_left_begun_is_gone_on_with_and_not_made_anew(tmp_p
     (path / "config.json").unlink()
     with pytest.raises(Conflict, match="'river watch' with 1 entr"):
         create(path, "another name")
-    before = (path / "log.db").read_bytes()
+    before = (log_folder(path) / "log.db").read_bytes()
     create(path)
     with Home(path) as opened:
         assert opened.first.log.size == 1
-    assert (path / "log.db").read_bytes() == before
+    assert (log_folder(path) / "log.db").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["log.db", "log.db-wal"])
@@ -101,7 +102,11 @@ def test_a_file_that_is_no_log_but_has_its_name_stays(used: Path, tmp_path: Path
     path = tmp_path / "odd"
     path.mkdir()
     shutil.copy(used / "seed", path / "seed")
-    (path / name).write_bytes(b"neither a database nor a journal" * 200)
+    shutil.copytree(used / "commons", path / "commons")
+    if name != "log.db":
+        (log_folder(path) / "log.db").rename(log_folder(path) / name)
+    file = next(path.glob(f"commons/*/{name}"))
+    file.write_bytes(b"neither a database nor a journal" * 200)
     before = contents(path)
     with pytest.raises(CommonsError):
         create(path)
@@ -114,63 +119,8 @@ def test_the_log_of_another_seed_is_not_taken_and_stays(used: Path, tmp_path: Pa
     path = tmp_path / "mixed"
     path.mkdir()
     shutil.copy(other / "seed", path / "seed")
-    shutil.copy(used / "log.db", path / "log.db")
+    shutil.copytree(used / "commons", path / "commons")
     before = contents(path)
     with pytest.raises(Conflict, match="key"):
         create(path)
     assert contents(path) == before
-
-
-# -- a log that takes another's place ----------------------------------------------------------------------------------
-
-
-def test_logs_that_are_put_aside_are_put_beside_each_other(used: Path) -> None:
-    """Wherever a crash comes in between: the next start goes on, and no file is written over."""
-    for n in range(1, 4):
-        for name, word in (("log.next.db", b"next %d"), ("cosigned.db", b"lines %d")):
-            (used / name).write_bytes(word % n)
-        (used / "log.db-wal").write_bytes(b"journal %d" % n)
-        home._take_over(used)
-        assert (used / "log.db").read_bytes() == b"next %d" % n
-        assert not (used / "log.db-wal").exists()
-    aside = {name: data for name, data in contents(used).items() if ".before." in name}
-    assert aside.pop("log.before.2.db").startswith(b"SQLite format 3")
-    assert aside == {
-        "log.before.db": b"next 2", "log.before.db-wal": b"journal 3", "cosigned.before.db": b"lines 3",
-        "log.before.3.db": b"next 1", "log.before.3.db-wal": b"journal 2", "cosigned.before.3.db": b"lines 2",
-        "log.before.2.db-wal": b"journal 1", "cosigned.before.2.db": b"lines 1",
-    }  # fmt: skip
-
-
-def test_a_crash_anywhere_while_logs_change_places_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("log.db", "log.db-wal", "cosigned.db", "cosigned.db-wal", "log.before.db", "log.before.db-wal",
-             "cosigned.before.db", "log.next.db")  # fmt: skip
-    real = home.os.replace
-    for step in range(10):
-        path = tmp_path / str(step)
-        path.mkdir()
-        for name in names:
-            (path / name).write_text(name)
-        left = [step]
-
-        def replace(old: Path, new: Path, left: list[int] = left) -> None:
-            if not left[0]:
-                raise KeyboardInterrupt
-            left[0] -= 1
-            assert not new.exists()
-            real(old, new)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(home.os, "replace", replace)
-            try:
-                home._take_over(path)
-                assert step >= 8
-            except KeyboardInterrupt:
-                pass
-        home._take_over(path)
-        assert {name: (path / name).read_text() for name in sorted(p.name for p in path.iterdir())} == {
-            "log.db": "log.next.db", "log.before.db": "log.db", "log.before.db-wal": "log.db-wal",
-            "cosigned.before.db": "cosigned.db", "cosigned.before.db-wal": "cosigned.db-wal",
-            "log.before.2.db": "log.before.db", "log.before.2.db-wal": "log.before.db-wal",
-            "cosigned.before.2.db": "cosigned.before.db",
-        }  # fmt: skip

@@ -314,7 +314,7 @@ def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_and_for_good_where
     newer = log.append(access()).result().head.note
     lead = log.lead(old, log.head)
     log.close()
-    for leftover in opened.path.glob("log.db-*"):
+    for leftover in opened.first.folder.glob("log.db-*"):
         leftover.unlink()
     os.replace(opened.path / "old.db", path)
     log = reopen(opened)
@@ -370,7 +370,7 @@ def test_erasing_overwrites_on_disk_and_leaves_the_same_persons_other_entries(op
     kept = log.opening(4)
     assert kept is not None
     assert kept.get("statement") == b"SECOND"
-    raw = b"".join(p.read_bytes() for p in opened.path.glob("log.db*"))
+    raw = b"".join(p.read_bytes() for p in opened.first.folder.glob("log.db*"))
     assert sealed not in raw
     assert key not in raw
     check(log)
@@ -523,7 +523,7 @@ async def test_a_caller_that_is_cancelled_does_not_stop_the_log(opened: Home) ->
 
     log = opened.first.log
     with stalled(log):
-        task = asyncio.create_task(Registrar(opened)._append(access(b"gone")))
+        task = asyncio.create_task(Registrar(opened.first)._append(access(b"gone")))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -988,13 +988,13 @@ def test_many_are_erased_out_of_a_large_log_without_a_trace(opened: Home) -> Non
     assert futures[-1].result(10).first == 600
     gone = [future.result().first for future in futures[::7]]
     hidden = secrets_of(log, *gone)
-    assert all(secret in raw(opened.path) for secret in hidden)
+    assert all(secret in raw(opened.first.folder) for secret in hidden)
     log.append(erase(*gone[:20])).result(10)
     with stalled(log):
         several = [log.append(erase(target)) for target in gone[20:]]
     for future in several:
         future.result(10)
-    left = raw(opened.path)
+    left = raw(opened.first.folder)
     assert not any(secret in left or secret[-24:] in left for secret in hidden)
     kept = [future.result().first for future in futures if future.result().first not in gone]
     assert all(log.opening(index) is not None for index in kept)
@@ -1011,7 +1011,7 @@ def test_what_a_crash_after_an_erasure_leaves_in_the_wal_is_gone_after_the_next_
     monkeypatch.setattr(sql, "forget", lambda db: None)
     log.append(erase(2)).result(10)
     monkeypatch.undo()
-    for path in opened.path.glob("log.db*"):
+    for path in opened.first.folder.glob("log.db*"):
         shutil.copy(path, tmp_path / path.name)
     assert all(secret in raw(tmp_path) for secret in hidden)
     with closing(Log.open(tmp_path / "log.db", opened.keys.log(0), opened.keys.local("openings"))) as again:
@@ -1033,7 +1033,7 @@ def test_an_erasure_that_somebody_elses_reading_holds_up_is_not_called_done(open
     log.close()
     opened.first.log = reopen(opened)
     assert opened.first.log.state.redacted == {2: 4}
-    assert not any(secret in raw(opened.path) for secret in hidden)
+    assert not any(secret in raw(opened.first.folder) for secret in hidden)
 
 
 def test_entries_are_dated_in_order_whatever_the_clock_does(opened: Home) -> None:

@@ -14,6 +14,7 @@ from commons.disk import folder, private
 from commons.disk.home import Home
 from commons.errors import Malformed, Refused, TooLarge
 from commons.metadata import gather
+from tests.conftest import log_folder
 from tests.rows import over
 
 MakeHome = Callable[[str], Path]
@@ -41,7 +42,7 @@ def test_nothing_above_a_home_is_published(home: Path) -> None:
                 folder.scan(top, hidden=hidden)
 
 
-@pytest.mark.parametrize("inside", ["", "packs", "proofs", "seed", "log.db", "shelf.db", "config.json", "mine/deep"])
+@pytest.mark.parametrize("inside", ["", "packs", "proofs", "seed", "commons", "shelf.db", "config.json", "mine/deep"])
 def test_nothing_in_a_home_is_published(home: Path, inside: str) -> None:
     (home / "mine" / "deep").mkdir(parents=True)
     (home / "mine" / "deep" / "x.csv").write_text("1\n")
@@ -49,11 +50,12 @@ def test_nothing_in_a_home_is_published(home: Path, inside: str) -> None:
         folder.scan(home / inside)
 
 
-@pytest.mark.parametrize("target", ["home", "home/packs", "home/seed", "home/log.db", "home/config.json"])
+@pytest.mark.parametrize("target", ["home", "home/packs", "home/seed", "home/commons", "home/LOG", "home/config.json"])
 @pytest.mark.parametrize("where", ["out", "out/deep", "out/.hidden"])
 def test_no_link_leads_into_a_home(home: Path, target: str, where: str, tmp_path: Path) -> None:
     (tmp_path / where).mkdir(parents=True)
-    (tmp_path / where / "innocent").symlink_to(home.parent / target)
+    there = log_folder(home) / "log.db" if target == "home/LOG" else home.parent / target
+    (tmp_path / where / "innocent").symlink_to(there)
     (tmp_path / "out" / "x.csv").write_text("1\n")
     with pytest.raises(Refused, match=f"^{home} is a home"):
         folder.scan(tmp_path / "out", follow_links=True, hidden=True)
@@ -81,7 +83,7 @@ def test_a_home_in_what_is_left_out_is_refused_too(home: Path, name: str) -> Non
 def test_one_file_of_a_home_is_enough_under_another_name_too(home: Path, kept: str, tmp_path: Path) -> None:
     copy = tmp_path / "backup"
     copy.mkdir()
-    shutil.copy(home / kept, copy / (f"my-{kept}.bak"))
+    shutil.copy(next(home.rglob(kept)), copy / (f"my-{kept}.bak"))
     with pytest.raises(Refused, match=f"^{copy} is a home"):
         folder.scan(copy)
     with pytest.raises(Refused, match=f"^{copy} is a home"):

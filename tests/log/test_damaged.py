@@ -220,7 +220,7 @@ class Stored:
     def __init__(self, make_home: MakeHome) -> None:
         self.path, cid = make_home("ana"), ids.cid(b"a dataset")
         with Home(make_home("ben")) as ben, Home(self.path) as ana:
-            ana.first.dating.right(ana.first.log.state, NOW)
+            ana.first.dating.right(NOW)
             ana.first.resumption.word(ana.first.log.head, 0, ["somebody"])
             signer, key = ana.keys.witness(), ben.first.log.key
             for name in ("one", "two"):

@@ -330,12 +330,12 @@ async def test_a_custodians_owner_says_that_the_clock_is_right_about_a_log_dated
     await coop.publish(folder)
     told = await ben.desk.date(commons=commons)
     assert (told["ahead"] > 8 * DAY, told["right"]) == (True, None)
-    assert ben.home.first.dating.word(commons) is None
+    assert ben.home.word(commons) is None
     told = await ben.desk.date(commons=commons, right=True)
-    word = ben.home.first.dating.word(commons)
+    word = ben.home.word(commons)
     assert word is not None
     assert (word.logged, told["right"]) == (coop.home.first.log.state.time, word.time)
-    assert ben.home.first.dating.word(ben.home.first.commons) is None, "it is about that log alone"
+    assert ben.home.word(ben.home.first.commons) is None, "it is about that log alone"
 
 
 async def asked(who: Party, of: Party, reference: str, tmp_path: Path) -> bytes:

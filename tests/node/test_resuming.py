@@ -351,7 +351,7 @@ async def test_what_may_not_be_erased_yet_is_erased_soon_after_the_log_goes_on(
     await village.stop("coop")
     touch(village, "coop")
     coop = await village.start("coop")
-    coop.home.first.dating.right(coop.home.first.log.state, int(later))
+    coop.home.first.dating.right(int(later))
     refused_once, honest = asyncio.Event(), retention.forget
 
     async def forget(registrar: Registrar, now: float) -> list[int]:
