@@ -261,7 +261,9 @@ class CommunityVerbs(Generic[W]):
         self._way = way
 
     status = Method(community.community)
+    begin, call = Method(community.begin), Method(community.call)
     invite, join, follow = Method(community.invite), Method(community.join), Method(community.follow)
+    leave, forget = Method(community.leave), Method(community.forget)
     propose, vote, vote_at = Method(community.propose), Method(community.vote), Method(community.vote_at)
     take_over = Method(community.take_over)
     statistics = Method(community.statistics)

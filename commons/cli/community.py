@@ -10,12 +10,10 @@ import click
 
 from commons.cli import questions, show, stop
 from commons.cli.show import Told, count, say, table, when
-from commons.cli.terminal import PLACE, Shell, go_on, pass_context, read_text, source_of
-from commons.cli.usage import WHOLE, OneOf
+from commons.cli.terminal import PLACE, Shell, go_on, named, pass_context, read_text, source_of
+from commons.cli.usage import WHOLE, OneOf, Wrong
 from commons.core.state.actions import ACTIONS
 from commons.errors import Malformed
-
-named = click.option("--in", "named", metavar="ID", help="Which community, if this home takes part in several.")
 
 
 @click.group()
@@ -27,12 +25,20 @@ def community() -> None:
 @click.argument("charter", type=PLACE)
 @pass_context
 def community_new(c: Shell, charter: Path) -> None:
-    """Make a home that keeps the log of a new community, as the file CHARTER (TOML) says."""
+    """Found a community, as the file CHARTER (TOML) says; this home keeps its log.
+
+    Where there is no home yet, one is made with it. In a home that there is, the community gets an identity of its own:
+    nobody who sees it can tell that it is run by whoever has your other communities.
+    """
     with stop.AtOnce():
         from commons import session
 
-    session.create(c.home, charter=read_text(charter))
-    c.tell(c.call("community"), tell_community)
+    text, begun = read_text(charter), None
+    if (c.home / "config.json").is_file():
+        begun = c.call("begin", charter=text)["commons"]
+    else:
+        session.create(c.home, charter=text)
+    c.tell(c.call("community", named=begun), tell_community)
 
 
 @community.command("status")
@@ -59,9 +65,13 @@ def community_invite(c: Shell, /, **words: Any) -> None:
 
 @community.command("join")
 @click.argument("invitation", default="-", metavar="[-]")
+@click.option("--linked", is_flag=True, help="Take part under this home's first identity, by which others know you.")
 @pass_context
-def community_join(c: Shell, invitation: str) -> None:
-    """Take an invitation, pasted or from standard input: your peer id stands in the log of the community from then on.
+def community_join(c: Shell, invitation: str, linked: bool) -> None:
+    """Take an invitation, pasted or from standard input: a peer id of yours stands in the community's log from then on.
+
+    It is one of its own, by which nobody can tell that you do anything else under another, except by your network
+    address, if you use both from the same one.
 
     It is no argument: whoever holds an invitation can take it, and every user of a machine sees the words of a command.
     """
@@ -73,7 +83,44 @@ def community_join(c: Shell, invitation: str) -> None:
     c.check_writable()
     asked = sys.stdin.isatty() and not c.json
     text = questions.unseen("Paste the invitation (it is not shown)") if asked else sys.stdin.readline()
-    c.tell(c.call("join", text=text.strip()), tell_joined)
+    c.tell(c.call("join", text=text.strip(), linked=linked), tell_joined)
+
+
+@community.command("call")
+@click.argument("name", default="")
+@named
+@pass_context
+def community_call(c: Shell, name: str, named: str | None) -> None:
+    """Call a commons NAME in this home, for --in; without NAME, as its charter does. Nobody else sees it."""
+    c.tell(c.call("call", name=name, named=named), tell_names)
+
+
+@community.command("leave")
+@named
+@pass_context
+def community_leave(c: Shell, named: str | None) -> None:
+    """Take part in a community no more: its copy of the log is deleted here. What you fetched stays."""
+    if named is None:
+        raise Wrong("name the community: --in NAME")
+    c.tell(c.call("leave", named=named), tell_left)
+
+
+@community.command("forget")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@named
+@pass_context
+def community_forget(c: Shell, named: str | None, yes: bool) -> None:
+    """Delete all that this home has of a community: with the identity under which you took part in it, also your
+    requests, keys and datasets. It cannot be brought back."""
+    if named is None:
+        raise Wrong("name the community: --in NAME")
+    if not yes and c.json:
+        raise Wrong("what is forgotten cannot be brought back: --json wants --yes beside it")
+    if not yes:
+        c.check_writable()
+        if not questions.agreed(f"All that this home has of {named} cannot be brought back. Forget it?"):
+            raise click.Abort
+    c.tell(c.call("forget", named=named), tell_left)
 
 
 @community.command("follow")
@@ -234,6 +281,22 @@ def tell_invited(told: Told) -> None:
 
 def tell_joined(told: Told) -> None:
     say(f"You take part in {told['commons']} from entry {told['entry']} on. `commons community status` shows it.")
+    if told["linked"]:
+        say(f"Linked: whoever sees {told['peer']} there and elsewhere sees that it is one peer.")
+    else:
+        say(f"There you are {told['peer']}, and that only there.")
+
+
+def tell_names(told: Told) -> None:
+    say("\n".join(f"{name}  {commons}" for commons, name in told["names"].items()) or "No commons has a name of yours.")
+
+
+def tell_left(told: Told) -> None:
+    say(f"Deleted here: {', '.join(told['deleted'])}.")
+    if told["stays"]:
+        say(f"Still here: {', '.join(told['stays'])}.")
+    if told["member"]:
+        say("The log lists you as a member until its members expel you: ask one to propose it.")
 
 
 def tell_taken_over(told: Told) -> None:
@@ -258,7 +321,7 @@ def tell_taken_over(told: Told) -> None:
             "a copy with openings has more."
         )
     say(
-        "Stop the node and start it again. Then tell the members and the witnesses:\n"
+        "Tell the members and the witnesses:\n"
         "  commons community follow ADDRESS     each member\n"
         "  commons witness add VKEY             each witness; `commons witness list` shows it"
     )

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from commons.cli.community import named
 from commons.cli.show import Told, count, say
-from commons.cli.terminal import PLACE, Shell, pass_context, source_of
+from commons.cli.terminal import PLACE, Shell, named, pass_context, source_of
 from commons.errors import NotFound, refusal
 
 LIMIT = 1 << 20  # bytes of a file that is to convict somebody

@@ -10,7 +10,7 @@ import click
 
 from commons.cli import questions, stop
 from commons.cli.show import Told, amount, count, extent, put, say, say_plain, table, tell_reach, when
-from commons.cli.terminal import PLACE, Shell, go_on, pass_context, place, read_text, sources
+from commons.cli.terminal import PLACE, Shell, go_on, named, pass_context, place, read_text, sources
 from commons.cli.usage import OneOf
 from commons.errors import Malformed, Unacknowledged
 from commons.metadata import FORMATS
@@ -20,11 +20,12 @@ from commons.metadata import FORMATS
 @click.argument("dataset")
 @sources
 @click.option("--format", "form", type=OneOf(FORMATS), help="Print its description as other tools read it.")
+@named
 @pass_context
-def show_dataset(c: Shell, dataset: str, sources: tuple[str, ...], form: str | None) -> None:
+def show_dataset(c: Shell, dataset: str, sources: tuple[str, ...], form: str | None, named: str | None) -> None:
     """A dataset's description and its terms in plain words."""
     if form is None:
-        c.tell(c.call("show", dataset=dataset, sources=list(sources)), tell_terms)
+        c.tell(c.call("show", dataset=dataset, sources=list(sources), named=named), tell_terms)
     else:
         c.tell(c.call("describe", dataset=dataset, form=form, sources=list(sources)), tell_files)
 
@@ -82,6 +83,7 @@ def export(
 @click.option("--no-serve", is_flag=True, help="Do not serve what you fetched to others.")
 @click.option("--no-keep", is_flag=True, help="Delete the sealed packs afterwards.")
 @click.option("--replace", is_flag=True, help="Overwrite files in DEST that differ.")
+@named
 @go_on
 @pass_context
 def fetch(
@@ -100,7 +102,7 @@ def fetch(
     unstated = words["purpose"] == "unstated" and sys.stdin.isatty() and not c.json
     c.check_writable()
     if acknowledge is None or dest is None or unstated:
-        described = c.call("show", dataset=dataset, sources=list(sources))
+        described = c.call("show", dataset=dataset, sources=list(sources), named=words["named"])
     if described and described["asks"] and (gone := described["withdrawn"]):
         with stop.AtOnce():
             from commons.log import withdrawal
@@ -146,10 +148,11 @@ def purposes(c: Shell) -> None:
 @click.command()
 @click.argument("dataset")
 @sources
+@named
 @pass_context
-def mirror(c: Shell, dataset: str, sources: tuple[str, ...]) -> None:
+def mirror(c: Shell, dataset: str, sources: tuple[str, ...], named: str | None) -> None:
     """Carry a dataset blind: sealed packs, verified and served, without the key."""
-    told = c.call("mirror", bar="Mirroring", resumes=True, dataset=dataset, sources=list(sources))
+    told = c.call("mirror", bar="Mirroring", resumes=True, dataset=dataset, sources=list(sources), named=named)
     c.tell(told, tell_mirrored)
 
 

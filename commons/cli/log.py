@@ -12,48 +12,52 @@ import click
 
 from commons.cli import questions, show, stop
 from commons.cli.show import Told, amount, count, say, table, when
-from commons.cli.terminal import PLACE, Shell, go_on, pass_context, source_of
+from commons.cli.terminal import PLACE, Shell, go_on, named, pass_context, source_of
 from commons.cli.usage import WHOLE, Wrong
 from commons.errors import CommonsError, NotFound, Outdated, StorageFailed, Untrue
 
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Decided ones too.")
+@named
 @pass_context
-def requests(c: Shell, everything: bool) -> None:
-    """Who asks for what: the steward's desk."""
-    c.tell(c.call("requests", everything=everything), tell_requests)
+def requests(c: Shell, everything: bool, named: str | None) -> None:
+    """Who asks for what, of all logs that this home keeps: the steward's desk."""
+    c.tell(c.call("requests", everything=everything, named=named), tell_requests)
 
 
 @click.command()
 @click.argument("request", type=WHOLE, nargs=-1, required=True)
 @click.option("--until", metavar="DATE", help="The grants end with this day (UTC), e.g. 2030-12-31, or at this time.")
 @click.option("--reason", default="", help="Why, in words; part of the signed decision.")
+@named
 @go_on
 @pass_context
-def approve(c: Shell, request: tuple[int, ...], until: str | None, reason: str) -> None:
+def approve(c: Shell, request: tuple[int, ...], until: str | None, reason: str, named: str | None) -> None:
     """Grant the requests with the numbers REQUEST."""
-    _decide(c, request, outcome="grant", reason=reason, expires=show.end(until))
+    _decide(c, request, outcome="grant", reason=reason, expires=show.end(until), named=named)
 
 
 @click.command()
 @click.argument("request", type=WHOLE, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@named
 @go_on
 @pass_context
-def refuse(c: Shell, request: tuple[int, ...], reason: str) -> None:
+def refuse(c: Shell, request: tuple[int, ...], reason: str, named: str | None) -> None:
     """Refuse the requests with the numbers REQUEST."""
-    _decide(c, request, outcome="refuse", reason=reason)
+    _decide(c, request, outcome="refuse", reason=reason, named=named)
 
 
 @click.command()
 @click.argument("request", type=WHOLE, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why, in words; part of the signed decision.")
+@named
 @go_on
 @pass_context
-def revoke(c: Shell, request: tuple[int, ...], reason: str) -> None:
+def revoke(c: Shell, request: tuple[int, ...], reason: str, named: str | None) -> None:
     """End the grants of requests number REQUEST. Nothing is taken back: the next version gets a new key."""
-    _decide(c, request, outcome="revoke", reason=reason)
+    _decide(c, request, outcome="revoke", reason=reason, named=named)
 
 
 def _decide(c: Shell, requests: tuple[int, ...], **words: Any) -> None:
@@ -218,9 +222,10 @@ def log_date(c: Shell, right: bool, commons: str | None) -> None:
 @click.argument("entry", type=WHOLE)
 @click.option("--reason", default="requested", show_default=True, help="A word for the log.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@named
 @go_on
 @pass_context
-def log_erase(c: Shell, entry: int, reason: str, yes: bool) -> None:
+def log_erase(c: Shell, entry: int, reason: str, yes: bool, named: str | None) -> None:
     """Destroy the personal details of an entry and of what answers it. The log stays verifiable."""
     if not yes and c.json:
         raise Wrong("what is erased cannot be brought back: --json wants --yes beside it")
@@ -228,16 +233,18 @@ def log_erase(c: Shell, entry: int, reason: str, yes: bool) -> None:
         c.check_writable()
         if not questions.agreed(f"The details of entry {entry} cannot be brought back. Erase them?"):
             raise click.Abort
-    c.tell(c.call("erase", entry=entry, reason=reason), tell_erased)
+    c.tell(c.call("erase", entry=entry, reason=reason, named=named), tell_erased)
 
 
 def tell_requests(told: Told) -> None:
     if not told["requests"]:
         say("No request waits for you.")
         return
-    table(("request", "time", "who", "dataset", "purpose", "outcome", "details"), [
+    several = len({r["commons"] for r in told["requests"]}) > 1
+    table(("request", "time", "who", "dataset", "purpose", "outcome", "details", *(("commons",) * several)), [
         (r["request"], when(r["time"]), r["who"] or _unknown(r), r["title"], r["purpose"],
-         show.decision({"decision": r["outcome"], "reason": "", "ended": r["ended"]}), r["details"])
+         show.decision({"decision": r["outcome"], "reason": "", "ended": r["ended"]}), r["details"],
+         *((r["commons"],) * several))
         for r in told["requests"]
     ])  # fmt: skip
     waiting = [r for r in told["requests"] if r["outcome"] == "pending"]

@@ -12,7 +12,7 @@ import click
 from commons.cli import stop
 from commons.cli.custody import there
 from commons.cli.show import Told, as_json, count, say, table, when
-from commons.cli.terminal import Shell, go_on, pass_context
+from commons.cli.terminal import Shell, go_on, named, pass_context
 from commons.cli.usage import OneOf
 from commons.errors import StorageFailed, refusal
 
@@ -104,10 +104,11 @@ def peer_list(c: Shell) -> None:
 
 @click.command()
 @click.argument("addresses", nargs=-1)
+@named
 @pass_context
-def announce(c: Shell, addresses: tuple[str, ...]) -> None:
+def announce(c: Shell, addresses: tuple[str, ...], named: str | None) -> None:
     """Set the addresses that this node's references carry; none to carry none."""
-    c.tell(c.call("announce", addresses=list(addresses)), tell_announced)
+    c.tell(c.call("announce", addresses=list(addresses), named=named), tell_announced)
 
 
 @click.command()
@@ -139,7 +140,8 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
         with stop.AtOnce():
             from commons.core.dataset import address
 
-        first, alone = node.home.first, [said for each in node.keeping.values() if (said := each.resuming.owed())]
+        first, logs = node.home.first, [log for each in node.every() for log in each.keeping.values()]
+        alone = [said for each in logs if (said := each.resuming.owed())]
         if json:
             as_json(
                 {
@@ -148,6 +150,7 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
                     "door": node.door,
                     "addresses": list(node.addresses),
                     "doors": list(node.doors),
+                    "identities": {each.home.keys.identity.peer: list(each.addresses) for each in node.every()[1:]},
                     "alone": "; ".join(alone),
                 },
                 None,
@@ -156,7 +159,10 @@ def tell_ready(json: bool) -> Callable[[Node], None]:
             say(f"The node {node.home.keys.identity.peer} is running. Ctrl-C stops it.")
             for each in (*node.addresses, *node.doors):
                 say(f"  {each}")
-            for kept in node.home.kept.values():
+            for other in node.every()[1:]:
+                for each in other.addresses:
+                    say(f"  {each}  (another identity of yours)")
+            for kept in (log for each in node.home.every() for log in each.kept.values()):
                 if (broken := kept.log.broken) is not None:
                     say(f"Warning: {broken.message}; {broken.hint}.")
             for said in alone:
@@ -200,6 +206,12 @@ def tell_status(told: Told) -> None:
         say(f"And         {each['commons']}  ({each['name'] or 'not read yet'}): {does.get(each['role'], keeps)}")
         if each["next"]:
             say(f"            {each['next']}")
+        if each["peer"] != told["peer"]:
+            say(f"            there you are {each['peer']}")
+            for at in each["addresses"]:
+                say(f"            {at}")
+        elif each["linked"]:
+            say("            linked: there you are the same peer as elsewhere, and whoever sees both knows it")
     for each in told["damaged"]:
         say(f"DAMAGED     {each['table']} {each['row']}: {each['what']}")
     tell_resumed(told["resumed"])

@@ -71,7 +71,7 @@ class Shell:
             question = f"{doubt.message[:1].upper()}{doubt.message[1:]}. Is this clock right?"
             if not questions.agreed(question, err=True):
                 raise
-            self._call("date", "", False, {"right": True})
+            self._call("date", "", False, {"right": True, "commons": words.get("named")})
             return self._call(verb, bar, resumes, words)
 
     def _call(self, verb: str, bar: str, resumes: bool, words: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +89,8 @@ class Shell:
         async def work() -> dict[str, Any]:
             if self.word and verb != "go_on":
                 self.word = False  # it is said once, however many verbs the command has
-                self._hear(await control.run(self.home, "go_on", {}, step))
+                about = {"named": words["named"]} if words.get("named") else {}
+                self._hear(await control.run(self.home, "go_on", about, step))
             task = asyncio.ensure_future(control.run(self.home, verb, words, step))
             try:
                 return await asyncio.shield(task)
@@ -220,6 +221,9 @@ go_on = click.option(
     expose_value=False,
     callback=_word,
     help="Your word that the log goes on, though it may be an old copy. It is noted.",
+)
+named = click.option(
+    "--in", "named", metavar="NAME", help="Which commons, by its name or id, if this home has to do with several."
 )
 sources = click.option("--from", "sources", multiple=True, metavar="ADDRESS", help="A peer's address or an HTTP door.")
 

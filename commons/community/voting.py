@@ -129,18 +129,20 @@ class Seat:
     sources: tuple[str, ...] = ()
 
 
-def seat_of(seats: Sequence[Seat], named: str | None, own: Seat) -> Seat:
+def seat_of(seats: Sequence[Seat], named: str | None, own: Seat | None) -> Seat:
     """The community that is meant: the one `named` by its id, else the only one this home takes part in, else its
     own."""
     if named is not None:
         cid = ids.check_commons(named)
-        found = next((seat for seat in (*seats, own) if seat.commons == cid), None)
+        found = next((seat for seat in (*seats, own) if seat is not None and seat.commons == cid), None)
         if found is None:
             raise NotFound(f"this home takes no part in {cid}", hint="`commons community join` takes an invitation")
         return found
     if len(seats) > 1:
         raise Malformed("this home takes part in several communities", hint="name one with --in ID")
-    return seats[0] if seats else own
+    if not seats and own is None:
+        raise NotFound("this identity takes part in no commons any more", hint="name one with --in ID")
+    return seats[0] if seats else own  # type: ignore[return-value]
 
 
 VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be proposed in words

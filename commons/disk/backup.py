@@ -43,9 +43,10 @@ PLAIN = ("seed", "config.json", "proofs/*")
 PACKS = "packs/*"
 _LOG = r"(log|cosigned)(\.before(\.\d+)?)?\.db|notes\.db"
 _NAME = re.compile(
-    rf"seed|config\.json|{'|'.join(map(re.escape, DATABASES))}|commons/[a-z0-9]{{50,70}}/({_LOG}|replica\.db)"
+    rf"seed|(identities/\d{{1,3}}/)?(config\.json|{'|'.join(map(re.escape, DATABASES))}"
+    rf"|commons/[a-z0-9]{{50,70}}/({_LOG}|replica\.db)"
+    r"|proofs/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}|packs/[0-9a-f]{64}(\.layer)?)"
     rf"|{_LOG}|log\.next\.db"  # of a home before schema 1
-    r"|proofs/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}|packs/[0-9a-f]{64}(\.layer)?"
 )
 
 
@@ -141,23 +142,25 @@ def _parts(home: Home, with_packs: bool, opened: ExitStack) -> tuple[list[Part],
         found.append((name, os.fstat(fd).st_size, fd))
 
     with ExitStack() as still:
-        for kept in home.kept.values():
+        every = home.every()
+        logs = [kept for each in every for kept in each.kept.values()]
+        for kept in logs:
             still.enter_context(kept.log.writing)
-        for each in (kept.folder / name for kept in home.kept.values() for name in LOGS):
-            keep(str(each.relative_to(place)), sql.snapshot(each, place))
-        for name in DATABASES:
-            keep(name, sql.snapshot(place / name, place))
-        for kept in home.kept.values():  # for root, SQLite gives a journal that is opened its owner again
+        for path in (kept.folder / name for kept in logs for name in LOGS):
+            keep(str(path.relative_to(place)), sql.snapshot(path, place))
+        for path in (each.path / name for each in every for name in DATABASES):
+            keep(str(path.relative_to(place)), sql.snapshot(path, place))
+        for kept in logs:  # for root, SQLite gives a journal that is opened its owner again
             kept.log.stored()  # which changes its times
         for pattern in BESIDE:
-            for each in sorted((place / "commons").glob(pattern)):
-                keep(str(each.relative_to(place)), sql.snapshot(each, place))
+            for path in sorted(path for each in every for path in (each.path / "commons").glob(pattern)):
+                keep(str(path.relative_to(place)), sql.snapshot(path, place))
         log = home.first.log.head
     with packs.door(f"read {place}"):
-        for path in sorted(path for pattern in PLAIN for path in place.glob(pattern)):
+        for path in sorted(path for each in every for pattern in PLAIN for path in each.path.glob(pattern)):
             if not path.name.endswith(".new"):  # what a crash left
                 found.append((str(path.relative_to(place)), len(data := path.read_bytes()), data))
-        for path in sorted(place.glob(PACKS)) if with_packs else ():
+        for path in sorted(path for each in every for path in each.path.glob(PACKS)) if with_packs else ():
             if _NAME.fullmatch(name := str(path.relative_to(place))):  # no part of one, nor what a crash left
                 found.append((name, path.stat().st_size, path))
     return found, log
@@ -184,7 +187,7 @@ def delete_by(home: Home, now: int, until: int | None = None) -> int | None:
     """The beginning of the day on which the first of what a backup holds has to be erased, as the charters say, and
     those of others' logs (`until`); of one that holds no request yet, the day on which one of now would have to be.
     None where nothing ever has to."""
-    due = [until, *(_due(kept.log.state, now) for kept in home.kept.values())]
+    due = [until, *(_due(kept.log.state, now) for each in home.every() for kept in each.kept.values())]
     known = [each for each in due if each is not None]
     return max(now, min(known)) // DAY * DAY if known else None
 
@@ -241,7 +244,7 @@ def unpack(file: BinaryIO, passphrase: str, folder: Path, progress: Progress) ->
             for place in reversed((folder / each.name).parents):
                 if place.is_relative_to(folder):
                     place.mkdir(mode=0o700, exist_ok=True)
-            mode = 0o644 if each.name.startswith("packs/") else 0o600
+            mode = 0o644 if re.search(r"(^|/)packs/", each.name) else 0o600
             fd = os.open(folder / each.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(fd, "wb") as to:
                 for start in range(0, each.size, AT_ONCE):

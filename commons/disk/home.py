@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -59,13 +60,19 @@ FILES = {  # name: (what it is, what is lost without it; "" for what no backup n
         "what you said about a log beside it, such as that it goes on after a restore",
     ),
     "commons/ID/replica.db": (
-        "what this home has verified of a log that others keep; and, sealed, the openings that `commons audit --keep` keeps",
+        "what this home has verified of a log that others keep; and, sealed, the openings that `commons audit --keep` "
+        "keeps",
         "what others have to show again; nobody can go on from your copy of a log whose registrar vanished",
     ),
     "commons/ID/log.before.db": (
         "the log as this home kept it before somebody else did, once it keeps it again; the next ones are "
         "log.before.2.db and so on, and cosigned.before.db beside them",
         "logs put aside",
+    ),
+    "identities/": (
+        "a folder for each identity under which you take part in a community, named by its number: in it lie the same "
+        "files as here, but for the seed, from which its keys are derived",
+        "your part in those communities, and all of it that such a home would lose",
     ),
     "shelf.db": (
         "manifests, your own requests and the keys you were given, the heads you trust, the peers you know",
@@ -98,11 +105,13 @@ FILES = {  # name: (what it is, what is lost without it; "" for what no backup n
 _BEGUN = ("seed", "seed.new", "lock", "config.json.new", "commons")  # what a `create` that was cut short leaves
 _NEW = "new"  # the folder of a commons whose charter is not signed yet, in commons/
 _HOMES = re.compile(
-    r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs|commons"
+    r"seed|config\.json|(log|shelf|deposits|pleas|cosigned|witness|notes)(\.[a-z0-9.]+)?\.db.*|packs|proofs|commons|identities"
 )
 
 _NOT_OURS = {"lost+found"}  # at the top of a disk
-FIRST = "commons"  # the setting: the id of the commons that a home was made with
+FIRST = moved.FIRST  # the setting: the id of the commons that a home was made with
+FOR = "for"  # the setting: the id of the commons of others that an identity was made for
+IDENTITIES = 256  # of a home
 
 _NODE = b"node\n"  # in the lock
 
@@ -110,23 +119,29 @@ _NODE = b"node\n"  # in the lock
 class Home:
     """An opened home, whose lock this process holds. Use `with`.
 
-    `kept` are the logs that it keeps, by commons; `first` is that of the commons it was made with.
+    `kept` are the logs that it keeps, by commons; `first` is that of the commons it was made with. `identities` are
+    homes in it, by number, each under keys of its own: nothing in one of them is in another, so that nobody who sees
+    two of them can tell that they are one person's.
     """
 
-    def __init__(self, path: Path, node: bool = False) -> None:
+    def __init__(self, path: Path, node: bool = False, above: Home | None = None) -> None:
         """NotFound unless `path` was made by `create`; Busy while another process holds it. Whether a `node` does is
         said in the lock, from before it is opened: see `held_by_node`. One that cannot be written is opened `frozen`:
         all of it can be read, nothing is written there, and its logs are shut; StorageFailed for a node. One of an
-        older version is moved to where this one looks for it: see `disk.moved`."""
+        older version is moved to where this one looks for it: see `disk.moved`. `above` is the home of which this is an
+        identity, which holds the lock."""
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
-        self.path, self.frozen = path, sql.frozen(path)
+        self.path = path
+        self.frozen: bool = sql.frozen(path) or (above is not None and above.frozen)
         if self.frozen and node:
             raise sql.unwritable(path)
         with ExitStack() as opened:  # closed again, the lock last, if one of them cannot be opened
-            opened.callback(os.close, _hold_to_read(path) if self.frozen else _hold(path, node))
+            if above is None:
+                opened.callback(os.close, _hold_to_read(path) if self.frozen else _hold(path, node))
             _check_version(path)  # before a byte is changed
-            self.keys = Keys(_read_seed(path / "seed"))
+            own = Keys(_read_seed(path / "seed")) if above is None else above.keys.unlinked(int(path.name))
+            self.keys: Keys = own
             self._first = moved.to_here(path, self.keys, read_config(path))
             self.config = read_config(path)
             self.shelf = Shelf(path / "shelf.db")
@@ -147,12 +162,85 @@ class Home:
             self.replicas: dict[str, Any] = {}  # by commons, what `log.replica` made of their histories
             self._histories: dict[str, History] = {}
             opened.callback(self._forget)
+            if not self.frozen:  # a backup without sealed data has no such folder
+                (path / "packs").mkdir(exist_ok=True)
             self.packs = Store(path / "packs")
+            self.identities: dict[int, Home] = {}
+            opened.callback(self._close_identities)
+            for each in sorted(path.glob("identities/*/config.json")) if above is None else ():
+                self._open_identity(each.parent)
             if not self.frozen:
                 self.packs.clean()
                 for left in path.glob(f"{sql.SNAPSHOT}*"):
                     left.unlink(missing_ok=True)
             self._opened = opened.pop_all()
+
+    def _open_identity(self, folder: Path) -> Home:
+        found = Home(folder, above=self)
+        self.identities[int(folder.name)] = found
+        return found
+
+    def _close_identities(self) -> None:
+        for each in self.identities.values():
+            each.close()
+
+    def every(self) -> list[Home]:
+        """This home, and its identities."""
+        return [self, *self.identities.values()]
+
+    def unlink(self, commons: str | None = None, found: Found | None = None) -> Home:
+        """A new identity: to take part in a commons of others, or with the one that `found` charters. One that was
+        made to take part in that commons before is used again, and for no other. A crash leaves a folder that nothing
+        is done with."""
+        if self.frozen:
+            raise sql.unwritable(self.path)
+        for each in self.identities.values():
+            if commons is not None and each.config.get(FOR) == commons:
+                return each
+        every = self.path / "identities"
+        with packs.door(f"write in {self.path}"):
+            every.mkdir(mode=0o700, exist_ok=True)
+            number = 1 + max((int(each.name) for each in every.iterdir() if each.name.isdecimal()), default=0)
+            if number > IDENTITIES:
+                raise Conflict(f"a home has at most {IDENTITIES} identities", hint="make another with --home")
+            (folder := every / str(number)).mkdir(mode=0o700)
+            keys = self.keys.unlinked(number)
+            config = {FOR: commons} if found is None else {FIRST: _begin(folder, keys, found(keys))}
+            for name in ("packs", "proofs", "commons"):
+                (folder / name).mkdir(mode=0o700, exist_ok=True)
+        write_config(folder, config)
+        with packs.door(f"write in {self.path}"):
+            sync(every)
+        return self._open_identity(folder)
+
+    def forget(self, commons: str) -> None:
+        """Nothing: deletes what this home has of a commons, but for datasets and requests; of an identity all, where it
+        has to do with no other. Must not keep its log any more. A crash leaves part of it, which the next call
+        deletes."""
+        for number, each in [*self.identities.items()]:
+            if each.concerns(commons):
+                self.identities.pop(number).close()
+                _delete(each.path)
+                return
+        self.part(commons)
+        if (old := self.kept.pop(commons, None)) is not None:
+            old.close()
+        _delete(self.folder(commons))
+
+    def part(self, commons: str) -> None:
+        """Nothing: this home takes part in a commons no more. Its copy of the log is deleted; what it asked for and was
+        given stays."""
+        self.shelf.drop_seat(commons)
+        self.replicas.pop(commons, None)
+        if (history := self._histories.pop(commons, None)) is not None:
+            history.close()
+        if commons not in self.kept:
+            _delete(self.folder(commons))
+
+    def concerns(self, commons: str) -> bool:
+        """Whether this home keeps the log of a commons, takes part in it, or was made an identity for it."""
+        seats = {each for each, _, _ in self.shelf.seats()}
+        return commons in self.kept or commons in seats or self.config.get(FOR) == commons
 
     def _open_kept(self, folder: Path) -> Kept:
         found = Kept(folder, self.keys, self.shelf)
@@ -170,8 +258,17 @@ class Home:
         return self.path / "commons" / ids.check_commons(commons)
 
     @property
+    def begins(self) -> bool:
+        """Whether this home was made with a commons of its own: an identity by which somebody takes part elsewhere was
+        not."""
+        return bool(self._first) or FOR not in self.config
+
+    @property
     def first(self) -> Kept:
-        """The log of the commons that this home was made with. StorageFailed where it is gone."""
+        """The log of the commons that this home was made with. StorageFailed where it is gone; NotFound where there
+        never was one."""
+        if not self.begins:
+            raise NotFound("this identity keeps no log of its own", hint="name a commons with --in")
         if self._first not in self.kept:
             raise StorageFailed(f"the log of {self._first or 'its commons'} is not in this home", hint=sql.MEND)
         return self.kept[self._first]
@@ -260,6 +357,15 @@ class Home:
         self.shelf.put_keeper(commons, tenures[-1].key, tenures[-1].registrar, (each.registrar for each in tenures))
         if commons in self.kept:
             self.kept[commons].check_keeper()
+
+
+def _delete(folder: Path) -> None:
+    """Nothing: deletes a folder and all in it, its settings first: without them it is no home."""
+    with packs.door(f"delete {folder}"):
+        (folder / "config.json").unlink(missing_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+            sync(folder.parent)
 
 
 def personal(name: str, readers: str, now: int) -> Found:

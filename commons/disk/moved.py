@@ -43,7 +43,7 @@ def to_here(path: Path, keys: Keys, config: dict[str, Any]) -> str:
             )
         with packs.door(f"move the logs in {path}"):
             _move(path, old, config)
-    said = config.get(FIRST) or next(_begun(path, keys), "")
+    said = config.get(FIRST) or ("" if "for" in config else next(_begun(path, keys), ""))
     return str(said)
 
 

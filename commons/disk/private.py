@@ -37,7 +37,7 @@ _FILES = (
     "notes.db",
 )
 # names in a home that are its own
-_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|.*\.db.*")
+_KEPT = re.compile(r"seed.*|config\.json.*|lock|control.*|packs|proofs|commons|identities|.*\.db.*")
 _HEX = re.compile(rb"[0-9a-fA-F]{64}\s{0,2}")
 _SQLITE = b"SQLite format 3\x00"
 _BACKUP = b"commons-backup/v"  # as the vault of a backup begins: see `disk.vault`
@@ -163,9 +163,10 @@ def home_at(folder: str) -> Refused:
 
 
 def _whole(folder: str) -> str:
-    """The home to which a folder with files of one belongs: what is of one commons lies in commons/ID."""
+    """The home to which a folder with files of one belongs: what is of one commons lies in commons/ID, and of one
+    identity in identities/N."""
     above, name = os.path.split(os.path.dirname(folder))
-    return above if name == "commons" else folder
+    return _whole(above) if name in ("commons", "identities") else folder
 
 
 def _home_above(place: str) -> str | None:

@@ -255,6 +255,10 @@ class Shelf:
         with sql.door(self._path):
             self._db.execute("INSERT OR REPLACE INTO seats VALUES(?, ?, ?)", (commons, key, "\n".join(sources)))
 
+    def drop_seat(self, commons: str) -> None:
+        with sql.door(self._path):
+            self._db.execute("DELETE FROM seats WHERE commons = ?", (commons,))
+
     def seats(self) -> list[tuple[str, bytes, list[str]]]:
         """The communities this home takes part in: id, the log's key (32 bytes), and where its registrar is reached."""
         return [(commons, key, sources.split("\n")) for commons, key, sources in self._rows("seats")]

@@ -42,8 +42,10 @@ async def call(c: Context, name: str, words: Mapping[str, Any]) -> Reply:
     verb = found(name)
     if c.home.frozen and not verb.reads:
         raise sql.unwritable(c.home.path)
-    result = await verb.function(c, **verb.structure(words))
-    return Reply(result, "; ".join(filter(None, (each.resuming.owed() for each in c.node.keeping.values()))))
+    said = verb.structure(words)
+    result = await verb.function(await c.addressed(said), **said)
+    logs = [each for node in c.node.every() for each in node.keeping.values()]
+    return Reply(result, "; ".join(filter(None, (each.resuming.owed() for each in logs))))
 
 
 def reply(name: str, told: Mapping[str, Any]) -> Reply:

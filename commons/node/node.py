@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -20,7 +20,7 @@ from commons.core.dataset import address
 from commons.custody.custodian import Custodian
 from commons.custody.followed import Logs
 from commons.datasets.holder import Minding
-from commons.disk.home import Home
+from commons.disk.home import Found, Home
 from commons.disk.records import Record
 from commons.errors import Conflict, Unreachable
 from commons.net import descriptors, interfaces
@@ -42,17 +42,22 @@ class Node:
     """Use `async with`. `listen` holds multiaddrs to listen on, `http` a HOST:PORT of the plain door, or none; see
     `core.dataset.address` for how else they may be written."""
 
-    def __init__(self, home: Home, listen: tuple[str, ...] = (), http: str | None = None) -> None:
+    def __init__(
+        self, home: Home, listen: tuple[str, ...] = (), http: str | None = None, above: Node | None = None
+    ) -> None:
+        self.above = above  # the node of whose home this is an identity
         self.home, self._http = home, address.binding(http) if http else None
         self._listen = tuple(address.listening(each, home.keys.identity.peer) for each in listen)
         self.keeping: dict[str, Keeping] = {}  # by commons, the logs that are kept here
+        self.identities: dict[int, Node] = {}  # each a node of its own: by the number of the identity
         self.site = Site(home, self.keeping)
         self._doors = api.Doors()
         self._swarm: Swarm | None = None
         self._starting = asyncio.Lock()
         self.carrying = asyncio.Lock()  # one verb at a time brings or removes packs
         self._joining: set[asyncio.Task[None]] = set()
-        self._places = descriptors.Places.within(descriptors.limit())
+        sharing = 1 + len((above or self).home.identities)
+        self._places = descriptors.Places.within(descriptors.limit() // sharing)
         self._watching = AsyncExitStack()
         self._plain: asyncio.Server | None = None
 
@@ -117,6 +122,8 @@ class Node:
                 await self._start()
             if self._http:
                 await self._open_plain_door(*self._http)
+            for number, home in self.home.identities.items():
+                await self._run_identity(number, home)
             for each in self.keeping.values():
                 await each.settle()
             if self._runs:  # a command that opens the home for a moment leaves this to the node
@@ -135,6 +142,8 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for node in self.identities.values():
+            await node.__aexit__(None, None, None)
         for each in self.keeping.values():
             await each.stop()
         await self.minding.stop()
@@ -150,6 +159,38 @@ class Node:
             task.cancel()
         if self._swarm is not None:
             await self._swarm.stop()
+
+    # -- identities ---------------------------------------------------------------------------------------------------
+
+    async def _run_identity(self, number: int, home: Home) -> Node:
+        """The node of an identity, which has a host of its own: nobody who is connected to it learns of another."""
+        node = Node(home, tuple(_beside(each, number) for each in self._listen), above=self)
+        self.identities[number] = await node.__aenter__()
+        return node
+
+    async def unlink(self, commons: str | None = None, found: Found | None = None) -> Node:
+        """The node of a new identity of this home: see `Home.unlink`."""
+        home = await asyncio.to_thread(self.home.unlink, commons, found)
+        number = int(home.path.name)
+        return self.identities.get(number) or await self._run_identity(number, home)
+
+    async def forget(self, commons: str) -> None:
+        """Nothing: see `Home.forget`."""
+        for number, node in [*self.identities.items()]:
+            if node.home.concerns(commons):
+                self.identities.pop(number)
+                await node.__aexit__(None, None, None)
+        if (keeping := self.keeping.pop(commons, None)) is not None:
+            await keeping.stop()
+        await asyncio.to_thread(self.home.forget, commons)
+
+    def every(self) -> list[Node]:
+        """This node, and those of its identities."""
+        return [self, *self.identities.values()]
+
+    def of(self, commons: str) -> Node:
+        """The node of the identity that has to do with a commons; this one where none has."""
+        return next((each for each in self.every() if each.home.concerns(commons)), self)
 
     @property
     def _runs(self) -> bool:
@@ -221,3 +262,18 @@ class Node:
             self._plain = await listen(factory, host, port)
         except Conflict as error:
             raise Conflict(error.message, hint="choose another --http HOST:PORT") from error
+
+
+def _beside(listen: str, number: int) -> str:
+    """Where an identity listens: so many ports above the node's own, that it is found again; on any that is free where
+    that one is taken, or the node's own is any."""
+    head, _, port = listen.rpartition("/")
+    _, kind, host, *_ = head.split("/")
+    at = int(port) + number
+    if port != "0" and at < 1 << 16:
+        with socket.socket(socket.AF_INET6 if kind == "ip6" else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((host, at))
+                return f"{head}/{at}"
+    return f"{head}/0"

@@ -70,13 +70,15 @@ async def restore(
             first = home.first
             if (first.commons, first.log.head.note) != (inventory.commons, inventory.head):
                 raise vault.damaged("it does not hold the log that it says")
-            found = {commons: Newer() for commons in home.kept}
+            logs = {commons: kept for each in home.every() for commons, kept in each.kept.items()}
+            found = {commons: Newer() for commons in logs}
             async with Node(home) as node:
-                for commons, kept in home.kept.items():
-                    await _ask_all(Context.of(node), kept, sources, found[commons])
-                for commons, _, known in home.shelf.seats():
-                    await _follow(Context.of(node), commons, known, found[home.first.commons])
-            for commons, kept in home.kept.items():
+                for c in Context.of(node).every():
+                    for commons, kept in c.home.kept.items():
+                        await _ask_all(c, kept, sources, found[commons])
+                    for commons, _, known in c.home.shelf.seats():
+                        await _follow(c, commons, known, found[first.commons])
+            for commons, kept in logs.items():
                 newer = found[commons]
                 kept.restored.note(cover.delete_by, newer.seen, sorted(newer.gone))
             told = _told(home, found)
@@ -182,15 +184,16 @@ async def _read(c: Context, kept: Kept, source: str, found: Newer, named: bool) 
 
 def _told(home: Home, found: Mapping[str, Newer]) -> dict[str, Any]:
     lacking = {
-        ref.root for _, opened, _, served in home.shelf.manifests() if served for ref in opened.value.sealed()
-        if not home.packs.has(ref.root)
+        ref.root for each in home.every() for _, opened, _, served in each.shelf.manifests() if served
+        for ref in opened.value.sealed() if not each.packs.has(ref.root)
     }  # fmt: skip
-    logs = {commons: _log_told(kept, found[commons]) for commons, kept in home.kept.items()}
+    every = (kept for each in home.every() for kept in each.kept.values())
+    logs = {kept.commons: _log_told(kept, found[kept.commons]) for kept in every}
     first = logs.pop(home.first.commons)
     return {
         **{name: value for name, value in first.items() if name != "commons"},
         "others": [*logs.values()],
-        "packs_missing": len(lacking), "damaged": [each.as_dict() for each in home.damage()],
+        "packs_missing": len(lacking), "damaged": [row.as_dict() for each in home.every() for row in each.damage()],
         "kept": [row for each in found.values() for row in each.kept],
     }  # fmt: skip
 

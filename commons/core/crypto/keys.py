@@ -70,6 +70,10 @@ class Keys:
         self.identity_seed = derive(seed, "identity/v1")
         self.identity = Signer(self.identity_seed)
 
+    def unlinked(self, number: int) -> Keys:
+        """The keys of another identity of the same seed: nobody without it can tell that both are one person's."""
+        return Keys(derive(self._seed, f"unlinked/v1/{number}"))
+
     def log(self, generation: int, commons: str = "") -> Signer:
         """The log's signing key; generation n+1 is committed to while n signs. `commons` names a log that others began:
         a key of its own, for one key signs one log."""

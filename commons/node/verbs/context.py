@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from commons.community import voting
 from commons.community.voting import Seat
@@ -20,7 +21,7 @@ from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.custody import followed, sharing
 from commons.disk.home import Home
-from commons.errors import Malformed, NotFound, TimedOut, Unreachable, Untrue
+from commons.errors import CommonsError, Malformed, NotFound, TimedOut, Unreachable, Untrue
 from commons.log import files, registrars, replica, titles
 from commons.log.files import Read
 from commons.net.network import HERE, Network
@@ -51,6 +52,32 @@ class Context:
         """The network, in which this home's own log and custodian have an address too."""
         return Near(self.net, self.node.custodian, self.node.site, self.home.keys.identity.peer)
 
+    def every(self) -> list[Context]:
+        """The same call at each identity of this home, itself first."""
+        return [self, *(self.at(node) for node in self.node.identities.values())]
+
+    @property
+    def top(self) -> Context:
+        """The same call at the home's first identity."""
+        return self if self.node.above is None else self.at(self.node.above)
+
+    def at(self, node: Node) -> Context:
+        """The same call at another identity's node."""
+        return self if node is self.node else Context(node=node, net=node.net, progress=self.progress)
+
+    async def addressed(self, words: dict[str, Any]) -> Context:
+        """The same call at the identity that it is about: which takes part in the commons that is named, or knows the
+        dataset. In `words` a commons is named by its id from then on."""
+        for word in ("named", "commons"):
+            if words.get(word):
+                words[word] = await called(self, words[word])
+        commons = words.get("named") or words.get("commons")
+        if commons is not None:
+            return self.at(self.node.of(commons))
+        if self.node.identities and isinstance(dataset := words.get("dataset"), str):
+            return next((each for each in self.every() if _knows(each.home, dataset)), self)
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -66,7 +93,7 @@ def checked(sources: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(address.read(each) for each in sources))
 
 
-def named(c: Context, text: str) -> Reference:
+def meant(c: Context, text: str) -> Reference:
     """A dataset as somebody names it: a reference, or of those this home knows the id's beginning or the title."""
 
     def known() -> list[titles.Titled]:
@@ -74,6 +101,52 @@ def named(c: Context, text: str) -> Reference:
         return [*titles.of_home(c.home), *logs]
 
     return titles.find(text, known)
+
+
+async def called(c: Context, text: str) -> str:
+    """The id of the commons that somebody means: by its id, by the name that this home's owner gave it, or by the one
+    that its charter gives it. NotFound; Malformed where two are called so."""
+    with contextlib.suppress(Malformed):
+        return ids.check_commons(text)
+    given: dict[str, str] = c.home.config.get("names", {})
+    found = [commons for commons, name in given.items() if name.casefold() == text.casefold()]
+    if not found:
+        names = await names_of(c)
+        found = [commons for commons, name in names.items() if name.casefold() == text.casefold()]
+    if not found:
+        raise NotFound(f"this home knows no commons called {text[:100]!r}", hint="`commons status` tells which it does")
+    if len(found) > 1:
+        raise Malformed(
+            f"{len(found)} commons are called {text[:100]!r}: {', '.join(sorted(found))}",
+            hint="name one by its id, or give it a name of its own: `commons community call NAME --in ID`",
+        )
+    return found[0]
+
+
+async def names_of(c: Context) -> dict[str, str]:
+    """What each commons that this home has to do with is called by its charter, as far as its log is here."""
+    names = dict[str, str]()
+    for each in c.every():
+        for commons, _, _ in each.home.shelf.seats():
+            there = replica.of(each.home, commons)
+            await there.open()
+            if there.size and there.state.charter is not None:
+                names[commons] = there.state.charter.name
+        for commons, kept in each.home.kept.items():
+            names[commons] = kept.log.state.charter.name if kept.log.state.charter else ""
+    return names
+
+
+def _knows(home: Home, dataset: str) -> bool:
+    """Whether a dataset, as somebody names it, is one that this home holds, or of a registrar that it knows."""
+    try:
+        ref = reference.parse(dataset)
+    except CommonsError:
+        return bool(titles.matching(dataset, titles.of_home(home)))
+    if home.shelf.role(ref.cid) is not None:
+        return True
+    seated = {address.peer_of(each) for _, _, at in home.shelf.seats() for each in at if is_peer(each)}
+    return any(address.peer_of(each) in seated for each in ref.peers if is_peer(each))
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
@@ -154,10 +227,10 @@ def seat(c: Context, commons: str | None) -> Seat:
         for each, key, sources in c.home.shelf.seats()
         if is_elsewhere(c, each, key)
     ]
-    seats += [
-        own_seat(c, each) for each in c.home.kept if each not in {c.home.first.commons, *(s.commons for s in seats)}
-    ]
-    return voting.seat_of(seats, commons, own_seat(c))
+    own = own_seat(c) if c.home.begins else None
+    there = {each.commons for each in (*seats, own) if each is not None}
+    seats += [own_seat(c, each) for each in c.home.kept if each not in there]
+    return voting.seat_of(seats, commons, own)
 
 
 def is_elsewhere(c: Context, commons: str, key: bytes) -> bool:

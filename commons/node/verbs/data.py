@@ -21,7 +21,7 @@ from commons.custody import client, sharing
 from commons.datasets import contribute, prepare
 from commons.log import withdrawal
 from commons.metadata import credit, licensing
-from commons.node.verbs.context import Context, checked, custodians, named, own_seat, read, referred, seat
+from commons.node.verbs.context import Context, checked, custodians, meant, own_seat, read, referred, seat
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import Spot, result, told, unsaid
 
@@ -323,13 +323,13 @@ async def _said(
     said = prepare.from_words(**words)
     origins, labels = [*said.origins], [*said.labels]
     for each in based_on:
-        ref = named(c, each)
+        ref = meant(c, each)
         found = await commons.datasets.fetch.describe(
             c.home, c.net, ref.cid, commons.datasets.fetch.sources_of(c.home, ref, sources)
         )
         origins.append(credit.origin(found))
         labels += found.value.terms.labels  # what a community asks goes on holding
-    previous = str(named(c, update).cid) if update else None
+    previous = str(meant(c, update).cid) if update else None
     said = replace(said, previous=previous, origins=tuple(origins), labels=tuple(labels))
     at = seat(c, community) if community is not None else own_seat(c)
     if at.sources:
@@ -376,7 +376,7 @@ class Entrusted:
 @verb("datasets", reads=True)
 async def refer(c: Context, *, dataset: str, lan: bool = False) -> ReferResult:
     """A reference to a dataset, with this node's addresses; with `lan` those of its own network, too."""
-    cid = named(c, dataset).cid
+    cid = meant(c, dataset).cid
     c.node.site.manifest(cid)
     return told(ReferResult, **referred(c, cid, lan))
 
@@ -385,9 +385,10 @@ async def refer(c: Context, *, dataset: str, lan: bool = False) -> ReferResult:
 
 
 @verb("datasets", reads=True)
-async def show(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> ShowResult:
-    """A dataset's manifest and terms in plain words, verified."""
-    ref = named(c, dataset)
+async def show(c: Context, *, dataset: str, sources: Sequence[str] = (), named: str | None = None) -> ShowResult:
+    """A dataset's manifest and terms in plain words, verified; asked for under the identity by which this home takes
+    part in the community that is `named`."""
+    ref = meant(c, dataset)
     asked = commons.datasets.fetch.sources_of(c.home, ref, sources)
     found = await commons.datasets.fetch.describe(c.home, c.net, ref.cid, asked)
     value, said = found.value, found.value.terms
@@ -438,7 +439,7 @@ async def show(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Show
 @verb("datasets", reads=True)
 async def describe(c: Context, *, dataset: str, form: str, sources: Sequence[str] = ()) -> DescribeResult:
     """A dataset in one of the formats that other tools read: `files` by name, as text."""
-    ref = named(c, dataset)
+    ref = meant(c, dataset)
     asked = commons.datasets.fetch.sources_of(c.home, ref, sources)
     found = await commons.datasets.fetch.describe(c.home, c.net, ref.cid, asked)
     table = None
@@ -462,7 +463,7 @@ async def export(
     `texts` are texts of licences by id."""
     async with c.node.carrying:
         done = await commons.datasets.export.export(
-            c.home, c.near, named(c, dataset), Path(dest), formats, c.progress, checked(sources), texts
+            c.home, c.near, meant(c, dataset), Path(dest), formats, c.progress, checked(sources), texts
         )
     return told(FetchResult, **done)
 
@@ -480,16 +481,18 @@ async def fetch(
     serve: bool = True,
     keep: bool = True,
     replace: bool = False,
+    named: str | None = None,
 ) -> FetchResult:
     """A dataset in the folder `dest`, every byte verified. Its key is asked for where it is not here: `acknowledge`
     names the licence that was read, `purpose` is a code, `details` say what for in words; Pending where a person or a
     vote decides, and the same call goes on later. With `serve` it is served to others, with `keep` its sealed packs
-    stay here; `replace` overwrites files that differ."""
+    stay here; `replace` overwrites files that differ. Where this home takes part in the community that is `named` under
+    an identity of its own, it asks under that one."""
     async with c.node.carrying:
         done = await commons.datasets.fetch.fetch(
             c.home,
             c.near,
-            named(c, dataset),
+            meant(c, dataset),
             Path(dest),
             c.progress,
             extra=checked(sources),
@@ -504,10 +507,11 @@ async def fetch(
 
 
 @verb("datasets")
-async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> MirrorResult:
-    """A dataset's sealed packs, verified, and served from here on, without its key."""
+async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = (), named: str | None = None) -> MirrorResult:
+    """A dataset's sealed packs, verified, and served from here on, without its key; under the identity by which this
+    home takes part in the community that is `named`."""
     async with c.node.carrying:
-        done = await commons.datasets.fetch.mirror(c.home, c.net, named(c, dataset), c.progress, checked(sources))
+        done = await commons.datasets.fetch.mirror(c.home, c.net, meant(c, dataset), c.progress, checked(sources))
     return told(MirrorResult, **{**done, **referred(c, done["cid"])})
 
 
@@ -515,13 +519,13 @@ async def mirror(c: Context, *, dataset: str, sources: Sequence[str] = ()) -> Mi
 async def drop(c: Context, *, dataset: str) -> DropResult:
     """How many bytes are free: a dataset is served no longer, and its packs are deleted from this home."""
     async with c.node.carrying:
-        return told(DropResult, **commons.datasets.fetch.drop(c.home, named(c, dataset).cid))
+        return told(DropResult, **commons.datasets.fetch.drop(c.home, meant(c, dataset).cid))
 
 
 @verb("datasets", reads=True)
 async def datasets(c: Context) -> DatasetsResult:
-    """The datasets in this home."""
-    return DatasetsResult(datasets=held(c))
+    """The datasets in this home, under all of its identities."""
+    return DatasetsResult(datasets=tuple(row for each in c.every() for row in held(each)))
 
 
 def held(c: Context) -> tuple[DatasetHeld, ...]:

@@ -326,7 +326,8 @@ class DropKeptResult:
 async def requests(c: Context, *, everything: bool = False, named: str | None = None) -> RequestsResult:
     """The steward's desk: who asks for what, and what was decided; with `everything` decided ones too. Of all logs that
     this home keeps, or of the one that is `named`."""
-    logs = [*c.home.kept.values()] if named is None else [c.home.log_of(named)]
+    every = [kept for each in c.every() for kept in each.home.kept.values()]
+    logs = every if named is None else [c.home.log_of(named)]
     return told(RequestsResult, requests=[row for kept in logs for row in _desk(kept, everything)])
 
 
@@ -493,7 +494,7 @@ def _own() -> Conflict:
 
 def _check_keeps(c: Context, commons: str, here: bool) -> None:
     """Nothing, where what is kept would be destroyed when its log erases it: the log is followed here, and can be."""
-    if commons == c.home.commons:
+    if commons in c.home.kept:
         raise _own()
     if not here:
         raise Refused(

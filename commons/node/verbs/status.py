@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -132,6 +133,8 @@ class CommonsShown:
     waiting: Annotated[int, "requests that wait for the steward, where this home keeps the log"]
     log: Annotated[str, "writable, or why nothing is added here"]
     next: Annotated[str, "what to do then"]
+    linked: Annotated[bool, "whoever sees this part and another of this home's sees that they are one peer's"]
+    addresses: Annotated[tuple[str, ...], "where that peer can be dialled now"]
 
 
 @result
@@ -190,13 +193,14 @@ async def status(c: Context) -> StatusResult:
     heads with the peers it knows; nothing of this where no answer could be kept."""
     here, kept = await asyncio.gather(_home(c), reached(c, own_seat(c)))
     names = ("cid", "title", "packs", "packs_missing")
-    lacking = [{name: getattr(row, name) for name in names} for row in held(c) if row.packs in ("begun", "incomplete")]
+    rows = [row for each in c.every() for row in held(each)]
+    lacking = [{name: getattr(row, name) for name in names} for row in rows if row.packs in ("begun", "incomplete")]
     return told(StatusResult, **here, custody=plain(kept), unfinished=lacking)
 
 
 async def _home(c: Context) -> dict[str, Any]:
     if not c.home.frozen:
-        await _catch_up(c)
+        await asyncio.gather(*map(_catch_up, c.every()))
     first, keeping = c.home.first, c.node.at()
     log, state = first.log, first.log.state
     return {
@@ -211,17 +215,22 @@ async def _home(c: Context) -> dict[str, Any]:
         "announced": announced(c),
         "datasets": len(state.datasets),
         "waiting": _waiting(first),
-        "limited": sum(each.registrar.denied for each in c.node.keeping.values()),
+        "limited": sum(each.registrar.denied for node in c.node.every() for each in node.keeping.values()),
         "log": log.broken.message if log.broken else keeping.resuming.why() or "writable",
         "next": log.broken.hint if log.broken else "",
-        "others": plain(_others(c)),
+        "others": plain(await _others(c)),
         "resumed": first.resumption.told(),
         "dated": first.dating.told(),
-        "damaged": [each.as_dict() for each in _damage(c)],
+        "damaged": [found.as_dict() for each in c.every() for found in _damage(each)],
         "witnessed": cosigning.standing(first),
-        "forks": c.home.shelf.forks(),
-        "kept": {commons: kept for commons, _, _ in c.home.shelf.seats() if (kept := _kept(c, commons))},
-        "withdrawn": holder.told(c.home),
+        "forks": {key: heads for each in c.every() for key, heads in each.home.shelf.forks().items()},
+        "kept": {
+            commons: kept
+            for each in c.every()
+            for commons, _, _ in each.home.shelf.seats()
+            if (kept := _kept(each, commons))
+        },
+        "withdrawn": [row for each in c.every() for row in holder.told(each.home)],
         "my_requests": [
             {
                 "dataset": ask.dataset,
@@ -231,7 +240,8 @@ async def _home(c: Context) -> dict[str, Any]:
                 "reason": ask.reason,
                 "key": ask.secret is not None,
             }
-            for ask in c.home.shelf.asks()
+            for each in c.every()
+            for ask in each.home.shelf.asks()
         ],
     }
 
@@ -244,41 +254,48 @@ def _waiting(kept: Kept) -> int:
     return sum(access.outcome == "pending" for access in [*kept.log.state.accesses.values()])
 
 
-def _others(c: Context) -> tuple[CommonsShown, ...]:
+async def _others(c: Context) -> tuple[CommonsShown, ...]:
     """Every commons but the one that this home was made with."""
-    me, rows = c.home.keys.identity.peer, dict[str, CommonsShown]()
+    rows = [row for each in c.every() for row in await _parts(each)]
+    peers = Counter(row["peer"] for row in rows)
+    first = c.home.first.commons
+    return tuple(CommonsShown(**row, linked=peers[row["peer"]] > 1) for row in rows if row["commons"] != first)
+
+
+async def _parts(c: Context) -> list[dict[str, Any]]:
+    """The commons that one identity has to do with."""
+    me, rows = c.home.keys.identity.peer, dict[str, dict[str, Any]]()
+
+    def part(commons: str, name: str, entries: int, **more: Any) -> dict[str, Any]:
+        bare = {"waiting": 0, "log": "others keep it", "next": "", "peer": me, "addresses": c.node.addresses}
+        return {**bare, "commons": commons, "name": name, "entries": entries, **more}
+
     for commons, kept in c.home.kept.items():
         state, broken = kept.log.state, kept.log.broken
-        rows[commons] = CommonsShown(
-            commons=commons,
-            name=state.charter.name if state.charter else "",
+        rows[commons] = part(
+            commons,
+            state.charter.name if state.charter else "",
+            kept.log.size,
             role="registrar",
             registrar=me,
-            peer=me,
-            entries=kept.log.size,
             waiting=_waiting(kept),
             log=broken.message if broken else c.node.at(commons).resuming.why() or "writable",
             next=broken.hint if broken else "",
         )
     for commons, key, _ in c.home.shelf.seats():
-        if not is_elsewhere(c, commons, key):
-            continue
-        there, known = replica.of(c.home, commons), c.home.shelf.keeper(commons)
-        charter = there.state.charter if there.size else None
-        mine = commons in rows or bool(charter and me in there.state.founded.members)
-        rows[commons] = CommonsShown(
-            commons=commons,
-            name=charter.name if charter else "",
-            role="member" if mine else "follower",
-            registrar=known[1] if known else charter.registrar if charter else "",
-            peer=me,
-            entries=there.size,
-            waiting=0,
-            log="others keep it",
-            next="",
-        )
-    rows.pop(c.home.first.commons, None)
-    return tuple(rows.values())
+        if is_elsewhere(c, commons, key):
+            there, known = replica.of(c.home, commons), c.home.shelf.keeper(commons)
+            await there.open()
+            charter = there.state.charter if there.size else None
+            mine = commons in rows or bool(charter and me in there.state.founded.members)
+            rows[commons] = part(
+                commons,
+                charter.name if charter else "",
+                there.size,
+                role="member" if mine else "follower",
+                registrar=known[1] if known else charter.registrar if charter else "",
+            )
+    return [*rows.values()]
 
 
 async def _catch_up(c: Context) -> None:
@@ -375,8 +392,11 @@ async def date_of(c: Context, commons: str, right: bool) -> DateResult:
 
 
 @verb("node", reads=True)
-async def peers(c: Context, *, add: str | None = None, remove: str | None = None) -> PeersResult:
-    """The addresses remembered, after adding or removing one; a peer's id removes all that are known of it."""
+async def peers(
+    c: Context, *, add: str | None = None, remove: str | None = None, named: str | None = None
+) -> PeersResult:
+    """The addresses remembered, after adding or removing one; a peer's id removes all that are known of it. Each
+    identity remembers its own: with `named` that by which this home takes part there."""
     if add is not None:
         c.home.shelf.add_peer(address.read(add))
     if remove is not None:
@@ -392,8 +412,9 @@ async def peers(c: Context, *, add: str | None = None, remove: str | None = None
 
 
 @verb("node")
-async def announce(c: Context, *, addresses: Sequence[str]) -> AnnounceResult:
-    """The addresses that references of this node carry from now on. Malformed for those of another node."""
+async def announce(c: Context, *, addresses: Sequence[str], named: str | None = None) -> AnnounceResult:
+    """The addresses that references of this node carry from now on; those of the identity by which it takes part in the
+    community that is `named`. Malformed for those of another node."""
     own, me = checked(addresses), c.home.keys.identity.peer
     for each in own:
         if is_peer(each) and address.peer_of(each) != me:

@@ -12,7 +12,7 @@ from commons.core.state import complaint, entries
 from commons.datasets import fetch
 from commons.errors import NotFound
 from commons.log import withdrawal
-from commons.node.verbs.context import Context, checked, named
+from commons.node.verbs.context import Context, checked, meant
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import result, told, unsaid
 
@@ -133,7 +133,7 @@ async def hand_in(
 ) -> HandInResult:
     """What the witness at an address signed for taking a request, which the registrar does not take. Where there is no
     request for that dataset yet, one is signed."""
-    ref, at = named(c, dataset), address.peer(witness)
+    ref, at = meant(c, dataset), address.peer(witness)
     withdrawal.check_here(c.home, ref.cid)
     known = fetch.sources_of(c.home, ref, sources)
     found = await fetch.describe(c.home, c.net, ref.cid, known)
