@@ -309,7 +309,7 @@ def found(village: Village) -> Found:
             seats[name] = await village.start(name)
             invited = await seats["coop"].desk.invite(college="workers")
             await decided(seats["coop"])
-            await seats[name].desk.join(text=invited["invitation"])
+            await seats[name].desk.join(text=invited["invitation"], linked=True)
             await seats["coop"].desk.peers(add=seats[name].address)
         return seats
 

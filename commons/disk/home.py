@@ -162,8 +162,9 @@ class Home:
             self.replicas: dict[str, Any] = {}  # by commons, what `log.replica` made of their histories
             self._histories: dict[str, History] = {}
             opened.callback(self._forget)
-            if not self.frozen:  # a backup without sealed data has no such folder
-                (path / "packs").mkdir(exist_ok=True)
+            if above is not None and not self.frozen:  # a backup without sealed data has no such folder
+                with packs.door(f"write in {path}"):
+                    (path / "packs").mkdir(exist_ok=True)
             self.packs = Store(path / "packs")
             self.identities: dict[int, Home] = {}
             opened.callback(self._close_identities)
@@ -285,8 +286,9 @@ class Home:
         return found
 
     def rewrite(self, commons: str, records: list[Record], signer: Signer) -> Kept:
-        """The log of a commons that this home keeps from now on, under the key of `signer`: as `kept.write` makes
-        it."""
+        """The log of a commons that this home keeps from now on, under the key of `signer`: as `kept.write` makes it.
+        It is the one that is meant where none is named, unless this home has something in a log of its own. A crash
+        before that is said leaves a log that is named."""
         if (old := self.kept.pop(commons, None)) is not None:
             old.close()
         folder = self.folder(commons)
@@ -297,6 +299,9 @@ class Home:
         finally:
             if (folder / kept.LOG).exists():
                 self._open_kept(folder)
+        if self._first not in self.kept or not self.kept[self._first].used:
+            self._first = self.config[FIRST] = commons
+            write_config(self.path, self.config)
         return self.kept[commons]
 
     def history(self, commons: str) -> History:

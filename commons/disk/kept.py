@@ -68,6 +68,17 @@ class Kept:
         """The peer id under which this home keeps it."""
         return self.keys.identity.peer
 
+    @property
+    def used(self) -> bool:
+        """Whether there is more in it than a commons of one in which nothing was done yet, as a home begins with."""
+        return self.log.size > 1 or not self.personal
+
+    @property
+    def personal(self) -> bool:
+        """Whether it is that of a commons of one, in which nobody decides anything with others."""
+        community = self.log.state.community
+        return community is None or (len(community.members) == 1 and not community.charter.powers)
+
     def damage(self) -> list[Damage]:
         """The rows that are damaged: of the log as it was opened, and of what is stored beside it."""
         for each in self.unread():
@@ -149,6 +160,8 @@ def write(folder: Path, records: list[Record], signer: Signer, keys: Keys) -> No
             if (folder / COSIGNED).exists():
                 os.replace(folder / COSIGNED, folder / aside.replace("log", "cosigned"))
             if not (folder / aside).exists():
+                for left in ("-wal", "-shm"):  # SQLite would replay it into a file that it is not of
+                    (folder / f"{aside}{left}").unlink(missing_ok=True)
                 os.link(folder / LOG, folder / aside)
         os.replace(work, folder / LOG)
         packs.sync(folder)

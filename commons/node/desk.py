@@ -8,7 +8,7 @@ from typing import Any
 
 from commons.disk import sql
 from commons.errors import Internal, Malformed
-from commons.node.verbs import community, custody, data, log, status, witness
+from commons.node.verbs import community, context, custody, data, log, status, witness
 from commons.node.verbs.context import Context
 from commons.node.verbs.registry import SAME, VERBS, Verb
 from commons.node.verbs.shapes import plain, structure
@@ -43,7 +43,7 @@ async def call(c: Context, name: str, words: Mapping[str, Any]) -> Reply:
     if c.home.frozen and not verb.reads:
         raise sql.unwritable(c.home.path)
     said = verb.structure(words)
-    result = await verb.function(await c.addressed(said), **said)
+    result = await verb.function(await context.addressed(c, verb, said), **said)
     logs = [each for node in c.node.every() for each in node.keeping.values()]
     return Reply(result, "; ".join(filter(None, (each.resuming.owed() for each in logs))))
 

@@ -31,6 +31,7 @@ from commons.net.limits import Allowance
 from commons.net.swarm import Swarm
 from commons.node import api
 from commons.node.contact import Contact
+from commons.node.following import Following
 from commons.node.keeping import Keeping
 from commons.node.local import own
 from commons.node.site import Site
@@ -89,7 +90,8 @@ class Node:
             ),
         )
         self.minding = Minding(self.home, self.net, self.carrying)
-        self.gossip = Gossip(self.home, self.net, agreed=self._agreed)
+        self.following = Following(self.home, self.net)
+        self.gossip = Gossip(self.home, self.net, agreed=self._agreed, newer=self.following.newer)
         for kept in self.home.kept.values():
             self.keeping[kept.commons] = Keeping(kept, self.net, self.gossip)
         self.contact = Contact(self.home, self.net)
@@ -131,6 +133,7 @@ class Node:
                     each.start()
                 self.minding.start()
                 self.gossip.start()
+                self.following.start()
                 if self._listen:  # who lets no peer in is reached by none
                     self.contact.start()
                 self.unlogged.start()
@@ -148,6 +151,7 @@ class Node:
             await each.stop()
         await self.minding.stop()
         await self.contact.stop()
+        await self.following.stop()
         await self.gossip.stop()
         await self.unlogged.stop()
         await self.net.close()

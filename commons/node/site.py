@@ -48,8 +48,9 @@ class Site:
     def names(self, caller: PeerId | None) -> bytes:
         """The ids of the commons whose logs this node keeps, a line each: of those that this caller may hear of from a
         node that they did not name them to. That is a commons of one, one whose readers are the public, and one that
-        the caller is a member of."""
-        return "".join(f"{each}\n" for each, at in self._keeping.items() if _told_of(at.kept, caller)).encode()
+        the caller is a member of; one in which there is nothing yet is told only where there is no other."""
+        logs = [at.kept for at in self._keeping.values() if at.kept.used or len(self._keeping) == 1]
+        return "".join(f"{each.commons}\n" for each in logs if _told_of(each, caller)).encode()
 
     def checkpoint(self, commons: str) -> bytes:
         """The newest head, with what witnesses have signed of it by now."""
@@ -179,7 +180,7 @@ def _told_of(kept: Kept, caller: PeerId | None) -> bool:
     charter, community = kept.log.state.charter, kept.log.state.community
     if charter is None or community is None:
         return False
-    return len(community.members) == 1 or charter.readers == "public" or caller in community.members
+    return kept.personal or charter.readers == "public" or caller in community.members
 
 
 def _sees(log: Log, reader: PeerId | None) -> Callable[[int], bool]:

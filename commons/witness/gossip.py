@@ -45,7 +45,8 @@ class Gossip:
     """The part of a running node that compares heads of logs with other nodes, to find out logs with two histories.
 
     `clock` gives seconds that only grow; `agreed` is told of who showed a head that a log kept here holds, and of which
-    commons that is. `start` and `stop` it in its loop.
+    commons that is; `newer`, of which commons somebody showed a newer head than this home trusts. `start` and `stop` it
+    in its loop.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class Gossip:
         net: Network,
         clock: Callable[[], float] = time.monotonic,
         agreed: Callable[[str, str], None] = lambda commons, by: None,
+        newer: Callable[[str], None] = lambda commons: None,
     ) -> None:
-        self.home, self._net, self._clock, self._agreed = home, net, clock, agreed
+        self.home, self._net, self._clock, self._agreed, self._newer = home, net, clock, agreed, newer
         self.each = Buckets(rate=0.1, burst=2 * LOGS)  # by peer
         self.everyone = Buckets(rate=5, burst=500)
         self.rounds = 0  # that were finished
@@ -137,6 +139,8 @@ class Gossip:
             except CommonsError:
                 return
         self._conclude(key, old, new, lead)
+        if new is theirs:
+            self._newer(key.name.removeprefix("commons/"))
 
     def _own(self, key: Verifier) -> Kept | None:
         """The log with this key, where this home keeps it."""

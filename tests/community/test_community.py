@@ -63,7 +63,7 @@ def gather(start: Start) -> Gather:
         for name, college in members.items():
             seats[name] = await start(name)
             invited = await coop.desk.invite(college=college)
-            await seats[name].desk.join(text=invited["invitation"])
+            await seats[name].desk.join(text=invited["invitation"], linked=True)
         if "users" in members.values():  # now that there is one, the rule can ask one
             amended = (await coop.desk.propose(action="amend-charter", file=CHARTER))["proposal"]
             for name, college in members.items():
@@ -260,7 +260,7 @@ async def test_an_identity_is_shown_to_members_only_by_decision(
 ) -> None:
     coop = await start("coop", charter=BEGINNING.replace('readers = "members"', 'readers = "owner"'))
     ben, asker = await start("ben"), await start("asker")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     await asker.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
     assert (await ben.desk.audit(source=coop.address))["rows"][0]["who"] is None
     opened = await coop.desk.propose(action="open-identity", target=4)
@@ -292,7 +292,7 @@ async def test_only_a_community_that_bears_out_its_name_is_followed(start: Start
     coop, eve = await start("coop", charter=BEGINNING), await start("eve", http="127.0.0.1:0")
     for at, commons, kind in (
         (eve.address, None, Unreachable), (eve.node.door, None, Conflict), ("/somewhere", None, Malformed),
-        (coop.address, eve.home.first.commons, NotFound), (coop.address, "coop", Malformed),
+        (coop.address, eve.home.first.commons, NotFound), (coop.address, "coop", NotFound),
     ):  # fmt: skip
         with pytest.raises(kind):
             await eve.desk.follow(source=at, commons=commons)
@@ -328,26 +328,26 @@ async def test_an_invitation_is_taken_once_can_be_closed_and_is_no_other(gather:
     seats = await gather(ben="workers")
     coop, dora, emil = seats["coop"], await start("dora"), await start("emil")
     invited = await coop.desk.invite(college="workers")
-    await dora.desk.join(text=invited["invitation"])
+    await dora.desk.join(text=invited["invitation"], linked=True)
     with pytest.raises(Gone):
-        await emil.desk.join(text=invited["invitation"])
+        await emil.desk.join(text=invited["invitation"], linked=True)
     closed = await coop.desk.invite(college="workers")
     over = await coop.desk.propose(action="close-invitation", target=closed["proposal"])
     for party in (seats["ben"], dora):
         if (await party.desk.community())["proposals"]:
             await party.desk.vote(proposal=over["proposal"], choice="yes")
     with pytest.raises(Gone):
-        await emil.desk.join(text=closed["invitation"])
+        await emil.desk.join(text=closed["invitation"], linked=True)
     open_one = invitation.parse((await coop.desk.invite(college="workers"))["invitation"])
     forged = invitation.Invitation(
         commons=open_one.commons, proposal=open_one.proposal, token=bytes(32), log_key=open_one.log_key,
         sources=open_one.sources,
     )  # fmt: skip
     with pytest.raises(Malformed, match="another key"):
-        await emil.desk.join(text=str(forged))
+        await emil.desk.join(text=str(forged), linked=True)
     for text in ("", "commons-invitation:", str(open_one)[:200], "commons:x", str(open_one).replace(",", ";")):
         with pytest.raises(Malformed):
-            await emil.desk.join(text=text)
+            await emil.desk.join(text=text, linked=True)
     size = coop.home.first.log.size
     for days in (0, -1, 367):
         with pytest.raises(Malformed, match="1 to 366 days"):

@@ -16,6 +16,7 @@ from commons.community import transfer, voting
 from commons.community.voting import Seat
 from commons.core.crypto import envelope
 from commons.core.dataset import manifest
+from commons.core.dataset.reference import parse
 from commons.core.dataset.terms import DAY
 from commons.core.state import entries, proposals
 from commons.core.state.entries import DECISION, Decision
@@ -23,6 +24,7 @@ from commons.core.state.fold import State
 from commons.core.state.proposals import Vote
 from commons.core.state.transfer import SUCCESSION, Succession
 from commons.core.tlog import checkpoint
+from commons.disk.log import Log
 from commons.disk.records import Record, record
 from commons.disk.shelf import Shelf
 from commons.errors import Conflict, Malformed, Pending, Refused, StorageFailed
@@ -163,7 +165,7 @@ async def test_ballots_that_were_witnessed_before_a_crash_are_stamped_after_it(
 
         patch.setattr(cosigning.Cosigning, "_stamp", killed)
         opened = await coop.desk.propose(action="admit", college="workers", peer=witness.peer)
-        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.first.log.size)
+        await until(lambda: cosigning.standing(coop.home.first)["covered"] == coop.home.first.log.size)
         await village.stop("coop")
     coop = await village.start("coop")
     await decided(coop)
@@ -277,21 +279,31 @@ async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
     assert (told["taken"], told["datasets"], told["manifests"]) == (True, 1, 0)
 
 
-async def test_a_home_takes_over_one_log_at_a_time(village: Village, found: Found, tmp_path: Path) -> None:
+async def test_a_home_takes_over_several_logs_and_keeps_its_own(
+    village: Village, found: Found, folder: Path, tmp_path: Path
+) -> None:
     seats = await found("ben", "cleo")
     other = await village.start("other", CHARTER)
-    ben, cleo, first = seats["ben"], seats["cleo"], seats["coop"].home.first.commons
+    ben, cleo = seats["ben"], seats["cleo"]
+    mine, both = ben.commons, (seats["coop"].commons, other.commons)
+    await ben.publish(folder)  # in a log of his own
     for each in (ben, cleo):
-        await each.desk.join(text=(await other.desk.invite(college="workers"))["invitation"])
-    for commons in (first, other.home.first.commons):
+        await each.desk.join(text=(await other.desk.invite(college="workers"))["invitation"], linked=True)
+    for commons in both:
         opened = await ben.desk.propose(action="change-registrar", named=commons)
         await cleo.desk.vote(proposal=opened["proposal"], choice="yes", named=commons)
-    assert (await ben.desk.take_over(named=first))["taken"]
-    with pytest.raises(Conflict, match="another log from its next start on"):
-        await ben.desk.take_over(named=other.home.first.commons)
-    assert (await ben.desk.take_over(named=first))["taken"]  # the same one again, as after a crash
-    ben = await village.restart("ben")
-    assert ben.home.first.commons == first
+    for commons in both:
+        assert (await ben.desk.take_over(named=commons))["taken"]
+    for _ in range(2):
+        assert ({*ben.home.kept}, ben.commons) == ({mine, *both}, mine)
+        assert [each.log.broken for each in ben.home.kept.values()] == [None] * 3
+        for commons in both:
+            told = await cleo.desk.follow(source=ben.address, commons=commons)
+            assert (told["registrar"], told["faults"]) == (ben.peer, 0)
+        ben = await village.restart("ben")
+    again = await ben.publish(folder, title="Lakes", named=both[1])
+    assert parse(again).cid in ben.home.kept[both[1]].log.state.datasets
+    assert {each["commons"] for each in (await ben.desk.status())["others"]} == {*both}
 
 
 async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
@@ -300,11 +312,11 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
     """Somebody, a backup for example, reads the new file while it is written: part of it stays in its journal."""
     seats = await found("ben", "cleo")
     await chosen(seats, "ben", "cleo")
-    ben, true = seats["ben"], transfer.Log.adopt
+    ben, true = seats["ben"], Log.adopt
 
     def watched(path: Path, *words: object) -> None:
         sqlite3.connect(path).execute("PRAGMA journal_mode=WAL").close()
-        reader = sqlite3.connect(path)
+        reader = sqlite3.connect(path, check_same_thread=False)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
         readers.append(reader)
@@ -312,12 +324,12 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
 
     readers: list[sqlite3.Connection] = []
     with monkeypatch.context() as patch:
-        patch.setattr(transfer.Log, "adopt", watched)
+        patch.setattr(Log, "adopt", watched)
         with pytest.raises(StorageFailed, match="another program"):
             await ben.desk.take_over()
     for each in readers:
         each.close()
-    assert not (ben.home.path / "log.next.db").exists()
+    assert seats["coop"].commons not in ben.home.kept
     assert ben.home.first.log.broken is None
     assert (await ben.desk.take_over())["taken"]
     ben = await village.restart("ben")
@@ -375,7 +387,7 @@ async def test_a_registrar_that_logs_what_breaks_the_rules_keeps_nobody_from_rep
     assert len((await cleo.desk.audit(source=ben.address))["faults"]) == 2  # they stay, and are named
     reference = await ben.publish(folder)
     await cleo.fetch(reference, tmp_path / "copy", ben.address)
-    assert (await village.restart("ben")).home.log.broken is None
+    assert (await village.restart("ben")).home.first.log.broken is None
 
 
 async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
@@ -387,7 +399,7 @@ async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
     coop, ben, cleo = seats["coop"], seats["ben"], seats["cleo"]
     old, new = str(tmp_path / "old.zip"), str(tmp_path / "new.zip")
     for path in (old, new):
-        await until(lambda: cosigning.standing(coop.home)["covered"] == coop.home.first.log.size)
+        await until(lambda: cosigning.standing(coop.home.first)["covered"] == coop.home.first.log.size)
         await coop.desk.export_log(path=path, openings=True)
         await coop.desk.propose(action="admit", college="workers", peer=EVE.identity.peer) if path == old else None
         await decided(coop)
@@ -396,7 +408,7 @@ async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
     await cleo.desk.vote_at(address=ben.address, choice="yes")
     with pytest.raises(Conflict, match="w signed more of this log"):
         await ben.desk.take_over(source=old)
-    assert not (ben.home.path / "log.next.db").exists()
+    assert coop.commons not in ben.home.kept
     told = await ben.desk.take_over(source=new)  # Eve is a worker in it, so a third has to agree
     assert told["outcome"]["missing"] == "1 of workers"
 
@@ -404,7 +416,7 @@ async def test_nobody_goes_on_from_less_than_the_witnesses_signed(
 async def test_who_is_no_member_takes_nothing_over(village: Village, found: Found) -> None:
     seats = await found("ben")
     stranger = await village.start("stranger")
-    await stranger.desk.follow(source=seats["coop"].address)
+    await stranger.desk.follow(source=seats["coop"].address, commons=seats["coop"].commons)
     with pytest.raises(Refused, match="no member"):
         await stranger.desk.take_over()
 
@@ -414,7 +426,7 @@ async def test_a_journal_of_a_log_put_aside_before_is_not_left_to_the_next_one(v
     seats = await found("ben")
     await chosen(seats, "coop", "ben")
     coop = await taken_over(village, seats, "coop")
-    stale = coop.home.path / "log.before.db-wal"
+    stale = coop.home.first.folder / "log.before.2.db-wal"
     stale.write_bytes(b"left by a crash")
     await seats["ben"].desk.follow(source=coop.address)
     await chosen(seats, "coop", "ben")

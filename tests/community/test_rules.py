@@ -70,9 +70,9 @@ async def test_the_older_fails_closed_and_the_newer_goes_on(
     for home in ("ana", "ben"):
         invited = (await coop.desk.invite(college="workers", lan=True))["invitation"]
         if home == "ana":
-            await ana.desk.join(text=invited)
+            await ana.desk.join(text=invited, linked=True)
         else:
-            await old.tell("community", "join", typed=f"{invited}\n")
+            await old.tell("community", "join", "--linked", typed=f"{invited}\n")
     for party in (coop, ana):
         await party.desk.keep()
     await old.tell("custody", "keep")

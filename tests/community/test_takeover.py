@@ -7,10 +7,9 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,12 @@ from commons.core.state.transfer import Tenure
 from commons.core.tlog import cosignature
 from commons.disk.home import Home
 from commons.disk.log import Log
+from commons.disk.notes import Notes
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 from commons.log.files import Read
 from tests.conftest import MakeHome
 from tests.core.test_time import KEYS, TWO, Watched
+from tests.crash_driver import die_at, in_child
 from tests.keeper import ALICE, BOB, EVE, Keeper
 
 MEMBERS = ("offer", "vote", "vote again", "stranger votes")  # what who votes or offers signs, faulty or not
@@ -347,39 +348,34 @@ def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: 
     assert (case.log.commons in bob.kept, (case.folder / "log.db").exists()) == (False, False)
 
 
-def stopping(real: Callable[..., Any], left: list[int], *words: Any) -> Any:
-    """The call; no more once there were so many."""
-    if not left[0]:
-        raise KeyboardInterrupt
-    left[0] -= 1
-    return real(*words)
-
-
-def test_a_log_that_is_kept_again_takes_the_place_of_the_older_one_wherever_a_crash_comes(
-    bob: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_is_kept_again_takes_the_place_of_the_older_one_wherever_a_process_is_killed(bob: Home) -> None:
     """Always one of them is there, whole, and nothing of the older one is lost."""
     case = Chosen(bob)
-    found = case.copied(ALICE, EVE)
+    found, commons, path = case.copied(ALICE, EVE), case.log.commons, bob.path
     case.build(found)
-    older = bob.kept[case.log.commons].log.head.note
-    bob.kept[case.log.commons].cosigned.put(1, older, {})
-    for step in range(9):
-        left, crashed = [step], False
-        with monkeypatch.context() as patch:
-            for name in ("replace", "link", "fsync"):
-                patch.setattr(os, name, partial(stopping, getattr(os, name), left))
-            try:
-                case.build(found)
-            except KeyboardInterrupt:
-                crashed = True
-        assert bob.kept[case.log.commons].log.size == len(case.log.data) + 1
-        files = {each.name: each.read_bytes() for each in case.folder.glob("*.before*.db")}
-        if not crashed:
+    older = bob.kept[commons].log.head.note
+    bob.kept[commons].cosigned.put(1, older, {})
+    records, signer = transfer.build(bob, commons, found)
+    bob.close()
+    for step in range(1, 60):
+
+        def work(step: int = step) -> None:
+            with Home(path) as home:
+                die_at(step, also=((os, "link"), (os, "unlink")))
+                home.rewrite(commons, records, signer)
+
+        code = in_child(work)
+        with Home(path) as home:
+            assert (home.kept[commons].log.size, home.kept[commons].log.broken) == (len(records), None)
+            with closing(Notes(home.folder(commons) / "notes.db")) as notes:
+                assert notes.unread.all() == []
+        if code == 0:
             break
-    assert not crashed
-    assert len({*files.values()}) == len(files)
-    with closing(Log.open(case.folder / "log.before.db", bob.keys.log(0, case.log.commons), b"")) as before:
+    assert code == 0
+    assert step > 4
+    aside = [each.read_bytes() for each in path.glob(f"commons/{commons}/*.before*.db")]
+    assert len({*aside}) > 1
+    with closing(Log.open(path / "commons" / commons / "log.before.db", signer, b"")) as before:
         assert before.head.note == older
 
 

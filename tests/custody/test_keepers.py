@@ -66,7 +66,7 @@ async def found(
         seats[name] = await start(name)
         invited = await coop.desk.invite(college="workers")
         await decided(coop)
-        await seats[name].desk.join(text=invited["invitation"])
+        await seats[name].desk.join(text=invited["invitation"], linked=True)
         await coop.desk.peers(add=seats[name].address)
     members = "".join(f"member {name} {party.peer}\n" for name, party in seats.items())
     policy = f"{members}group keepers 2 {' '.join(seats)}\nquorum keepers\n"

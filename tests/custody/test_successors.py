@@ -20,7 +20,7 @@ Seats = dict[str, Party]
 async def replace(seats: Seats, dora: Party, *keepers: str) -> str:
     """The members choose Dora in place of Ben; the policy."""
     coop = seats["coop"]
-    await dora.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await dora.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     seats["dora"] = dora
     await known(seats)
     names = keepers or ("coop", "ana", "dora")

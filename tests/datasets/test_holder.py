@@ -67,7 +67,7 @@ async def test_what_is_withdrawn_by_vote_is_dropped_by_its_holder_and_the_log_sa
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
     coop, ben, reader = await start("coop", charter=CHARTER), await start("ben"), await start("reader")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     reference = await coop.publish(folder)
     await reader.fetch(reference, tmp_path / "copy", coop.address)
     assert await shown(reader, reference) is None

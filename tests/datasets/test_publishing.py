@@ -177,7 +177,7 @@ async def test_without_custodians_only_what_is_public_can_be_published_by_member
     from tests.custody.test_keepers import CHARTER
 
     coop, ana, asker = await start("coop", charter=CHARTER), await start("ana"), await start("asker")
-    await ana.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ana.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     with monkeypatch.context() as patch:
         patch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed"))
         with pytest.raises(Conflict, match="no custodians") as caught:
@@ -284,7 +284,7 @@ async def test_an_entry_is_not_replayed_into_another_commons(
     from tests.custody.test_keepers import CHARTER
 
     other, ana = await start("other", charter=CHARTER), seats["ana"]
-    await ana.desk.join(text=(await other.desk.invite(college="workers"))["invitation"])
+    await ana.desk.join(text=(await other.desk.invite(college="workers"))["invitation"], linked=True)
     dataset = await offered(seats, folder, monkeypatch, access="public")
     said = listing.entry(dataset.value, cid(dataset.data), int(time.time()))
     body = offer(ana.home.keys.identity, said, dataset.data)

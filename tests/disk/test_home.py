@@ -59,10 +59,11 @@ def test_a_home_in_use_that_lost_a_file_is_not_made_over(tmp_path: Path, lost: s
     create(tmp_path / "home")
     whole(tmp_path / "home")
     (tmp_path / "home" / lost).unlink()
-    before = (tmp_path / "home" / "log.db").read_bytes()
+    log = log_folder(tmp_path / "home") / "log.db"
+    before = log.read_bytes()
     with pytest.raises(Conflict):
         create(tmp_path / "home")
-    assert (tmp_path / "home" / "log.db").read_bytes() == before
+    assert log.read_bytes() == before
 
 
 def test_packs_that_are_not_empty_are_somebodys(tmp_path: Path) -> None:

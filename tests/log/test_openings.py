@@ -434,13 +434,13 @@ async def test_what_is_kept_is_told_dropped_and_destroyed_by_any_command_that_re
     assert "personal data of others" in said
     assert "after 30 days" in said
     assert not [each for each in of_eve(eve) if each in raw(village.path / "ben")]
-    place = village.path / "ben" / "commons" / coop.home.commons / "replica.db"
+    place = village.path / "ben" / "commons" / coop.home.first.commons / "replica.db"
     before = sealed(place)
     assert len(before) == told["kept"]["openings"]
     assert (await ben.desk.status())["kept"] == {coop.home.commons: len(before)}
     (row,) = told["rows"]
     await coop.desk.erase(entry=row["entry"])
-    await ben.desk.community(named=coop.home.commons)
+    await ben.desk.community(named=coop.home.first.commons)
     there = raw(village.path / "ben")
     assert not [each for both in before.values() for each in both if each in there]
     (row,) = (await ben.desk.audit(source=coop.address))["rows"]

@@ -46,7 +46,7 @@ async def test_what_a_node_on_all_interfaces_gives_out_is_dialled(start: Start, 
     invited = await ana.desk.invite(college="workers")
     assert invitation.parse(invited["invitation"]).sources == tuple(told["addresses"])
     assert invited["reach"] == address.reach(told["addresses"])
-    assert (await ben.desk.join(text=invited["invitation"]))["commons"] == ana.home.first.commons
+    assert (await ben.desk.join(text=invited["invitation"], linked=True))["commons"] == ana.home.first.commons
 
 
 async def test_those_of_the_home_network_are_given_when_asked_for_and_loopback_to_nobody_else(

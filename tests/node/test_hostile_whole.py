@@ -33,7 +33,7 @@ async def test_a_row_of_which_only_the_receipt_was_erased_says_by_which_entry(
 
 async def test_who_votes_is_told_what_would_be_so(start: Start, folder: Path, tmp_path: Path) -> None:
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     reference = await coop.publish(folder, access="approval")
     keepers = f"member ben {ben.peer}\ngroup keepers 1 ben\nquorum keepers\n"
     amended = CHARTER.replace('readers = "members"', 'readers = "public"')
@@ -91,7 +91,7 @@ async def test_a_node_that_stops_amid_a_command_is_no_bug_of_ours() -> None:
 
 async def test_nobody_offers_to_keep_a_log_whose_home_could_not(start: Start, folder: Path) -> None:
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     await ben.publish(folder)
     before = coop.home.first.log.size
     with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
@@ -101,7 +101,7 @@ async def test_nobody_offers_to_keep_a_log_whose_home_could_not(start: Start, fo
 
 async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(start: Start, folder: Path) -> None:
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     name, log = coop.home.first.commons, coop.home.first.log.key.vkey
     alone = f"member ben {ben.peer}\ngroup keepers 1 ben\nquorum keepers\n"
     both = f"member coop {coop.peer}\n" + alone.replace("1 ben", "2 ben coop")
@@ -135,7 +135,7 @@ async def test_a_member_keeps_a_copy_of_the_log_that_an_audit_of_the_copy_bears_
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     await ben.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
     for name in ("log.zip", "log"):
         copy = tmp_path / name

@@ -323,7 +323,7 @@ async def lived(village: Village, folder: Path, tmp_path: Path, seed: int) -> tu
     Which of those that are in the backup."""
     dice = random.Random(seed)
     coop, ben = await village.start("coop", f"retention_days = 30\n{CHARTER}"), await village.start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     await coop.desk.peers(add=ben.address)
     for n in range(2):
         await ben.fetch(await coop.publish(folder, title=f"old {n}"), tmp_path / f"old{n}", coop.address)
@@ -411,7 +411,7 @@ async def test_where_nobody_answers_it_is_open_until_the_day_by_which_the_backup
     monkeypatch.setattr(resuming, "SILENCE", 0.5)
     monkeypatch.setattr(resuming, "AGAIN", 0.05)
     coop, ben = await village.start("coop", f"retention_days = 30\n{CHARTER}"), await village.start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"])
+    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
     await coop.desk.peers(add=ben.address)
     await ben.fetch(await coop.publish(folder), tmp_path / "copy", coop.address)
     (access,) = coop.home.first.log.state.accesses.values()

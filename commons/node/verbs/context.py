@@ -27,6 +27,7 @@ from commons.log.files import Read
 from commons.net.network import HERE, Network
 from commons.node.local import Near, own
 from commons.node.node import Node
+from commons.node.verbs.registry import Verb
 from commons.node.verbs.shapes import Source
 from commons.progress import Progress, untold
 
@@ -65,19 +66,6 @@ class Context:
         """The same call at another identity's node."""
         return self if node is self.node else Context(node=node, net=node.net, progress=self.progress)
 
-    async def addressed(self, words: dict[str, Any]) -> Context:
-        """The same call at the identity that it is about: which takes part in the commons that is named, or knows the
-        dataset. In `words` a commons is named by its id from then on."""
-        for word in ("named", "commons"):
-            if words.get(word):
-                words[word] = await called(self, words[word])
-        commons = words.get("named") or words.get("commons")
-        if commons is not None:
-            return self.at(self.node.of(commons))
-        if self.node.identities and isinstance(dataset := words.get("dataset"), str):
-            return next((each for each in self.every() if _knows(each.home, dataset)), self)
-        return self
-
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -101,6 +89,35 @@ def meant(c: Context, text: str) -> Reference:
         return [*titles.of_home(c.home), *logs]
 
     return titles.find(text, known)
+
+
+async def addressed(c: Context, verb: Verb, words: dict[str, Any]) -> Context:
+    """The same call at the identity that it is about: which takes part in the commons that is named, or in the only
+    community there is, or knows the dataset. In `words` a commons is named by its id from then on. Malformed where
+    several may be meant."""
+    for word in ("named", "commons"):
+        if words.get(word):
+            words[word] = await called(c, words[word])
+    commons = words.get("named") or words.get("commons")
+    if commons is not None:
+        return c.at(c.node.of(commons))
+    if not c.node.identities:
+        return c
+    if verb.of_one and "named" in verb.words:
+        parts = [each for each in c.every() for _ in _communities(each)]
+        if len(parts) > 1:
+            raise Malformed("this home takes part in several communities", hint="name one with --in NAME")
+        return parts[0] if parts else c
+    if isinstance(dataset := words.get("dataset"), str):
+        return next((each for each in c.every() if _knows(each.home, dataset)), c)
+    return c
+
+
+def _communities(c: Context) -> set[str]:
+    """The commons that one identity has to do with, but for the one that the home was made with."""
+    seats = {commons for commons, key, _ in c.home.shelf.seats() if is_elsewhere(c, commons, key)}
+    own = {c.home.first.commons} if c.node.above is None else set()
+    return (seats | {each for each, kept in c.home.kept.items() if kept.used}) - own
 
 
 async def called(c: Context, text: str) -> str:
@@ -229,7 +246,7 @@ def seat(c: Context, commons: str | None) -> Seat:
     ]
     own = own_seat(c) if c.home.begins else None
     there = {each.commons for each in (*seats, own) if each is not None}
-    seats += [own_seat(c, each) for each in c.home.kept if each not in there]
+    seats += [own_seat(c, each) for each, kept in c.home.kept.items() if kept.used and each not in there]
     return voting.seat_of(seats, commons, own)
 
 
@@ -288,10 +305,22 @@ async def _static(c: Context, base: str) -> bool:
 
 
 async def _commons_at(c: Context, source: str) -> str:
-    """Whose log this source keeps: it says so itself, and the charter must bear it out."""
+    """Whose log this source keeps: it says so itself, or this home knows it of that peer; the charter must bear it
+    out."""
     said = (await c.net.get(source, "/commons", limit=8 << 10)).decode("ascii", "replace").split()
-    if not said:
+    known = _kept_by(c, source)
+    found = [each for each in said if each in known] or said or sorted(known)  # whoever asks there means that one
+    if not found:
         raise NotFound("the node there names no commons to strangers", hint="say whose log is meant: --commons ID")
-    if len(said) > 1:
-        raise Malformed(f"{len(said)} logs are kept there: {', '.join(said[:8])}", hint="name one: --commons ID")
-    return ids.check_cid(said[0], "commons")
+    if len(found) > 1:
+        raise Malformed(f"{len(found)} logs are kept there: {', '.join(found[:8])}", hint="name one: --commons ID")
+    return ids.check_cid(found[0], "commons")
+
+
+def _kept_by(c: Context, source: str) -> set[str]:
+    """The commons whose log the peer at this address keeps, as far as this home has heard."""
+    peer = address.peer_of(source) if is_peer(source) else None
+    seats = {commons for commons, _, sources in c.home.shelf.seats() if source in sources}
+    return seats | {
+        opened.value.commons for _, opened, _, _ in c.home.shelf.manifests() if opened.value.registrar == peer
+    }

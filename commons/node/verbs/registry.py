@@ -34,12 +34,16 @@ class Parameter:
 @dataclass(frozen=True)
 class Verb:
     """A function of a context and of words that are all named. `reads`: it works, in full or in part, on a home that
-    cannot be written."""
+    cannot be written. `of_one`: it is about one community, the only one where none is named."""
 
     name: str
     group: Group
     reads: bool
     function: Callable[..., Awaitable[Any]]
+
+    @property
+    def of_one(self) -> bool:
+        return self.group in ("community", "custody") and self.name != "call"
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

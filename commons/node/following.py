@@ -1,0 +1,137 @@
+"""The logs of others that this node keeps a copy of: read on, now and then, so that every member has the whole log.
+
+A copy is fresh when it is needed: for a ballot, for the keeping of shares, for going on with a log whose registrar
+vanished. What is polled is one small head; entries are read when there are more. A peer that shows a newer head has it
+read at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from commons.core.dataset.address import is_peer, peer_of
+from commons.disk.home import Home
+from commons.errors import CommonsError, SplitView
+from commons.log import replica
+from commons.log.files import shown_at
+from commons.net.network import Network
+
+log = logging.getLogger(__name__)
+FIRST, EVERY = 60.0, 600.0  # seconds until a running node reads on, and between two times; each times 0.75 to 1.25
+LOOK = 30.0  # seconds until a community that was joined meanwhile is noticed
+PATIENCE = 300.0  # seconds for one log
+SOURCES = 4  # that are asked for one log, one after the other
+
+
+class Following:
+    """One identity's part in it. `clock` gives seconds that only grow. `start` and `stop` it in its loop."""
+
+    def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
+        self.home, self._net, self._clock = home, net, clock
+        self._due: dict[str, float] = {}  # by commons
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def newer(self, commons: str) -> None:
+        """Nothing: somebody has shown a head of that log that is newer than the copy here. It is read at once."""
+        if commons in self._due:
+            self._due[commons] = float("-inf")
+            self._wake.set()
+
+    def followed(self) -> dict[str, list[str]]:
+        """The logs that others keep and this home has a copy of, and where each may be read: at its registrar, and at
+        whom the members have chosen to keep it."""
+        found: dict[str, list[str]] = {}
+        for commons, _, sources in self.home.shelf.seats():
+            if commons not in self.home.kept or self.home.kept[commons].left:
+                found[commons] = [*filter(None, sources)]
+        for commons, kept in self.home.kept.items():
+            heir = kept.log.state.community.heir if kept.log.state.community else None
+            if kept.left or (heir is not None and heir.peer != kept.me):
+                found.setdefault(commons, [])
+        for commons, sources in found.items():
+            peers = self._keepers(commons)
+            known = [each for each in self.home.shelf.known() if is_peer(each) and peer_of(each) in peers]
+            found[commons] = [*dict.fromkeys((*sources, *known))]
+        return found
+
+    def _keepers(self, commons: str) -> set[str]:
+        """Who keeps a log by now, or is about to."""
+        peers = set[str]()
+        with contextlib.suppress(CommonsError):  # damaged, which `status` says
+            if (known := self.home.shelf.keeper(commons)) is not None:
+                peers.add(known[1])
+        if (own := self.home.kept.get(commons)) is not None and own.log.state.community is not None:
+            heir = own.log.state.community.heir
+            peers |= {heir.peer} if heir is not None and heir.peer is not None else set()
+        return peers
+
+    async def read(self, commons: str, sources: list[str]) -> bool:
+        """Whether the copy of a log is as new as one of these shows it. What proves a fork is kept; a log that was
+        handed over is read from its new registrar from now on."""
+        kept = replica.of(self.home, commons)
+        for source in sources[:SOURCES]:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await kept.update(shown_at(self._net, source, commons))
+            except SplitView:
+                log.warning("a log has signed two histories, and is trusted no more: %s", commons)
+                return False
+            except (CommonsError, TimeoutError):  # it is away, or shows something else: the next
+                continue
+            self._learn(commons, kept, source)
+            return True
+        return False
+
+    def _learn(self, commons: str, kept: replica.Replica, source: str) -> None:
+        tenures = kept.state.tenures
+        known = {each: key for each, key, _ in self.home.shelf.seats()}
+        own = self.home.kept.get(commons)
+        if own is not None and own.log.key == kept.log:
+            return
+        if known.get(commons) != kept.log.public and (commons in known or own is not None):
+            self.home.shelf.put_seat(commons, kept.log.public, [source])
+            log.info("a log is kept by another registrar by now: %s", commons)
+        if len(tenures) > 1:
+            self.home.learn_keeper(commons, tenures)
+
+    async def round(self) -> float:
+        """Read those whose time has come; the seconds until the next look."""
+        now, found = self._clock(), self.followed()
+        self._due = {commons: self._due.get(commons, now + _spread(FIRST)) for commons in found}
+        for commons in [each for each, due in self._due.items() if due <= now]:
+            self._due[commons] = self._clock() + _spread(EVERY)
+            if await self.read(commons, found[commons]):
+                log.debug("read on: %s", commons)
+        return min([LOOK, *(due - self._clock() for due in self._due.values())])
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            pause = LOOK
+            try:
+                pause = await self.round()
+            except CommonsError as error:  # a disk may be better in a while
+                log.warning("following error=%d", error.number)
+            except Exception:  # not even a bug ends this
+                log.exception("following")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(pause, 0.1)):
+                    await self._wake.wait()
+
+
+def _spread(seconds: float) -> float:
+    return seconds * random.uniform(0.75, 1.25)
