@@ -75,11 +75,11 @@ def create(
         founded = founding(charter, now)
     commons.disk.home.create(path, founded, {})
     with commons.disk.home.Home(path) as made:
-        named = made.log.state.charter
+        named = made.first.log.state.charter
         return CreateResult(
             home=str(path),
             peer=made.keys.identity.peer,
-            commons=made.commons,
+            commons=made.first.commons,
             name=named.name if named else "",
         )
 
@@ -103,6 +103,21 @@ class KeptAgain:
 
 
 @result
+class LogRestored:
+    """Another log that a home keeps, as it came out of a backup, and what others said of it."""
+
+    commons: Annotated[str, "whose log it is"]
+    name: Annotated[str, "of the commons"]
+    heard: Annotated[tuple[str, ...], "who has nothing newer of it"]
+    failed: Annotated[tuple[Unasked, ...], "who did not answer, or not truly"]
+    seen: Annotated[int, "the size of the longest that was shown"]
+    erased: Annotated[tuple[int, ...], "the entries whose details were destroyed since, and are here, too"]
+    withheld: Annotated[str, "why no details are opened; empty where some may be"]
+    shut: Annotated[str, "why it is not continued; empty where it may be"]
+    next: Annotated[str, "what to do then"]
+
+
+@result
 class RestoreResult:
     """A home that was made of a backup, and what others said of its log."""
 
@@ -123,6 +138,7 @@ class RestoreResult:
     packs_missing: Annotated[int, "packs of datasets that this home serves"]
     damaged: Annotated[tuple[DamageShown, ...], "rows that cannot be read"]
     kept: Annotated[tuple[KeptAgain, ...], "of each log of which openings are kept here"]
+    others: Annotated[tuple[LogRestored, ...], "every other log that this home keeps"]
     home: Annotated[str, "its folder"]
     overdue: Annotated[bool, "this backup had to be deleted by now"]
 

@@ -89,22 +89,14 @@ def tell_written(told: Told) -> None:
 def tell_restored(told: Told) -> None:
     say(f"Made a home at {told['home']}, as it was at {when(told['made'])}.")
     say(f"Commons     {told['commons']}  ({told['name']}), {count(told['entries'], 'entry')}")
-    if told["heard"]:
-        say(f"Compared    with {', '.join(told['heard'])}: nothing newer of this log")
-    if told["erased"]:
-        say(f"Erased      since: the details of {', '.join(map(str, told['erased']))} are destroyed here, too")
+    _tell_log(told)
+    for log in told["others"]:
+        say(f"And         {log['commons']}  ({log['name']})")
+        _tell_log(log)
     for each in told["kept"]:
         said = f"{count(each['erased'], 'opening')} erased since and destroyed here, {each['openings']} kept"
         more = "" if each["heard"] else "; nobody showed its log, which an audit reads before it opens any"
         say(f"Kept        of {each['commons']}: {said}{more}")
-    for each in told["failed"]:
-        say(f"No answer   from {each['source']}: {each['message']}")
-    if told["shut"]:
-        say(f"Shut        {told['shut']}\n            {told['next']}")
-    elif not told["heard"]:
-        say("Nobody says whether this is the newest copy of this log. Nothing was written to it.")
-    if told["withheld"]:
-        say(f"Withheld    who asked for what: {told['withheld']}")
     if told["packs_missing"]:
         say(f"Packs       {count(told['packs_missing'], 'pack')} missing, of datasets that this home serves")
     for each in told["damaged"]:
@@ -114,3 +106,19 @@ def tell_restored(told: Told) -> None:
 
 
 COMMANDS = (backup, restore)
+
+
+def _tell_log(told: Told) -> None:
+    """What others said of one of its logs."""
+    if told["heard"]:
+        say(f"Compared    with {', '.join(told['heard'])}: nothing newer of this log")
+    if told["erased"]:
+        say(f"Erased      since: the details of {', '.join(map(str, told['erased']))} are destroyed here, too")
+    for each in told["failed"]:
+        say(f"No answer   from {each['source']}: {each['message']}")
+    if told["shut"]:
+        say(f"Shut        {told['shut']}\n            {told['next']}")
+    elif not told["heard"]:
+        say("Nobody says whether this is the newest copy of this log. Nothing was written to it.")
+    if told["withheld"]:
+        say(f"Withheld    who asked for what: {told['withheld']}")

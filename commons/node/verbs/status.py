@@ -341,7 +341,8 @@ async def _follow_up(c: Context, ask: OwnRequest) -> None:
 async def backup(c: Context, *, path: Spot, passphrase: str, packs: bool = False) -> BackupResult:
     """What is in the file at `path`, which is this home's backup now, with its sealed `packs` if they are asked for.
     Only the passphrase opens it; on the day that it names it has to be deleted. See docs/backup.md."""
-    kept = [await replica.of(c.home, commons).kept_until() for commons, _, _ in c.home.shelf.seats()]
+    logs = [replica.of(each, commons) for each in c.home.every() for commons, _, _ in each.shelf.seats()]
+    kept = [await log.kept_until() for log in logs]
     until = min((each for each in kept if each is not None), default=None)
     made = await asyncio.to_thread(commons.disk.backup.write, c.home, Path(path), passphrase, packs, c.progress, until)
     return told(BackupResult, **made)
