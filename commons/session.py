@@ -277,7 +277,7 @@ class CommunityVerbs(Generic[W]):
         self._way = way
 
     status = Method(community.community)
-    begin, call = Method(community.begin), Method(community.call)
+    begin, rename = Method(community.begin), Method(community.rename)
     invite, join, follow = Method(community.invite), Method(community.join), Method(community.follow)
     leave, forget = Method(community.leave), Method(community.forget)
     propose, vote, vote_at = Method(community.propose), Method(community.vote), Method(community.vote_at)

@@ -127,13 +127,13 @@ def test_a_home_is_made_of_a_name_or_of_a_charter(tmp_path: Path) -> None:
         assert (made.peer, made.commons, made.name) == (status.peer, status.commons, status.name)
         assert (made.home, made.name, status.entries) == (str(tmp_path / "ana"), "Rivers", 1)
     with homes.Home(tmp_path / "ana") as home:
-        assert home.log.state.charter is not None
-        assert home.log.state.charter.readers == "owner"
+        assert home.first.log.state.charter is not None
+        assert home.first.log.state.charter.readers == "owner"
     assert commons.create(tmp_path / "ben").name == "a commons of one"
     assert commons.create(tmp_path / "coop", charter=KEEPERS).name == "Keepers"
     with homes.Home(tmp_path / "coop") as home:
-        assert home.log.state.charter is not None
-        assert home.log.state.charter.readers == "public"
+        assert home.first.log.state.charter is not None
+        assert home.first.log.state.charter.readers == "public"
 
 
 async def test_a_home_is_made_where_a_loop_runs_and_used_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

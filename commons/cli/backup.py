@@ -105,9 +105,6 @@ def tell_restored(told: Told) -> None:
         say(f"This backup had to be deleted by {when(told['delete_by'])[:10]}: delete it.")
 
 
-COMMANDS = (backup, restore)
-
-
 def _tell_log(told: Told) -> None:
     """What others said of one of its logs."""
     if told["heard"]:
@@ -122,3 +119,6 @@ def _tell_log(told: Told) -> None:
         say("Nobody says whether this is the newest copy of this log. Nothing was written to it.")
     if told["withheld"]:
         say(f"Withheld    who asked for what: {told['withheld']}")
+
+
+COMMANDS = (backup, restore)

@@ -86,13 +86,13 @@ def community_join(c: Shell, invitation: str, linked: bool) -> None:
     c.tell(c.call("join", text=text.strip(), linked=linked), tell_joined)
 
 
-@community.command("call")
+@community.command("rename")
 @click.argument("name", default="")
 @named
 @pass_context
-def community_call(c: Shell, name: str, named: str | None) -> None:
+def community_rename(c: Shell, name: str, named: str | None) -> None:
     """Call a commons NAME in this home, for --in; without NAME, as its charter does. Nobody else sees it."""
-    c.tell(c.call("call", name=name, named=named), tell_names)
+    c.tell(c.call("rename", name=name, named=named), tell_names)
 
 
 @community.command("leave")

@@ -74,7 +74,7 @@ async def test_who_waited_and_who_was_granted_are_served_by_who_keeps_the_log_th
     the persons who asked, as themselves."""
     seats = await found("ben", "cleo", "dora")
     coop, ben, cleo, dora = (seats[name] for name in ("coop", "ben", "cleo", "dora"))
-    assert coop.home.log.state.founded.charter.readers == "members"
+    assert coop.home.first.log.state.founded.charter.readers == "members"
     members = "".join(f"member {name} {seats[name].peer}\n" for name in ("ben", "cleo", "dora"))
     policy = f"{members}group keepers 2 ben cleo dora\nquorum keepers\n"
     await coop.desk.propose(action="change-custodians", file=policy)
@@ -85,16 +85,16 @@ async def test_who_waited_and_who_was_granted_are_served_by_who_keeps_the_log_th
     waits, granted = await village.start("waits"), await village.start("granted")
     with pytest.raises(Pending):
         await waits.fetch(approved, tmp_path / "no", coop.address, details="for the flood map")
-    for cid in coop.home.log.state.datasets:
+    for cid in coop.home.first.log.state.datasets:
         await ben.desk.mirror(dataset=f"commons:{cid}", sources=[coop.address])
-    cids = [*coop.home.log.state.datasets]
+    cids = [*coop.home.first.log.state.datasets]
     await village.stop("cleo")
     await village.stop("dora")
     with pytest.raises(CommonsError):  # it is granted; too few custodians are there to give the key
         await granted.fetch(f"commons:{cids[1]}", tmp_path / "no", coop.address, ben.address)
     cleo, dora = await village.start("cleo"), await village.start("dora")
     await chosen({**seats, "cleo": cleo, "dora": dora}, "ben", "cleo", "dora")
-    accesses = coop.home.log.state.accesses
+    accesses = coop.home.first.log.state.accesses
     first, second = accesses
     assert [(each.outcome, each.receipt) for each in accesses.values()] == [("pending", None), ("grant", None)]
     assert (await ben.desk.take_over())["taken"]

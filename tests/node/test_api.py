@@ -466,14 +466,15 @@ async def test_garbage_in_a_body_is_malformed(house: House) -> None:
 
 async def test_a_registrar_alone_needs_no_node(make_home: MakeHome) -> None:
     with Home(make_home("alone")) as home:
-        site = Site(home, Registrar(home))
-        assert site.name().decode().strip() == home.first.commons
+        registrar, commons = Registrar(home.first), home.first.commons
+        with pytest.raises(NotFound, match="is not published"):
+            registrar.listed(commons, home.first.log.head.note)
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
 
 KEPT = {
-    "/.well-known/libp2p/protocols": (api.LATER, "application/json"), "/commons": (api.SOON, api.TEXT),
+    "/.well-known/libp2p/protocols": (api.LATER, "application/json"), "/commons": (api.NEVER, api.TEXT),
     "/manifests/{cid}": (api.FOREVER, api.BINARY), "/packs/{root}": (api.FOREVER, api.BINARY),
     "/packs/{root}/pieces": (api.FOREVER, api.BINARY), "/{commons}/checkpoint": (api.SOON, api.TEXT),
     "/{commons}/cosigned": (api.SOON, api.TEXT), "/{commons}/tile/entries/000.p/2": (api.FOREVER, api.BINARY),

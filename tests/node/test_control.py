@@ -134,7 +134,7 @@ async def test_only_verbs_are_there_and_only_posted_to(door: Door) -> None:
         assert (await door.ask(method=method))[0] == 405, method
     for path in ("/", "/verbs", "/verbs/", "/control", "/verbs/status/x", "/verbs/../control"):
         assert (await door.ask(path=path))[0] == 404, path
-    for verb in ("__init__", "call", "_refer", "home", "node", "seed", "STATUS", "%73tatus%00", "x" * 3000):
+    for verb in ("__init__", "addressed", "_refer", "home", "node", "seed", "STATUS", "%73tatus%00", "x" * 3000):
         status, told = await door.ask(verb)
         assert (status, told["error"]) == (200, Malformed.number), verb
 

@@ -89,16 +89,6 @@ async def test_a_node_that_stops_amid_a_command_is_no_bug_of_ours() -> None:
         await runner.cleanup()
 
 
-async def test_nobody_offers_to_keep_a_log_whose_home_could_not(start: Start, folder: Path) -> None:
-    coop, ben = await start("coop", charter=CHARTER), await start("ben")
-    await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)
-    await ben.publish(folder)
-    before = coop.home.first.log.size
-    with pytest.raises(Conflict, match="keeps a log of its own with 2 entries"):
-        await ben.desk.propose(action="change-registrar", named=coop.home.first.commons)
-    assert coop.home.first.log.size == before
-
-
 async def test_where_a_fork_is_known_nothing_is_published_decided_or_passed_on(start: Start, folder: Path) -> None:
     coop, ben = await start("coop", charter=CHARTER), await start("ben")
     await ben.desk.join(text=(await coop.desk.invite(college="workers"))["invitation"], linked=True)

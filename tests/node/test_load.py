@@ -299,7 +299,7 @@ async def test_an_answer_that_is_taken_too_slowly_is_cut_off(hurried: Party) -> 
 
 
 async def test_who_only_asks_and_never_listens_is_cut_off(hurried: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hurried.node.site, "name", lambda: bytes(8 << 20))
+    monkeypatch.setattr(hurried.node.site, "names", lambda caller: bytes(8 << 20))
     told = await said_until_cut(hurried, "GET /commons HTTP/1.1\r\nHost: x\r\n\r\n")
     assert len(told) < 8 << 20
 
@@ -308,7 +308,7 @@ async def test_what_nobody_takes_fills_no_memory(hurried: Party, monkeypatch: py
     monkeypatch.setattr(connector, "TAKE_SECONDS", 2 * LIMIT)  # by that alone, all of it waits until the test fails
     monkeypatch.setattr(connector, "UNTAKEN", 20 << 20)
     asked = list[int]()
-    monkeypatch.setattr(hurried.node.site, "name", lambda: asked.append(1) or bytes(8 << 20))
+    monkeypatch.setattr(hurried.node.site, "names", lambda caller: asked.append(1) or bytes(8 << 20))
     at = ("127.0.0.1", int(str(hurried.node.door).rpartition(":")[2]))
     async with AsyncExitStack() as stack:
         for _ in range(12):

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ async def alice(start: Start, folder: Path) -> Party:
 
 
 async def test_a_log_is_named_by_who_keeps_it_or_where_it_lies(alice: Party, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="this home keeps the log of"):
+    with pytest.raises(NotFound, match="this home does not keep the log of"):
         await alice.desk.audit(commons=OTHER)
     with pytest.raises(Malformed):
         await alice.desk.audit(commons="rivers")
@@ -309,7 +310,7 @@ async def test_this_nodes_own_custodian_and_log_are_reached_without_the_network(
 
 async def test_only_the_logs_that_shares_are_kept_for_are_followed_and_where_their_keeper_is(alice: Party) -> None:
     home = alice.home
-    logs = Logs(home, Doors("net"), local.own(alice.node.site, home.first.commons))
+    logs = Logs(home, Doors("net"), partial(local.own, alice.node.site))
     assert (len(logs), list(logs), OTHER in logs) == (0, [], False)
     with pytest.raises(KeyError):
         logs[home.first.commons]

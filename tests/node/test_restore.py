@@ -22,7 +22,7 @@ import pytest
 from commons.core.crypto import codec
 from commons.core.dataset.terms import DAY
 from commons.core.state import entries
-from commons.disk import backup, home, sql, vault
+from commons.disk import backup, home, moved, sql, vault
 from commons.disk.home import Home
 from commons.disk.vault import Writer
 from commons.errors import Busy, CommonsError, Conflict, Malformed, NotFound, Refused, Stale, Untrue
@@ -133,7 +133,11 @@ def test_every_file_that_a_home_may_have_is_named_or_is_of_the_moment(make_home:
         there = {each.name for each in path.iterdir()}
     kept = {name.rstrip("/") for name, (_, lost) in home.FILES.items() if lost}
     named = {*backup.DATABASES, *(pattern.partition("/")[0] for pattern in (*backup.PLAIN, backup.PACKS))}
-    assert kept - named == {"log.next.db", "log.before.db", "commons"}  # which are in ASIDE
+    logs = {*backup.LOGS, *(each.removeprefix("*/").replace("*", "") for each in backup.BESIDE)}
+    beside = {name.removeprefix("commons/ID/") for name in kept if name.startswith("commons/ID/")}
+    assert {name for name in kept - named if not name.startswith("commons/ID/")} == {"commons", "identities"}
+    assert beside == logs - {"cosigned.before.db"}
+    named |= {"commons"}
     assert there - named <= {"lock", "control"} | {f"{name}{end}" for name in named for end in ("-wal", "-shm")}
 
 
@@ -274,7 +278,7 @@ async def test_what_a_backup_keeps_of_others_logs_is_destroyed_where_they_have_e
     reference, address = await coop.publish(folder), coop.address
     for name in ("eve", "dan"):
         await (await village.start(name)).fetch(reference, tmp_path / name, address)
-    first, second = coop.home.log.state.accesses
+    first, second = coop.home.first.log.state.accesses
     assert (await ben.desk.backup(path=str(tmp_path / "before.backup"), passphrase=WORDS))["delete_by"] is None
     told = await ben.desk.audit(source=coop.address, keep=True)
     written = await ben.desk.backup(path=str(tmp_path / "ben.backup"), passphrase=WORDS)
@@ -358,7 +362,7 @@ async def test_a_name_that_was_erased_since_stays_erased(
     before = await coop.desk.audit()
     await coop.desk.export_log(path=str(tmp_path / "log.zip"))
     await room.restore(file, WORDS, tmp_path / "kept", (), untold)  # by who is not told what was erased
-    with sql.connect(tmp_path / "kept" / "log.db", "") as db:
+    with sql.connect(log_folder(tmp_path / "kept") / "log.db", "") as db:
         sealed = [data for index, data in db.execute("SELECT idx, sealed FROM openings") if index in gone]
     told = await back(village, "coop", file, str(tmp_path / "log.zip"))
     assert (set(told["erased"]), told["withheld"]) == (gone, "")
@@ -538,7 +542,7 @@ def renamed(old: str, new: str) -> Callable[[backup.Inventory], backup.Inventory
 
 def test_contents_that_are_no_home_leave_nothing(small: Path, tmp_path: Path) -> None:
     def later(contents: backup.Inventory) -> backup.Inventory:
-        return replace(contents, schema=home.SCHEMA + 1)
+        return replace(contents, schema=moved.SCHEMA + 1)
 
     assert "later version" in refused(resealed(tmp_path, small, later), tmp_path, Conflict).message
     for name in ("../seed", "/etc/passwd", "packs/x", "control", "seed", "proofs/../../x"):

@@ -66,7 +66,7 @@ async def test_what_the_docs_say_to_back_up_is_enough_to_go_on(village: Village,
     coop, ben, reference, theirs = await of_every_role(village, folder, tmp_path)
     await village.stop("coop")
     path = village.path / "coop"
-    for name in ("seed", "log.db", "shelf.db", "deposits.db", "witness.db", "packs", "proofs"):
+    for name in ("seed", "commons", "shelf.db", "deposits.db", "witness.db", "packs", "proofs"):
         assert name in [each.rstrip("/") for each in backed_up()]
     lost = {p.name for p in path.iterdir() if not p.name.endswith("-shm")} - {n.rstrip("/") for n in backed_up()}
     assert lost <= {"lock", "control"}

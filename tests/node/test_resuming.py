@@ -260,8 +260,8 @@ async def test_an_answer_stands_for_a_day_while_nothing_but_this_program_touches
     await village.stop("coop")
     later = time.time() + 86_500
     with closing(Notes(log_folder(village.path / "coop") / "notes.db")) as notes:
-        assert Resumption(village.path / "coop", notes).free
-        found_later = Resumption(village.path / "coop", notes, lambda: later)
+        assert Resumption(log_folder(village.path / "coop"), notes).free
+        found_later = Resumption(log_folder(village.path / "coop"), notes, lambda: later)
         assert found_later.unmoved
         assert not found_later.free
 
@@ -275,10 +275,10 @@ async def test_alone_it_goes_on_and_says_so_once(
     touch(village, "ana")
     ana = await village.start("ana")
     await ana.publish(folder)
-    assert [each.message for each in caplog.records if each.name == "commons.node.at().resuming"] == [resuming.alone(0)]
+    assert [each.message for each in caplog.records if each.name == "commons.node.resuming"] == [resuming.alone(0)]
     caplog.clear()
     ana = await village.restart("ana")
-    assert not [each for each in caplog.records if each.name == "commons.node.at().resuming"]
+    assert not [each for each in caplog.records if each.name == "commons.node.resuming"]
     told = (await ana.desk.status())["resumed"]
     assert (told["how"], told["who"]) == ("alone", [])
 
@@ -320,7 +320,7 @@ async def test_with_witnesses_it_waits_for_one(
     coop = await village.start("coop", text)
     wim.node.site.witness.add(coop.home.first.log.key.vkey)
     await coop.publish(folder)
-    await until(lambda: not cosigning.standing(coop.home)["missing"])
+    await until(lambda: not cosigning.standing(coop.home.first)["missing"])
     await village.stop("wim")
     await village.stop("coop")
     touch(village, "coop")

@@ -95,7 +95,7 @@ async def run(path: Path, **words: Any) -> AsyncIterator[Party]:
 
 
 def covered(party: Party) -> int:
-    found = cosigning.covering(party.home)
+    found = cosigning.covering(party.home.first)
     return checkpoint.open(found, party.home.first.log.key).checkpoint.size if found else 0
 
 

@@ -143,7 +143,7 @@ class BeginResult:
 
 
 @result
-class CallResult:
+class NamesResult:
     """What commons are called here."""
 
     names: Annotated[Mapping[str, str], "by id, where the owner gave them one"]
@@ -288,7 +288,7 @@ async def begin(c: Context, *, charter: str) -> BeginResult:
 
 
 @verb("community")
-async def call(c: Context, *, name: str = "", named: str | None = None) -> CallResult:
+async def rename(c: Context, *, name: str = "", named: str | None = None) -> NamesResult:
     """What commons are called in this home; the one that is `named` from now on by this `name`, and by that of its
     charter where it is empty. Nobody else sees it."""
     top = c.top.home
@@ -301,7 +301,7 @@ async def call(c: Context, *, name: str = "", named: str | None = None) -> CallR
         names = {**names, named: name} if name else {each: known for each, known in names.items() if each != named}
         top.config["names"] = names
         write_config(top.path, top.config)
-    return CallResult(names=names)
+    return NamesResult(names=names)
 
 
 @verb("community")

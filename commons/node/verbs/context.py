@@ -135,7 +135,7 @@ async def called(c: Context, text: str) -> str:
     if len(found) > 1:
         raise Malformed(
             f"{len(found)} commons are called {text[:100]!r}: {', '.join(sorted(found))}",
-            hint="name one by its id, or give it a name of its own: `commons community call NAME --in ID`",
+            hint="name one by its id, or give it a name of its own: `commons community rename NAME --in ID`",
         )
     return found[0]
 

@@ -43,7 +43,7 @@ class Verb:
 
     @property
     def of_one(self) -> bool:
-        return self.group in ("community", "custody") and self.name != "call"
+        return self.group in ("community", "custody") and self.name != "rename"
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

@@ -376,7 +376,7 @@ async def date_of(c: Context, commons: str, right: bool) -> DateResult:
         raise NotFound(f"this home keeps no shares for {commons}", hint="name a commons that it is a custodian of")
     await kept.follow()
     state = kept.replica.state
-    now = int(time.time())
+    now = int(c.home.first.log.clock() if c.home.begins else time.time())
     if right:
         c.home.give_word(state, now)
     word = c.home.word(commons)
