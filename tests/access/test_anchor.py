@@ -76,13 +76,13 @@ class ShowsAnotherEntry(Liar):
     """The entry of another dataset of the same log."""
 
     def listed(self, commons: str, dataset: str, head: bytes) -> bytes:
-        other = next(cid for cid in self.honest.log.state.datasets if cid != dataset)
+        other = next(cid for cid in self.honest.home.first.log.state.datasets if cid != dataset)
         return bytes(self.honest.listed(commons, other, head))
 
 
 class ShowsTheCharter(Liar):
     def listed(self, commons: str, dataset: str, head: bytes) -> bytes:
-        return bytes(self.honest.registrar._one(0, 0))
+        return bytes(self.honest._at(commons).registrar._one(0, 0))
 
 
 class ListsNothing(Liar):

@@ -265,7 +265,7 @@ def test_by_what_witnesses_saw_last_and_the_owner_said_the_end_of_a_grant_is_jud
     path = make(tmp_path / "watched", policy(1, (KEY2, "http://127.0.0.1:1")) if watched else "")
     with Home(path) as home:
         now, state = 1_900_000_000, home.first.log.state
-        registrar = Registrar(home, lambda: now + 0.5)
+        registrar = Registrar(home.first, lambda: now + 0.5)
         state.time = now + 10 * DAY
         assert registrar._judged(7) == state.time
         head = home.first.log.head

@@ -69,7 +69,7 @@ def fetch(
     async def go() -> Inside:
         with Home(folder / "steward") as steward, Home(folder / "reader") as reader:
             async with Node(steward) as a, Node(reader) as b:
-                a.registrar.clock = steward.first.log._clock = clock
+                a.at().registrar.clock = steward.first.log._clock = clock
                 desk, net = Desk(b), Inside(a, lost)
                 desk.net = net  # type: ignore[assignment]
                 await desk.fetch(

@@ -54,7 +54,7 @@ class Two:
 
     def __init__(self, coop: Home, ana: Home, folder: Path) -> None:
         self.coop, self.ana, self.folder, self.sent = coop, ana, folder, 0
-        self.registrar = Registrar(coop)
+        self.registrar = Registrar(coop.first)
         self.seat = Seat(commons=coop.first.commons, key=coop.first.log.key, sources=("coop",))
         self.place = contribute.Abroad(ana, self, self.seat, coop.first.log.state)
 
@@ -94,8 +94,8 @@ def two(make_home: MakeHome, tmp_path: Path, folder: Path) -> Iterator[Two]:
 async def test_who_is_no_member_or_offers_what_nobody_could_give_a_key_for_seals_nothing(two: Two) -> None:
     with pytest.raises(Conflict, match="has chosen no custodians"):
         await two.publish(access="acknowledge")
-    hers = Seat(commons=two.ana.commons, key=two.ana.log.key, sources=("ana",))
-    abroad = contribute.Abroad(two.coop, two, hers, two.ana.log.state)
+    hers = Seat(commons=two.ana.first.commons, key=two.ana.first.log.key, sources=("ana",))
+    abroad = contribute.Abroad(two.coop, two, hers, two.ana.first.log.state)
     with pytest.raises(Refused, match="no member of this commons and cannot publish"):
         abroad.begun(prepare.prepare(two.said()))
     heads = [checkpoint.sign(Checkpoint(origin=two.seat.key.name, size=1, root=bytes([n] * 32)), two.coop.keys.log(0))
@@ -151,7 +151,7 @@ async def test_the_same_words_about_the_same_files_go_on_where_they_were(two: Tw
     packs.mkdir()
     with pytest.raises(Conflict, match="their packs were dropped here"):
         two.begun()
-    state = two.coop.log.state
+    state = two.coop.first.log.state
     assert state.community is not None
     state.community.withdrawn[told["cid"]] = 1
     assert two.begun() is None  # what the members withdrew is published as another
@@ -206,7 +206,7 @@ async def test_an_answer_that_is_lost_says_that_the_same_command_goes_on(two: Tw
     assert "repeat the same command" in told.value.hint
     two.answer = honest  # type: ignore[method-assign]
     assert (await two.publish())["entry"] == 1
-    assert two.coop.log.size == 2
+    assert two.coop.first.log.size == 2
 
 
 # -- what a registrar takes -------------------------------------------------------------------------------------------
@@ -220,9 +220,9 @@ async def test_an_offer_is_of_this_commons_now_and_about_a_manifest_that_names_i
         said = replace(listing.entry(replace(value, **lie), ids.cid(data), now), **words)
         return Offer(statement=envelope.sign(entries.PUBLISH, said, ana), manifest=data, head=b"")
 
-    size = two.coop.log.size
+    size = two.coop.first.log.size
     for wrong, kind, why in (
-        (given({}, commons=two.ana.commons), NotFound, "keeps the log of"),
+        (given({}, commons=two.ana.first.commons), NotFound, "keeps the log of"),
         (given({}, time=now + 60), Malformed, "it is dated"),
         (given({}, manifest=ids.cid(b"another")), Untrue, "are not the manifest"),
         (given({}, title="Seas"), Untrue, "do not agree"),
@@ -231,19 +231,19 @@ async def test_an_offer_is_of_this_commons_now_and_about_a_manifest_that_names_i
         (given({"rule": Rule(kind="acknowledge"), "key": None}), Conflict, "has chosen no custodians"),
     ):
         with pytest.raises(kind, match=why):
-            contribute.taken(two.coop, wrong, now)
+            contribute.taken(two.coop.first, wrong, now)
     good = given({})
     for _ in range(2):  # a manifest makes one entry
-        _, draft = contribute.taken(two.coop, good, now)
-        await asyncio.wrap_future(two.coop.log.append(draft))
-        assert two.coop.log.size == size + 1
-    (listed,) = two.coop.log.state.datasets
+        _, draft = contribute.taken(two.coop.first, good, now)
+        await asyncio.wrap_future(two.coop.first.log.append(draft))
+        assert two.coop.first.log.size == size + 1
+    (listed,) = two.coop.first.log.state.datasets
     assert two.coop.shelf.manifest(listed) == good.manifest
-    there = two.coop.log.state.datasets[listed]
+    there = two.coop.first.log.state.datasets[listed]
     assert isinstance(there, Published)
-    two.coop.log.state.datasets[listed] = replace(there, publisher=EVE.identity.peer)
+    two.coop.first.log.state.datasets[listed] = replace(there, publisher=EVE.identity.peer)
     with pytest.raises(Conflict):  # somebody else's entry is not hers
-        await asyncio.wrap_future(two.coop.log.append(draft))
+        await asyncio.wrap_future(two.coop.first.log.append(draft))
 
 
 async def offered(two: Two) -> Manifest:

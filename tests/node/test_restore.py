@@ -283,7 +283,7 @@ async def test_what_a_backup_keeps_of_others_logs_is_destroyed_where_they_have_e
     told = await ben.desk.audit(source=coop.address, keep=True)
     written = await ben.desk.backup(path=str(tmp_path / "ben.backup"), passphrase=WORDS)
     assert written["delete_by"] == (told["rows"][0]["time"] + 30 * DAY) // DAY * DAY
-    place = Path("commons") / coop.home.commons / "replica.db"
+    place = Path("commons") / coop.home.first.commons / "replica.db"
     before = openings_in(ben.home.path / place)
     erased = (await coop.desk.erase(entry=first))["erased"]
     if not there:
@@ -292,7 +292,7 @@ async def test_what_a_backup_keeps_of_others_logs_is_destroyed_where_they_have_e
     (kept,) = told["kept"]
     gone = {index for index in before if index in erased}
     assert gone
-    assert kept["commons"] == coop.home.commons
+    assert kept["commons"] == coop.home.first.commons
     assert (kept["heard"], kept["erased"]) == (there, len(gone) if there else 0)
     assert kept["openings"] == len(before) - kept["erased"]
 

@@ -200,7 +200,7 @@ async def test_three_of_those_who_keep_a_log_are_asked_and_nobody_else(met: Met)
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
 async def test_a_head_that_contradicts_ones_own_log_is_kept_with_its_proof(met: Met, size: int) -> None:
     """One of more entries than there are proves nothing: it shuts the log by somebody's word."""
-    log = met.bob.log
+    log = met.bob.first.log
     for _ in range(4):
         said = Redaction(type=REDACTION, time=log.state.time, entries=(0,), reason="x")
         log.append(lambda _state, _index, _now, said=said: [record(said)]).result(LIMIT)  # type: ignore[misc]
@@ -243,7 +243,7 @@ async def test_what_a_peer_answers_or_is_accused_with_is_verified_and_compared(m
 
 @pytest.mark.parametrize("how", ["answered", "accused", "shown"])
 async def test_what_contradicts_ones_own_log_shuts_it_whoever_shows_it(met: Met, how: str) -> None:
-    log = met.bob.log
+    log = met.bob.first.log
     lie = checkpoint.sign(Checkpoint(origin=log.origin, size=1, root=bytes(32)), met.bob.keys.log(0))
     both = (log.head.note.decode(), lie.decode())
     if how == "shown":
@@ -407,7 +407,7 @@ def test_what_is_remembered_of_peers_has_a_limit_and_the_oldest_goes(met: Met, m
 async def test_what_a_peer_answers_decides_when_it_is_told_again(met: Met) -> None:
     """One that knows nothing of a log is left alone for longer; one that is away is not asked of another log now."""
     met.trusts(3)
-    own = f"/{met.bob.commons}/heads"
+    own = f"/{met.bob.first.commons}/heads"
     hers = f"/{met.log.commons}/heads"
 
     async def unknown(path: str) -> bytes:
@@ -474,16 +474,18 @@ async def test_the_head_of_a_log_is_given_without_the_lines_of_others_and_only_b
     assert found is not None
     assert found.note == met.head(3)
     assert met.gossip.head(Keeper(members=(EVE.identity.peer,)).log) is None
-    own = met.gossip.head(met.bob.log.key)
-    assert own is met.bob.log.head
+    own = met.gossip.head(met.bob.first.log.key)
+    assert own is met.bob.first.log.head
     heard = list[str]()
-    met.gossip.agreed = heard.append
-    assert await met.gossip.meet(met.bob.commons, met.bob.log.head.note, "eve") == met.bob.log.head.note
-    assert heard == ["eve"]
+    met.gossip._agreed = lambda commons, by: heard.append(f"{by} of {commons}")
+    assert (
+        await met.gossip.meet(met.bob.first.commons, met.bob.first.log.head.note, "eve") == met.bob.first.log.head.note
+    )
+    assert heard == [f"eve of {met.bob.first.commons}"]
     with pytest.raises(NotFound, match="knows no log"):
         await met.gossip.meet("another", met.head(3), None)
     with pytest.raises(CommonsError):
-        await met.gossip.meet(met.log.commons, met.bob.log.head.note, None)
+        await met.gossip.meet(met.log.commons, met.bob.first.log.head.note, None)
 
 
 async def test_what_was_read_of_a_log_goes_before_what_was_cosigned_of_it_and_neither_is_replaced_by_damage(

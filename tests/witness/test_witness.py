@@ -536,14 +536,14 @@ async def test_a_witness_that_lies_is_told_of_and_nothing_of_it_is_kept(
     async with Server(door(Stranger())) as url:
         path = make(tmp_path / "alice", policy(1, (GO_WITNESS, url)))
         async with run(path, listen=()) as alice:
-            ours = Cosigning(alice.home, alice.node.net, partial(voting.stamp, alice.home.first.log))
+            ours = Cosigning(alice.home.first, alice.node.net, partial(voting.stamp, alice.home.first.log))
             with pytest.raises(CommonsError, match=said):
                 await ours.ask(Cosigner(url, {GO_WITNESS: "w1"}), alice.home.first.log.head)
             assert alice.home.first.cosigned.heads == ()
             assert covered(alice) == 0
             assert alice.home.first.log.broken is None
             with pytest.raises(Pending, match="waits for witnesses: w1"):
-                cosigning.demand(alice.home, 0)
+                cosigning.demand(alice.home.first, 0)
 
 
 async def test_a_good_line_among_bad_ones_is_kept_and_no_other(tmp_path: Path) -> None:
@@ -560,7 +560,7 @@ async def test_a_good_line_among_bad_ones_is_kept_and_no_other(tmp_path: Path) -
         (head,) = alice.home.first.cosigned.heads
         assert set(head.lines) == {GO_WITNESS.vkey}
         with pytest.raises(Pending, match="w2"):
-            cosigning.demand(alice.home, 0)
+            cosigning.demand(alice.home.first, 0)
         note.open(alice.node.site.checkpoint(alice.home.first.commons), [alice.home.first.log.key, GO_WITNESS, KEY2])
 
 
@@ -576,14 +576,14 @@ async def test_signatures_under_two_heads_do_not_add_up(tmp_path: Path) -> None:
         line = note.cosign(log.head.checkpoint.text(), KEY2.name, SECOND, 1)
         kept.put(log.size, log.head.note, {KEY2.vkey: line})
         with pytest.raises(Pending, match=r"w1|w2"):
-            cosigning.demand(alice.home, 0)
+            cosigning.demand(alice.home.first, 0)
         kept.put(log.size, log.head.note, {GO_WITNESS.vkey: kept.heads[1].lines[GO_WITNESS.vkey]})  # of the other head
         with pytest.raises(Pending):
-            cosigning.demand(alice.home, 0)
+            cosigning.demand(alice.home.first, 0)
         kept.put(size, data, {KEY2.vkey: note.cosign(text, KEY2.name, SECOND, 1)})
-        cosigning.demand(alice.home, 0)
+        cosigning.demand(alice.home.first, 0)
         with pytest.raises(Pending, match="entry 1 of the log"):
-            cosigning.demand(alice.home, 1)
+            cosigning.demand(alice.home.first, 1)
 
 
 # -- a log that was rolled back --------------------------------------------------------------------------------------
