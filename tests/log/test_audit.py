@@ -304,7 +304,7 @@ async def test_before_its_keeper_erases_what_a_row_hides_it_is_stored_what_was_f
     party: Party, asked: bool
 ) -> None:
     """By an audit, if there was one; and of a row that had a damaged opening nothing."""
-    log = party.home.log
+    log = party.home.first.log
     if asked:
         await party.desk.audit()
         assert log.verdicts() == {index: RowVerdict("verified", LAST) for index in (ASKED, WAITED, LISTED_ASKED)}

@@ -147,26 +147,26 @@ async def test_a_home_checks_its_own_log_and_those_it_follows(
     coop, ben = seats["coop"], seats["ben"]
     reference = await coop.publish(folder)
     await ben.fetch(reference, tmp_path / "got", coop.address)
-    await ben.desk.community(named=coop.home.commons)
+    await ben.desk.community(named=coop.home.first.commons)
     own, followed = (await ben.desk.check_log())["logs"]
     assert [(each["own"], each["differs"], each["damaged"], each["remedy"]) for each in (own, followed)] == [
         (True, None, [], ""), (False, None, [], ""),
     ]  # fmt: skip
-    assert (followed["commons"], followed["entries"]) == (coop.home.commons, coop.home.log.size)
+    assert (followed["commons"], followed["entries"]) == (coop.home.first.commons, coop.home.first.log.size)
     await village.stop("ben")
-    place = village.path / "ben" / "commons" / coop.home.commons / "replica.db"
+    place = village.path / "ben" / "commons" / coop.home.first.commons / "replica.db"
     harmed("UPDATE pages SET data = x'00' WHERE name = 'accesses'")(place)
     ben = await village.start("ben")
-    said = await ben.desk.check_log(named=coop.home.commons)
+    said = await ben.desk.check_log(named=coop.home.first.commons)
     (followed,) = said["logs"]
-    (index,) = coop.home.log.state.accesses
+    (index,) = coop.home.first.log.state.accesses
     assert (followed["differs"]["entry"], followed["remedy"]) == (index, "folded again")
     text = spoken(said)
     assert f"DAMAGED: the first row that differs about entry {index}: accesses {index}" in text
     assert "was made again from the entries" in text
     assert "is what its entries make true" in spoken(await ben.desk.check_log())
     with pytest.raises(NotFound):
-        await ben.desk.check_log(named=(await village.start("eve")).home.commons)
+        await ben.desk.check_log(named=(await village.start("eve")).home.first.commons)
 
 
 async def test_damage_of_this_homes_own_log_is_shown_and_nothing_of_it_is_changed(
@@ -174,15 +174,15 @@ async def test_damage_of_this_homes_own_log_is_shown_and_nothing_of_it_is_change
 ) -> None:
     coop = (await found())["coop"]
     await coop.publish(folder)
-    (cid,) = coop.home.log.state.datasets
-    listed = coop.home.log.state.datasets[cid]
-    coop.home.log.state.datasets[cid] = replace(listed, publisher="nobody")
+    (cid,) = coop.home.first.log.state.datasets
+    listed = coop.home.first.log.state.datasets[cid]
+    coop.home.first.log.state.datasets[cid] = replace(listed, publisher="nobody")
     (own,) = (await coop.desk.check_log())["logs"]
     assert own["differs"] == {
         "entry": listed.index, "row": f"datasets {cid}", "stored": "publisher nobody",
         "should": f"publisher {coop.peer}",
     }  # fmt: skip
-    coop.home.log.state.datasets[cid] = listed
+    coop.home.first.log.state.datasets[cid] = listed
     harmed("UPDATE nodes SET hash = ? WHERE (level, pos) = (1, 0)", bytes(32))(village.path / "coop" / "log.db")
     (own,) = (await coop.desk.check_log())["logs"]
     assert [(each["table"], each["row"]) for each in own["damaged"]] == [("nodes", "(1, 0)")]

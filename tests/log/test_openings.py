@@ -437,7 +437,7 @@ async def test_what_is_kept_is_told_dropped_and_destroyed_by_any_command_that_re
     place = village.path / "ben" / "commons" / coop.home.first.commons / "replica.db"
     before = sealed(place)
     assert len(before) == told["kept"]["openings"]
-    assert (await ben.desk.status())["kept"] == {coop.home.commons: len(before)}
+    assert (await ben.desk.status())["kept"] == {coop.home.first.commons: len(before)}
     (row,) = told["rows"]
     await coop.desk.erase(entry=row["entry"])
     await ben.desk.community(named=coop.home.first.commons)

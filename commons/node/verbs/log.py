@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from commons.core.crypto import ids
 from commons.core.dataset import address
 from commons.core.state import entries
 from commons.core.state.fold import State
@@ -453,7 +452,7 @@ async def audit(
                 earlier=own.log.verdicts(),
             )
         if report.found and not c.home.frozen:
-            c.home.log.judge(report.head.checkpoint.size, report.found)
+            own.log.judge(report.head.checkpoint.size, report.found)
     else:
         report = await _audited(c, read, commons, packed, keep)
     found_in = auditing.told(report, who, dataset, since, until, governance)
@@ -518,24 +517,38 @@ async def drop_kept(c: Context, *, named: str | None = None) -> DropKeptResult:
 
 @verb("log", reads=True)
 async def check_log(c: Context, *, named: str | None = None) -> CheckLogResult:
-    """This home's log and those that it follows, or the one that is `named`, each against its entries, which are all
-    read, hashed and folded again. Of one that is followed, what is damaged is made again, or read again from where it
-    is kept."""
-    known = {each for each, _, _ in c.home.shelf.seats()} | {*c.home.config.get("custody", [])}
-    followed = sorted(known - {c.home.commons})
-    if named is not None and ids.check_commons(named) not in (c.home.commons, *followed):
+    """The logs that this home keeps and those that it follows, or the one that is `named`, each against its entries,
+    which are all read, hashed and folded again. Of one that is followed, what is damaged is made again, or read again
+    from where it is kept."""
+    logs = [
+        checked
+        for each in (c.every() if named is None else [c])
+        for checked in [*await _check_own(each, named), *await _check_followed(each, named)]
+    ]
+    if named is not None and not logs:
         raise NotFound(f"this home follows no log of {named}", hint="leave out --in: all are checked")
-    logs = [await _check_own(c)] if named in (None, c.home.commons) else []
-    for each in followed if named is None else [each for each in followed if each == named]:
-        checked = await replica.of(c.home, each).check()
-        logs.append(_checked(each, False, checked.entries, checked.damaged, checked.differs, checked.remedy))
     return CheckLogResult(logs=tuple(logs))
 
 
-async def _check_own(c: Context) -> CheckedLog:
-    found = await asyncio.to_thread(c.home.log.examine)
-    differs = None if any(each.table == "entries" for each in found) else await asyncio.to_thread(_folded, c.home.log)
-    return _checked(c.home.commons, True, c.home.log.size, found, differs, "")
+async def _check_own(c: Context, named: str | None) -> list[CheckedLog]:
+    logs = []
+    for commons, kept in c.home.kept.items():
+        if named in (None, commons):
+            found = await asyncio.to_thread(kept.log.examine)
+            whole = not any(each.table == "entries" for each in found)
+            differs = await asyncio.to_thread(_folded, kept.log) if whole else None
+            logs.append(_checked(commons, True, kept.log.size, found, differs, ""))
+    return logs
+
+
+async def _check_followed(c: Context, named: str | None) -> list[CheckedLog]:
+    known = {each for each, _, _ in c.home.shelf.seats()} | {*c.home.config.get("custody", [])}
+    logs = []
+    for commons in sorted(known - {*c.home.kept}):
+        if named in (None, commons):
+            checked = await replica.of(c.home, commons).check()
+            logs.append(_checked(commons, False, checked.entries, checked.damaged, checked.differs, checked.remedy))
+    return logs
 
 
 def _folded(own: Log) -> Difference | None:

@@ -225,10 +225,7 @@ async def _home(c: Context) -> dict[str, Any]:
         "witnessed": cosigning.standing(first),
         "forks": {key: heads for each in c.every() for key, heads in each.home.shelf.forks().items()},
         "kept": {
-            commons: kept
-            for each in c.every()
-            for commons, _, _ in each.home.shelf.seats()
-            if (kept := _kept(each, commons))
+            seat: kept for each in c.every() for seat, _, _ in each.home.shelf.seats() if (kept := _kept(each, seat))
         },
         "withdrawn": [row for each in c.every() for row in holder.told(each.home)],
         "my_requests": [
@@ -270,26 +267,26 @@ async def _parts(c: Context) -> list[dict[str, Any]]:
         bare = {"waiting": 0, "log": "others keep it", "next": "", "peer": me, "addresses": c.node.addresses}
         return {**bare, "commons": commons, "name": name, "entries": entries, **more}
 
-    for commons, kept in c.home.kept.items():
+    for each, kept in c.home.kept.items():
         state, broken = kept.log.state, kept.log.broken
-        rows[commons] = part(
-            commons,
+        rows[each] = part(
+            each,
             state.charter.name if state.charter else "",
             kept.log.size,
             role="registrar",
             registrar=me,
             waiting=_waiting(kept),
-            log=broken.message if broken else c.node.at(commons).resuming.why() or "writable",
+            log=broken.message if broken else c.node.at(each).resuming.why() or "writable",
             next=broken.hint if broken else "",
         )
-    for commons, key, _ in c.home.shelf.seats():
-        if is_elsewhere(c, commons, key):
-            there, known = replica.of(c.home, commons), c.home.shelf.keeper(commons)
+    for each, key, _ in c.home.shelf.seats():
+        if is_elsewhere(c, each, key):
+            there, known = replica.of(c.home, each), c.home.shelf.keeper(each)
             await there.open()
             charter = there.state.charter if there.size else None
-            mine = commons in rows or bool(charter and me in there.state.founded.members)
-            rows[commons] = part(
-                commons,
+            mine = each in rows or bool(charter and me in there.state.founded.members)
+            rows[each] = part(
+                each,
                 charter.name if charter else "",
                 there.size,
                 role="member" if mine else "follower",
