@@ -27,7 +27,7 @@ from commons.community.charter import founding
 from commons.errors import Conflict, Malformed, Unreachable
 from commons.node.control import Owner
 from commons.node.desk import found
-from commons.node.verbs import community, custody, data, log, witness
+from commons.node.verbs import community, custody, data, log, membership, witness
 from commons.node.verbs.context import Context
 from commons.node.verbs.log import DamageShown
 from commons.node.verbs.shapes import Source, Spot, result, told
@@ -277,9 +277,9 @@ class CommunityVerbs(Generic[W]):
         self._way = way
 
     status = Method(community.community)
-    begin, rename = Method(community.begin), Method(community.rename)
-    invite, join, follow = Method(community.invite), Method(community.join), Method(community.follow)
-    leave, forget = Method(community.leave), Method(community.forget)
+    begin, rename = Method(membership.begin), Method(membership.rename)
+    invite, join, follow = Method(community.invite), Method(membership.join), Method(community.follow)
+    leave, forget = Method(membership.leave), Method(membership.forget)
     propose, vote, vote_at = Method(community.propose), Method(community.vote), Method(community.vote_at)
     take_over = Method(community.take_over)
     statistics = Method(community.statistics)

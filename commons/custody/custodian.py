@@ -27,7 +27,7 @@ from commons.custody.client import PATIENCE, Sources, keys_of, place
 from commons.custody.handover import CLAIM_LIMIT, Claim, Handover, Part
 from commons.custody.sharing import VerifiedDeposit
 from commons.disk import dating
-from commons.disk.deposits import Deposits, Gave, Kept
+from commons.disk.deposits import Deposits, Gave, KeptShare
 from commons.errors import Conflict, Malformed, NotFound, Pending, Refused, StorageFailed, Untrue
 from commons.log import answer
 from commons.log.answer import Answer, Checked
@@ -95,7 +95,7 @@ class Custodian:
                     hint="ask the custodian to drop them",
                 )
         digest = sharing.digest(taken.sharing)
-        self.deposits.put(Kept(
+        self.deposits.put(KeptShare(
             sharing=digest, root=sharing.digest(taken.root), commons=commons, series=shared.series,
             epoch=shared.epoch, signer=taken.sharing.signer, data=body,
         ))  # fmt: skip
@@ -167,7 +167,7 @@ class Custodian:
         """The share in a deposit for this node, verified."""
         return sharing.take(data, self.keys.identity.peer, self.keys.custody())
 
-    def taken(self, kept: Kept) -> VerifiedDeposit | None:
+    def taken(self, kept: KeptShare) -> VerifiedDeposit | None:
         """The share in a deposit that is kept here; None where it is damaged: it withholds no other."""
         return self.deposits.unread.read("deposits", kept.sharing.hex(), lambda: self.take(kept.data))
 

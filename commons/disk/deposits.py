@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS passed(sharing BLOB, policy TEXT, PRIMARY KEY(sharing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptShare:
     """A deposit that is kept: its exact bytes, and what it is a share of. `sharing` is the digest of the sharing,
     `root` that of the publisher's, which is the same one or leads to it."""
 
@@ -73,7 +73,7 @@ class Deposits:
         """Nothing: closes the file."""
         self._db.close()
 
-    def put(self, kept: Kept) -> None:
+    def put(self, kept: KeptShare) -> None:
         """Nothing: keeps a deposit, durable when it returns. The same again is no error; Conflict for more than `MOST`
         of one key by one peer."""
         with sql.door(self._path):
@@ -90,15 +90,15 @@ class Deposits:
                 hint="ask the custodian to drop the older ones",
             )
 
-    def kept(self, sharing: bytes) -> Kept | None:
+    def kept(self, sharing: bytes) -> KeptShare | None:
         """The deposit of this sharing (digest); None without one."""
         return next(iter(self._kept("sharing", sharing)), None)
 
-    def under(self, root: bytes) -> list[Kept]:
+    def under(self, root: bytes) -> list[KeptShare]:
         """All deposits of one secret, by the digest of the sharing of its publisher (`root`)."""
         return self._kept("root", root)
 
-    def of(self, commons: str) -> list[Kept]:
+    def of(self, commons: str) -> list[KeptShare]:
         """All deposits for one commons."""
         return self._kept("commons", commons)
 
@@ -110,10 +110,10 @@ class Deposits:
             )
             return {series for (series,) in rows}
 
-    def _kept(self, by: str, value: str | bytes) -> list[Kept]:
+    def _kept(self, by: str, value: str | bytes) -> list[KeptShare]:
         with sql.door(self._path):
             rows = self.unread.rows("deposits", f"WHERE {by} = ?", value)
-        return [Kept(**dict(zip(Kept.__slots__, row, strict=True))) for row in rows]
+        return [KeptShare(**dict(zip(KeptShare.__slots__, row, strict=True))) for row in rows]
 
     def drop(self, sharing: bytes) -> bool:
         """Whether there was such a share: it is forgotten, since others keep it by now."""

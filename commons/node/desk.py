@@ -8,12 +8,12 @@ from typing import Any
 
 from commons.disk import sql
 from commons.errors import Internal, Malformed
-from commons.node.verbs import community, context, custody, data, log, status, witness
+from commons.node.verbs import community, context, custody, data, log, membership, status, witness
 from commons.node.verbs.context import Context
 from commons.node.verbs.registry import SAME, VERBS, Verb
 from commons.node.verbs.shapes import plain, structure
 
-ROOMS = (data, log, community, custody, witness, status)  # importing them has registered what they do
+ROOMS = (data, log, community, membership, custody, witness, status)  # importing them has registered what they do
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,11 @@ class Following:
         with contextlib.suppress(CommonsError):  # damaged, which `status` says
             if (known := self.home.shelf.keeper(commons)) is not None:
                 peers.add(known[1])
-        if (own := self.home.kept.get(commons)) is not None and own.log.state.community is not None:
-            heir = own.log.state.community.heir
-            peers |= {heir.peer} if heir is not None and heir.peer is not None else set()
+        own, there = self.home.kept.get(commons), replica.of(self.home, commons)
+        for state in (own.log.state if own is not None else None, there.state if there.size else None):
+            heir = state.community.heir if state is not None and state.community is not None else None
+            if heir is not None and heir.peer is not None:
+                peers.add(heir.peer)
         return peers
 
     async def read(self, commons: str, sources: list[str]) -> bool:

@@ -310,7 +310,7 @@ def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
         with Home(folder / "steward") as opened:
             done.append(2 in opened.first.log.state.redacted)
             shown = [opened.first.log.opening(index) is not None for index in (2, 4)]
-            raw = b"".join(path.read_bytes() for path in (folder / "steward").glob("log.db*"))
+            raw = b"".join(path.read_bytes() for path in log_folder(folder / "steward").glob("log.db*"))
         assert shown == [not done[-1]] * 2
         assert [secret in raw for secret in hidden] == [not done[-1]] * 3  # also out of the WAL a crash left
         report = audited(folder)

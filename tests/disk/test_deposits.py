@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from commons.disk.deposits import MOST, Deposits, Gave, Kept
+from commons.disk.deposits import MOST, Deposits, Gave, KeptShare
 from commons.errors import Conflict, StorageFailed
 from tests.crash_driver import die_at, in_child
 
-KEPT = Kept(
+KEPT = KeptShare(
     sharing=b"0" * 32, root=b"0" * 32, commons="c", series=b"s" * 16, epoch=0, signer="alice", data=b"a sealed share"
 )  # fmt: skip
 GAVE = Gave(

@@ -20,7 +20,7 @@ from commons.log import verified
 from commons.log.checking import CheckedHistory, Difference
 from commons.log.evidence import Remembered
 from commons.log.replica import Replica
-from tests.conftest import Found, Village
+from tests.conftest import Found, Village, log_folder
 from tests.keeper import Keeper
 from tests.log.test_folded import many, told
 
@@ -183,7 +183,9 @@ async def test_damage_of_this_homes_own_log_is_shown_and_nothing_of_it_is_change
         "should": f"publisher {coop.peer}",
     }  # fmt: skip
     coop.home.first.log.state.datasets[cid] = listed
-    harmed("UPDATE nodes SET hash = ? WHERE (level, pos) = (1, 0)", bytes(32))(village.path / "coop" / "log.db")
+    harmed("UPDATE nodes SET hash = ? WHERE (level, pos) = (1, 0)", bytes(32))(
+        log_folder(village.path / "coop") / "log.db"
+    )
     (own,) = (await coop.desk.check_log())["logs"]
     assert [(each["table"], each["row"]) for each in own["damaged"]] == [("nodes", "(1, 0)")]
     assert (own["differs"], own["remedy"]) == (None, "")

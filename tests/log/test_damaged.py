@@ -28,7 +28,7 @@ from commons.core.tlog import checkpoint, note
 from commons.core.tlog.note import Verifier
 from commons.datasets import holder
 from commons.disk.complaints import Plea
-from commons.disk.deposits import Gave, Kept
+from commons.disk.deposits import Gave, KeptShare
 from commons.disk.home import Home
 from commons.disk.shelf import Withdrawal
 from commons.disk.witnessed import Seen
@@ -258,7 +258,7 @@ class Stored:
                 time=NOW, size=1, body=codec.encode(Handed(statement=statement, details=None, sources=())),
                 acknowledged=b"signed",
             ))  # fmt: skip
-            ana.deposits.put(Kept(
+            ana.deposits.put(KeptShare(
                 sharing=bytes(32), root=bytes(32), commons=ben.first.commons, series=bytes(16), epoch=0, signer=me.peer,
                 data=b"a deposit",
             ))  # fmt: skip
