@@ -52,8 +52,8 @@ class Following:
             self._wake.set()
 
     def followed(self) -> dict[str, list[str]]:
-        """The logs that others keep and this home has a copy of, and where each may be read: at its registrar, and at
-        whom the members have chosen to keep it."""
+        """The logs that others keep and this home has a copy of, and where each may be read: at whom the members
+        have chosen to keep it, and at its registrar."""
         found: dict[str, list[str]] = {}
         for commons, _, sources in self.home.shelf.seats():
             if commons not in self.home.kept or self.home.kept[commons].left:
@@ -65,7 +65,7 @@ class Following:
         for commons, sources in found.items():
             peers = self._keepers(commons)
             known = [each for each in self.home.shelf.known() if is_peer(each) and peer_of(each) in peers]
-            found[commons] = [*dict.fromkeys((*sources, *known))]
+            found[commons] = [*dict.fromkeys((*known, *sources))]
         return found
 
     def _keepers(self, commons: str) -> set[str]:
