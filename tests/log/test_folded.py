@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from commons.log.evidence import Remembered
 from commons.log.replica import Replica
 from commons.log.verified import Verified, bound
 from tests.core.test_time import KEYS, SIGNERS, TWO
+from tests.crash_driver import die_at, in_child
 from tests.keeper import ALICE, BOB, EVE, Keeper, custodians
 from tests.rows import examples
 
@@ -378,3 +380,38 @@ async def test_a_fold_goes_back_with_what_could_not_be_taken(shelf: Shelf, tmp_p
         kept.sign = sign  # type: ignore[method-assign]
         await seen.update(log.read)
         assert log.last in seen.state.accesses
+
+
+def test_a_kill_while_it_is_made_again_leaves_none_of_it_or_all(tmp_path: Path) -> None:
+    log, path, kept_aside, found = Keeper(), tmp_path / "replica.db", tmp_path / "kept", set[bool]()
+    log.ask(EVE, log.publish())
+    log.decide()
+
+    async def opened(source: bool = False) -> list[Any]:
+        with closing(Shelf(tmp_path / "shelf.db")) as shelf, closing(History.open(path)) as kept:
+            seen = Replica(log.commons, kept, Remembered(shelf))
+            await (seen.update(log.read) if source else seen.open())
+            return told(seen.verified)
+
+    true = asyncio.run(opened(source=True))
+    with closing(sql.connect(path, "")) as db:
+        db.execute("UPDATE folds SET data = x'00'")
+    path.rename(kept_aside)
+    for step in itertools.count(1):
+        for each in tmp_path.glob("replica.db*"):
+            each.unlink()
+        path.write_bytes(kept_aside.read_bytes())
+
+        def work(step: int = step) -> None:
+            die_at(step)
+            asyncio.run(opened())
+
+        code = in_child(work)
+        with closing(History.open(path)) as kept:
+            record = kept.fold.load()
+            assert record is None or record.of == bound(kept)
+            found.add(record is None)
+        assert asyncio.run(opened()) == true
+        if code == 0:
+            break
+    assert found == {True, False}
