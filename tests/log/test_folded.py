@@ -306,7 +306,7 @@ def flipped(data: bytes, bit: int) -> bytes:
     return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 async def test_a_bit_that_flips_in_what_was_folded_is_found_or_it_is_made_again(
     seed: int, shelf: Shelf, tmp_path: Path
 ) -> None:
