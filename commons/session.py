@@ -279,7 +279,7 @@ class CommunityVerbs(Generic[W]):
     status = Method(community.community)
     begin, rename = Method(membership.begin), Method(membership.rename)
     invite, join, follow = Method(community.invite), Method(membership.join), Method(community.follow)
-    leave, forget = Method(membership.leave), Method(membership.forget)
+    stand_by, leave, forget = Method(membership.stand_by), Method(membership.leave), Method(membership.forget)
     propose, vote, vote_at = Method(community.propose), Method(community.vote), Method(community.vote_at)
     take_over = Method(community.take_over)
     statistics = Method(community.statistics)

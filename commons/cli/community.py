@@ -95,6 +95,15 @@ def community_rename(c: Shell, name: str, named: str | None) -> None:
     c.tell(c.call("rename", name=name, named=named), tell_names)
 
 
+@community.command("stand-by")
+@click.option("--stop", is_flag=True, help="Do so no more.")
+@named
+@pass_context
+def community_stand_by(c: Shell, stop: bool, named: str | None) -> None:
+    """Take requests while a community's registrar is away, as a witness does: they are handed on, and decided by it."""
+    c.tell(c.call("stand_by", bar="Verifying", named=named, stop=stop), tell_standing_by)
+
+
 @community.command("leave")
 @named
 @pass_context
@@ -289,6 +298,14 @@ def tell_joined(told: Told) -> None:
 
 def tell_names(told: Told) -> None:
     say("\n".join(f"{name}  {commons}" for commons, name in told["names"].items()) or "No commons has a name of yours.")
+
+
+def tell_standing_by(told: Told) -> None:
+    if not told["commons"]:
+        say("This home stands by for no registrar.")
+        return
+    say(f"This home stands by for the registrar of {', '.join(told['commons'])}, while its node runs.")
+    say("Whoever gets no answer there hands a request in here: `commons witness submit REF ADDRESS`.")
 
 
 def tell_left(told: Told) -> None:

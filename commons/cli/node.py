@@ -206,6 +206,8 @@ def tell_status(told: Told) -> None:
         say(f"And         {each['commons']}  ({each['name'] or 'not read yet'}): {does.get(each['role'], keeps)}")
         if each["next"]:
             say(f"            {each['next']}")
+        if each["stands_by"]:
+            say("            this home stands by for its registrar")
         if each["peer"] != told["peer"]:
             say(f"            there you are {each['peer']}")
             for at in each["addresses"]:

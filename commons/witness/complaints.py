@@ -23,7 +23,7 @@ from commons.disk.complaints import Plea
 from commons.disk.dating import elapsed
 from commons.disk.home import Home
 from commons.errors import CommonsError, Internal, Malformed, NotFound, Refused, TimedOut, Untrue
-from commons.log import answer, evidence
+from commons.log import answer, evidence, replica
 from commons.log.answer import SKEW, Answer, Checked, Submission
 from commons.net.limits import Buckets, over
 from commons.net.network import Network, evidence_in, first
@@ -35,11 +35,12 @@ ROUND = 30.0  # seconds for one delivery
 FIRST, LONGEST = 2.0, 3600.0  # seconds until the next, twice as many each time
 APART = 3600.0  # seconds between two readings of the clock that both call a request too old
 AT_ONCE = 8
+STANDING = "standby"  # the setting
 
 
 class Complaints:
-    """The requests that were handed to this home as a witness, because a registrar does not take them: kept, delivered,
-    published.
+    """The requests that were handed to this home as a witness, or as a member who stands by, because a registrar does
+    not take them: kept, delivered, published. None is decided here.
 
     `registrars` gives addresses of who keeps the log of a commons; `clock` seconds since 1970, `elapsed` seconds that
     no clock's setting changes. `start` and `stop` it in its loop.
@@ -79,9 +80,10 @@ class Complaints:
         handed, said = complaint.open_handed(body)
         if said.value.commons != commons or caller != said.signer:
             raise Refused("a request is handed in by who signed it, and for the commons it was signed for")
-        origin = f"commons/{commons}"
-        if not self.home.witnessed.keys(origin):
-            raise NotFound(f"this witness does not cosign the log {origin}", hint="ask another witness of that log")
+        if not keys_of(self.home, commons):
+            raise NotFound(
+                f"this witness does not cosign the log commons/{commons}", hint="ask another witness of that log"
+            )
         digest = entries.statement_digest(handed.statement)
         kept = self.kept.get(digest) or self._keep(said, digest, body, int(now))
         self._wake.set()
@@ -94,8 +96,8 @@ class Complaints:
                 hint=f"a registrar takes it within {SKEW} s: make a new one",
             )
         commons, dataset = said.value.commons, said.value.dataset
-        last = self.home.witnessed.last(f"commons/{commons}")
-        size = last.head.checkpoint.size if last else 0
+        last, there = self.home.witnessed.last(f"commons/{commons}"), replica.of(self.home, commons)
+        size = last.head.checkpoint.size if last else there.size
         words = Submitted(commons=commons, dataset=dataset, statement=digest, time=now, size=size)
         signed = envelope.sign(complaint.SUBMITTED, words, self.home.keys.identity)
         return self.kept.put(
@@ -121,7 +123,7 @@ class Complaints:
 
         async def ask(source: str) -> tuple[bytes, Checked]:
             wrong: CommonsError = Untrue("this witness cosigns that log no more")
-            for key in self.home.witnessed.keys(f"commons/{kept.commons}"):
+            for key in keys_of(self.home, kept.commons):
                 old = self._last(key)
                 body = codec.encode(Submission(statement=handed.statement, details=handed.details, head=old))
                 got = await self._net.post(source, path, body, limit=ANSWER)
@@ -138,8 +140,10 @@ class Complaints:
         return checked.request
 
     def _last(self, key: Verifier) -> bytes:
-        """The last head cosigned, under this key's signature alone; empty if it is under another's."""
-        seen = self.home.witnessed.last(key.name)
+        """The last head cosigned, or read, under this key's signature alone; empty if it is under another's."""
+        seen, there = self.home.witnessed.last(key.name), replica.of(self.home, key.name.removeprefix("commons/"))
+        if seen is None and there.size and there.log == key:
+            return there.head.note
         with contextlib.suppress(Malformed, Untrue):
             if seen is not None:
                 return checkpoint.open(note.only(seen.head.note, [key]), key).note
@@ -202,10 +206,23 @@ class Complaints:
             self.kept.tried(kept.statement, int(now), Internal.__name__.lower())
 
 
+def standing_by(home: Home) -> list[str]:
+    """The communities for whose registrar this home takes requests, as a witness does, while nobody else answers."""
+    return list(home.config.get(STANDING, []))
+
+
+def keys_of(home: Home, commons: str) -> list[Verifier]:
+    """The keys of a log for which requests are taken here: as it was cosigned; or as its copy here has it, where this
+    home stands by. None where it does neither."""
+    there = replica.of(home, commons)
+    copied = [there.log] if commons in standing_by(home) and there.size else []
+    return [*dict.fromkeys((*home.witnessed.keys(f"commons/{commons}"), *copied))]
+
+
 def published(home: Home, name: str, now: int) -> bytes:
     """The signed Unlogged of the log whose origin has this SHA-256 (hex): `GET /monitoring/{name}/submitted`. NotFound
-    for a log that was never cosigned here."""
-    for origin in home.witnessed.origins():
+    for a log that was never cosigned here, and for which this home does not stand by."""
+    for origin in (*home.witnessed.origins(), *(f"commons/{each}" for each in standing_by(home))):
         if cosignature.monitored(origin) == f"/monitoring/{name}/checkpoint" and origin.startswith("commons/"):
             commons = origin.removeprefix("commons/")
             rows = tuple(

@@ -39,7 +39,7 @@ from commons.log.answer import Answer, Submission
 from commons.node.node import Node
 from commons.witness import complaints
 from tests import dishonest
-from tests.conftest import MakeHome, Party, Start, until
+from tests.conftest import CHARTER, MakeHome, Party, Start, Village, until
 from tests.crash_driver import die_at, in_child, told
 from tests.dishonest import Asker, Liar
 from tests.test_docs import free_port
@@ -465,3 +465,39 @@ def test_a_logged_request_is_not_told_of_as_waiting(tmp_path: Path) -> None:
     assert (found := kept.get(one.statement)) is not None
     assert found.entry == 7
     kept.close()
+
+
+# -- members who stand by ----------------------------------------------------------------------------------------------
+
+
+async def test_a_member_who_stands_by_takes_requests_while_the_registrar_is_away_and_decides_none(
+    village: Village, folder: Path, tmp_path: Path
+) -> None:
+    coop, ben, eve = [await village.start(*each) for each in (("coop", CHARTER), ("ben",), ("eve",))]
+    invited = (await coop.desk.invite(college="workers", lan=True))["invitation"]
+    await ben.desk.join(text=invited)
+    commons, listen = coop.commons, (coop.address.partition("/p2p/")[0],)
+    reference = await coop.publish(folder, access="approval")
+    await eve.desk.show(dataset=reference, sources=[coop.address])
+    stands = ben.node.of(commons)
+    words = {"dataset": reference, "witness": stands.addresses[0], "sources": [coop.address]}
+    with pytest.raises(NotFound, match="does not cosign"):
+        await eve.desk.hand_in(**words, acknowledge="CC-BY-4.0")
+    assert (await ben.desk.stand_by())["commons"] == [commons]
+    await village.stop("coop")
+    told = await eve.desk.hand_in(**words)
+    assert (told["entry"], told["witness"]) == (None, stands.home.keys.identity.peer)
+    (row,) = (await eve.desk.unlogged(sources=[stands.addresses[0]], commons=commons))["witnesses"][0]["requests"]
+    assert (row["statement"], row["mine"]) == (told["statement"], True)
+    assert row["size"] == stands.home.replicas[commons].size  # by its copy, which has no such entry
+    (shown,) = (await ben.desk.status())["others"]
+    assert shown["stands_by"]
+    coop = await village.start("coop", listen=listen)
+    await until(lambda: not stands.home.pleas.waiting())
+    (access,) = coop.home.first.log.state.accesses.values()
+    assert access.outcome == "pending"  # for who keeps the log to decide
+    assert (await ben.desk.stand_by(stop=True))["commons"] == []
+    with pytest.raises(Conflict, match="keeps that log"):
+        await coop.desk.stand_by()
+    with pytest.raises(NotFound, match="does not cosign"):
+        await (await village.start("late")).desk.hand_in(**words, acknowledge="CC-BY-4.0")

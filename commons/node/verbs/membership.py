@@ -18,9 +18,10 @@ from commons.disk.settings import write_config
 from commons.errors import CommonsError, Conflict, Malformed, NotFound
 from commons.log import replica
 from commons.node.verbs.community import send
-from commons.node.verbs.context import Context, checked, read
+from commons.node.verbs.context import Context, checked, read, seat
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import result
+from commons.witness import complaints
 
 
 @result
@@ -47,6 +48,13 @@ class NamesResult:
     """What commons are called here."""
 
     names: Annotated[Mapping[str, str], "by id, where the owner gave them one"]
+
+
+@result
+class StandByResult:
+    """For whose registrars this home stands by, under that identity."""
+
+    commons: Annotated[tuple[str, ...], "ids of communities"]
 
 
 @result
@@ -112,6 +120,21 @@ async def rename(c: Context, *, name: str = "", named: str | None = None) -> Nam
 
 
 @verb("community")
+async def stand_by(c: Context, *, named: str | None = None, stop: bool = False) -> StandByResult:
+    """The communities for whose registrar this home stands by: it takes requests as a witness does, hands them on when
+    the registrar answers again, says in public which are not logged, and decides nothing."""
+    at = seat(c, named)
+    if not at.sources:
+        raise Conflict("this home keeps that log", hint="another member stands by for it")
+    if not stop:
+        await read(c, at)  # what it has not read it cannot speak of
+    now = sorted({*complaints.standing_by(c.home), at.commons} - ({at.commons} if stop else set()))
+    c.home.config[complaints.STANDING] = now
+    write_config(c.home.path, c.home.config)
+    return StandByResult(commons=tuple(now))
+
+
+@verb("community")
 async def leave(c: Context, *, named: str) -> LeaveResult:
     """What is deleted where this home takes part in a community no more: its copy of the log, and where its registrar
     is. Requests, keys and datasets stay, and members may still have to expel it."""
@@ -149,6 +172,9 @@ async def forget(c: Context, *, named: str) -> LeaveResult:
 
 async def _parting(c: Context, commons: str) -> bool | None:
     """Whether the log lists this home as a member still. Conflict where others rely on what would be deleted."""
+    if commons in complaints.standing_by(c.home):
+        c.home.config[complaints.STANDING] = [each for each in complaints.standing_by(c.home) if each != commons]
+        write_config(c.home.path, c.home.config)
     own = c.home.kept.get(commons)
     if own is not None and not own.left:
         raise Conflict(

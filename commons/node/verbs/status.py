@@ -30,7 +30,7 @@ from commons.node.verbs.data import held
 from commons.node.verbs.log import DamageShown, WordGiven
 from commons.node.verbs.registry import verb
 from commons.node.verbs.shapes import Spot, plain, result, told
-from commons.witness import cosigning
+from commons.witness import complaints, cosigning
 
 
 @result
@@ -133,6 +133,7 @@ class CommonsShown:
     waiting: Annotated[int, "requests that wait for the steward, where this home keeps the log"]
     log: Annotated[str, "writable, or why nothing is added here"]
     next: Annotated[str, "what to do then"]
+    stands_by: Annotated[bool, "this home takes requests while its registrar is away"]
     linked: Annotated[bool, "whoever sees this part and another of this home's sees that they are one peer's"]
     addresses: Annotated[tuple[str, ...], "where that peer can be dialled now"]
 
@@ -265,7 +266,8 @@ async def _parts(c: Context) -> list[dict[str, Any]]:
 
     def part(commons: str, name: str, entries: int, **more: Any) -> dict[str, Any]:
         bare = {"waiting": 0, "log": "others keep it", "next": "", "peer": me, "addresses": c.node.addresses}
-        return {**bare, "commons": commons, "name": name, "entries": entries, **more}
+        stands = commons in complaints.standing_by(c.home)
+        return {**bare, "commons": commons, "name": name, "entries": entries, "stands_by": stands, **more}
 
     for each, kept in c.home.kept.items():
         state, broken = kept.log.state, kept.log.broken
