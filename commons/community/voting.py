@@ -140,9 +140,11 @@ def seat_of(seats: Sequence[Seat], named: str | None, own: Seat | None) -> Seat:
         return found
     if len(seats) > 1:
         raise Malformed("this home takes part in several communities", hint="name one with --in ID")
-    if not seats and own is None:
+    if seats:
+        return seats[0]
+    if own is None:
         raise NotFound("this identity takes part in no commons any more", hint="name one with --in ID")
-    return seats[0] if seats else own  # type: ignore[return-value]
+    return own
 
 
 VOTABLE = ("acknowledge", "members", "approval", "vote")  # rules that can be proposed in words

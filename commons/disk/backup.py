@@ -88,7 +88,7 @@ def write(
             f"a passphrase has at least {WORDS} characters, this one {len(passphrase)}",
             hint="take five words that nobody would guess: whoever opens the file is you",
         )
-    private.check_room(path)
+    private.check_apart(path)
     now = int(time.time())
     with ExitStack() as opened, naming.drafting(path) as draft:
         parts, log = _parts(home, with_packs, opened)

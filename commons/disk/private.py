@@ -153,6 +153,12 @@ def check_room(dest: Path, paths: Iterable[str] = ("",)) -> None:
             raise Refused(f"{os.path.join(home, name)} is for the home there", hint="name a folder outside of it")
 
 
+def check_apart(path: Path) -> None:
+    """Nothing; Refused for a backup that would lie in a home: it is lost with it."""
+    if (home := _home_above(os.path.realpath(path.parent))) is not None:
+        raise Refused(f"{path} is in the home {home}, and would be lost with it", hint="name a place on another disk")
+
+
 def home_at(folder: str) -> Refused:
     """The error for a folder that is, or holds, a home."""
     home = _whole(folder)

@@ -119,8 +119,9 @@ async def test_a_backup_takes_nobodys_place_and_its_passphrase_is_long(village: 
         await ana.desk.backup(path=str(tmp_path / "new"), passphrase="too short")
     with pytest.raises(NotFound):
         await ana.desk.backup(path=str(tmp_path / "no" / "new"), passphrase=WORDS)
-    with pytest.raises(Refused, match="is for the home there"):
-        await ana.desk.backup(path=str(ana.home.path / "log.db.bak.db"), passphrase=WORDS)
+    for inside in ("log.db.bak.db", "mine", "packs/mine"):
+        with pytest.raises(Refused, match="would be lost with it"):
+            await ana.desk.backup(path=str(ana.home.path / inside), passphrase=WORDS)
     assert (tmp_path / "mine").read_text() == "mine"
     assert not (tmp_path / "new").exists()
     assert not beside(tmp_path)
