@@ -249,7 +249,8 @@ def tell_requests(told: Told) -> None:
     ])  # fmt: skip
     waiting = [r for r in told["requests"] if r["outcome"] == "pending"]
     if any(not r["voted"] for r in waiting):
-        say("`commons approve N` or `commons refuse N --reason …` answers.")
+        where = "; --in NAME says of which commons" if several else ""
+        say(f"`commons approve N` or `commons refuse N --reason …` answers{where}.")
     if voted := [str(r["request"]) for r in waiting if r["voted"]]:
         say(f"Members decide about {', '.join(voted)}: `commons community propose grant --entry N`, or `refuse`.")
 

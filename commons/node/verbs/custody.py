@@ -158,6 +158,7 @@ async def convict(c: Context, *, release: str, source: Source | None = None) -> 
         ) from error
     opened = handover.open_released(data)
     said = opened.value
+    c = c.at(c.node.of(said.commons))  # the identity that takes part there
     size = checkpoint.parse(note.peek(said.head)).size
     if said.commons in c.home.kept and source is None:
         own = c.home.kept[said.commons].log
