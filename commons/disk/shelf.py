@@ -261,7 +261,11 @@ class Shelf:
 
     def seats(self) -> list[tuple[str, bytes, list[str]]]:
         """The communities this home takes part in: id, the log's key (32 bytes), and where its registrar is reached."""
-        return [(commons, key, sources.split("\n")) for commons, key, sources in self._rows("seats")]
+        found = []
+        for commons, key, sources in self._rows("seats"):
+            if self.unread.read("seats", commons, lambda: _key(commons, key)) is not None:  # noqa: B023
+                found.append((commons, key, sources.split("\n")))
+        return found
 
     # -- keepers: who keeps a log since its registrar was replaced, as far as this home has verified it ----------------
 

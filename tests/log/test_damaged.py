@@ -305,7 +305,8 @@ COMMANDS = (
 
 
 def mangle(home: Path, file: str, table: str, column: str, how: str) -> None:
-    with closing(sqlite3.connect(home / file, isolation_level=None)) as db:
+    place = log_folder(home) if file in ("cosigned.db", "notes.db") else home
+    with closing(sqlite3.connect(place / file, isolation_level=None)) as db:
         if how == "a bit":
             flip(db, table, column)
         else:

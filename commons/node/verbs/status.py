@@ -22,7 +22,7 @@ from commons.disk import damage
 from commons.disk.kept import Kept
 from commons.disk.settings import write_config
 from commons.disk.shelf import OwnRequest
-from commons.errors import CommonsError, Malformed, NotFound
+from commons.errors import CommonsError, Malformed, NotFound, StorageFailed
 from commons.log import replica
 from commons.node.verbs.context import Context, announced, checked, is_elsewhere, own_seat
 from commons.node.verbs.custody import CustodyResult, reached
@@ -283,7 +283,9 @@ async def _parts(c: Context) -> list[dict[str, Any]]:
         )
     for each, key, _ in c.home.shelf.seats():
         if is_elsewhere(c, each, key):
-            there, known = replica.of(c.home, each), c.home.shelf.keeper(each)
+            there, known = replica.of(c.home, each), None
+            with contextlib.suppress(StorageFailed):  # damaged, which is told by itself
+                known = c.home.shelf.keeper(each)
             await there.open()
             charter = there.state.charter if there.size else None
             mine = each in rows or bool(charter and me in there.state.founded.members)
