@@ -303,7 +303,7 @@ async def test_a_home_held_by_no_node_is_busy_and_not_waited_for_for_ever(
     with pytest.raises(Busy):
         await control.run(party.home.path, "status", {}, lambda done, whole: None)
     (party.home.path / "control").write_text(json.dumps({"url": "http://127.0.0.1:1", "token": "x"}))  # of a dead node
-    monkeypatch.setattr(asyncio, "sleep", _at_once)
+    monkeypatch.setattr(control, "PAUSE", 0.0)  # and no other's sleep: what looks again and again has to
     with pytest.raises((Busy, Unreachable)):
         await control.run(party.home.path, "status", {}, lambda done, whole: None)
     for nonsense in ("", "[]", "{}", '{"url": 3}', "\x00"):
@@ -342,10 +342,6 @@ async def test_a_node_that_is_starting_is_waited_for_and_another_command_not_for
         asked.clear()
         await asyncio.wait_for(asked.wait(), LIMIT)
     assert (await asyncio.wait_for(waiting, LIMIT))["entries"] == 1
-
-
-async def _at_once(_: float) -> None:
-    return None
 
 
 async def test_a_control_file_left_by_a_crash_is_no_obstacle(make_home: MakeHome) -> None:
