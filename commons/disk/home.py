@@ -281,7 +281,8 @@ class Home:
             return self.first
         if (found := self.kept.get(ids.check_commons(commons))) is None:
             raise NotFound(
-                f"this home does not keep the log of {commons}", hint="`commons status` tells which it keeps"
+                f"this home does not keep the log of {commons}",
+                hint="say where the other one is kept; `commons status` tells which logs are here",
             )
         return found
 

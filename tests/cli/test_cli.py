@@ -218,12 +218,12 @@ def test_another_commons_than_this_homes_is_not_passed_over(commons: Commons) ->
     [
         (("community", "take-over", "rivers"), 9, "is named with --in"),
         (("custody", "pass-on"), 9, "propose change-custodians"),
-        (("custody", "pass-on", "--in", "river"), 22, "not a commons id"),
-        (("log", "date", "--commons", "river"), 22, "not a commons id"),
-        (("witness", "submitted", "--commons", "river"), 22, "not a commons id"),
-        (("community", "follow", f"/ip4/127.0.0.1/tcp/9/p2p/{NOBODY}", "--commons", "river"), 22, "not a commons id"),
+        (("custody", "pass-on", "--in", "river"), 4, "knows no commons called"),
+        (("log", "date", "--commons", "river"), 4, "knows no commons called"),
+        (("witness", "submitted", "--commons", "river"), 4, "knows no commons called"),
+        (("community", "follow", f"/ip4/127.0.0.1/tcp/9/p2p/{NOBODY}", "--commons", "river"), 4, "no commons called"),
         (("witness", "submit", ABSENT, "http://127.0.0.1:1"), 22, "not a peer address"),
-        (("audit", "--commons", "river"), 22, "not a commons id"),
+        (("audit", "--commons", "river"), 4, "knows no commons called"),
         (("log", "forget-fork", "x"), 4, "commons status"),
     ],
 )

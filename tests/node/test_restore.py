@@ -369,7 +369,7 @@ async def test_a_name_that_was_erased_since_stays_erased(
     assert (set(told["erased"]), told["withheld"]) == (gone, "")
     assert f"{before['entries'] - told['entries']} more than the {told['entries']} here" in told["shut"]
     for name, there in (("kept", True), ("coop", False)):
-        raw = b"".join(each.read_bytes() for each in (village.path / name).glob("log.db*"))
+        raw = b"".join(each.read_bytes() for each in log_folder(village.path / name).glob("log.db*"))
         assert [each in raw for each in sealed] == [there] * len(gone)
     with sql.connect(log_folder(village.path / "coop") / "log.db", "") as db:
         assert {index for (index,) in db.execute("SELECT idx FROM openings")}.isdisjoint(gone)

@@ -38,7 +38,7 @@ from commons.node.node import Node
 from commons.witness import cosigning
 from commons.witness.cosigning import Cosigner, Cosigning
 from tests.cli.test_cli import Commons
-from tests.conftest import ANY, Party, Start, until
+from tests.conftest import ANY, Party, Start, log_folder, until
 from tests.core.test_cosignature import GO_WITNESS, LOG, LOG_KEY, NOTE, VECTORS, Log
 from tests.dishonest import Answering, Server, sends_for_ever, sends_zeros, stalls
 
@@ -637,12 +637,12 @@ async def test_lines_stored_for_heads_the_log_does_not_have_shut_it(folder: Path
     async with Server(stranger) as url:
         path = make(tmp_path / "alice", policy(1, (GO_WITNESS, url)))
         (tmp_path / "backup").mkdir()  # not above what is published: that would be a home, and refused
-        shutil.copy(path / "log.db", tmp_path / "backup" / "log.db")
+        shutil.copy(log_folder(path) / "log.db", tmp_path / "backup" / "log.db")
         async with run(path) as alice:
             await alice.publish(folder)
             await settled(alice)
-        shutil.copy(tmp_path / "backup" / "log.db", path / "log.db")
+        shutil.copy(tmp_path / "backup" / "log.db", log_folder(path) / "log.db")
         for leftover in ("log.db-wal", "log.db-shm"):
-            (path / leftover).unlink(missing_ok=True)
+            (log_folder(path) / leftover).unlink(missing_ok=True)
         async with run(path) as alice:
             assert alice.home.first.log.broken is not None
