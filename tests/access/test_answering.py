@@ -568,6 +568,11 @@ def seat(n: int) -> Seat:
 def test_the_community_that_is_meant_is_named_where_there_are_several() -> None:
     own, one, other = seat(0), seat(1), seat(2)
     assert voting.seat_of([], None, own) == own
+    with pytest.raises(NotFound, match="takes part in no commons"):
+        voting.seat_of([], None, None)
+    with pytest.raises(NotFound, match="takes no part in"):
+        voting.seat_of([], own.commons, None)
+    assert voting.seat_of([one], None, None) == one
     assert voting.seat_of([one], None, own) == one
     with pytest.raises(Malformed, match="several communities"):
         voting.seat_of([one, other], None, own)

@@ -16,6 +16,7 @@ from commons.errors import CommonsError, Conflict, Malformed, NotFound, Refused
 from commons.node import following
 from commons.node.node import Node
 from commons.node.restore import restore
+from commons.node.verbs.context import Context, seat
 from commons.progress import untold
 from tests.conftest import CHARTER, Party, Village, until
 
@@ -185,6 +186,8 @@ async def test_who_leaves_keeps_what_they_have_and_who_forgets_keeps_nothing(
     assert [each["title"] for each in (await ben.desk.datasets())["datasets"]] == [rivers[-4:]]
     ben = await village.restart("ben")
     assert [each["commons"] for each in (await ben.desk.status())["others"]] == []
+    with pytest.raises(NotFound, match="takes part in no commons any more"):
+        seat(Context.of(ben.node.every()[1]), None)
     assert [each["title"] for each in (await ben.desk.datasets())["datasets"]] == [rivers[-4:]]
     with pytest.raises(NotFound):
         await ben.desk.forget(named=lakes)
