@@ -148,13 +148,13 @@ def test_a_passphrase_that_is_not_typed_twice_alike_is_asked_for_again(commons: 
     typed = Typing(commons, "--home", "ana", "backup", "ana.backup")
     try:
         typed.waits("Passphrase of the backup: ")
-        typed.type("one")
+        typed.type("five words nobody would guess")
         typed.waits("The same once more: ")
-        typed.type("two")
+        typed.type("and others that nobody would")
         typed.waits("The two are not the same.\nPassphrase of the backup: ")
-        typed.type("one")
-        typed.waits("Passphrase of the backup: \nThe same once more: ")
-        typed.type("one")
+        typed.type("five words nobody would guess")
+        typed.waits("The two are not the same.\nPassphrase of the backup: \nThe same once more: ")
+        typed.type("five words nobody would guess")
         assert typed.ends() == 0, typed.seen
     finally:
         typed.close()

@@ -109,8 +109,16 @@ async def addressed(c: Context, verb: Verb, words: dict[str, Any]) -> Context:
             raise Malformed("this home takes part in several communities", hint="name one with --in NAME")
         return parts[0] if parts else c
     if isinstance(dataset := words.get("dataset"), str):
-        return next((each for each in c.every() if _knows(each.home, dataset)), c)
+        return next((each for each in c.every() if _knows(each.home, dataset)), _asking(c, dataset))
     return c
+
+
+def _asking(c: Context, dataset: str) -> Context:
+    """The identity that asks for a dataset that is known to none: the first, unless it knows nobody to ask."""
+    with contextlib.suppress(CommonsError):
+        if (ref := reference.parse(dataset)).peers or ref.doors:
+            return c
+    return next((each for each in c.every() if each.home.shelf.known()), c)
 
 
 def _communities(c: Context) -> set[str]:
