@@ -31,6 +31,7 @@ FLOORS = (  # top first: a room may import what lies on lower floors, and nothin
     ("commons.core.state",),
     ("commons.core.tlog", "commons.core.dataset"),
     ("commons.core.crypto",),
+    ("commons.rounds",),
     ("commons.errors", "commons.progress", "commons.version", "licences", "commons.examples"),
 )
 ROOMS = {room: number for number, floor in enumerate(FLOORS) for room in floor}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ from commons.errors import CommonsError, Gone, NotFound, Refused, TimedOut, Unre
 from commons.log import answer, registrars, withdrawal
 from commons.log.submit import check_rules
 from commons.net.network import Network
+from commons.rounds import Rounds
 
+log = logging.getLogger(__name__)
 HOUR = 3600.0  # seconds between two rounds, half of it more or less
 
 Held = dict[Cid, Manifest]
@@ -193,26 +196,12 @@ def told(home: Home) -> list[dict[str, Any]]:
 
 
 class Minding:
-    """The rounds (`mind`) of a running node: one at its start, one every hour or so, and one whenever `wake` is set."""
+    """The `rounds` (`mind`) of a running node: at its start, every hour or so, and whenever they are woken."""
 
     def __init__(self, home: Home, net: Network, carrying: asyncio.Lock) -> None:
         self._home, self._net, self._carrying = home, net, carrying
-        self._task: asyncio.Task[None] | None = None
-        self.wake = asyncio.Event()
+        self.rounds = Rounds(log, self._round, otherwise=HOUR)
 
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self.wake.clear()
-            with contextlib.suppress(CommonsError):  # a disk that refuses: the next round tries again
-                await mind(self._home, self._net, self._carrying)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HOUR * random.uniform(0.5, 1.5)):  # not everybody at once
-                    await self.wake.wait()
+    async def _round(self) -> float:
+        await mind(self._home, self._net, self._carrying)
+        return HOUR * random.uniform(0.5, 1.5)  # not everybody at once

@@ -20,6 +20,7 @@ from commons.disk.home import Home
 from commons.errors import CommonsError, StorageFailed, TimedOut, Unreachable
 from commons.log import registrars
 from commons.net.network import Network, first
+from commons.rounds import Rounds
 
 log = logging.getLogger(__name__)
 MOST = 32  # peers
@@ -37,21 +38,14 @@ class _Tie:
 
 
 class Contact:
-    """One home's part in it. `clock` gives seconds that only grow. `start` and `stop` it in its loop."""
+    """One home's part in it. `clock` gives seconds that only grow; a running node
+    starts its `rounds`."""
 
     def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
         self.home, self._net, self._clock = home, net, clock
         self.ties: dict[str, _Tie] = {}  # by peer id
-        self._task: asyncio.Task[None] | None = None
+        self.rounds = Rounds(log, self.round, otherwise=LOOK, first=FIRST)
         self._named: tuple[tuple[int, int], frozenset[str]] = ((-1, -1), frozenset())
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def wanted(self) -> dict[str, list[str]]:
         """The peers to be in contact with, and their addresses: registrars and custodians first, then whom this home
@@ -111,15 +105,3 @@ class Contact:
             tie.failed = 0
         pause = min(FIRST * 2 ** min(tie.failed - 1, 16), LONGEST) if tie.failed else EVERY
         tie.due = self._clock() + pause * random.uniform(0.75, 1.25)
-
-    async def _run(self) -> None:
-        pause = FIRST
-        while True:
-            await asyncio.sleep(max(pause, 0.1))
-            pause = LOOK
-            try:
-                pause = await self.round()
-            except CommonsError as error:  # a disk may be better in a while
-                log.warning("contact error=%d", error.number)
-            except Exception:  # not even a bug ends this
-                log.exception("contact")

@@ -20,6 +20,7 @@ from commons.errors import CommonsError, SplitView
 from commons.log import replica
 from commons.log.files import shown_at
 from commons.net.network import Network
+from commons.rounds import Rounds
 
 log = logging.getLogger(__name__)
 FIRST, EVERY = 60.0, 600.0  # seconds until a running node reads on, and between two times; each times 0.75 to 1.25
@@ -29,27 +30,19 @@ SOURCES = 4  # that are asked for one log, one after the other
 
 
 class Following:
-    """One identity's part in it. `clock` gives seconds that only grow. `start` and `stop` it in its loop."""
+    """One identity's part in it. `clock` gives seconds that only grow; a running node starts its
+    `rounds`."""
 
     def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
         self.home, self._net, self._clock = home, net, clock
         self._due: dict[str, float] = {}  # by commons
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self.rounds = Rounds(log, self.round, otherwise=LOOK)
 
     def newer(self, commons: str) -> None:
         """Nothing: somebody has shown a head of that log that is newer than the copy here. It is read at once."""
         if commons in self._due:
             self._due[commons] = float("-inf")
-            self._wake.set()
+            self.rounds.wake.set()
 
     def followed(self) -> dict[str, list[str]]:
         """The logs that others keep and this home has a copy of, and where each may be read: at whom the members
@@ -119,20 +112,6 @@ class Following:
             if await self.read(commons, found[commons]):
                 log.debug("read on: %s", commons)
         return min([LOOK, *(due - self._clock() for due in self._due.values())])
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            pause = LOOK
-            try:
-                pause = await self.round()
-            except CommonsError as error:  # a disk may be better in a while
-                log.warning("following error=%d", error.number)
-            except Exception:  # not even a bug ends this
-                log.exception("following")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(pause, 0.1)):
-                    await self._wake.wait()
 
 
 def _spread(seconds: float) -> float:

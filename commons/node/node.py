@@ -131,12 +131,12 @@ class Node:
             if self._runs:  # a command that opens the home for a moment leaves this to the node
                 for each in self.keeping.values():
                     each.start()
-                self.minding.start()
+                self.minding.rounds.start()
                 self.gossip.start()
-                self.following.start()
+                self.following.rounds.start()
                 if self._listen:  # who lets no peer in is reached by none
-                    self.contact.start()
-                self.unlogged.start()
+                    self.contact.rounds.start()
+                self.unlogged.rounds.start()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -149,11 +149,9 @@ class Node:
             await node.__aexit__(None, None, None)
         for each in self.keeping.values():
             await each.stop()
-        await self.minding.stop()
-        await self.contact.stop()
-        await self.following.stop()
+        for rounds in (self.minding.rounds, self.contact.rounds, self.following.rounds, self.unlogged.rounds):
+            await rounds.stop()
         await self.gossip.stop()
-        await self.unlogged.stop()
         await self.net.close()
         if self._plain is not None:
             self._plain.close()

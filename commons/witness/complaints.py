@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +28,9 @@ from commons.log import answer, evidence, replica
 from commons.log.answer import SKEW, Answer, Checked, Submission
 from commons.net.limits import Buckets, over
 from commons.net.network import Network, evidence_in, first
+from commons.rounds import Rounds
 
+log = logging.getLogger(__name__)
 AFTER = SKEW  # seconds after which it is published: by then an honest registrar has logged it, or never will
 KEEP = 30 * 86_400  # seconds that it is kept
 ANSWER = 32 << 10  # bytes of a registrar's answer
@@ -43,7 +46,7 @@ class Complaints:
     not take them: kept, delivered, published. None is decided here.
 
     `registrars` gives addresses of who keeps the log of a commons; `clock` seconds since 1970, `elapsed` seconds that
-    no clock's setting changes. `start` and `stop` it in its loop.
+    no clock's setting changes. A running node starts its `rounds`.
     """
 
     def __init__(
@@ -60,8 +63,7 @@ class Complaints:
         self.each = Buckets(rate=0.05, burst=10)  # by who signed it
         self.everyone = Buckets(rate=1, burst=100)
         self._next: dict[bytes, tuple[int, float]] = {}  # statement -> times it failed, when to try again
-        self._wake = asyncio.Event()
-        self._main: asyncio.Task[None] | None = None
+        self.rounds = Rounds(log, self._round, otherwise=LONGEST)
 
     # -- what requesters send -----------------------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ class Complaints:
             )
         digest = entries.statement_digest(handed.statement)
         kept = self.kept.get(digest) or self._keep(said, digest, body, int(now))
-        self._wake.set()
+        self.rounds.wake.set()
         return codec.encode(Taken(acknowledged=kept.acknowledged, answer=kept.answer))
 
     def _keep(self, said: Opened[Asked], digest: bytes, body: bytes, now: int) -> Plea:
@@ -148,24 +150,6 @@ class Complaints:
             if seen is not None:
                 return checkpoint.open(note.only(seen.head.note, [key]), key).note
         return b""
-
-    def start(self) -> None:
-        self._main = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
-            await asyncio.gather(self._main, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            pause = LONGEST
-            with contextlib.suppress(CommonsError):  # a disk that refuses now may be better in a while
-                pause = await self._round()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
 
     async def _round(self) -> float:
         """Try those whose time has come, some at once; the seconds until the next one's."""

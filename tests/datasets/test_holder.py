@@ -168,14 +168,14 @@ async def test_who_was_away_learns_of_it_at_the_next_start_or_in_the_next_hour(
     await withdraw(coop, of=first)
     with Home(path) as home:
         async with Node(home) as node:  # a command that opens the home for a moment leaves it to the node
-            assert node.minding._task is None
+            assert not node.minding.rounds.running
         assert home.shelf.withdrawals() == {}
         async with Node(home, (ANY,)) as node:
             await until(lambda: len(dropped(coop)) == 1)
             assert {*home.shelf.withdrawals()} == {parse(first).cid}
             assert [cid for cid, _, _, served in home.shelf.manifests() if served] == [parse(second).cid]
             await withdraw(coop, of=second)
-            node.minding.wake.set()
+            node.minding.rounds.wake.set()
             await until(lambda: len(dropped(coop)) == 2)
     assert kept(home) == []
     assert (await coop.desk.audit())["faults"] == []

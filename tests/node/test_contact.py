@@ -76,5 +76,5 @@ async def test_who_is_away_is_tried_less_and_less_and_who_is_forgotten_no_more(s
 
 
 async def test_a_node_that_lets_nobody_in_keeps_no_connection(start: Start) -> None:
-    assert (await start("ana", listen=(), http="127.0.0.1:0")).node.contact._task is None
-    assert (await start("ben")).node.contact._task is not None
+    assert (await start("ana", listen=(), http="127.0.0.1:0")).node.contact.rounds.running is False
+    assert (await start("ben")).node.contact.rounds.running

@@ -116,8 +116,8 @@ async def test_a_bug_in_keeping_contact_is_told_and_ends_nothing(
         rounds += 1
         raise KeyError("ours")
 
-    monkeypatch.setattr(contact, "round", bug)
-    contact.start()
+    monkeypatch.setattr(contact.rounds, "_each", bug)
+    contact.rounds.start()
     await until(lambda: rounds > 2)
-    await contact.stop()
+    await contact.rounds.stop()
     assert [each.levelname for each in caplog.records if each.name == "commons.node.contact"][:2] == ["ERROR", "ERROR"]
