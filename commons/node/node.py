@@ -197,7 +197,7 @@ class Node:
     @property
     def _runs(self) -> bool:
         """Whether this is a node that others may reach, and no command that opened the home for a moment."""
-        return bool(self._listen or self._http)
+        return bool(self._listen or self._http) or (self.above is not None and self.above._runs)
 
     def at(self, commons: str | None = None) -> Keeping:
         """The log of a commons that is kept here, at work; that of the one the home was made with, where none is

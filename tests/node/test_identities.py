@@ -260,3 +260,14 @@ async def test_a_members_copy_of_the_log_is_kept_fresh_and_follows_it_to_another
     assert (shown["role"], shown["registrar"]) == ("member", heir)
     (shown,) = (await cleo.desk.status())["others"]
     assert (shown["registrar"], shown["entries"]) == (heir, ben.node.of(rivers).home.kept[rivers].log.size)
+
+
+async def test_an_identity_does_its_work_where_the_node_lets_no_peer_in(village: Village) -> None:
+    """As the node itself does: it has its log witnessed, forgets what is due, and keeps its copies fresh."""
+    eve = await village.start("eve", listen=(), http="127.0.0.1:0")
+    ((_, node),) = await founded(eve, RIVERS)
+    assert (eve.node.following.rounds.running, node.following.rounds.running) == (True, True)
+    assert node.addresses == ()
+    await village.stop("eve")
+    eve = await village.start("eve", listen=())  # a command that opens the home for a moment
+    assert [each.following.rounds.running for each in eve.node.every()] == [False, False]
