@@ -13,9 +13,10 @@ from commons.core.dataset.manifest import Manifest
 from commons.core.state.fold import State
 from commons.core.tlog import note
 from commons.disk.home import Home
-from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable
+from commons.errors import CommonsError, Conflict, Refused, SplitView, TimedOut, TooMany, Unreachable, Untrue
 from commons.log import replica
 from commons.log.files import shown_at
+from commons.log.replica import Replica
 from commons.net.network import HERE, Network
 
 T = TypeVar("T")
@@ -69,6 +70,18 @@ def addresses(keeper: Incumbent, sources: Sequence[str]) -> list[str]:
             hint="name one with --from ADDRESS, or `commons peer add ADDRESS`",
         )
     return found
+
+
+def learn(home: Home, kept: Replica, key: bytes, source: str) -> None:
+    """Nothing: remembers who keeps a community's log by now, and that `source` shows it, where that is not under `key`
+    any more. Untrue where nobody ever kept it under that key, whatever it says by now."""
+    tenures = kept.state.tenures
+    if key not in [each.key for each in tenures]:
+        raise Untrue("this log is signed by another key than the invitation named")
+    if kept.log.public != key:  # it has changed hands: only who kept it before is asked no more
+        commons = str(kept.state.commons)
+        home.shelf.put_seat(commons, kept.log.public, [source])
+        home.learn_keeper(commons, tenures)
 
 
 @contextmanager

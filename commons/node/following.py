@@ -17,7 +17,7 @@ from collections.abc import Callable
 from commons.core.dataset.address import is_peer, peer_of
 from commons.disk.home import Home
 from commons.errors import CommonsError, SplitView
-from commons.log import replica
+from commons.log import registrars, replica
 from commons.log.files import shown_at
 from commons.net.network import Network
 from commons.rounds import Rounds
@@ -77,31 +77,27 @@ class Following:
     async def read(self, commons: str, sources: list[str]) -> bool:
         """Whether the copy of a log is as new as one of these shows it. What proves a fork is kept; a log that was
         handed over is read from its new registrar from now on."""
+        if (key := self._key(commons)) is None:  # it was left meanwhile
+            return False
         kept = replica.of(self.home, commons)
         for source in sources[:SOURCES]:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await kept.update(shown_at(self._net, source, commons))
+                registrars.learn(self.home, kept, key, source)
             except SplitView:
                 log.warning("a log has signed two histories, and is trusted no more: %s", commons)
                 return False
             except (CommonsError, TimeoutError):  # it is away, or shows something else: the next
                 continue
-            self._learn(commons, kept, source)
             return True
         return False
 
-    def _learn(self, commons: str, kept: replica.Replica, source: str) -> None:
-        tenures = kept.state.tenures
-        known = {each: key for each, key, _ in self.home.shelf.seats()}
+    def _key(self, commons: str) -> bytes | None:
+        """Under which key this home knows a log to be kept: where it takes part, else as it kept it itself."""
         own = self.home.kept.get(commons)
-        if own is not None and own.log.key == kept.log:
-            return
-        if known.get(commons) != kept.log.public and (commons in known or own is not None):
-            self.home.shelf.put_seat(commons, kept.log.public, [source])
-            log.info("a log is kept by another registrar by now: %s", commons)
-        if len(tenures) > 1:
-            self.home.learn_keeper(commons, tenures)
+        seats = {each: key for each, key, _ in self.home.shelf.seats()}
+        return seats.get(commons, own.log.key.public if own is not None else None)
 
     async def round(self) -> float:
         """Read those whose time has come; the seconds until the next look."""

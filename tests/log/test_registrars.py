@@ -26,7 +26,7 @@ from commons.errors import (
     Unreachable,
     Untrue,
 )
-from commons.log import registrars
+from commons.log import registrars, replica
 from commons.log.registrars import Incumbent as Keeping
 from commons.net.network import HERE
 from tests import keeper
@@ -199,6 +199,21 @@ def test_a_keeper_that_changed_its_key_is_found_where_that_is_asked(case: Case) 
     found = case.find(at(BOB), same=True)
     assert found is not None
     assert (found.peer, found.log.public) == (BOB.identity.peer, BOB.log(1, log.commons).public)
+
+
+def test_who_keeps_a_log_is_learnt_only_where_it_was_kept_under_the_key_that_is_known(case: Case) -> None:
+    case.trusts(case.log.head())
+    case.doors.logs[at(BOB)] = case.hand_over()
+    assert case.find(at(BOB)) is not None
+    kept, shelf, commons = replica.of(case.home, case.log.commons), case.home.shelf, case.log.commons
+    with pytest.raises(Untrue, match="another key than the invitation named"):
+        registrars.learn(case.home, kept, EVE.log(0).public, at(BOB))
+    assert shelf.seats() == []
+    registrars.learn(case.home, kept, case.log.log.public, at(BOB))
+    learnt = [(commons, BOB.log(0, commons).public, [at(BOB)])]
+    assert shelf.seats() == learnt
+    registrars.learn(case.home, kept, kept.log.public, at(EVE))  # who shows it is no reason to ask there
+    assert shelf.seats() == learnt
 
 
 @pytest.mark.parametrize("signed", [True, False])

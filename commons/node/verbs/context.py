@@ -21,7 +21,7 @@ from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.custody import followed, sharing
 from commons.disk.home import Home
-from commons.errors import CommonsError, Malformed, NotFound, TimedOut, Unreachable, Untrue
+from commons.errors import CommonsError, Malformed, NotFound, TimedOut, Unreachable
 from commons.log import files, registrars, replica, titles
 from commons.log.files import Read
 from commons.net.network import HERE, Network
@@ -276,12 +276,7 @@ async def read(c: Context, at: Seat) -> Folded:
         raise
     kept = replica.of(c.home, at.commons)
     await kept.update(source, c.progress)
-    tenures = kept.state.tenures
-    if at.key.public not in [each.key for each in tenures]:
-        raise Untrue("this log is signed by another key than the invitation named")
-    if kept.log != at.key:  # it has changed hands: only who kept it before is asked no more
-        c.home.shelf.put_seat(at.commons, kept.log.public, [at.sources[0]])
-        c.home.learn_keeper(at.commons, tenures)
+    registrars.learn(c.home, kept, at.key.public, at.sources[0])
     return Folded(kept.state, kept.verified.faults)
 
 
