@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from commons.core.dataset.address import is_peer, peer_of
 from commons.core.tlog.policy import Policy
 from commons.disk.home import Home
-from commons.disk.settings import write_config
 from commons.errors import NotFound
 from commons.log import replica
 from commons.log.files import Read, remote
@@ -55,8 +54,7 @@ class Logs(Mapping[str, Followed]):
 def keep(home: Home, commons: str) -> list[str]:
     """The communities that this home keeps shares for by now, once it has agreed to this one."""
     kept = sorted({*home.config.get("custody", []), commons})
-    home.config["custody"] = kept
-    write_config(home.path, home.config)
+    home.put_setting("custody", kept)
     return kept
 
 

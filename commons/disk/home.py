@@ -33,7 +33,7 @@ from commons.disk.log import begun
 from commons.disk.notes import Notes
 from commons.disk.packs import Store, sync
 from commons.disk.records import Record
-from commons.disk.settings import read_config, write_config, write_secret
+from commons.disk.settings import FIRST, FOR, read_config, write_config, write_secret
 from commons.disk.shelf import Shelf
 from commons.disk.witnessed import Witnessed
 from commons.errors import Busy, Conflict, Malformed, NotFound, StorageFailed, refusal
@@ -109,8 +109,6 @@ _HOMES = re.compile(
 )
 
 _NOT_OURS = {"lost+found"}  # at the top of a disk
-FIRST = moved.FIRST  # the setting: the id of the commons that a home was made with
-FOR = "for"  # the setting: the id of the commons of others that an identity was made for
 IDENTITIES = 256  # of a home
 
 _NODE = b"node\n"  # in the lock
@@ -120,8 +118,8 @@ class Home:
     """An opened home, whose lock this process holds. Use `with`.
 
     `kept` are the logs that it keeps, by commons; `first` is that of the commons it was made with. `identities` are
-    homes in it, by number, each under keys of its own: nothing in one of them is in another, so that nobody who sees
-    two of them can tell that they are one person's.
+    homes in it, by number, each under keys of its own, and `unlinked`: nothing in one of them is in another, so that
+    nobody who sees two of them can tell that they are one person's.
     """
 
     def __init__(self, path: Path, node: bool = False, above: Home | None = None) -> None:
@@ -132,7 +130,7 @@ class Home:
         identity, which holds the lock."""
         if not (path / "config.json").is_file():
             raise NotFound(f"there is no home at {path}", hint="make one with `commons init`, or name one with --home")
-        self.path = path
+        self.path, self.unlinked = path, above is not None
         self.frozen: bool = sql.frozen(path) or (above is not None and above.frozen)
         if self.frozen and node:
             raise sql.unwritable(path)
@@ -254,6 +252,12 @@ class Home:
         for each in self.kept.values():
             each.close()
 
+    def put_setting(self, name: str, value: Any) -> None:
+        """Nothing: a setting has this value from now on, durably. One that could not be written is as it was."""
+        config = {**self.config, name: value}
+        write_config(self.path, config)
+        self.config = config
+
     def folder(self, commons: str) -> Path:
         """Where everything about a commons lies in this home."""
         return self.path / "commons" / ids.check_commons(commons)
@@ -301,8 +305,8 @@ class Home:
             if (folder / kept.LOG).exists():
                 self._open_kept(folder)
         if self._first not in self.kept or not self.kept[self._first].used:
-            self._first = self.config[FIRST] = commons
-            write_config(self.path, self.config)
+            self.put_setting(FIRST, commons)
+            self._first = commons
         return self.kept[commons]
 
     def history(self, commons: str) -> History:

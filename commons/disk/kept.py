@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain, count
@@ -149,11 +150,7 @@ def write(folder: Path, records: list[Record], signer: Signer, keys: Keys) -> No
         leftover.unlink()
     Log.adopt(work, records, signer, keys.local("openings"))
     for path in (work, folder / LOG):
-        if (journal := path.with_name(f"{path.name}-wal")).exists() and journal.stat().st_size:
-            raise StorageFailed(
-                f"part of {path.name} is still in its journal, because another program reads it",
-                hint="end that program, and repeat this command",
-            )
+        check_whole(path)
     with packs.door(f"write {folder / LOG}"):
         if (folder / LOG).exists():
             aside = _aside(folder)
@@ -169,13 +166,25 @@ def write(folder: Path, records: list[Record], signer: Signer, keys: Keys) -> No
         Resumption(folder, notes).made()
 
 
+def check_whole(log: Path) -> None:
+    """Nothing; StorageFailed where not all of a log is in its one file, which cannot be renamed then."""
+    if (journal := log.with_name(f"{log.name}-wal")).exists() and journal.stat().st_size:
+        raise StorageFailed(
+            f"part of {log.name} is still in its journal, because another program reads it",
+            hint="end that program, and repeat this command",
+        )
+
+
+def befores() -> Iterator[str]:
+    """The names under which logs are put aside, one after the other, without end."""
+    yield "log.before.db"
+    yield from (f"log.before.{n}.db" for n in count(2))
+
+
 def _aside(folder: Path) -> str:
     """The name under which the log in the folder is put aside: one that a crash has left it, or a free one."""
-    for n in count(1):
-        name = "log.before.db" if n == 1 else f"log.before.{n}.db"
-        if not (folder / name).exists() or os.path.samefile(folder / name, folder / LOG):
-            return name
-    raise AssertionError
+    taken = ((name, folder / name) for name in befores())
+    return next(name for name, path in taken if not path.exists() or os.path.samefile(path, folder / LOG))
 
 
 def commons_of(path: Path) -> str:

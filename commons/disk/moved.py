@@ -17,11 +17,10 @@ from commons.core.crypto.keys import Keys
 from commons.disk import dating, kept, packs, sql
 from commons.disk.notes import Notes
 from commons.disk.resumption import RESUMED, Resumption, files
-from commons.disk.settings import write_config
+from commons.disk.settings import FIRST, FOR, write_config
 from commons.errors import StorageFailed
 
 SCHEMA = 1  # of the databases of a home: see `sql.version`
-FIRST = "commons"  # the setting: the id of the commons that a home was made with
 _OLD = re.compile(r"log(\.next|\.before(\.\d+)?)?\.db")
 _NEXT = "next"  # the mark of the log that waited
 
@@ -43,7 +42,7 @@ def to_here(path: Path, keys: Keys, config: dict[str, Any]) -> str:
             )
         with packs.door(f"move the logs in {path}"):
             _move(path, old, config)
-    said = config.get(FIRST) or ("" if "for" in config else next(_begun(path, keys), ""))
+    said = config.get(FIRST) or ("" if FOR in config else next(_begun(path, keys), ""))
     return str(said)
 
 
@@ -96,11 +95,7 @@ def _settle(log: Path) -> None:
     """Nothing: all of a log is in its one file."""
     with closing(sql.connect(log, "")) as db, sql.door(log):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    if (journal := log.with_name(f"{log.name}-wal")).exists() and journal.stat().st_size:
-        raise StorageFailed(
-            f"part of {log.name} is still in its journal, because another program reads it",
-            hint="end that program, and repeat this command",
-        )
+    kept.check_whole(log)
 
 
 def _aside(path: Path, name: str, folder: Path, same: bool) -> None:
@@ -108,18 +103,13 @@ def _aside(path: Path, name: str, folder: Path, same: bool) -> None:
     aside."""
     if name == "log.db" and same:
         there = {each.name for each in (*path.glob("log.before*.db"), *folder.glob("log.before*.db"))}
-        free = next(n for n in range(1, len(there) + 2) if _before(n) not in there)
-        to = _before(free)
+        to = next(name for name in kept.befores() if name not in there)
     else:
         to = name if same or (folder / kept.LOG).exists() else kept.LOG
     for each in (name.replace("log", "cosigned"), name):
         if (path / each).exists():
             os.rename(path / each, folder / (to if each == name else to.replace("log", "cosigned")))
     packs.sync(folder)
-
-
-def _before(n: int) -> str:
-    return "log.before.db" if n == 1 else f"log.before.{n}.db"
 
 
 def _follow(path: Path, name: str, folder: Path, unmoved: bool) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 from commons.disk.packs import sync
 from commons.errors import Malformed, StorageFailed, refusal
 
+FIRST = "commons"  # the id of the commons that a home was made with
+FOR = "for"  # the id of the commons of others that an identity was made for
+NAMES = "names"  # what the owner calls commons, by their ids
+
 
 def write_secret(path: Path, text: str) -> None:
     """Nothing: writes a file whole or not at all, mode 0600 from the first byte, durable when it returns. A crash may

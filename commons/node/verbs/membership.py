@@ -13,8 +13,7 @@ from commons.community.voting import Seat
 from commons.core.dataset import address
 from commons.core.state import proposals
 from commons.core.tlog.note import Verifier
-from commons.disk.home import FOR
-from commons.disk.settings import write_config
+from commons.disk.settings import FOR, NAMES
 from commons.errors import CommonsError, Conflict, Malformed, NotFound
 from commons.log import replica
 from commons.node.verbs.community import send
@@ -107,15 +106,14 @@ async def rename(c: Context, *, name: str = "", named: str | None = None) -> Nam
     """What commons are called in this home; the one that is `named` from now on by this `name`, and by that of its
     charter where it is empty. Nobody else sees it."""
     top = c.top.home
-    names = dict(top.config.get("names", {}))
+    names: dict[str, str] = top.config.get(NAMES, {})
     if named is not None:
         if len(name) > 100 or name != name.strip() or not name.isprintable():
             raise Malformed("a name is at most 100 characters that can be read", hint="choose another")
         if taken := [each for each, known in names.items() if known.casefold() == name.casefold() and each != named]:
             raise Conflict(f"{taken[0]} is called {name!r} already", hint="choose another")
         names = {**names, named: name} if name else {each: known for each, known in names.items() if each != named}
-        top.config["names"] = names
-        write_config(top.path, top.config)
+        top.put_setting(NAMES, names)
     return NamesResult(names=names)
 
 
@@ -129,8 +127,7 @@ async def stand_by(c: Context, *, named: str | None = None, stop: bool = False) 
     if not stop:
         await read(c, at)  # what it has not read it cannot speak of
     now = sorted({*complaints.standing_by(c.home), at.commons} - ({at.commons} if stop else set()))
-    c.home.config[complaints.STANDING] = now
-    write_config(c.home.path, c.home.config)
+    c.home.put_setting(complaints.STANDING, now)
     return StandByResult(commons=tuple(now))
 
 
@@ -163,9 +160,8 @@ async def forget(c: Context, *, named: str) -> LeaveResult:
     copy = ("its copy of the log, with what it hides", "the registrar's address")
     await c.top.node.forget(named)
     top = c.top.home
-    if named in (names := top.config.get("names", {})):
-        top.config["names"] = {each: name for each, name in names.items() if each != named}
-        write_config(top.path, top.config)
+    if named in (names := top.config.get(NAMES, {})):
+        top.put_setting(NAMES, {each: name for each, name in names.items() if each != named})
     kept = () if alone else ("requests and their proofs", "keys that were given", "datasets", f"the identity {peer}")
     return LeaveResult(commons=named, deleted=(*copy, *(gone if alone else ())), stays=kept, member=member)
 
@@ -173,8 +169,7 @@ async def forget(c: Context, *, named: str) -> LeaveResult:
 async def _parting(c: Context, commons: str) -> bool | None:
     """Whether the log lists this home as a member still. Conflict where others rely on what would be deleted."""
     if commons in complaints.standing_by(c.home):
-        c.home.config[complaints.STANDING] = [each for each in complaints.standing_by(c.home) if each != commons]
-        write_config(c.home.path, c.home.config)
+        c.home.put_setting(complaints.STANDING, [each for each in complaints.standing_by(c.home) if each != commons])
     own = c.home.kept.get(commons)
     if own is not None and not own.left:
         raise Conflict(

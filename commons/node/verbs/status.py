@@ -20,7 +20,6 @@ from commons.core.state import clock
 from commons.datasets import holder
 from commons.disk import damage
 from commons.disk.kept import Kept
-from commons.disk.settings import write_config
 from commons.disk.shelf import OwnRequest
 from commons.errors import CommonsError, Malformed, NotFound, StorageFailed
 from commons.log import replica
@@ -423,7 +422,6 @@ async def announce(c: Context, *, addresses: Sequence[str], named: str | None = 
             raise Malformed(f"{each} is another node's address", hint=f"this node is {me}")
     if len(own) > reference.PARTS:
         raise Malformed(f"a reference has at most {reference.PARTS} addresses, these are {len(own)}")
-    c.home.config["announce"] = own
-    write_config(c.home.path, c.home.config)
+    c.home.put_setting("announce", own)
     near = [f"{each} is dialled on the very machine where it is read" for each in own if address.is_loopback(each)]
     return AnnounceResult(announce=tuple(own), warnings=tuple(near))
