@@ -37,6 +37,12 @@ class Site:
         self.bids = Bids(home)
         self._roots: tuple[tuple[object, ...], frozenset[bytes]] = ((), frozenset())
 
+    def _told_of(self, kept: Kept, caller: PeerId | None) -> bool:
+        charter, community = kept.log.state.charter, kept.log.state.community
+        if charter is None or community is None:
+            return False
+        return (kept.personal and not self.home.unlinked) or charter.readers == "public" or caller in community.members
+
     def _at(self, commons: str) -> Keeping:
         if (found := self._keeping.get(commons)) is None:
             raise NotFound(f"this node does not keep the log of {commons}")
@@ -47,10 +53,10 @@ class Site:
 
     def names(self, caller: PeerId | None) -> bytes:
         """The ids of the commons whose logs this node keeps, a line each: of those that this caller may hear of from a
-        node that they did not name them to. That is a commons of one, one whose readers are the public, and one that
-        the caller is a member of; one in which there is nothing yet is told only where there is no other."""
+        node that they did not name them to. That is the owner's commons of one, one whose readers are the public, and
+        one that the caller is a member of; one in which there is nothing yet is told only where there is no other."""
         logs = [at.kept for at in self._keeping.values() if at.kept.used or len(self._keeping) == 1]
-        return "".join(f"{each.commons}\n" for each in logs if _told_of(each, caller)).encode()
+        return "".join(f"{each.commons}\n" for each in logs if self._told_of(each, caller)).encode()
 
     def checkpoint(self, commons: str) -> bytes:
         """The newest head, with what witnesses have signed of it by now."""
@@ -174,13 +180,6 @@ class Site:
 
     def _lists(self, commons: str, cid: str) -> bool:
         return commons in self.home.kept and cid in self.home.kept[commons].log.state.datasets
-
-
-def _told_of(kept: Kept, caller: PeerId | None) -> bool:
-    charter, community = kept.log.state.charter, kept.log.state.community
-    if charter is None or community is None:
-        return False
-    return kept.personal or charter.readers == "public" or caller in community.members
 
 
 def _sees(log: Log, reader: PeerId | None) -> Callable[[int], bool]:

@@ -128,6 +128,16 @@ async def test_a_member_does_everything_under_the_identity_of_that_community(
     assert (await ben.desk.community())["mine"] == ["workers"]
 
 
+async def test_a_community_of_its_founder_alone_is_one_though_nobody_decides_anything_in_it(village: Village) -> None:
+    eve, stranger = await village.start("eve"), await village.start("stranger")
+    ((rivers, node),) = await founded(eve, 'name = "Rivers"\n[colleges]\nworkers = ["me"]\n')
+    assert (await eve.desk.community())["commons"] == rivers  # the only one is meant
+    assert await stranger.node.net.get(node.addresses[0], "/commons", limit=1000) == b""  # and is named to no stranger
+    await founded(eve, LAKES)
+    with pytest.raises(Malformed, match="several communities"):
+        await eve.desk.community()
+
+
 async def test_parts_that_link_say_so(village: Village) -> None:
     eve, ben = await village.start("eve"), await village.start("ben")
     (rivers, _), (lakes, _) = await founded(eve, RIVERS, LAKES)

@@ -21,6 +21,7 @@ from commons.core.tlog.note import Verifier
 from commons.core.tlog.policy import Policy
 from commons.custody import followed, sharing
 from commons.disk.home import Home
+from commons.disk.settings import NAMES
 from commons.errors import CommonsError, Malformed, NotFound, TimedOut, Unreachable
 from commons.log import files, registrars, replica, titles
 from commons.log.files import Read
@@ -104,7 +105,9 @@ async def addressed(c: Context, verb: Verb, words: dict[str, Any]) -> Context:
     if not c.node.identities:
         return c
     if verb.of_one and "named" in verb.words:
-        parts = [each for each in c.every() for _ in _communities(each)]
+        parts = [c for _ in _seats(c)]
+        for each in c.every()[1:]:
+            parts += [each] * (len(_seats(each)) + each.home.begins)
         if len(parts) > 1:
             raise Malformed("this home takes part in several communities", hint="name one with --in NAME")
         return parts[0] if parts else c
@@ -121,19 +124,12 @@ def _asking(c: Context, dataset: str) -> Context:
     return next((each for each in c.every() if each.home.shelf.known()), c)
 
 
-def _communities(c: Context) -> set[str]:
-    """The commons that one identity has to do with, but for the one that the home was made with."""
-    seats = {commons for commons, key, _ in c.home.shelf.seats() if is_elsewhere(c, commons, key)}
-    own = {c.home.first.commons} if c.node.above is None else set()
-    return (seats | {each for each, kept in c.home.kept.items() if kept.used}) - own
-
-
 async def called(c: Context, text: str) -> str:
     """The id of the commons that somebody means: by its id, by the name that this home's owner gave it, or by the one
     that its charter gives it. NotFound; Malformed where two are called so."""
     with contextlib.suppress(Malformed):
         return ids.check_commons(text)
-    given: dict[str, str] = c.home.config.get("names", {})
+    given: dict[str, str] = c.home.config.get(NAMES, {})
     found = [commons for commons, name in given.items() if name.casefold() == text.casefold()]
     if not found:
         names = await names_of(c)
@@ -245,17 +241,20 @@ def own_seat(c: Context, commons: str | None = None) -> Seat:
     return Seat(commons=kept.commons, key=kept.log.key)
 
 
-def seat(c: Context, commons: str | None) -> Seat:
-    """The community meant: see `voting.seat_of`."""
+def _seats(c: Context) -> list[Seat]:
+    """The communities that one identity takes part in, but for that of the commons it was made with."""
     seats = [
         Seat(commons=each, key=Verifier(name=f"commons/{each}", public=key), sources=tuple(sources))
         for each, key, sources in c.home.shelf.seats()
         if is_elsewhere(c, each, key)
     ]
-    own = own_seat(c) if c.home.begins else None
-    there = {each.commons for each in (*seats, own) if each is not None}
-    seats += [own_seat(c, each) for each, kept in c.home.kept.items() if kept.used and each not in there]
-    return voting.seat_of(seats, commons, own)
+    there = {each.commons for each in seats} | ({c.home.first.commons} if c.home.begins else set())
+    return [*seats, *(own_seat(c, each) for each, kept in c.home.kept.items() if kept.used and each not in there)]
+
+
+def seat(c: Context, commons: str | None) -> Seat:
+    """The community meant: see `voting.seat_of`."""
+    return voting.seat_of(_seats(c), commons, own_seat(c) if c.home.begins else None)
 
 
 def is_elsewhere(c: Context, commons: str, key: bytes) -> bool:
