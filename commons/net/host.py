@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,6 +40,8 @@ UNREAD_IN_ALL = 256 << 20
 FRAME_SECONDS = 20.0  # for one frame (64 KiB) to leave
 UPGRADE_SECONDS = 10.0  # for Noise and Yamux to be agreed on
 NEGOTIATE_SECONDS = 10.0  # for a stream's protocol
+SILENT_SECONDS = (60, 300)  # until the kernel asks whether somebody is still there: whom we dialled, who came in
+ASKED = (15, 45)  # seconds between two times that it asks, and in all, until the connection is over
 
 USUAL = Places()
 UNBOUNDED = 1 << 40  # libp2p's own count of what it has goes wrong when a handshake is cancelled: ours is the crowd's
@@ -77,6 +80,7 @@ def build(seed: bytes, listen: Sequence[Multiaddr], places: Places | None = None
     guard_slots(network)
     guard_places(network, places.connections)
     guard_handlers(network, places.streams)
+    guard_silence(network)
     stay_passive(host)
     tame_logging()
     return host
@@ -271,6 +275,37 @@ def guard_handlers(network: Any, most: int) -> None:
                 del at_work[peer]
 
     network.set_stream_handler(guarded)
+
+
+def guard_silence(network: Any) -> None:
+    """Nothing: has the kernel ask, where nothing was said for a while, whether the other end is still there. That keeps
+    a router from forgetting a connection, at a hundredth of the bytes of a word of ours, and ends one whose other end
+    has vanished: stock holds it for good, and so nobody dials again."""
+    handle, upgrade = network._handle_inbound_connection, network.upgrade_outbound_raw_conn
+
+    async def came_in(raw: Any, address: Any) -> None:
+        ask_when_silent(raw.stream.socket, SILENT_SECONDS[1])
+        await handle(raw, address)
+
+    async def dialled(raw_conn: Any, peer_id: Any, scope: Any = None) -> Any:
+        ask_when_silent(raw_conn.stream.stream.socket, SILENT_SECONDS[0])
+        return await upgrade(raw_conn, peer_id, scope)
+
+    network._handle_inbound_connection, network.upgrade_outbound_raw_conn = came_in, dialled
+
+
+def ask_when_silent(tcp: Any, seconds: int) -> None:
+    """Nothing: see `guard_silence`. What was sent and is not taken ends a connection in the same time: while something
+    is under way the kernel does not ask, and tries for a quarter of an hour."""
+    values = {
+        socket.TCP_KEEPIDLE: seconds,
+        socket.TCP_KEEPINTVL: ASKED[0],
+        socket.TCP_USER_TIMEOUT: 1000 * (seconds + ASKED[1]),
+    }
+    with contextlib.suppress(OSError):  # it has gone meanwhile
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in values.items():
+            tcp.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def stay_passive(host: Any) -> None:

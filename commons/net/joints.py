@@ -46,7 +46,7 @@ Done = Callable[[socket.socket | None, Exception | None], bool]
 
 
 class Engine:
-    """One host of libp2p in its thread. It is made and run there; `dial` and `wake` may be called from any other."""
+    """One host of libp2p in its thread. It is made and run there; `dial`, `connected` and `wake` may be called from any other."""
 
     def __init__(
         self,
@@ -118,6 +118,10 @@ class Engine:
             self._soon(scope.cancel)
 
         return cancel
+
+    def connected(self, peer: PeerId) -> bool:
+        """Whether a peer has a connection to this host, whoever dialled it."""
+        return any(map(usable, self.network.get_connections(ID.from_string(peer))))
 
     def _soon(self, function: Callable[[], object]) -> bool:
         try:

@@ -83,6 +83,10 @@ class Swarm:
         """Where a stream that `on_stream` was given came from: see `crowd.source`."""
         return self._sources.get(sock, "")
 
+    def connected(self, peer: PeerId) -> bool:
+        """Whether there is a connection to `peer` now: as the kernel knows, which asks where nothing is said."""
+        return self._engine is not None and not self.closed.done() and self._engine.connected(peer)
+
     async def dial(self, peer: PeerId, addresses: Sequence[str]) -> socket.socket:
         """A new stream to `peer`, as a non-blocking socket; over the live connection, else over one of `addresses`.
 

@@ -1,7 +1,8 @@
 """Keeping in contact: a running node holds one connection to each peer it has to do with, and is reached over it.
 
 A peer opens its streams over whatever connection there is, whoever dialled it. So a node behind a router that lets
-nobody in is reached by those to whom it keeps one: the registrars of its communities, custodians, mirrors.
+nobody in is reached by those to whom it keeps one: the registrars of its communities, custodians, mirrors. Nothing is
+said over one that is there: the kernel sees to it that routers remember it, and that it ends when the other end does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from commons.core.crypto.ids import PeerId
 from commons.core.dataset.address import is_peer, peer_of
 from commons.custody import sharing
 from commons.disk.home import Home
@@ -25,9 +27,9 @@ from commons.rounds import Rounds
 log = logging.getLogger(__name__)
 MOST = 32  # peers
 AT_ONCE = 8  # of them are spoken to
-EVERY = 60.0  # seconds between two words to a peer: routers forget what is silent for minutes
+AGAIN = 60.0  # seconds between two words to a peer that ends each connection
 FIRST, LONGEST = 5.0, 900.0  # seconds until a peer that was away is tried again, and at most
-LOOK = 10.0  # seconds until a peer that was remembered meanwhile is noticed
+LOOK = 10.0  # seconds until a connection that has ended is noticed, or a peer that was remembered meanwhile
 PATIENCE = 30.0  # seconds for one word
 
 
@@ -38,11 +40,17 @@ class _Tie:
 
 
 class Contact:
-    """One home's part in it. `clock` gives seconds that only grow; a running node
-    starts its `rounds`."""
+    """One home's part in it. `connected` says whether there is a connection to a peer, `clock` gives seconds that only
+    grow; a running node starts its `rounds`."""
 
-    def __init__(self, home: Home, net: Network, clock: Callable[[], float] = time.monotonic) -> None:
-        self.home, self._net, self._clock = home, net, clock
+    def __init__(
+        self,
+        home: Home,
+        net: Network,
+        connected: Callable[[PeerId], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.home, self._net, self._connected, self._clock = home, net, connected, clock
         self.ties: dict[str, _Tie] = {}  # by peer id
         self.rounds = Rounds(log, self.round, otherwise=LOOK, first=FIRST)
         self._named: tuple[tuple[int, int], frozenset[str]] = ((-1, -1), frozenset())
@@ -76,13 +84,16 @@ class Contact:
         return self._named[1]
 
     async def round(self) -> float:
-        """Speak to those whose time has come; the seconds until the next look."""
+        """Speak to those who are not connected and whose time has come; the seconds until the next look."""
         wanted = self.wanted()
         self.ties = {peer: self.ties.get(peer, _Tie()) for peer in wanted}
-        now = self._clock()
-        due = sorted(
-            (peer for peer, tie in self.ties.items() if tie.due <= now), key=lambda peer: self.ties[peer].failed
-        )
+        now, away = self._clock(), dict[str, _Tie]()
+        for peer, tie in self.ties.items():
+            if self._connected(PeerId(peer)):
+                tie.failed = 0
+            else:
+                away[peer] = tie
+        due = sorted((peer for peer, tie in away.items() if tie.due <= now), key=lambda peer: away[peer].failed)
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(peer: str) -> None:
@@ -90,10 +101,10 @@ class Contact:
                 await self._speak(self.ties[peer], wanted[peer])
 
         await asyncio.gather(*map(one, due))
-        return min([LOOK, *(tie.due - self._clock() for tie in self.ties.values())])
+        return min([LOOK, *(tie.due - self._clock() for tie in away.values())])
 
     async def _speak(self, tie: _Tie, sources: Iterable[str]) -> None:
-        """One small question: over the connection there is, else over a new one to the first address that answers."""
+        """One small question, which makes a connection: to the first address that answers."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await first(list(sources), "a word", lambda at: self._net.get(at, "/commons", limit=200))
@@ -103,5 +114,5 @@ class Contact:
             log.debug("contact: nobody answers, %d times by now", tie.failed)
         except CommonsError:  # it is there, and says something else
             tie.failed = 0
-        pause = min(FIRST * 2 ** min(tie.failed - 1, 16), LONGEST) if tie.failed else EVERY
+        pause = min(FIRST * 2 ** min(tie.failed - 1, 16), LONGEST) if tie.failed else AGAIN
         tie.due = self._clock() + pause * random.uniform(0.75, 1.25)

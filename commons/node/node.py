@@ -94,7 +94,7 @@ class Node:
         self.gossip = Gossip(self.home, self.net, agreed=self._agreed, newer=self.following.newer)
         for kept in self.home.kept.values():
             self.keeping[kept.commons] = Keeping(kept, self.net, self.gossip)
-        self.contact = Contact(self.home, self.net)
+        self.contact = Contact(self.home, self.net, self.connected)
         self.unlogged = Complaints(self.home, self.net, self.gossip.registrars)
         posts = api.Posts(heads=self.gossip.meet, submitted=self.unlogged.take)
         logs = Logs(self.home, self.net, partial(own, self.site))
@@ -239,6 +239,10 @@ class Node:
                 await swarm.start()
                 self._swarm = swarm
             return self._swarm
+
+    def connected(self, peer: PeerId) -> bool:
+        """Whether there is a connection to a peer now, whoever dialled it."""
+        return self._swarm is not None and self._swarm.connected(peer)
 
     def _stream(self, peer: PeerId, sock: socket.socket, source: str) -> None:
         """A stream came in: the peer id is bound to the connection before a byte of it is read."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -89,6 +90,32 @@ Patch = pytest.MonkeyPatch
 
 
 # ---- who is there
+
+
+async def seconds_until_asked() -> list[int]:
+    """After how much silence the kernel asks whether the other end is there, of who dialled and who was dialled; 0 for
+    never."""
+    async with running() as server, running() as client:
+        dialled = (await connect(client, server)).muxed_conn
+        (came,) = server.get_network().get_connections()
+        tcp = [
+            each.secured_conn.conn.read_writer.read_write_closer.stream.stream.socket
+            for each in (dialled, came.muxed_conn)
+        ]
+        return [
+            each.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            * each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            for each in tcp
+        ]
+
+
+def test_a_connection_is_asked_after_when_nothing_is_said() -> None:
+    assert run(seconds_until_asked) == [*house.SILENT_SECONDS]
+
+
+def test_stock_never_asks(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house, "guard_silence", lambda network: None)
+    assert run(seconds_until_asked) == [0, 0]
 
 
 async def identity_taken() -> bool:

@@ -25,6 +25,7 @@ table inet router {
   chain arriving { type filter hook input priority 0; policy accept; iifname "wire" ct state new drop; }
 }
 """
+SILENT = DROPPING.replace(" ct state new", "")
 
 
 def run(*words: str, **more: Any) -> str:
@@ -61,10 +62,10 @@ class Machine:
         raise AssertionError(f"{words}: {done.stdout}{done.stderr}")
 
     @contextmanager
-    def node(self) -> Iterator[list[str]]:
+    def node(self, command: list[str] | None = None) -> Iterator[list[str]]:
         """`commons node`, without a word more; the addresses it gives out."""
         with subprocess.Popen(
-            self.command("node"), cwd=self.folder, env=self.env, text=True, stdout=subprocess.PIPE
+            command or self.command("node"), cwd=self.folder, env=self.env, text=True, stdout=subprocess.PIPE
         ) as process:  # fmt: skip
             try:
                 assert process.stdout is not None
@@ -141,3 +142,41 @@ def test_who_drops_what_comes_in_is_reached_over_the_connection_it_keeps(
         assert a("mirror", reference)["title"] == "Rivers"
         assert a("fetch", reference, "copy", "--acknowledge", "CC0-1.0")["files"] == 1
         assert (tmp_path / "copy" / "rivers.csv").exists()
+
+
+IMPATIENT = """
+import sys
+from commons.net import host
+host.SILENT_SECONDS, host.ASKED = (1, 1), (1, 2)
+from commons.cli.__main__ import main
+sys.argv = ["commons", "--json", "--home", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_connection_whose_other_end_has_vanished_is_noticed_and_made_again(
+    machines: tuple[Machine, Machine], tmp_path: Path
+) -> None:
+    a, b = machines
+    a("init")
+    b("init")
+
+    def connected() -> bool:
+        return f"{A}:4001" in run("ip", "netns", "exec", b.name, "ss", "-Htn", "state", "established")
+
+    def until(there: bool) -> None:
+        end = time.monotonic() + LIMIT
+        while connected() is not there:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    impatient = ["ip", "netns", "exec", b.name, sys.executable, "-P", "-c", IMPATIENT, str(b.home), "node"]
+    with a.node() as at_a, b.node(impatient):
+        b("peer", "add", at_a[0])
+        until(there=True)
+        run("ip", "netns", "exec", a.name, "nft", "-f", "-", input=SILENT)  # not a word more, and no end
+        until(there=False)
+        run("ip", "netns", "exec", a.name, "nft", "delete", "table", "inet", "router")
+        until(there=True)
+        cid = publish(b)
+        assert a("show", b("refer", cid, "--lan")["reference"])["title"] == "Rivers"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +57,7 @@ async def test_registrars_and_custodians_come_first_and_there_are_not_more_than_
 async def test_who_is_away_is_tried_less_and_less_and_who_is_forgotten_no_more(start: Start) -> None:
     ana, ben = await start("ana"), await start("ben")
     clock = Clock()
-    kept = Contact(ana.home, ana.node.net, clock)
+    kept = Contact(ana.home, ana.node.net, lambda peer: False, clock)
     (gone,), there = GONE[:1], ben.address
     for address in (gone, there):
         await ana.desk.peers(add=address)
@@ -73,6 +75,36 @@ async def test_who_is_away_is_tried_less_and_less_and_who_is_forgotten_no_more(s
     await ana.desk.peers(remove=gone)
     await kept.round()
     assert list(kept.ties) == [ben.peer]
+
+
+async def test_nothing_is_said_over_a_connection_that_is_there_and_one_that_ended_is_made_again(start: Start) -> None:
+    ana, ben = await start("ana"), await start("ben")
+    await ana.desk.peers(add=ben.address)
+    said: list[str] = []
+
+    class Counted:
+        async def get(self, source: str, path: str, **more: Any) -> bytes:
+            said.append(source)
+            return await ana.node.net.get(source, path, **more)
+
+        post = ana.node.net.post
+
+    clock, address = Clock(), ben.address
+    kept = Contact(ana.home, Counted(), ana.node.connected, clock)
+    assert not ana.node.connected(ben.peer)
+    await kept.round()
+    assert said == [address]
+    assert ana.node.connected(ben.peer)
+    for _ in range(10):
+        clock.now += contact.LONGEST
+        await kept.round()
+    assert said == [address]
+    await ben.node.__aexit__(None, None, None)
+    while ana.node.connected(ben.peer):  # as soon as its end has come
+        await asyncio.sleep(0.01)
+    assert await kept.round() <= contact.FIRST * 1.25
+    assert said == [address] * 2
+    assert kept.ties[ben.peer].failed == 1
 
 
 async def test_a_node_that_lets_nobody_in_keeps_no_connection(start: Start) -> None:

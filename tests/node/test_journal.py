@@ -108,7 +108,7 @@ async def test_a_bug_in_keeping_contact_is_told_and_ends_nothing(
     monkeypatch.setattr("commons.node.contact.FIRST", 0.0)
     monkeypatch.setattr("commons.node.contact.LOOK", 0.0)
     ana = await start("ana")
-    contact = Contact(ana.home, ana.node.net)
+    contact = Contact(ana.home, ana.node.net, ana.node.connected)
     rounds = 0
 
     async def bug() -> float:
