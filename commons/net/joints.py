@@ -46,7 +46,7 @@ Done = Callable[[socket.socket | None, Exception | None], bool]
 
 
 class Engine:
-    """One host of libp2p in its thread. It is made and run there; `dial`, `connected` and `wake` may be called from any other."""
+    """One host of libp2p in its thread, made and run there; any other may call `dial`, `connected` and `wake`."""
 
     def __init__(
         self,
