@@ -2,9 +2,9 @@
 
     python bench/idle.py [minutes, 60 unless told]
 
-A registrar and a member of one community, each in a network of its own, with defaults only. Needs root and iproute2.
-They are counted from their third minute on, by the kernel, on the one cable between them. The limit beside it is
-counted on the same cable's twin in the same time: one TCP connection over which nothing is said, kept by the kernel's
+A registrar and a member of one community, each in a network of its own, with defaults only. Needs root, iproute2 and
+nftables. The kernel counts whole IP packets from the third minute on, on the one cable between them. The limit beside
+it is counted on that cable's twin in the same time: one TCP connection over which nothing is said, kept by the kernel's
 own word a minute.
 """
 
@@ -34,6 +34,22 @@ else:
     kept.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
 time.sleep(86400)
 """
+COUNTED = """
+table inet counted {
+  counter wire {}
+  counter twin {}
+  chain came {
+    type filter hook input priority 0;
+    meta nfproto ipv4 iifname "wire" counter name "wire"
+    meta nfproto ipv4 iifname "twin" counter name "twin"
+  }
+  chain went {
+    type filter hook output priority 0;
+    meta nfproto ipv4 oifname "wire" counter name "wire"
+    meta nfproto ipv4 oifname "twin" counter name "twin"
+  }
+}
+"""
 
 
 def run(*words: str, **more: Any) -> str:
@@ -45,9 +61,9 @@ def within(at: int, *words: str) -> list[str]:
 
 
 def counted(cable: str) -> int:
-    """Bytes that went over a cable, both ways, with their Ethernet headers."""
-    (link,) = json.loads(run(*within(0, "ip", "-j", "-s", "link", "show", cable)))
-    return sum(int(link["stats64"][way]["bytes"]) for way in ("rx", "tx"))
+    """Bytes of the IP packets that went over a cable, both ways."""
+    found = json.loads(run(*within(0, "nft", "-j", "list", "counter", "inet", "counted", cable)))
+    return int(next(each["counter"]["bytes"] for each in found["nftables"] if "counter" in each))
 
 
 def main() -> None:
@@ -63,6 +79,8 @@ def main() -> None:
             for at, name in enumerate(NAMES):
                 run("ip", "-n", name, "address", "add", f"10.213.{n}.{at + 1}/24", "dev", cable)
                 run("ip", "-n", name, "link", "set", cable, "up")
+
+        run(*within(0, "nft", "-f", "-"), input=COUNTED)
 
         def commons(at: int, *words: str, typed: str = "") -> dict[str, Any]:
             program = [sys.executable, "-P", "-m", "commons.cli", "--json", "--home", str(folder / NAMES[at])]

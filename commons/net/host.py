@@ -116,6 +116,9 @@ class GuardedYamux(Yamux):  # type: ignore[misc]
         super().__init__(*args, **options)
         self.place = Incoming("", lambda: None)  # another, where it came in
 
+    async def _measure_rtt_loop(self) -> None:
+        """Nothing: stock asks each peer how far away it is, twice a minute, for windows that ours do not have."""
+
     async def _read_data_body(self, length: int) -> bytes:
         refuse_flood(self, length)
         self.heard = trio.current_time()
