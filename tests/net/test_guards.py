@@ -158,6 +158,25 @@ def test_without_noise_only_anybody_can(monkeypatch: Patch) -> None:
     assert run(identity_taken)
 
 
+async def says_something() -> bool:
+    """Whether a connection over which nothing is asked is measured nevertheless: stock begins after half a second."""
+    async with running() as server, running() as client:
+        mux = (await connect(client, server)).muxed_conn
+        with trio.move_on_after(1.5):
+            while not mux.rtt():
+                await trio.sleep(0.05)
+        return bool(mux.rtt())
+
+
+def test_nothing_is_said_over_a_connection_without_a_question() -> None:
+    assert not run(says_something)
+
+
+def test_stock_measures_it_twice_a_minute(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(house.GuardedYamux, "_measure_rtt_loop", Yamux._measure_rtt_loop)
+    assert run(says_something)
+
+
 # ---- inbound slots
 
 
@@ -233,7 +252,14 @@ async def writer_let_go(seconds: float) -> bool:
     async with running() as server, running() as client:
         mux = (await connect(client, server)).muxed_conn
         peer = server.get_network().get_connections()[0].muxed_conn
-        await peer.secured_conn.conn.read_writer.read_write_closer.stream.read_lock.acquire()  # it stops reading
+
+        async def stir() -> None:
+            await wait_all_tasks_blocked()
+            await mux._write_frame(struct.pack("!BBHII", 0, 2, 1, 0, 1))  # a ping, which its reader leaves the lock for
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stir)
+            await peer.secured_conn.conn.read_writer.read_write_closer.stream.read_lock.acquire()  # it stops reading
         with trio.move_on_after(seconds), suppress(Exception):
             while not mux.event_closed.is_set():
                 await mux._write_frame(struct.pack("!BBHII", 0, 0, 0, 99, len(BLOCK)) + BLOCK)
