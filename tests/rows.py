@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 from hypothesis import settings
 
 MANY = 60  # examples of a property, where there is time; the profile says how many are tried
@@ -42,6 +43,16 @@ def one_in(many: int) -> pytest.MarkDecorator:
     """For a test that goes through all steps or all bits of something, by `range(first, last, every)`: it takes the
     first of them and one in so many, and each of them among the long tests."""
     return pytest.mark.parametrize("every", [many, pytest.param(1, marks=pytest.mark.long)])
+
+
+def few(rows: Iterable[Any], every: int) -> list[Any]:
+    """The rows of a `parametrize` with one in `every` among the plain tests, from the first on, and all among the long
+    ones."""
+    made = [
+        row if isinstance(row, ParameterSet) else pytest.param(*row) if isinstance(row, tuple) else pytest.param(row)
+        for row in rows
+    ]
+    return [row if n % every == 0 else row._replace(marks=[*row.marks, pytest.mark.long]) for n, row in enumerate(made)]
 
 
 def examples(many: int) -> int:

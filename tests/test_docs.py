@@ -138,7 +138,10 @@ def free_port() -> int:
 @pytest.mark.parametrize(
     ("page", "started"),
     [
-        *(pytest.param(page, False, id=page.name) for page in SHOWN),
+        *(
+            pytest.param(page, False, id=page.name, marks=() if page in (README, DECIDING) else pytest.mark.long)
+            for page in SHOWN
+        ),
         pytest.param(README, True, id="README.md as for a user", marks=pytest.mark.long),
     ],
 )

@@ -138,7 +138,7 @@ def asked(published: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory)
     return folder, ask.submission
 
 
-@one_in(4)
+@one_in(9)
 def test_a_publish_killed_anywhere_can_be_repeated_and_names_nothing_unlogged(tmp_path: Path, every: int) -> None:
     for step, folder in kills(tmp_path, every):
 
@@ -169,7 +169,7 @@ def test_a_publish_killed_anywhere_can_be_repeated_and_names_nothing_unlogged(tm
     assert step > 12
 
 
-@one_in(4)
+@one_in(9)
 def test_an_answer_killed_anywhere_is_given_when_the_request_comes_again(
     asked: tuple[Path, bytes], tmp_path: Path, every: int
 ) -> None:
@@ -205,7 +205,7 @@ def test_an_answer_killed_anywhere_is_given_when_the_request_comes_again(
     assert step > 6
 
 
-@one_in(4)
+@one_in(9)
 def test_a_fetch_killed_anywhere_goes_on_asks_once_and_brings_no_piece_twice(
     published: tuple[Path, str], tmp_path: Path, every: int
 ) -> None:
@@ -288,7 +288,7 @@ def test_a_wrong_clock_is_told_and_nothing_is_logged(published: tuple[Path, str]
     assert audited(folder)["rows"] == []
 
 
-@one_in(4)
+@one_in(9)
 def test_an_erasure_killed_anywhere_is_whole_or_not_begun_and_leaves_no_bytes(
     published: tuple[Path, str], tmp_path: Path, every: int
 ) -> None:
@@ -353,7 +353,7 @@ def drops(folder: Path) -> list[Any]:
     return [entry for entry in found if isinstance(entry, entries.Dropped)]
 
 
-@one_in(4)
+@one_in(9)
 def test_a_dropping_killed_anywhere_is_finished_by_the_next_round_and_said_once(
     withdrawn: Path, tmp_path: Path, every: int
 ) -> None:

@@ -39,6 +39,7 @@ from commons.net.limits import KEYS, Buckets
 from tests import dishonest
 from tests.conftest import Start
 from tests.dishonest import RAW, Asker, Raw, Server, wrapped
+from tests.rows import few
 
 
 def named(home: Path) -> list[Path]:
@@ -51,12 +52,12 @@ def named(home: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("lie", "error"),
-    [
+    few([
         (dishonest.ShowsAnotherManifest, Untrue), (dishonest.FlipsABitOfTheManifest, Untrue),
         (dishonest.FlipsABitOfEveryPiece, Untrue), (dishonest.CutsThePackShort, CommonsError),
         (dishonest.InventsThePieces, Untrue), (dishonest.SwapsPacks, CommonsError),
         (dishonest.BlamesYourDisk, Unreachable), (dishonest.CriesWolf, Unreachable),
-    ],
+    ], 2),
 )  # fmt: skip
 async def test_a_mirror_that_lies_is_found_and_an_honest_one_finishes(
     start: Start, folder: Path, tmp_path: Path, lie: dishonest.Lie, error: type[CommonsError]
@@ -94,7 +95,7 @@ DOORS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("lie", [*DOORS, "speaks another protocol", "drips"])
+@pytest.mark.parametrize("lie", few([*DOORS, "speaks another protocol", "drips"], 4))
 async def test_a_door_that_lies_is_found_and_an_honest_peer_finishes(
     start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:

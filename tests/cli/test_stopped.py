@@ -98,7 +98,7 @@ def kept(home: Path) -> int:
     ("number", "node"),
     [
         pytest.param(signal.SIGINT, False, id="2-alone"),
-        pytest.param(signal.SIGKILL, True, id="9-by its node"),
+        pytest.param(signal.SIGKILL, True, id="9-by its node", marks=pytest.mark.long),
         pytest.param(signal.SIGKILL, False, id="9-alone", marks=pytest.mark.long),
         pytest.param(signal.SIGINT, True, id="2-by its node", marks=pytest.mark.long),
     ],

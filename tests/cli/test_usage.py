@@ -195,6 +195,7 @@ def ran(folder: Path, *words: str, **env: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("library", ["click", "platformdirs"])
+@pytest.mark.long
 def test_a_library_that_is_not_there_is_named(tmp_path: Path, library: str) -> None:
     (tmp_path / f"{library}.py").write_text(f"raise ImportError('a secret of {library}', name={library!r})\n")
     code, out, err = ran(tmp_path, "status")

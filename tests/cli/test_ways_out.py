@@ -24,6 +24,7 @@ from commons.errors import tame
 from tests.cli.test_cli import NOBODY, environment
 from tests.conftest import LIMIT, frozen
 from tests.forked import program
+from tests.rows import few
 
 LONG = "x" * 5000
 NOT_UTF8 = "\udcff"  # as Python has a byte of the command line that is no UTF-8
@@ -93,7 +94,7 @@ def commons(tmp_path_factory: pytest.TempPathFactory) -> Forked:
     return made
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"demo"}))
+@pytest.mark.parametrize("name", few(sorted(COMMANDS.keys() - {"demo"}), 4))
 def test_no_command_ends_in_a_trace(commons: Forked, name: str) -> None:
     """Without a home; with words too long, or no UTF-8; with a pipe, or nothing, where a file belongs; with nothing
     that takes the output; with an option that is none."""
@@ -137,6 +138,7 @@ def shell(commons: Forked, line: str, **env: str) -> tuple[int, str]:
     return done.returncode, said
 
 
+@pytest.mark.long
 def test_an_output_that_is_full_or_closed_is_told(commons: Forked) -> None:
     for line in ("$C list >&-", "$C audit --csv > /dev/full", "$C --help > /dev/full", "$C --json list > /dev/full"):
         code, said = shell(commons, line)
@@ -158,6 +160,7 @@ def test_a_reader_who_leaves_ends_no_command(commons: Forked) -> None:
     assert "Left" in commons.run("list")[1]
 
 
+@pytest.mark.long
 def test_a_character_that_the_terminal_lacks_is_replaced(commons: Forked) -> None:
     for env in ({"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
         assert shell(commons, "$C list", **env)[0] == 0
@@ -272,7 +275,7 @@ BEGINS = (
 
 
 @pytest.mark.parametrize("words", [("status",), ("--json", "licence", "show", "MIT"), ("node", "--no-listen")])
-@pytest.mark.parametrize(("begin", "share"), [(BEGINS[n % 3], n) for n in range(6)])
+@pytest.mark.parametrize(("begin", "share"), few([(BEGINS[n % 3], n) for n in range(6)], 3))
 def test_ctrl_c_while_python_imports_is_130_in_one_line(
     commons: Forked, words: tuple[str, ...], begin: tuple[str, ...], share: int
 ) -> None:

@@ -35,6 +35,7 @@ from commons.node.verbs.context import Context
 from commons.witness import cosigning
 from tests.conftest import CHARTER, Found, Party, Village, chosen, decided, until
 from tests.keeper import EVE, Keeper, followed
+from tests.rows import few
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -336,7 +337,7 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
     assert ben.home.first.commons == seats["coop"].home.first.commons
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("gone", few([False, True], 2))
 async def test_what_one_registrar_approved_holds_under_the_next(
     village: Village, found: Found, folder: Path, tmp_path: Path, gone: bool
 ) -> None:

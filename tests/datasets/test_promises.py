@@ -23,6 +23,7 @@ from commons.datasets import publish as publishing
 from commons.disk import packer, space, unpacker
 from commons.errors import CommonsError, Conflict, StorageFailed, TooLarge, Untrue
 from tests.conftest import Party, Start
+from tests.rows import few
 
 PROMISES: dict[str, Callable[[Manifest], dict[str, Any]]] = {
     "fewer-files": lambda m: {"files": m.files - 1},
@@ -41,7 +42,7 @@ def files_in(place: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-@pytest.mark.parametrize("verb", ["fetch", "export", "describe"])
+@pytest.mark.parametrize("verb", few(["fetch", "export", "describe"], 3))
 async def test_a_manifest_that_promises_something_else_than_its_table_has_brings_nothing(
     start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promise: str, verb: str
 ) -> None:

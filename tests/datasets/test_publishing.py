@@ -47,7 +47,7 @@ from commons.node.node import Node
 from tests.conftest import Desk, Party, Start
 from tests.crash_driver import Inside, die_at, in_child
 from tests.custody.test_keepers import away, found
-from tests.rows import one_in
+from tests.rows import few, one_in
 
 Seats = dict[str, Party]
 
@@ -370,7 +370,7 @@ def crash(*_: object, **__: object) -> Any:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", ["begin", "enter", "lost", "advance", "serve"])
+@pytest.mark.parametrize("where", few(["begin", "enter", "lost", "advance", "serve"], 2))
 async def test_after_a_crash_between_any_two_steps_the_same_command_makes_one_entry(
     seats: Seats, folder: Path, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -521,7 +521,7 @@ def member_publishes(folder: Path) -> str:
     return asyncio.run(go())
 
 
-@one_in(4)
+@one_in(9)
 def test_killed_at_any_step_the_same_command_makes_one_entry_with_its_manifest(tmp_path: Path, every: int) -> None:
     original = tmp_path / "original"
     (original / "data").mkdir(parents=True)

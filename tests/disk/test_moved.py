@@ -24,6 +24,7 @@ from commons.errors import StorageFailed
 from commons.node.node import Node
 from tests.conftest import Desk, frozen
 from tests.crash_driver import die_at, in_child
+from tests.rows import few
 
 ARCHIVE = Path(__file__).parent.parent / "vectors" / "homes" / "schema0.zip"
 NAMES = ("coop", "ben", "ben2", "cleo")
@@ -94,7 +95,7 @@ async def test_the_owners_words_lie_beside_the_log_they_are_about(old: Path, sai
         assert home.word(said["cleo"]) is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, 2))
 def test_a_move_that_is_killed_anywhere_goes_on_and_loses_nothing(old: Path, tmp_path: Path, name: str) -> None:
     with Home(old / name) as home:
         whole, first = entries(home), home.first.commons

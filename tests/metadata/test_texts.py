@@ -24,6 +24,7 @@ from commons.metadata.description import Description
 from commons.metadata.reading import Heard
 from tests.conftest import ends
 from tests.metadata.samples import FULL, HOSTILE, MIXED
+from tests.rows import few
 
 # -- YAML --------------------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,7 @@ def test_an_alias_stands_for_what_it_names_and_a_tag_makes_nothing() -> None:
     }
 
 
+@pytest.mark.long
 def test_what_is_large_is_too_large() -> None:
     with pytest.raises(TooLarge):
         texts.load_yaml("a: " + "x" * texts.YAML_LIMIT)
@@ -350,7 +352,7 @@ BIG = {
 
 
 @pytest.mark.parametrize("big", BIG)
-@pytest.mark.parametrize("name", ["datapackage", "zenodo", "kaggle", "bids"])
+@pytest.mark.parametrize("name", few(["datapackage", "zenodo", "kaggle", "bids"], 4))
 def test_what_is_read_takes_memory_in_proportion(name: str, big: str) -> None:
     tracemalloc.start()
     with ends(), contextlib.suppress(Malformed, TooLarge):
@@ -371,7 +373,7 @@ YAMLS = {
 }
 
 
-@pytest.mark.parametrize("name", YAMLS)
+@pytest.mark.parametrize("name", few(YAMLS, 3))
 def test_yaml_takes_memory_in_proportion(name: str) -> None:
     text = f"cff-version: 1.2.0\ntitle: T\n{YAMLS[name]}"
     tracemalloc.start()

@@ -206,6 +206,7 @@ async def live(host: Any, *, task_status: Any) -> None:
         await trio.sleep_forever()
 
 
+@pytest.mark.long
 def test_three_hundred_and_ten_connections_leave_the_host_listening() -> None:
     assert run(lambda: cycles_until_deaf(310)) is None
 
@@ -566,6 +567,7 @@ def test_who_has_left_is_forgotten() -> None:
     assert run(lambda: remembered(20)) == 0
 
 
+@pytest.mark.long
 def test_without_passivity_everybody_who_ever_came_is_remembered(monkeypatch: Patch) -> None:
     """For stock's own dialling, which forgets some; without it nobody would be."""
 

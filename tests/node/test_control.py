@@ -423,6 +423,7 @@ def test_a_real_node_answers_its_owner_refuses_a_second_and_stops(make_home: Mak
     assert not (home / "control").exists()
 
 
+@pytest.mark.long
 def test_a_node_that_stops_while_it_publishes_does_not_wait_for_the_end_and_leaves_a_home_that_opens(
     make_home: MakeHome, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ from commons.net.swarm import Swarm
 from commons.node import api, control
 from commons.node import node as nodes
 from tests.conftest import ANY, LIMIT, Party, Start, until
+from tests.rows import few
 
 ROOT = Path(__file__).resolve().parents[2]
 USUAL = 1024  # descriptors, hard and soft
@@ -171,7 +172,7 @@ ATTACKS: dict[str, Hold] = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", few(ATTACKS, 5))
 async def test_everybody_is_served_while_somebody_holds(node: Attacked, attack: str) -> None:
     async with AsyncExitStack() as stack:
         await ATTACKS[attack](node, stack)

@@ -171,7 +171,7 @@ def audited(path: Path) -> dict[str, Any]:
     return asyncio.run(go())
 
 
-@one_in(4)
+@one_in(9)
 def test_a_backup_killed_anywhere_leaves_the_home_as_it_was_and_nothing_under_its_name(
     tmp_path: Path, every: int
 ) -> None:
@@ -203,7 +203,7 @@ def test_a_backup_killed_anywhere_leaves_the_home_as_it_was_and_nothing_under_it
     assert named.count(False) * every > 10
 
 
-@one_in(4)
+@one_in(9)
 def test_a_restore_killed_anywhere_is_repeated_and_no_half_home_has_a_name(tmp_path: Path, every: int) -> None:
     path, file = made(tmp_path)
     before, named = audited(path), list[bool]()
@@ -229,6 +229,7 @@ def test_a_restore_killed_anywhere_is_repeated_and_no_half_home_has_a_name(tmp_p
     assert named.count(False) * every > 10
 
 
+@pytest.mark.long
 def test_a_node_that_is_killed_while_it_backs_up_loses_nothing(tmp_path: Path) -> None:
     commons = Commons(tmp_path)
     (tmp_path / "data").mkdir()

@@ -121,6 +121,7 @@ def back_up(commons: Commons, home: str) -> None:
     shutil.copytree(commons.folder / home, commons.folder / f"{home}.backup")
 
 
+@pytest.mark.long
 def test_an_old_copy_whose_node_was_killed_is_refused_while_a_requester_runs(commons: Commons) -> None:
     ben = commons.json("ben", "init")["peer"]
     commons.json("ana", "init")
@@ -146,6 +147,7 @@ def test_an_old_copy_whose_node_was_killed_is_refused_while_a_requester_runs(com
     assert commons.json("ana", "audit")["entries"] == here
 
 
+@pytest.mark.long
 def test_with_members_away_the_owners_word_is_noted_once_for_each_command_and_shown(commons: Commons) -> None:
     (commons.folder / "charter.toml").write_text(CHARTER)
     commons.json("coop", "community", "new", "charter.toml")
