@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -35,7 +36,7 @@ from tests.rows import MANY
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell starts with "&": children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("commons", deadline=None, max_examples=MANY // 3)
+settings.register_profile("commons", deadline=None, max_examples=MANY // 5)
 settings.register_profile("long", deadline=None, max_examples=MANY)  # .ci/run: --hypothesis-profile=long
 settings.load_profile("commons")
 
@@ -55,16 +56,28 @@ if "TMPDIR" not in os.environ and roomy(MEMORY):  # docs/decisions/0025-what-the
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 ANY = "/ip4/127.0.0.1/tcp/0"
+TABLE = 5  # rows and more are a long table
 LIMIT = 120.0  # seconds that a test waits for an event; it passes no sooner and no later by it, and fails by it alone
 MakeHome = Callable[..., Path]
 Start = Callable[..., Any]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The files whose tests wait for processes and peers come first, so that none of them is left over at the end for
-    one worker, with nothing for the others to do beside it."""
+    one worker, with nothing for the others to do beside it. Where no file is named, the rows of a long table are the
+    `rest` but for one in three: see docs/decisions/0025-what-the-plain-tests-are.md."""
     quick = ("core", "disk", "licences", "metadata")
     items.sort(key=lambda item: item.path.parent.name in quick)
+    if all(Path(each).resolve() == Path(__file__).parent for each in config.args):
+        tables = defaultdict[str, list[pytest.Item]](list)
+        for item in items:
+            tables[item.nodeid.partition("[")[0]].append(item)
+        for rows in tables.values():
+            if len(rows) >= TABLE and not any(row.get_closest_marker("long") for row in rows):
+                for n, row in enumerate(rows):
+                    if n % 3:
+                        row.add_marker("rest")
 
 
 @pytest.fixture

@@ -296,6 +296,7 @@ async def test_a_receipt_comes_after_its_request_and_from_its_requester(asker: A
         await asker.send(asker.submission(replace(said, files=4), kind=entries.RECEIPT))
 
 
+@pytest.mark.long
 async def test_ten_thousand_unknown_keys_cannot_flood_the_log(asker: Asker) -> None:
     now = asker.registrar.clock()
     asker.registrar.clock = lambda: now  # no time passes, so no bucket fills again

@@ -215,6 +215,7 @@ def test_an_error_that_nobody_can_catch_is_one_line(tmp_path: Path) -> None:
     assert "secret" not in err
 
 
+@pytest.mark.long
 def test_a_librarys_warning_reaches_who_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "platformdirs.py").write_text(
         "import warnings\nwarnings.warn('a secret of a library')\n"

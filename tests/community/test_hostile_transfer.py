@@ -174,7 +174,7 @@ async def test_ballots_that_were_witnessed_before_a_crash_are_stamped_after_it(
     assert coop.home.first.log.state.community.ballots[opened["proposal"]].standing == "passed"
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("gone", few([False, True], 2))
 async def test_what_is_owed_to_the_old_registrar_goes_to_the_new_one(
     village: Village, found: Found, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
 ) -> None:

@@ -34,6 +34,7 @@ from commons.node import control
 from commons.witness import cosigning
 from tests.cli.test_cli import Commons
 from tests.conftest import Party, Start, decided
+from tests.rows import few
 
 CHARTER = """
 name = "Health together"
@@ -241,7 +242,7 @@ def witnessed(by: Party) -> str:
     return CHARTER.replace("[colleges]", f'witnesses = "{row}"\n[colleges]')
 
 
-@pytest.mark.parametrize("amended", [False, True])
+@pytest.mark.parametrize("amended", few([False, True], 2))
 async def test_custodians_wait_for_the_witnesses_and_the_same_command_goes_on(
     start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amended: bool
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_licence_that_metadata_gives_one_file_is_named_with_both(folder: Path)
     assert "datapackage.json: licence of rivers.csv passed over: unknown licence" in ready.notices[0]
 
 
+@pytest.mark.long
 def test_many_files_that_are_not_there_are_one_notice(folder: Path) -> None:
     rows = [{"name": "x", "path": f"gone/{n}"} for n in range(50_000)]
     write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})

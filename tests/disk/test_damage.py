@@ -20,7 +20,7 @@ from tests.disk.test_log import access, flipped, note_of, opened, reopen, stalle
 
 __all__ = ["opened"]  # a fixture
 
-flips = pytest.mark.parametrize("flips", [20, pytest.param(100, marks=pytest.mark.long)])
+flips = pytest.mark.parametrize("flips", [10, pytest.param(100, marks=pytest.mark.long)])
 TABLES = {
     "entries": "SELECT idx, data FROM entries",
     "nodes": "SELECT level, pos, hash FROM nodes",

@@ -95,7 +95,7 @@ async def test_the_owners_words_lie_beside_the_log_they_are_about(old: Path, sai
         assert home.word(said["cleo"]) is None
 
 
-@pytest.mark.parametrize("name", few(NAMES, 2))
+@pytest.mark.parametrize("name", few(NAMES, 4))
 def test_a_move_that_is_killed_anywhere_goes_on_and_loses_nothing(old: Path, tmp_path: Path, name: str) -> None:
     with Home(old / name) as home:
         whole, first = entries(home), home.first.commons

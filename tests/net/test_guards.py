@@ -211,6 +211,7 @@ def test_three_hundred_and_ten_connections_leave_the_host_listening() -> None:
     assert run(lambda: cycles_until_deaf(310)) is None
 
 
+@pytest.mark.long
 def test_without_slots_given_back_it_goes_deaf(monkeypatch: Patch) -> None:
     monkeypatch.setattr(house, "USUAL", Places(connections=20))
     assert run(lambda: cycles_until_deaf(45)) is None
@@ -621,6 +622,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_libp2p_writes_to_no_terminal_whatever_its_variables_say() -> None:
     """Nor does it configure the root logger, which, left alone, it does."""
     untamed = "import commons.net.host; commons.net.host.tame_logging = lambda: None"

@@ -36,7 +36,7 @@ from tests.cli.test_cli import Commons
 from tests.conftest import CHARTER, LIMIT, Desk, Found, Party, Village, chosen, log_folder, until
 from tests.crash_driver import die_at, in_child
 from tests.node.test_restores import goes_on, node_until_killed, of_every_role
-from tests.rows import one_in
+from tests.rows import few, one_in
 
 WORDS = "correct horse battery staple"
 
@@ -270,7 +270,7 @@ def test_a_node_that_is_killed_while_it_backs_up_loses_nothing(tmp_path: Path) -
 # -- openings of others' logs that were kept ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", few([True, False], 2))
 async def test_what_a_backup_keeps_of_others_logs_is_destroyed_where_they_have_erased_it_since(
     village: Village, found: Found, folder: Path, tmp_path: Path, there: bool
 ) -> None:
@@ -355,7 +355,7 @@ def names(party: Party) -> dict[int, object]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", few([1, 2, 3], 3))
 async def test_a_name_that_was_erased_since_stays_erased(
     village: Village, folder: Path, tmp_path: Path, seed: int
 ) -> None:

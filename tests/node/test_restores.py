@@ -170,6 +170,7 @@ def test_with_members_away_the_owners_word_is_noted_once_for_each_command_and_sh
     assert len(commons.json("coop", "status")["resumed"]["words"]) == 2
 
 
+@pytest.mark.long
 def test_alone_the_command_or_the_node_that_goes_on_says_so_once(commons: Commons) -> None:
     commons.json("ana", "init")
     assert "alone" not in commons.json("ana", *publish("Rivers"))
