@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -78,6 +79,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 for n, row in enumerate(rows):
                     if n % 3:
                         row.add_marker("rest")
+
+
+def pytest_collection_finish() -> None:
+    """Some hundred thousand objects that are there until the end are not looked at again and again for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture

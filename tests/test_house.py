@@ -7,7 +7,6 @@ import graphlib
 import io
 import re
 import tokenize
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +72,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a file's syntax, from the top."""
+    return tuple(nodes(path))
+
+
 def room(module: str) -> str | None:
     """The room of a dotted module of ours; None for anybody else's."""
     return next((each for each in ROOMS if module == each or module.startswith(f"{each}.")), None)
@@ -89,15 +94,15 @@ def pure() -> list[Path]:
 @cache
 def imports(path: Path) -> list[tuple[int, str]]:
     """(line, dotted name) of everything imported when it runs, in functions too; for types alone does not count."""
-    tree, found = parsed(path), list[tuple[int, str]]()
+    found = list[tuple[int, str]]()
     typing = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if id(node) in typing:
             continue
         if isinstance(node, ast.Import):
@@ -136,7 +141,7 @@ def test_a_log_is_read_by_its_replica_alone() -> None:
     found = {
         str(path.relative_to(HOUSE / "commons"))
         for path in SOURCES
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute | ast.Name | ast.alias)
         and getattr(node, "attr", getattr(node, "id", getattr(node, "name", None)))
         in ("grow", "edge_root", "read_edge", "check_consistency")
@@ -153,16 +158,16 @@ def test_every_module_has_an_importer_in_the_house() -> None:
 
 def test_no_circle_of_files() -> None:
     """Imports within functions count, and those for types alone."""
-    files = {dotted(path): parsed(path) for path in SOURCES}
+    files = {dotted(path): path for path in SOURCES}
     asked = {
         ours: {
             theirs if theirs in files else node.module or ""
-            for node in ast.walk(tree)
+            for node in nodes(path)
             if isinstance(node, ast.ImportFrom)
             for theirs in (f"{node.module}.{alias.name}" for alias in node.names)
         }
-        | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        for ours, tree in files.items()
+        | {alias.name for node in nodes(path) if isinstance(node, ast.Import) for alias in node.names}
+        for ours, path in files.items()
     }
     floors = [*graphlib.TopologicalSorter(asked).static_order()]  # CycleError names the circle
     assert floors.index("licences.files") < floors.index("licences") < floors.index("commons.cli.licence")
@@ -170,7 +175,7 @@ def test_no_circle_of_files() -> None:
 
 def test_no_class_inherits_one_of_ours() -> None:
     """But protocols and exceptions: what a class has is a value in it, and what is long is split by noun."""
-    classes = [(path, node) for path in SOURCES for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
+    classes = [(path, node) for path in SOURCES for node in nodes(path) if isinstance(node, ast.ClassDef)]
     ours = {node.name: {ast.unparse(base).split("[")[0] for base in node.bases} for _, node in classes}
 
     def free(named: str) -> bool:
@@ -196,7 +201,7 @@ def test_what_is_pure_knows_no_clock_disk_socket_or_chance() -> None:
 
 def test_what_is_pure_has_no_coroutine() -> None:
     for path in pure():
-        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(parsed(path))), path
+        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in nodes(path)), path
 
 
 @pytest.mark.parametrize("guest", GUESTS)
@@ -241,7 +246,7 @@ def test_no_class_name_twice() -> None:
     """Private classes count, and those within others: who reads a name anywhere knows which it is."""
     places: dict[str, list[str]] = {}
     for path in SOURCES:
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{name(path)}:{node.lineno}")
     assert {each: where for each, where in places.items() if len(where) > 1} == {}
@@ -252,7 +257,7 @@ def test_a_module_of_ours_goes_by_its_own_name() -> None:
     aliases = [
         f"{name(path)}: {each.name} as {each.asname}"
         for path in SOURCES
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and room(node.module or ""))
         for each in node.names
         if each.asname and (isinstance(node, ast.ImportFrom) or room(each.name))
@@ -271,14 +276,15 @@ def test_modules_are_nouns_or_verbs_of_one_word() -> None:
         assert path.stem in ("__init__", "__main__") or re.fullmatch(r"[a-z0-9]+", path.stem), path
 
 
-def words() -> Iterator[tuple[str, str]]:
+@cache
+def words() -> list[tuple[str, str]]:
     """(where, text): every document whole, and of the code its comments and strings."""
-    for path in PROSE:
-        yield name(path), path.read_text()
+    found = [(name(path), path.read_text()) for path in PROSE]
     for path in SOURCES:
         for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
             if token.type in (tokenize.COMMENT, tokenize.STRING):
-                yield f"{name(path)}:{token.start[0]}", token.string
+                found.append((f"{name(path)}:{token.start[0]}", token.string))
+    return found
 
 
 def test_nothing_is_promised_that_no_log_can_keep() -> None:

@@ -130,6 +130,7 @@ def top(wheel: Path) -> set[str]:
     return {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 
 
+@pytest.mark.long
 def test_we_install_two_packages_and_no_name_of_others(wheels: list[Path]) -> None:
     ours, standin = wheels
     assert top(ours) == {"commons", "licences", f"{ours.name.partition('-py3')[0]}.dist-info"}

@@ -57,7 +57,7 @@ def named(home: Path) -> list[Path]:
         (dishonest.FlipsABitOfEveryPiece, Untrue), (dishonest.CutsThePackShort, CommonsError),
         (dishonest.InventsThePieces, Untrue), (dishonest.SwapsPacks, CommonsError),
         (dishonest.BlamesYourDisk, Unreachable), (dishonest.CriesWolf, Unreachable),
-    ], 2),
+    ], 4),
 )  # fmt: skip
 async def test_a_mirror_that_lies_is_found_and_an_honest_one_finishes(
     start: Start, folder: Path, tmp_path: Path, lie: dishonest.Lie, error: type[CommonsError]
@@ -77,6 +77,7 @@ async def test_a_mirror_that_lies_is_found_and_an_honest_one_finishes(
     assert (tmp_path / "copy" / "big.bin").read_bytes() == (folder / "big.bin").read_bytes()
 
 
+@pytest.mark.long
 async def test_a_liar_is_asked_no_more_after_its_first_lies(start: Start, folder: Path) -> None:
     (folder / "big.bin").write_bytes(os.urandom(20 << 20))
     dishonest.FlipsABitOfEveryPiece.asked = 0
