@@ -75,7 +75,7 @@ def parsed(path: Path) -> ast.Module:
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """All of a file's syntax, from the top."""
-    return tuple(nodes(path))
+    return tuple(ast.walk(parsed(path)))
 
 
 def room(module: str) -> str | None:

@@ -98,11 +98,12 @@ def kept(home: Path) -> int:
     ("number", "node"),
     [
         pytest.param(signal.SIGINT, False, id="2-alone"),
-        pytest.param(signal.SIGKILL, True, id="9-by its node", marks=pytest.mark.long),
-        pytest.param(signal.SIGKILL, False, id="9-alone", marks=pytest.mark.long),
-        pytest.param(signal.SIGINT, True, id="2-by its node", marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, True, id="9-by its node"),
+        pytest.param(signal.SIGKILL, False, id="9-alone"),
+        pytest.param(signal.SIGINT, True, id="2-by its node"),
     ],
 )
+@pytest.mark.long
 def test_a_fetch_stopped_in_the_middle_says_how_far_it_is_and_goes_on(
     served: tuple[Commons, str, str, str], number: signal.Signals, node: bool
 ) -> None:

@@ -150,6 +150,7 @@ def test_an_output_that_is_full_or_closed_is_told(commons: Forked) -> None:
     assert (code, said.startswith("commons: ")) == (4, True), said
 
 
+@pytest.mark.long
 def test_a_reader_who_leaves_ends_no_command(commons: Forked) -> None:
     """Even where the words come before the work: what was left out is told before anything is sealed."""
     (commons.folder / "hidden").mkdir()

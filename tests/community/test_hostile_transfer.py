@@ -98,6 +98,7 @@ async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -
     assert (told["taken"], told["wrong"]) == (True, [])
 
 
+@pytest.mark.long
 async def test_who_took_a_log_over_can_change_its_key_and_give_it_back(village: Village, found: Found) -> None:
     """Three more changes: Ben's own key, then the log back to the first registrar, then that one's own key."""
     seats = await found("ben", "cleo")
@@ -280,6 +281,7 @@ async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
     assert (told["taken"], told["datasets"], told["manifests"]) == (True, 1, 0)
 
 
+@pytest.mark.long
 async def test_a_home_takes_over_several_logs_and_keeps_its_own(
     village: Village, found: Found, folder: Path, tmp_path: Path
 ) -> None:
