@@ -151,7 +151,7 @@ def _parts(home: Home, with_packs: bool, opened: ExitStack) -> tuple[list[Part],
         for path in (each.path / name for each in every for name in DATABASES):
             keep(str(path.relative_to(place)), sql.snapshot(path, place))
         for kept in logs:  # for root, SQLite gives a journal that is opened its owner again
-            kept.log.stored()  # which changes its times
+            kept.resumption.left()  # its times have changed
         for pattern in BESIDE:
             for path in sorted(path for each in every for path in (each.path / "commons").glob(pattern)):
                 keep(str(path.relative_to(place)), sql.snapshot(path, place))

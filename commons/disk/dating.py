@@ -49,15 +49,19 @@ def elapsed() -> float:
 
 
 class Dating:
-    """Whether one home's clock may date its log and erase from it. `ask`, called by the committer's thread, has others
-    say what time it is, and may wait for them."""
+    """Whether one home's clock may date its log and erase from it."""
 
     def __init__(self, log: Log, notes: Notes, elapsed: Callable[[], float] = elapsed) -> None:
         self._log, self._notes, self._elapsed = log, notes, elapsed
         self._heard: dict[str, tuple[int, float]] = {}  # what a clock said, and when
         self._asked = float("-inf")
-        self.ask: Callable[[], None] = lambda: None
-        log.admits.append(self._admit)
+        self._ask: Callable[[], None] = lambda: None
+        log.admit(self._admit)
+
+    def asks(self, ask: Callable[[], None]) -> None:
+        """Nothing: from now on `ask` has those whose clocks count say what time it is; it is called by the committer's
+        thread, and may wait for them."""
+        self._ask = ask
 
     # -- others' clocks -----------------------------------------------------------------------------------------------
 
@@ -95,7 +99,7 @@ class Dating:
         witnesses, members = self.others()
         unheard = not witnesses if self.witnesses() else not members and bool(self.members())
         if unheard and now - state.time > clock.APART and self._elapsed() - self._asked > AGAIN:
-            self.ask()
+            self._ask()
             self._asked = self._elapsed()
         self.check(now)
 

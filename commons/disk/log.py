@@ -63,19 +63,11 @@ class Log:
     """The log that this home keeps. Use `create` or `adopt` once and `open` afterwards; `append` from any thread;
     `close` at the end.
 
-    `head` is the newest durable checkpoint; `broken` says why the log is shut, if it is; `told` is called, by the
-    committer's thread, after each new head, and must be quick; so is `stored`, before anybody hears of it.
-
-    `outran` is told of a head of ours with more entries than there are here, and who showed it; `waived` is how many
-    entries such a head has at most that the owner goes on without. `withholds` says why what an entry hides is not
-    opened; empty for what may be.
+    `head` is the newest durable checkpoint; `broken` says why the log is shut, if it is. `waived` is how many entries a
+    head of ours has at most that somebody shows, and that the owner goes on without.
     """
 
     head: Signed
-    told: Callable[[], None] = staticmethod(lambda: None)
-    stored: Callable[[], None] = staticmethod(lambda: None)
-    outran: Callable[[bytes, str], None] = staticmethod(lambda head, by: None)
-    withholds: Callable[[int], str] = staticmethod(lambda index: "")
     waived = 0
     broken: CommonsError | None = None
     damage: Sequence[Damage] = ()  # found when it was opened
@@ -96,7 +88,11 @@ class Log:
         self._signer, self._later, self._clock = signer, later, clock
         self.state = State()
         self._proven = False  # what shut it, and not only somebody's word
-        self.admits: list[Admit] = []  # asked, in this order, before anything is added
+        self._admits: list[Admit] = []
+        self._withheld: Callable[[int], str] = lambda index: ""
+        self._stored: Callable[[], None] = lambda: None
+        self._outran: Callable[[bytes, str], None] = lambda head, by: None
+        self._told: Callable[[], None] = lambda: None
         self._fresh: dict[bytes, int] = {}  # statements of the batch that is being committed
         self._queue: queue.SimpleQueue[tuple[Draft, Future[Appended]] | None] = queue.SimpleQueue()
         self._gate, self._closed = threading.Lock(), False
@@ -237,6 +233,27 @@ class Log:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
+    # -- who takes part in it -------------------------------------------------------------------------------------
+
+    def admit(self, by: Admit) -> None:
+        """Nothing: from now on `by` is asked, after those before it, before anything is added."""
+        self._admits.append(by)
+
+    def withhold(self, why: Callable[[int], str]) -> None:
+        """Nothing: what an entry hides is not opened from now on where `why` says of its index why; "" where it may
+        be."""
+        self._withheld = why
+
+    def watch(self, stored: Callable[[], None], outran: Callable[[bytes, str], None], waived: int = 0) -> None:
+        """Nothing: after each change of the file `stored` is called, before anybody hears of it; `outran` is told of a
+        head of ours with more entries than there are here and than are `waived`, and who showed it."""
+        self._stored, self._outran, self.waived = stored, outran, waived
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Nothing: from now on, in the place of whoever was called before, `told` is called after each new head, by the
+        committer's thread. It must be quick."""
+        self._told = told
+
     def clock(self) -> float:
         """The seconds since 1970 by the clock that dates the entries."""
         return self._clock()
@@ -316,7 +333,7 @@ class Log:
     def opening(self, index: int, of: str | None = None) -> Opening | None:
         """The opening of entry `index`; None where the entry hides nothing, or nothing about the person `of`, or was
         erased. Refused where it is withheld."""
-        if why := self.withholds(index):
+        if why := self._withheld(index):
             raise Refused(f"what entry {index} hides is withheld: {why}")
         with self._reading, sql.door(self._path):
             return self._openings.get(index, self._reads, of) if index < self.size else None
@@ -329,7 +346,7 @@ class Log:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._openings.erase(indices)
             sql.forget(self._db)
-        self.stored()
+        self._stored()
 
     # -- what was found of requests: it stays when what they hide is erased ------------------------------------------
 
@@ -345,7 +362,7 @@ class Log:
         with self.writing, sql.door(self._path), self._db:  # which commits, or rolls back
             self._db.execute("BEGIN IMMEDIATE")
             Verdicts(self._db).put(size, root, found)
-        self.stored()
+        self._stored()
 
     # -- append ---------------------------------------------------------------------------------------------------
 
@@ -419,12 +436,12 @@ class Log:
                 future.set_exception(told)
             return
         self._fresh.clear()
-        self.stored()
+        self._stored()
         for future, first in waiting:
             future.set_result(Appended(first=first, head=self.head))
         for index, new in enumerate(records, start):
             journal.committed(self.state, index, new.entry)
-        self.told()
+        self._told()
 
     def _fold(self, draft: Draft, first: int, now: int) -> list[Record]:
         records, before = list(draft(self.state, first, now)), self.state.size
@@ -447,7 +464,7 @@ class Log:
 
     def _admit(self, records: Sequence[Record], now: int) -> None:
         """The one place on the way of every entry: the committer's thread, before anything is folded."""
-        for admit in self.admits:
+        for admit in self._admits:
             admit(records, now)
 
     def _store(self, start: int, records: Sequence[Record]) -> tuple[Signed, tuple[bytes, ...]]:
@@ -522,7 +539,7 @@ class Log:
                 self._reads.execute("INSERT INTO alarms SELECT ? WHERE NOT EXISTS(SELECT 1 FROM alarms)", (head,))
         else:
             with suppress(StorageFailed):
-                self.outran(head, by)
+                self._outran(head, by)
         raise self.broken.with_traceback(None)
 
     def leads(self, to: checkpoint.Checkpoint, lead: Sequence[bytes]) -> bool:

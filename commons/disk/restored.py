@@ -39,7 +39,7 @@ class Restored:
         elif self.here:
             self._delete_by = 1
         if self.here:
-            log.withholds = self.why
+            log.withhold(self.why)
 
     def note(self, delete_by: int | None, seen: int, gone: Sequence[int]) -> None:
         """That this home was made from a backup that had to be deleted by that day; how many entries a newer copy of
@@ -48,7 +48,7 @@ class Restored:
         said = {"by": delete_by or 0, "seen": seen, "gone": sorted(destroyed)}
         self._notes.mark(RESTORED, int(self._clock()), **said)
         self.here, self._delete_by, self._seen, self.gone = True, delete_by or 0, seen, destroyed
-        self._log.withholds = self.why
+        self._log.withhold(self.why)
 
     def shut(self) -> str:
         """Why nothing at all is opened; empty where something may be."""

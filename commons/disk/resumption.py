@@ -29,24 +29,22 @@ RESUMED, AHEAD, WORD = "resumed", "ahead", "go-on"  # two marks, and the notes o
 
 class Resumption:
     """Whether a home's log may go on: made before the log's file is opened, which touches it. `free` says that entries
-    are added without asking; `unmoved` that the file is as this program left it; `ask`, called by the committer's
-    thread, sees to an answer, and raises why there is none."""
+    are added without asking; `unmoved` that the file is as this program left it."""
 
     def __init__(self, folder: Path, notes: Notes, clock: Callable[[], float] = time.time) -> None:
         self._path, self._notes, self._clock = folder / "log.db", notes, clock
         self.last = notes.marked(RESUMED)
         self.unmoved = self.last is not None and self.last.said["files"] == files(self._path)
         self.free = self.unmoved and self.last is not None and 0 <= clock() - self.last.time <= DAY
-        self.ask: Callable[[], None] = nobody
+        self._ask: Callable[[], None] = nobody
         self._watching, self._noting = False, threading.Lock()
 
     def watch(self, log: Log) -> None:
         """Nothing: from here on the log adds only what is admitted here. A head that somebody showed before, and that
         it still does not lead to, keeps it shut, unless its owner has said to go on without."""
         self._watching = True
-        log.admits.append(self._admit)
-        log.stored, log.outran = self.left, self._outran
-        log.waived = max((each.said["over"] for each in self.words()), default=0)
+        log.admit(self._admit)
+        log.watch(self.left, self._outran, max((each.said["over"] for each in self.words()), default=0))
         ahead = self._notes.marked(AHEAD)
         if self._notes.unread.any("marks"):  # perhaps that one
             self.free = False
@@ -58,9 +56,14 @@ class Resumption:
                 pass  # the log is shut, and says why
         self.left()
 
+    def asks(self, ask: Callable[[], None]) -> None:
+        """Nothing: before entries are added without an answer `ask` is called, by the committer's thread: it sees to
+        one, and raises why there is none."""
+        self._ask = ask
+
     def _admit(self, records: Sequence[Record], now: int) -> None:
         if not self.free:
-            self.ask()
+            self._ask()
 
     def _outran(self, head: bytes, by: str) -> None:
         if checkpoint.parse(note.peek(head)).size > self.ahead():

@@ -32,14 +32,14 @@ class Clocks:
         self.kept, self._net, self._loop = kept, net, asyncio.get_running_loop()
         self._waiting: set[threading.Event] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        kept.dating.ask = self._ask
+        kept.dating.asks(self._ask)
 
     def start(self) -> None:
         """While the clock is in doubt, ask again and again, and do what waited once it no longer is."""
         self._do(self._watch())
 
     def stop(self) -> None:
-        self.kept.dating.ask = lambda: None
+        self.kept.dating.asks(lambda: None)
         for task in [*self._tasks]:
             task.cancel()
         for done in [*self._waiting]:

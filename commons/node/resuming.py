@@ -122,7 +122,7 @@ class Resuming:
         self._asking: asyncio.Task[None] | None = None
         self._stays = False
         noted = kept.resumption
-        noted.ask = self._ask
+        noted.asks(self._ask)
         if noted.free and noted.last is not None and (noted.last.said["how"], noted.last.said["who"]) == ("alone", []):
             noted.free = not self._known()  # somebody is known since
         if not noted.free and kept.log.broken is None and not self._known():

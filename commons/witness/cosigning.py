@@ -140,14 +140,14 @@ class Cosigning:
             with contextlib.suppress(RuntimeError):  # the loop was closed this very moment
                 loop.call_soon_threadsafe(wake.set)
 
-        self.log.told = told
+        self.log.tell(told)
         if self.kept.cosigned.heads:  # what others signed must be in our log: else this home is an old copy
             with contextlib.suppress(CommonsError):
                 self.log.compare(self.kept.cosigned.heads[0].note, "this home's cosigned.db")
         self._main = loop.create_task(self._run(wake))
 
     async def stop(self) -> None:
-        self.log.told = lambda: None
+        self.log.tell(lambda: None)
         tasks = [*self._workers, *([self._main] if self._main else [])]
         for task in tasks:
             task.cancel()

@@ -40,10 +40,13 @@ class Case:
         self.log = self.watched.log
         self.state, _ = self.log.fold()
         self.now, self.elapsed, self.asked = self.state.time + 1, 1000.0, 0
-        part = SimpleNamespace(state=self.state, clock=lambda: float(self.now), admits=[], origin=self.log.log.name)
+        admits: list[Any] = []
+        part = SimpleNamespace(
+            state=self.state, clock=lambda: float(self.now), admit=admits.append, origin=self.log.log.name
+        )
         self.dating = Dating(part, notes, lambda: self.elapsed)  # type: ignore[arg-type]
-        self.dating.ask = self._ask
-        (self.admit,) = part.admits
+        self.dating.asks(self._ask)
+        (self.admit,) = admits
         self.answers = dict[str, int]()
 
     def _ask(self) -> None:

@@ -319,7 +319,7 @@ def test_an_old_copy_of_a_log_that_meets_its_own_future_stops_and_for_good_where
     os.replace(opened.path / "old.db", path)
     log = reopen(opened)
     told = list[tuple[bytes, str]]()
-    log.outran = lambda head, by: told.append((head, by))
+    log.watch(stored=lambda: None, outran=lambda head, by: told.append((head, by)))
     with pytest.raises(Stale, match="behind by the word of ben") as caught:
         log.compare(newer, "ben")
     assert newer.decode() in caught.value.evidence
@@ -417,7 +417,7 @@ def test_whoever_admits_is_asked_of_what_is_added_and_of_nothing_else(opened: Ho
         if len(asked) == 2:
             raise Conflict("not now")
 
-    log.admits.append(admit)
+    log.admit(admit)
     log.append(access()).result(LIMIT)
     assert log.append(lambda _state, _index, _now: []).result(LIMIT).head == log.head
     with pytest.raises(Conflict, match="not now"):

@@ -45,7 +45,7 @@ def test_nothing_is_added_that_is_not_admitted(make_home: MakeHome) -> None:
         def draft(*_: object) -> list[Record]:
             return [Record(data=home.first.log.entry(0), entry=object())]  # type: ignore[arg-type]
 
-        home.first.log.admits.append(admit)
+        home.first.log.admit(admit)
         with pytest.raises(Conflict, match="not now"):
             home.first.log.append(draft).result()
         assert home.first.log.append(lambda *_: []).result().head == home.first.log.head
