@@ -165,6 +165,11 @@ async def test_a_commons_is_named_by_its_id_by_its_charter_or_by_its_owner(villa
     for wrong in ("x" * 101, " x", "a\nb"):
         with pytest.raises(Malformed, match="a name is"):
             await eve.desk.rename(name=wrong, named=two)
+    for wrong in (one, two, f"commons:{one}"):
+        with pytest.raises(Malformed, match="that is an id"):
+            await eve.desk.rename(name=wrong, named=two)
+    with pytest.raises(Malformed, match="which commons is to be called 'south'"):
+        await eve.desk.rename(name="south")
     assert (await eve.desk.rename())["names"] == {one: "north"}
     eve = await village.restart("eve")
     assert (await eve.desk.community(named="north"))["commons"] == one

@@ -471,7 +471,7 @@ def test_a_logged_request_is_not_told_of_as_waiting(tmp_path: Path) -> None:
 
 
 async def test_a_member_who_stands_by_takes_requests_while_the_registrar_is_away_and_decides_none(
-    village: Village, folder: Path, tmp_path: Path
+    village: Village, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coop, ben, eve = [await village.start(*each) for each in (("coop", CHARTER), ("ben",), ("eve",))]
     invited = (await coop.desk.invite(college="workers", lan=True))["invitation"]
@@ -496,6 +496,11 @@ async def test_a_member_who_stands_by_takes_requests_while_the_registrar_is_away
     await until(lambda: not stands.home.pleas.waiting())
     (access,) = coop.home.first.log.state.accesses.values()
     assert access.outcome == "pending"  # for who keeps the log to decide
+    with monkeypatch.context() as custodian:
+        custodian.setattr(stands.home.deposits, "of", lambda commons: ["a share"])
+        with pytest.raises(Conflict, match="1 shares of keys"):
+            await ben.desk.forget(named=commons)
+    assert (await ben.desk.status())["others"][0]["stands_by"]  # what was refused has changed nothing
     assert (await ben.desk.stand_by(stop=True))["commons"] == []
     with pytest.raises(Conflict, match="keeps that log"):
         await coop.desk.stand_by()

@@ -10,6 +10,7 @@ from typing import Annotated
 from commons.community import invitation, voting
 from commons.community.charter import founding
 from commons.community.voting import Seat
+from commons.core.crypto import ids
 from commons.core.dataset import address
 from commons.core.state import proposals
 from commons.core.tlog.note import Verifier
@@ -107,14 +108,24 @@ async def rename(c: Context, *, name: str = "", named: str | None = None) -> Nam
     charter where it is empty. Nobody else sees it."""
     top = c.top.home
     names: dict[str, str] = top.config.get(NAMES, {})
+    if named is None and name:
+        raise Malformed(f"which commons is to be called {name[:100]!r}?", hint="say so with --in ID or its name of now")
     if named is not None:
         if len(name) > 100 or name != name.strip() or not name.isprintable():
             raise Malformed("a name is at most 100 characters that can be read", hint="choose another")
+        if _is_id(name):
+            raise Malformed("that is an id, by which one commons alone is meant", hint="choose another name")
         if taken := [each for each, known in names.items() if known.casefold() == name.casefold() and each != named]:
             raise Conflict(f"{taken[0]} is called {name!r} already", hint="choose another")
         names = {**names, named: name} if name else {each: known for each, known in names.items() if each != named}
         top.put_setting(NAMES, names)
     return NamesResult(names=names)
+
+
+def _is_id(name: str) -> bool:
+    with contextlib.suppress(Malformed):
+        return bool(ids.check_commons(name))
+    return False
 
 
 @verb("community")
@@ -168,8 +179,6 @@ async def forget(c: Context, *, named: str) -> LeaveResult:
 
 async def _parting(c: Context, commons: str) -> bool | None:
     """Whether the log lists this home as a member still. Conflict where others rely on what would be deleted."""
-    if commons in complaints.standing_by(c.home):
-        c.home.put_setting(complaints.STANDING, [each for each in complaints.standing_by(c.home) if each != commons])
     own = c.home.kept.get(commons)
     if own is not None and not own.left:
         raise Conflict(
@@ -185,4 +194,6 @@ async def _parting(c: Context, commons: str) -> bool | None:
         )
     there = replica.of(c.home, commons)
     await there.open()
+    if commons in (standing := complaints.standing_by(c.home)):
+        c.home.put_setting(complaints.STANDING, [each for each in standing if each != commons])
     return c.home.keys.identity.peer in there.state.founded.members if there.size else None
