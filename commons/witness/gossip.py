@@ -88,6 +88,8 @@ class Gossip:
         key, theirs = _opened(body, keys)
         await self.compare(key, theirs, caller or "somebody")
         ours = self.head(key)
+        if caller is not None and ours is not None and ours.checkpoint == theirs.checkpoint:
+            self._remember(self._due, (caller, key.vkey), now + AGAIN)  # neither has anything to show the other
         return ours.note if ours else b""
 
     # -- comparing ----------------------------------------------------------------------------------------------------

@@ -394,6 +394,22 @@ class Counted:
         return self.told[before:]
 
 
+async def test_who_has_come_and_shown_the_very_head_that_is_here_is_not_told_it_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await start("alice"), await start("bob")
+    counted = Counted(bob, alice, monkeypatch)
+    for party in (alice, bob):
+        assert party.home.shelf.advance(another(0)[0].vkey, None, head_of(0, 3))
+    commons = another(0)[0].name.removeprefix("commons/")
+    await alice.node.gossip.talk(bob.address)
+    assert commons not in await counted.talk()
+    assert commons in await counted.talk()  # once it is time again
+    assert bob.home.shelf.advance(another(0)[0].vkey, head_of(0, 3), head_of(0, 4))
+    await alice.node.gossip.talk(bob.address)
+    assert commons in await counted.talk()  # hers is another, and perhaps he has what shows that they contradict
+
+
 @pytest.mark.parametrize("logs", few([31, 32, 33, 100], 2))
 async def test_all_logs_have_their_turn_whatever_their_number(
     start: Start, monkeypatch: pytest.MonkeyPatch, logs: int
