@@ -2,7 +2,7 @@
 
 A copy is fresh when it is needed: for a ballot, for the keeping of shares, for going on with a log whose registrar
 vanished. What is polled is one small head; entries are read when there are more. A peer that shows a newer head has it
-read at once.
+read at once, and heads are compared with peers more often: see `witness.gossip`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from commons.net.network import Network
 from commons.rounds import Rounds
 
 log = logging.getLogger(__name__)
-FIRST, EVERY = 60.0, 600.0  # seconds until a running node reads on, and between two times; each times 0.75 to 1.25
+FIRST, EVERY = 60.0, 1800.0  # seconds until a running node reads on, and between two times; each times 0.75 to 1.25
 LOOK = 30.0  # seconds until a community that was joined meanwhile is noticed
 PATIENCE = 300.0  # seconds for one log
 SOURCES = 4  # that are asked for one log, one after the other
