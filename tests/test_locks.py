@@ -92,6 +92,7 @@ print("told", len(ways))
 """
 
 
+@pytest.mark.long
 def test_libp2p_is_imported_over_the_stand_in_and_every_use_of_a_curve_is_told() -> None:
     standin = str(HOUSE / "standin")
     run = subprocess.run(

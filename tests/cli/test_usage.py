@@ -205,6 +205,7 @@ def test_a_library_that_is_not_there_is_named(tmp_path: Path, library: str) -> N
     assert (code, json.loads(out)["error"], err) == (4, 4, "")
 
 
+@pytest.mark.long
 def test_an_error_that_nobody_can_catch_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "platformdirs.py").write_text(
         "class Lost:\n    def __del__(self):\n        raise ValueError('a secret of a library')\n"

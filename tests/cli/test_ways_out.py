@@ -327,6 +327,7 @@ def test_a_cell_keeps_joiners_and_loses_what_is_obeyed(capsys: pytest.CaptureFix
     assert not set(row["who"]) & set("\x1b\u202e\u2066\x9b\u200b\ufeff\r\n\U000e0041")
 
 
+@pytest.mark.long
 def test_the_words_of_licences_and_of_errors_are_tamed_alike() -> None:
     from licences import escape
 

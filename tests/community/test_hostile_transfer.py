@@ -339,7 +339,8 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
     assert ben.home.first.commons == seats["coop"].home.first.commons
 
 
-@pytest.mark.parametrize("gone", few([False, True], 2))
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.long
 async def test_what_one_registrar_approved_holds_under_the_next(
     village: Village, found: Found, folder: Path, tmp_path: Path, gone: bool
 ) -> None:

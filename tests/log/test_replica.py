@@ -24,7 +24,6 @@ from commons.log.replica import Followed, Replica
 from commons.log.verified import Verified, bound
 from tests.crash_driver import die_at, in_child
 from tests.keeper import ALICE, BOB, EVE, Keeper, followed
-from tests.rows import few
 
 
 def handed_over(log: Keeper) -> Verifier:
@@ -311,7 +310,8 @@ async def test_after_a_restart_no_entry_is_read_twice(log: Keeper, shelf: Shelf,
         assert [*kept.entries(0, len(log.data))] == log.data
 
 
-@pytest.mark.parametrize("seed", few(range(4), 4))
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.long
 async def test_a_copy_in_which_bits_have_flipped_is_read_again_and_accuses_nobody(
     log: Keeper, shelf: Shelf, tmp_path: Path, seed: int
 ) -> None:

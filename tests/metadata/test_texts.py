@@ -352,7 +352,8 @@ BIG = {
 
 
 @pytest.mark.parametrize("big", BIG)
-@pytest.mark.parametrize("name", few(["datapackage", "zenodo", "kaggle", "bids"], 4))
+@pytest.mark.parametrize("name", ["datapackage", "zenodo", "kaggle", "bids"])
+@pytest.mark.long
 def test_what_is_read_takes_memory_in_proportion(name: str, big: str) -> None:
     tracemalloc.start()
     with ends(), contextlib.suppress(Malformed, TooLarge):

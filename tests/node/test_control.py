@@ -27,7 +27,6 @@ from commons.node.node import Node
 from commons.node.verbs.context import Context
 from commons.node.verbs.registry import VERBS
 from tests.conftest import ANY, LIMIT, MakeHome, Party, Start, until
-from tests.rows import few
 
 
 class Door:
@@ -369,7 +368,8 @@ def running(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], di
             node.kill()
 
 
-@pytest.mark.parametrize("word", few(["publish", "status"], 2))
+@pytest.mark.parametrize("word", ["publish", "status"])
+@pytest.mark.long
 def test_any_command_beside_a_node_that_starts_is_done_by_it(make_home: MakeHome, folder: Path, word: str) -> None:
     home = make_home("alice")
     words = {"path": str(folder), "title": "Rivers", "licence": "CC0-1.0"} if word == "publish" else {}
