@@ -75,7 +75,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             tables[item.nodeid.partition("[")[0]].append(item)
         for rows in tables.values():
-            if len(rows) >= TABLE and not any(row.get_closest_marker("long") for row in rows):
+            if len(rows) >= TABLE and not any(
+                row.get_closest_marker(name) for row in rows for name in ("long", "rest")
+            ):
                 for n, row in enumerate(rows):
                     if n % 3:
                         row.add_marker("rest")

@@ -385,6 +385,7 @@ def _examples(**words: Any) -> None:
 
 def _pytest(plugin: object, *words: str) -> int:
     options = ["-q", "-s", "-o", "timeout=0", "-n", "0", "-p", "no:cacheprovider", "--no-summary", "-W", "ignore"]
+    options += ["-m", "not long and not validators"]
     return int(pytest.main([*options, *words], plugins=[plugin]))
 
 

@@ -46,13 +46,13 @@ def one_in(many: int) -> pytest.MarkDecorator:
 
 
 def few(rows: Iterable[Any], every: int) -> list[Any]:
-    """The rows of a `parametrize` with one in `every` among the plain tests, from the first on, and all among the long
-    ones."""
+    """The rows of a `parametrize` with one in `every` among the plain tests, from the first on; the others are the
+    `rest`."""
     made = [
         row if isinstance(row, ParameterSet) else pytest.param(*row) if isinstance(row, tuple) else pytest.param(row)
         for row in rows
     ]
-    return [row if n % every == 0 else row._replace(marks=[*row.marks, pytest.mark.long]) for n, row in enumerate(made)]
+    return [row if n % every == 0 else row._replace(marks=[*row.marks, pytest.mark.rest]) for n, row in enumerate(made)]
 
 
 def examples(many: int) -> int:

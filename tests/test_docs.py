@@ -139,7 +139,7 @@ def free_port() -> int:
     ("page", "started"),
     [
         *(
-            pytest.param(page, False, id=page.name, marks=() if page in (README, DECIDING) else pytest.mark.long)
+            pytest.param(page, False, id=page.name, marks=() if page in (README, DECIDING) else pytest.mark.rest)
             for page in SHOWN
         ),
         pytest.param(README, True, id="README.md as for a user", marks=pytest.mark.long),

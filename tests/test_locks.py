@@ -92,7 +92,7 @@ print("told", len(ways))
 """
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_libp2p_is_imported_over_the_stand_in_and_every_use_of_a_curve_is_told() -> None:
     standin = str(HOUSE / "standin")
     run = subprocess.run(
@@ -131,7 +131,7 @@ def top(wheel: Path) -> set[str]:
     return {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_we_install_two_packages_and_no_name_of_others(wheels: list[Path]) -> None:
     ours, standin = wheels
     assert top(ours) == {"commons", "licences", f"{ours.name.partition('-py3')[0]}.dist-info"}

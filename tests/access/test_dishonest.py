@@ -77,7 +77,7 @@ async def test_a_mirror_that_lies_is_found_and_an_honest_one_finishes(
     assert (tmp_path / "copy" / "big.bin").read_bytes() == (folder / "big.bin").read_bytes()
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_a_liar_is_asked_no_more_after_its_first_lies(start: Start, folder: Path) -> None:
     (folder / "big.bin").write_bytes(os.urandom(20 << 20))
     dishonest.FlipsABitOfEveryPiece.asked = 0
@@ -297,7 +297,7 @@ async def test_a_receipt_comes_after_its_request_and_from_its_requester(asker: A
         await asker.send(asker.submission(replace(said, files=4), kind=entries.RECEIPT))
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_ten_thousand_unknown_keys_cannot_flood_the_log(asker: Asker) -> None:
     now = asker.registrar.clock()
     asker.registrar.clock = lambda: now  # no time passes, so no bucket fills again

@@ -103,7 +103,7 @@ def kept(home: Path) -> int:
         pytest.param(signal.SIGINT, True, id="2-by its node"),
     ],
 )
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_fetch_stopped_in_the_middle_says_how_far_it_is_and_goes_on(
     served: tuple[Commons, str, str, str], number: signal.Signals, node: bool
 ) -> None:

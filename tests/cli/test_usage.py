@@ -195,7 +195,7 @@ def ran(folder: Path, *words: str, **env: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("library", ["click", "platformdirs"])
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_library_that_is_not_there_is_named(tmp_path: Path, library: str) -> None:
     (tmp_path / f"{library}.py").write_text(f"raise ImportError('a secret of {library}', name={library!r})\n")
     code, out, err = ran(tmp_path, "status")
@@ -205,7 +205,7 @@ def test_a_library_that_is_not_there_is_named(tmp_path: Path, library: str) -> N
     assert (code, json.loads(out)["error"], err) == (4, 4, "")
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_an_error_that_nobody_can_catch_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "platformdirs.py").write_text(
         "class Lost:\n    def __del__(self):\n        raise ValueError('a secret of a library')\n"
@@ -216,7 +216,7 @@ def test_an_error_that_nobody_can_catch_is_one_line(tmp_path: Path) -> None:
     assert "secret" not in err
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_librarys_warning_reaches_who_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "platformdirs.py").write_text(
         "import warnings\nwarnings.warn('a secret of a library')\n"

@@ -138,7 +138,7 @@ def shell(commons: Forked, line: str, **env: str) -> tuple[int, str]:
     return done.returncode, said
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_an_output_that_is_full_or_closed_is_told(commons: Forked) -> None:
     for line in ("$C list >&-", "$C audit --csv > /dev/full", "$C --help > /dev/full", "$C --json list > /dev/full"):
         code, said = shell(commons, line)
@@ -150,7 +150,7 @@ def test_an_output_that_is_full_or_closed_is_told(commons: Forked) -> None:
     assert (code, said.startswith("commons: ")) == (4, True), said
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_reader_who_leaves_ends_no_command(commons: Forked) -> None:
     """Even where the words come before the work: what was left out is told before anything is sealed."""
     (commons.folder / "hidden").mkdir()
@@ -161,7 +161,7 @@ def test_a_reader_who_leaves_ends_no_command(commons: Forked) -> None:
     assert "Left" in commons.run("list")[1]
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_character_that_the_terminal_lacks_is_replaced(commons: Forked) -> None:
     for env in ({"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
         assert shell(commons, "$C list", **env)[0] == 0
@@ -327,7 +327,7 @@ def test_a_cell_keeps_joiners_and_loses_what_is_obeyed(capsys: pytest.CaptureFix
     assert not set(row["who"]) & set("\x1b\u202e\u2066\x9b\u200b\ufeff\r\n\U000e0041")
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_the_words_of_licences_and_of_errors_are_tamed_alike() -> None:
     from licences import escape
 

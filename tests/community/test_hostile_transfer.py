@@ -98,7 +98,7 @@ async def test_a_ballot_by_a_slow_clock_counts(village: Village, found: Found) -
     assert (told["taken"], told["wrong"]) == (True, [])
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_who_took_a_log_over_can_change_its_key_and_give_it_back(village: Village, found: Found) -> None:
     """Three more changes: Ben's own key, then the log back to the first registrar, then that one's own key."""
     seats = await found("ben", "cleo")
@@ -281,7 +281,7 @@ async def test_who_has_not_all_manifests_can_change_the_key_of_the_log(
     assert (told["taken"], told["datasets"], told["manifests"]) == (True, 1, 0)
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_a_home_takes_over_several_logs_and_keeps_its_own(
     village: Village, found: Found, folder: Path, tmp_path: Path
 ) -> None:
@@ -340,7 +340,7 @@ async def test_a_log_that_is_not_whole_in_its_file_takes_nothings_place(
 
 
 @pytest.mark.parametrize("gone", [False, True])
-@pytest.mark.long
+@pytest.mark.rest
 async def test_what_one_registrar_approved_holds_under_the_next(
     village: Village, found: Found, folder: Path, tmp_path: Path, gone: bool
 ) -> None:

@@ -60,7 +60,7 @@ async def over(coop: Party, *voters: Party) -> int:
     return int(made["proposal"])
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_the_older_fails_closed_and_the_newer_goes_on(
     newer: None, village: Village, folder: Path, tmp_path: Path
 ) -> None:

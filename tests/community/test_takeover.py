@@ -348,7 +348,7 @@ def test_a_disk_that_gives_the_new_log_no_name_is_named(bob: Home, monkeypatch: 
     assert (case.log.commons in bob.kept, (case.folder / "log.db").exists()) == (False, False)
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_log_that_is_kept_again_takes_the_place_of_the_older_one_wherever_a_process_is_killed(bob: Home) -> None:
     """Always one of them is there, whole, and nothing of the older one is lost."""
     case = Chosen(bob)

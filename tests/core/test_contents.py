@@ -211,7 +211,7 @@ def test_values_are_checked_when_they_are_made() -> None:
         replace(TABLE.packs[0], size=1)
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_hundred_thousand_files_make_a_table_of_twelve_megabytes() -> None:
     big = entry(b"big", *[FULL] * 400)
     files = tuple(

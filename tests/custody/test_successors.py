@@ -32,7 +32,7 @@ async def replace(seats: Seats, dora: Party, *keepers: str) -> str:
     return str(policy(text))
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_after_a_change_the_new_custodians_give_a_key_that_the_old_ones_passed_on(
     start: Start, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

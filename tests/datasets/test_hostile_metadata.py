@@ -116,7 +116,7 @@ def test_a_licence_that_metadata_gives_one_file_is_named_with_both(folder: Path)
     assert "datapackage.json: licence of rivers.csv passed over: unknown licence" in ready.notices[0]
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_many_files_that_are_not_there_are_one_notice(folder: Path) -> None:
     rows = [{"name": "x", "path": f"gone/{n}"} for n in range(50_000)]
     write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
@@ -168,7 +168,7 @@ def test_keywords_are_read_one_by_one_from_a_list_or_a_text(folder: Path, file: 
     assert prepared(folder, title=None).said.keywords == ("rivers", "springs")
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_many_faults_of_one_file_are_read_soon_and_told_in_few_lines(folder: Path) -> None:
     rows = [{"name": "x", "path": f"../{n}"} for n in range(30_000)]
     write(folder, "datapackage.json", {"name": "x", "title": "T", "resources": rows})
@@ -237,7 +237,7 @@ def test_a_tag_that_the_first_64_kib_cut_is_read_whole_or_not_at_all(folder: Pat
     assert prepared(folder).terms.licence == "CC0-1.0"
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_long_table_of_reuse_is_read_to_its_end_and_a_hostile_one_refused(folder: Path) -> None:
     end = '\n[[annotations]]\npath = "**"\nSPDX-License-Identifier = "PDDL-1.0"\n'
     write(folder, "REUSE.toml", f"version = 1\n#{'x' * (2 << 20)}{end}")

@@ -384,7 +384,7 @@ async def test_a_fold_goes_back_with_what_could_not_be_taken(shelf: Shelf, tmp_p
         assert log.last in seen.state.accesses
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_kill_while_it_is_made_again_leaves_none_of_it_or_all(tmp_path: Path) -> None:
     log, path, kept_aside, found = Keeper(), tmp_path / "replica.db", tmp_path / "kept", set[bool]()
     log.ask(EVE, log.publish())

@@ -311,7 +311,7 @@ async def test_after_a_restart_no_entry_is_read_twice(log: Keeper, shelf: Shelf,
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.long
+@pytest.mark.rest
 async def test_a_copy_in_which_bits_have_flipped_is_read_again_and_accuses_nobody(
     log: Keeper, shelf: Shelf, tmp_path: Path, seed: int
 ) -> None:

@@ -125,7 +125,7 @@ def test_more_than_the_limit_is_too_large() -> None:
         jsonld.load('{"a": [' + "[]," * jsonld.MANY + "0]}")
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_nodes_that_name_each_other_too_often_are_not_read() -> None:
     heavy = {"@id": "https://example.org/l", "hasPart": [{"identifier": str(n)} for n in range(2000)]}
     files = [{"@type": "FileObject", "contentUrl": f"{n}.csv", "license": {"@id": heavy["@id"]}} for n in range(20_000)]

@@ -101,7 +101,7 @@ def test_an_alias_stands_for_what_it_names_and_a_tag_makes_nothing() -> None:
     }
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_what_is_large_is_too_large() -> None:
     with pytest.raises(TooLarge):
         texts.load_yaml("a: " + "x" * texts.YAML_LIMIT)
@@ -353,7 +353,7 @@ BIG = {
 
 @pytest.mark.parametrize("big", BIG)
 @pytest.mark.parametrize("name", ["datapackage", "zenodo", "kaggle", "bids"])
-@pytest.mark.long
+@pytest.mark.rest
 def test_what_is_read_takes_memory_in_proportion(name: str, big: str) -> None:
     tracemalloc.start()
     with ends(), contextlib.suppress(Malformed, TooLarge):

@@ -206,12 +206,12 @@ async def live(host: Any, *, task_status: Any) -> None:
         await trio.sleep_forever()
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_three_hundred_and_ten_connections_leave_the_host_listening() -> None:
     assert run(lambda: cycles_until_deaf(310)) is None
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_without_slots_given_back_it_goes_deaf(monkeypatch: Patch) -> None:
     monkeypatch.setattr(house, "USUAL", Places(connections=20))
     assert run(lambda: cycles_until_deaf(45)) is None
@@ -568,7 +568,7 @@ def test_who_has_left_is_forgotten() -> None:
     assert run(lambda: remembered(20)) == 0
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_without_passivity_everybody_who_ever_came_is_remembered(monkeypatch: Patch) -> None:
     """For stock's own dialling, which forgets some; without it nobody would be."""
 
@@ -622,7 +622,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_libp2p_writes_to_no_terminal_whatever_its_variables_say() -> None:
     """Nor does it configure the root logger, which, left alone, it does."""
     untamed = "import commons.net.host; commons.net.host.tame_logging = lambda: None"

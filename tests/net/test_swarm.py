@@ -206,7 +206,7 @@ async def test_other_hosts_go_by_tcp_and_start_no_swarm() -> None:
 # ---- failures
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_a_server_killed_in_mid_answer_is_an_error_and_not_waited_for(bob: Node) -> None:
     code = (
         "import asyncio, os, sys; sys.path[:0] = ['.', 'tests/net']; from test_swarm import running\n"

@@ -369,7 +369,7 @@ def running(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], di
 
 
 @pytest.mark.parametrize("word", ["publish", "status"])
-@pytest.mark.long
+@pytest.mark.rest
 def test_any_command_beside_a_node_that_starts_is_done_by_it(make_home: MakeHome, folder: Path, word: str) -> None:
     home = make_home("alice")
     words = {"path": str(folder), "title": "Rivers", "licence": "CC0-1.0"} if word == "publish" else {}
@@ -424,7 +424,7 @@ def test_a_real_node_answers_its_owner_refuses_a_second_and_stops(make_home: Mak
     assert not (home / "control").exists()
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_node_that_stops_while_it_publishes_does_not_wait_for_the_end_and_leaves_a_home_that_opens(
     make_home: MakeHome, tmp_path: Path
 ) -> None:

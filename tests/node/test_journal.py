@@ -35,9 +35,7 @@ def node(commons: Commons, home: str, *words: str) -> Iterator[tuple[dict[str, A
         yield ready, said
 
 
-@pytest.mark.parametrize(
-    "verbose", [(), pytest.param(("-v",), marks=pytest.mark.long), pytest.param(("-vv",), marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("verbose", [("-v",), *(pytest.param(each, marks=pytest.mark.rest) for each in ((), ("-vv",)))])
 def test_a_node_tells_what_happens_and_names_nobody(tmp_path: Path, verbose: tuple[str, ...]) -> None:
     commons = Commons(tmp_path)
     (tmp_path / "charter.toml").write_text(CHARTER)

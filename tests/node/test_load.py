@@ -209,7 +209,7 @@ RUDE = (
 )  # fmt: skip
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_what_callers_do_wrong_is_no_line_in_the_owners_log(node: Attacked) -> None:
     """Nonsense, hanging up in mid-request and in mid-answer, at each door, politely and not: the last test of all."""
     async with AsyncExitStack() as stack:

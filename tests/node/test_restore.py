@@ -229,7 +229,7 @@ def test_a_restore_killed_anywhere_is_repeated_and_no_half_home_has_a_name(tmp_p
     assert named.count(False) * every > 10
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_a_node_that_is_killed_while_it_backs_up_loses_nothing(tmp_path: Path) -> None:
     commons = Commons(tmp_path)
     (tmp_path / "data").mkdir()

@@ -121,7 +121,7 @@ def back_up(commons: Commons, home: str) -> None:
     shutil.copytree(commons.folder / home, commons.folder / f"{home}.backup")
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_an_old_copy_whose_node_was_killed_is_refused_while_a_requester_runs(commons: Commons) -> None:
     ben = commons.json("ben", "init")["peer"]
     commons.json("ana", "init")
@@ -147,7 +147,7 @@ def test_an_old_copy_whose_node_was_killed_is_refused_while_a_requester_runs(com
     assert commons.json("ana", "audit")["entries"] == here
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_with_members_away_the_owners_word_is_noted_once_for_each_command_and_shown(commons: Commons) -> None:
     (commons.folder / "charter.toml").write_text(CHARTER)
     commons.json("coop", "community", "new", "charter.toml")
@@ -170,7 +170,7 @@ def test_with_members_away_the_owners_word_is_noted_once_for_each_command_and_sh
     assert len(commons.json("coop", "status")["resumed"]["words"]) == 2
 
 
-@pytest.mark.long
+@pytest.mark.rest
 def test_alone_the_command_or_the_node_that_goes_on_says_so_once(commons: Commons) -> None:
     commons.json("ana", "init")
     assert "alone" not in commons.json("ana", *publish("Rivers"))

@@ -180,7 +180,7 @@ async def test_a_key_is_released_under_a_head_that_enough_witnesses_signed(
         assert covered(alice) == alice.home.first.log.size
 
 
-@pytest.mark.long
+@pytest.mark.rest
 async def test_below_the_quorum_no_key_is_given_and_when_they_are_back_the_same_command_gets_it(
     three: list[Party], start: Start, folder: Path, tmp_path: Path
 ) -> None:
