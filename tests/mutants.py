@@ -297,6 +297,7 @@ class Runner:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        gc.unfreeze()  # `functions` finds what the collector looks at
         known = functions()
         gc.freeze()
         under_way: dict[int, tuple[Mutant, Path]] = {}
