@@ -409,6 +409,17 @@ def test_a_proof_out_of_a_damaged_tree_is_not_given_away(opened: Home) -> None:
         log.append(access()).result()
 
 
+def test_what_is_withheld_is_not_opened_and_is_again_once_it_is_not(opened: Home) -> None:
+    log = opened.first.log
+    first, second = [log.append(access()).result(LIMIT).first for _ in range(2)]
+    log.withhold(lambda index: "it is too old" if index == first else "")
+    with pytest.raises(Refused, match=f"what entry {first} hides is withheld: it is too old"):
+        log.opening(first)
+    assert log.opening(second) is not None
+    log.withhold(lambda index: "")
+    assert log.opening(first) is not None
+
+
 def test_whoever_admits_is_asked_of_what_is_added_and_of_nothing_else(opened: Home) -> None:
     log, asked = opened.first.log, list[int]()
 
