@@ -1,6 +1,7 @@
 """Where `commons` begins. It has a word for Ctrl-C, and for a library that is not there, before it imports anything."""
 
 import sys
+import threading
 import warnings
 
 
@@ -10,7 +11,7 @@ def main() -> None:
         from commons.cli import stop
 
         with stop.AtOnce():
-            sys.unraisablehook = stop.unraisable
+            sys.unraisablehook, threading.excepthook = stop.unraisable, stop.in_thread
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # of libraries, for who works on them
             from commons.cli import commands

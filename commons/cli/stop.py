@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 
 CODE, WORD = 130, "stopped"  # of a command that was stopped from the keyboard
 LACKING = "{} is not installed here, or not as commons needs it"
@@ -64,8 +65,20 @@ def unraisable(lost: sys.UnraisableHookArgs) -> None:
     if sys.warnoptions:
         sys.__unraisablehook__(lost)
     else:
-        told = f"commons: a bug of ours, after which it went on: {lost.exc_type.__name__}\n"
-        os.write(2, f"{told}commons: hint: please report it, with what you typed and your version\n".encode())
+        _went_on(lost.exc_type)
+
+
+def in_thread(lost: threading.ExceptHookArgs) -> None:
+    """In place of Python's own hook: an error that ended a thread is told in a line, as above."""
+    if sys.warnoptions:
+        threading.__excepthook__(lost)
+    elif lost.exc_type is not SystemExit:
+        _went_on(lost.exc_type)
+
+
+def _went_on(kind: type[BaseException]) -> None:
+    told = f"commons: a bug of ours, after which it went on: {kind.__name__}\n"
+    os.write(2, f"{told}commons: hint: please report it, with what you typed and your version\n".encode())
 
 
 def ended() -> None:

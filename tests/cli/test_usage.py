@@ -216,6 +216,17 @@ def test_an_error_that_nobody_can_catch_is_one_line(tmp_path: Path) -> None:
     assert "secret" not in err
 
 
+def test_an_error_that_ends_a_thread_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "platformdirs.py").write_text(
+        "import pathlib, threading\ndef lost():\n    raise ValueError('a secret of a library')\n"
+        "def user_data_path(name):\n    thread = threading.Thread(target=lost)\n    thread.start()\n    thread.join()\n"
+        f"    return pathlib.Path({str(tmp_path / 'none')!r})\n"
+    )
+    code, _, err = ran(tmp_path, "status")
+    assert (code, err.splitlines()[0]) == (4, "commons: a bug of ours, after which it went on: ValueError")
+    assert "secret" not in err
+
+
 @pytest.mark.rest
 def test_a_librarys_warning_reaches_who_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "platformdirs.py").write_text(
