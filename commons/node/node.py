@@ -132,7 +132,7 @@ class Node:
                 for each in self.keeping.values():
                     each.start()
                 self.minding.rounds.start()
-                self.gossip.start()
+                self.gossip.rounds.start()
                 self.following.rounds.start()
                 if self._listen:  # who lets no peer in is reached by none
                     self.contact.rounds.start()

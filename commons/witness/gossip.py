@@ -28,6 +28,7 @@ from commons.errors import CommonsError, Malformed, NotFound, SplitView, Stale, 
 from commons.log import evidence
 from commons.net.limits import Buckets, over
 from commons.net.network import Network, first
+from commons.rounds import Rounds
 
 log = logging.getLogger(__name__)
 HEAD = 4096  # bytes of a head on its way: a log's signature alone, no cosignatures
@@ -45,8 +46,8 @@ class Gossip:
     """The part of a running node that compares heads of logs with other nodes, to find out logs with two histories.
 
     `clock` gives seconds that only grow; `agreed` is told of who showed a head that a log kept here holds, and of which
-    commons that is; `newer`, of which commons somebody showed a newer head than this home trusts. `start` and `stop` it
-    in its loop.
+    commons that is; `newer`, of which commons somebody showed a newer head than this home trusts. A running node
+    starts its `rounds`; `stop` it in its loop.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class Gossip:
         self.home, self._net, self._clock, self._agreed, self._newer = home, net, clock, agreed, newer
         self.each = Buckets(rate=0.1, burst=2 * LOGS)  # by peer
         self.everyone = Buckets(rate=5, burst=500)
-        self.rounds = 0  # that were finished
-        self.now = asyncio.Event()  # set it for a round without waiting
+        self.rounds = Rounds(log, self._ask_around, otherwise=EVERY, first=FIRST * random.uniform(0.5, 1.5))
+        self.finished = 0  # rounds
         self._due: OrderedDict[tuple[str, str], float] = OrderedDict()  # (peer, log) -> when to tell it again
         self._turns: OrderedDict[str, str] = OrderedDict()  # peer -> the log it was told of last
         self._met: OrderedDict[str, tuple[int, float]] = OrderedDict()  # peer -> heads known then, when to talk again
@@ -293,29 +294,20 @@ class Gossip:
         chosen = random.sample(sorted(peers.values()), min(PEERS, len(peers)))
         await asyncio.gather(*map(self.talk, chosen))
         log.debug("gossip: heads compared with %d peers", len(chosen))
-        self.rounds += 1
+        self.finished += 1
 
     # -- a running node -----------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        self._do(self._run())
+    async def _ask_around(self) -> float:
+        await self.round()
+        return EVERY * random.uniform(0.5, 1.5)
 
     async def stop(self) -> None:
+        await self.rounds.stop()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _run(self) -> None:
-        pause = FIRST
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause * random.uniform(0.5, 1.5)):
-                    await self.now.wait()
-            self.now.clear()
-            with contextlib.suppress(CommonsError):  # a disk that refuses now may be better in a while
-                await self.round()
-            pause = EVERY
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

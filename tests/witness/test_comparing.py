@@ -276,10 +276,10 @@ async def test_rounds_go_on_until_they_are_stopped_and_what_fails_in_them_is_nob
     async def fails() -> None:
         raise StorageFailed("a disk that refuses")
 
-    met.gossip.start()
+    met.gossip.rounds.start()
     for n in (1, 2):
-        met.gossip.now.set()
-        await until(lambda n=n: met.gossip.rounds == n)  # type: ignore[misc]
+        met.gossip.rounds.wake.set()
+        await until(lambda n=n: met.gossip.finished == n)  # type: ignore[misc]
     met.gossip._do(fails())
     await asyncio.sleep(0)
     await met.gossip.stop()
@@ -388,12 +388,12 @@ async def test_a_round_talks_with_some_of_the_peers_that_are_known_and_not_with_
         met.bob.shelf.add_peer(known)
     await met.gossip.round()
     assert {each.rpartition("/")[2] for each in told} == {KEEPERS[n].identity.peer for n in (0, 1)}
-    assert (len(told), met.gossip.rounds) == (2, 1)
+    assert (len(told), met.gossip.finished) == (2, 1)
     for n in range(2, 9):
         met.bob.shelf.add_peer(at(n))
     told.clear()
     await met.gossip.round()
-    assert (len(set(told)), met.gossip.rounds) == (3, 2)
+    assert (len(set(told)), met.gossip.finished) == (3, 2)
 
 
 def test_what_is_remembered_of_peers_has_a_limit_and_the_oldest_goes(met: Met, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -455,10 +455,10 @@ async def test_a_running_node_asks_around_by_itself(start: Start, folder: Path) 
     dave = await start("dave")
     assert dave.home.shelf.advance(vkey, None, signed(alice, 2))
     await bob.desk.peers(add=dave.address)
-    assert bob.node.gossip.rounds == 0
+    assert bob.node.gossip.finished == 0
     bob.node.gossip._due.clear()
-    bob.node.gossip.now.set()
-    await until(lambda: bob.node.gossip.rounds)
+    bob.node.gossip.rounds.wake.set()
+    await until(lambda: bob.node.gossip.finished)
     assert (len(forked(bob, vkey)), len(forked(dave, vkey))) == (2, 2)
 
 
