@@ -35,6 +35,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
 
+from tests.rows import COUNTED_ON
+
 HOUSE = Path(__file__).parents[1]
 REASONS = Path(__file__).with_name("equivalent.txt")
 BESIDE = {  # where the tests of what is changed are looked for
@@ -386,8 +388,7 @@ def _examples(**words: Any) -> None:
 
 def _pytest(plugin: object, *words: str) -> int:
     options = ["-q", "-s", "-o", "timeout=0", "-n", "0", "-p", "no:cacheprovider", "--no-summary", "-W", "ignore"]
-    options += ["-m", "not long and not validators"]
-    return int(pytest.main([*options, *words], plugins=[plugin]))
+    return int(pytest.main([*options, "-m", COUNTED_ON, *words], plugins=[plugin]))
 
 
 def _changed(since: str) -> set[str]:

@@ -12,6 +12,7 @@ import pytest
 from _pytest.mark import ParameterSet
 from hypothesis import settings
 
+COUNTED_ON = "not long and not validators"  # by the mutants and the claims: the plain tests and the rest
 MANY = 60  # examples of a property, where there is time; the profile says how many are tried
 
 

@@ -3,6 +3,7 @@ and one whom nobody can dial. Needs root, iproute2 and nftables."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import LIMIT
+from tests.conftest import LIMIT, until
 
 pytestmark = pytest.mark.long
 
@@ -161,22 +162,19 @@ def test_a_connection_whose_other_end_has_vanished_is_noticed_and_made_again(
     a("init")
     b("init")
 
-    def connected() -> bool:
-        return f"{A}:4001" in run("ip", "netns", "exec", b.name, "ss", "-Htn", "state", "established")
+    def connection(there: bool) -> None:
+        def seen() -> bool:
+            return f"{A}:4001" in run("ip", "netns", "exec", b.name, "ss", "-Htn", "state", "established")
 
-    def until(there: bool) -> None:
-        end = time.monotonic() + LIMIT
-        while connected() is not there:
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        asyncio.run(until(lambda: seen() is there))
 
     impatient = ["ip", "netns", "exec", b.name, sys.executable, "-P", "-c", IMPATIENT, str(b.home), "node"]
     with a.node() as at_a, b.node(impatient):
         b("peer", "add", at_a[0])
-        until(there=True)
+        connection(there=True)
         run("ip", "netns", "exec", a.name, "nft", "-f", "-", input=SILENT)  # not a word more, and no end
-        until(there=False)
+        connection(there=False)
         run("ip", "netns", "exec", a.name, "nft", "delete", "table", "inet", "router")
-        until(there=True)
+        connection(there=True)
         cid = publish(b)
         assert a("show", b("refer", cid, "--lan")["reference"])["title"] == "Rivers"

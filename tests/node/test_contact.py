@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from commons.core.dataset.address import peer_of
 from commons.errors import Unreachable
 from commons.node import contact
 from commons.node.contact import Contact
-from tests.conftest import Found, Start
+from tests.conftest import Found, Start, until
 
 GONE = [f"/ip4/127.0.0.1/tcp/9/p2p/{ids.peer_id(bytes([n]) * 32)}" for n in range(40)]
 
@@ -100,8 +99,7 @@ async def test_nothing_is_said_over_a_connection_that_is_there_and_one_that_ende
         await kept.round()
     assert said == [address]
     await ben.node.__aexit__(None, None, None)
-    while ana.node.connected(ben.peer):  # as soon as its end has come
-        await asyncio.sleep(0.01)
+    await until(lambda: not ana.node.connected(ben.peer))
     assert await kept.round() <= contact.FIRST * 1.25
     assert said == [address] * 2
     assert kept.ties[ben.peer].failed == 1
