@@ -349,6 +349,7 @@ async def test_each_log_is_told_to_each_peer_once_in_a_while(
     await read(bob, alice)
     for _ in range(3):
         await bob.node.gossip.talk(alice.address)
+    await asyncio.gather(*bob.node.gossip._tasks)  # what reading her log began, whose answer may be on its way still
     own, hers = f"/{bob.home.first.commons}/heads", f"/{alice.home.first.commons}/heads"
     assert sorted(told) == sorted([own, hers])
     now[0] += gossip.AGAIN
